@@ -1,0 +1,74 @@
+"""From the files of finished runs to the scores of an experiment's members and ensembles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from snapshot_cli.analysis.ensembles import Evaluation, evaluate
+from snapshot_cli.config.experiment import Experiment, Run
+from snapshot_cli.config.plan import Cell, Member
+from snapshot_cli.errors import UserError
+from snapshot_cli.run_directory import RunDirectory, Split
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Some snapshots and what their stored predictions say."""
+
+    members: tuple[Member, ...]
+    examples: int
+    evaluation: Evaluation
+    experiment: Experiment | None = None
+    replicate: int = 0
+
+    @property
+    def error(self) -> float:
+        """The error in percent of the only member, or of the ensemble of all."""
+        return self.evaluation.ensembles[-1].top1_error
+
+
+def missing(cell: Cell, results: Path) -> list[Run]:
+    """Return the runs of a cell that are not finished below a folder of results."""
+    return [run for run in cell.runs if RunDirectory.of(run, results).status != "done"]
+
+
+def score_cell(cell: Cell, results: Path, dataset_hashes: Mapping[str, str], *, split: Split = "test") -> Scored:
+    """Return the scores of a cell; UserError when runs are missing, otherwise as `score` does."""
+    lacking = missing(cell, results)
+    if lacking:
+        raise UserError(
+            f"{lacking[0].run_id}: not trained to its end below {results} "
+            f"({len(lacking)} of {len(cell.runs)} runs missing)"
+        )
+    members = [(RunDirectory.of(member.run, results), member.snapshot) for member in cell.members]
+    scored = score(members, dataset_hashes, split=split)
+    return Scored(scored.members, scored.examples, scored.evaluation, cell.experiment, cell.replicate)
+
+
+def score(
+    members: Sequence[tuple[RunDirectory, int]], dataset_hashes: Mapping[str, str], *, split: Split = "test"
+) -> Scored:
+    """Return the scores of some snapshots and of the ensembles of the last 1..M of them.
+
+    Raises UserError when they were trained or tested on different images, or on others than those prepared now, whose
+    content hashes `dataset_hashes` has by name.
+    """
+    first = members[0][0]
+    labels = first.labels(split)
+    hashes = dict(dataset_hashes)
+    for directory, _ in members:
+        name, hash_ = directory.run.dataset, directory.summary.get("dataset_hash", "")
+        if hashes.setdefault(name, hash_) != hash_:
+            raise UserError(
+                f"{directory.path}: was trained on other images than those prepared as '{name}' now, or than the other "
+                f"runs; prepare those, or delete the directory and train it again"
+            )
+        if not np.array_equal(directory.labels(split), labels):
+            raise UserError(f"{directory.path}: its {split} images are not those of {first.path}")
+    logits = [directory.predictions(split, snapshot) for directory, snapshot in members]
+    names = tuple(Member(directory.run, snapshot) for directory, snapshot in members)
+    return Scored(names, len(labels), evaluate(logits, labels))

@@ -1,0 +1,167 @@
+"""Errors, likelihoods and calibration of predicted probabilities, as pure functions of arrays.
+
+Probabilities are (examples, classes) and labels (examples,). Errors are percent, all else fractions or nats.
+A NaN among the probabilities makes every number NaN: a diverged network never passes for a good one.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.floating]
+Labels = NDArray[np.integer]
+Array = NDArray[np.float64]
+
+SMALLEST = sys.float_info.min  # the smallest normal double, 2.2e-308
+TEMPERATURES = (0.05, 20.0)  # where a temperature is looked for
+
+
+def softmax(logits: Floats) -> Array:
+    """Return the float64 probabilities of logits (..., classes)."""
+    scores = np.asarray(logits, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN, and stays NaN
+        probabilities: Array = scores - scores.max(axis=-1, keepdims=True)
+    np.exp(probabilities, out=probabilities)
+    probabilities /= probabilities.sum(axis=-1, keepdims=True)
+    return probabilities
+
+
+def correct(probabilities: Floats, labels: Labels) -> NDArray[np.bool_]:
+    """Tell for each example whether its most probable class is the label (for paired tests); NaN is never right."""
+    right: NDArray[np.bool_] = (probabilities.argmax(axis=1) == labels) & ~np.isnan(probabilities.sum(axis=1))
+    return right
+
+
+def top1_error(probabilities: Floats, labels: Labels) -> float:
+    """Return the percentage of examples whose most probable class (of equals, the first) is not the label."""
+    if _undefined(probabilities):
+        return float("nan")
+    return 100 * float(np.mean(probabilities.argmax(axis=1) != labels))
+
+
+def top5_error(probabilities: Floats, labels: Labels) -> float | None:
+    """Return the percentage of examples whose label is not among the five most probable classes, None below 6 classes.
+
+    Of equally probable classes the lower numbers come first, as in `top1_error`.
+    """
+    classes = probabilities.shape[1]
+    if classes < 6:
+        return None
+    if _undefined(probabilities):
+        return float("nan")
+    own = _of_labels(probabilities, labels)[:, None]
+    before = (probabilities > own) | ((probabilities == own) & (np.arange(classes) < labels[:, None]))
+    return 100 * float(np.mean(np.count_nonzero(before, axis=1) >= 5))
+
+
+def nll(probabilities: Floats, labels: Labels) -> float:
+    """Return the mean of -ln p(label).
+
+    A probability of 0 counts as the smallest normal double, so it costs 708.4 nats; no other value is changed.
+    """
+    if _undefined(probabilities):
+        return float("nan")
+    return float(-np.log(np.maximum(_of_labels(probabilities, labels), SMALLEST)).mean())
+
+
+def brier(probabilities: Floats, labels: Labels) -> float:
+    """Return the mean over examples of the squared distance to the one-hot label, summed over classes: 0 to 2."""
+    squares = np.einsum("nc,nc->n", probabilities, probabilities)
+    return float(np.mean(squares - 2 * _of_labels(probabilities, labels) + 1))
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Hold for each bin of top-1 confidence its examples, their mean confidence and accuracy (NaN where empty)."""
+
+    count: NDArray[np.int64]
+    confidence: Array
+    accuracy: Array
+
+
+def reliability(probabilities: Floats, labels: Labels, bins: int = 15) -> Reliability:
+    """Return count, confidence and accuracy in equal-width bins [low, high) of top-1 confidence; 1 is in the last bin.
+
+    torchmetrics bins alike, except that it keeps a confidence of exactly 1 in a bin of its own.
+    """
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
+    edges = np.linspace(0, 1, bins + 1)
+    index = np.clip(np.searchsorted(edges, confidence, side="right") - 1, 0, bins - 1)
+    count = np.bincount(index, minlength=bins)
+    share = np.where(count > 0, count, np.nan)
+    return Reliability(
+        count=count,
+        confidence=np.bincount(index, weights=confidence, minlength=bins) / share,
+        accuracy=np.bincount(index, weights=correct, minlength=bins) / share,
+    )
+
+
+def ece(probabilities: Floats, labels: Labels, bins: int = 15) -> float:
+    """Return the expected calibration error, the mean over examples of their bin's |accuracy - confidence|."""
+    if _undefined(probabilities):
+        return float("nan")
+    table = reliability(probabilities, labels, bins)
+    gaps = np.nan_to_num(np.abs(table.accuracy - table.confidence))  # only empty bins are NaN here
+    return float(np.average(gaps, weights=table.count))
+
+
+def disagreement(a: Floats, b: Floats) -> float:
+    """Return the share of examples on which two networks' probabilities have different most probable classes."""
+    if _undefined(a) or _undefined(b):
+        return float("nan")
+    return float(np.mean(a.argmax(axis=1) != b.argmax(axis=1)))
+
+
+def correlation(probabilities: Floats) -> Array:
+    """Return the Pearson correlation over all softmax entries of probabilities (members, examples, classes), pairwise.
+
+    A member whose probabilities are all equal has no correlation with anything: its row is NaN.
+    """
+    members = np.asarray(probabilities, dtype=np.float64).reshape(len(probabilities), -1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.atleast_2d(np.corrcoef(members))
+
+
+def calibrated_nll(probabilities: Floats, labels: Labels) -> float:
+    """Return the NLL after temperature scaling by two-fold test-time cross-validation (Ashukha et al. 2020, section 4).
+
+    The halves are the examples with even and with odd index. Each half takes its temperature, applied to the logarithm
+    of the probabilities, from the other half, so no example sees its own label. Temperatures lie in 0.05 to 20.
+    """
+    if _undefined(probabilities):
+        return float("nan")
+    logs = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), SMALLEST))
+    total = 0.0
+    for half, other in ((0, 1), (1, 0)):
+        temperature = _temperature(logs[other::2], labels[other::2])
+        total += _scaled_nll(logs[half::2], labels[half::2], temperature) * len(labels[half::2])
+    return total / len(labels)
+
+
+def _temperature(logs: Array, labels: Labels) -> float:
+    """Return the temperature with the lowest NLL; the NLL is convex in its inverse, so there is one minimum."""
+    from scipy.optimize import minimize_scalar
+
+    bounds = (1 / TEMPERATURES[1], 1 / TEMPERATURES[0])
+    found = minimize_scalar(lambda inverse: _scaled_nll(logs, labels, 1 / inverse), bounds=bounds, method="bounded")
+    return 1 / float(found.x)
+
+
+def _scaled_nll(logs: Array, labels: Labels, temperature: float) -> float:
+    scaled = logs / temperature
+    scaled -= scaled.max(axis=1, keepdims=True)
+    own = scaled[np.arange(len(labels)), labels]
+    return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - own))
+
+
+def _of_labels(probabilities: Floats, labels: Labels) -> Floats:
+    return probabilities[np.arange(len(labels)), labels]
+
+
+def _undefined(probabilities: Floats) -> bool:
+    return bool(np.isnan(np.sum(probabilities)))

@@ -1,0 +1,218 @@
+"""The numbers of the paper (Huang et al., ICLR 2017, final version), cell by cell, with their status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from snapshot_cli.config.experiment import Experiment, Recipe
+from snapshot_cli.config.plan import DROP_PROBABILITY
+
+Status = Literal["rerun", "copied", "figure"]
+
+
+@dataclass(frozen=True)
+class PaperValue:
+    """Hold an error in percent and where it stands.
+
+    `status` is "rerun" (the authors ran it), "copied" (taken over from earlier work, starred in the paper) or "figure"
+    (read off a figure, give or take `uncertainty` points).
+    """
+
+    value: float
+    status: Status
+    place: str
+    uncertainty: float | None = None
+
+
+DATASETS = ("cifar10", "cifar100", "svhn", "tiny-imagenet")  # the columns of Table 1
+
+# Rows "singlecycle-step" are those of the first submission, which retrained short step schedules.
+TABLE1: dict[str, dict[str, tuple[float | None, ...]]] = {
+    "resnet-110": {
+        "single": (5.52, 28.02, 1.96, 46.50),
+        "nocycle": (5.49, 26.97, 1.78, 43.69),
+        "singlecycle": (6.66, 24.54, 1.74, 42.60),
+        "singlecycle-step": (7.35, 26.30, 1.81, 45.50),
+        "snapshot 0.1": (5.73, 25.55, 1.63, 40.54),
+        "snapshot 0.2": (5.32, 24.19, 1.66, 39.40),
+    },
+    "wide-resnet-32-4": {
+        "single": (5.43, 23.55, 1.90, 39.63),
+        "dropout": (4.68, 22.82, 1.81, 36.58),
+        "nocycle": (5.18, 22.81, 1.81, 38.64),
+        "singlecycle": (5.95, 21.38, 1.65, 35.53),
+        "singlecycle-step": (5.86, 21.97, 1.68, 36.88),
+        "snapshot 0.1": (4.41, 21.26, 1.64, 35.45),
+        "snapshot 0.2": (4.73, 21.56, 1.51, 32.90),
+    },
+    "densenet-40-12": {
+        "single": (5.24, 24.42, 1.77, 39.09),
+        "dropout": (6.08, 25.79, 1.79, 39.68),
+        "nocycle": (5.20, 24.63, 1.80, 38.51),
+        "singlecycle": (5.43, 22.51, 1.87, 38.00),
+        "singlecycle-step": (5.55, 22.85, 2.03, 40.43),
+        "snapshot 0.1": (4.99, 23.34, 1.64, 37.25),
+        "snapshot 0.2": (4.84, 21.93, 1.73, 36.61),
+    },
+    "densenet-100-24": {
+        "single": (3.74, 19.25, None, None),
+        "dropout": (3.65, 18.77, None, None),
+        "nocycle": (3.80, 19.30, None, None),
+        "singlecycle": (4.52, 18.38, None, None),
+        "singlecycle-step": (4.39, 18.70, None, None),
+        "snapshot 0.1": (3.57, 18.12, None, None),
+        "snapshot 0.2": (3.44, 17.41, None, None),
+    },
+}
+
+COPIED = {
+    ("densenet-40-12", "single", "cifar10"),
+    ("densenet-40-12", "single", "cifar100"),
+    ("densenet-40-12", "dropout", "svhn"),
+    ("densenet-100-24", "single", "cifar10"),
+    ("densenet-100-24", "single", "cifar100"),
+}
+
+TABLE3 = {2: 22.92, 4: 22.07, 6: 21.93, 8: 21.89, 10: 22.16}  # DenseNet-40, CIFAR-100, alpha0 0.2, by M
+
+FIGURE4_BUDGETS = (60, 120, 180, 240, 300)
+FIGURE4: dict[str, dict[str, tuple[float, ...]]] = {
+    "cifar10": {
+        "snapshot 0.1": (7.28, 5.97, 5.57, 5.21, 4.99),
+        "singlecycle": (10.36, 7.44, 6.18, 5.73, 5.43),
+    },
+    "cifar100": {
+        "snapshot 0.1": (27.04, 24.91, 24.12, 22.95, 23.34),
+        "singlecycle": (36.2, 27.33, 24.36, 22.94, 22.51),
+    },
+}
+FIGURE4_UNCERTAINTY = {"cifar10": 0.05, "cifar100": 0.1}
+
+# Figure 4 right: CIFAR-100, DenseNet-40, by ensemble size 1..6; its single model is not Table 1's (24.42, copied).
+FIGURE4_SNAPSHOT = (24.95, 23.9, 23.05, 22.5, 22.4, 21.93)
+FIGURE4_ENSEMBLE = (25.9, 22.8, 21.25, 20.4, 19.8, 19.35)
+FIGURE4_SINGLE = PaperValue(25.9, "figure", "Figure 4 right, single model", 0.1)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """Name a cell: what the paper trained and what it averaged."""
+
+    dataset: str
+    network: str
+    method: str
+    budget: float
+    alpha0: float = 0.1
+    cycles: int | None = None
+    size: int | None = None
+
+
+def lookup(
+    *,
+    dataset: str,
+    network: str,
+    method: str,
+    alpha0: float,
+    cycles: int | None,
+    budget: float,
+    size: int | None = None,
+) -> PaperValue | None:
+    """Return the paper's error for the last `size` (by default all) members, None where the paper has none.
+
+    Budget (epochs), cycles and alpha0 have to be the paper's; single and dropout have no cycles, so theirs are not
+    looked at, and a true ensemble is known by its size alone. Table 2 does not state its alpha0; 0.1 is taken for it.
+    Method "singlecycle-step" has the SingleCycle rows of the first submission. Not for runs on fewer images.
+    """
+    if method in ("single", "dropout"):
+        cycles = size = None
+    elif method == "ensemble":
+        cycles, size = None, size or cycles
+    else:
+        size = size or cycles
+    return _VALUES.get(_Cell(dataset, network, method, budget, alpha0, cycles, size))
+
+
+def is_full_size(experiment: Experiment) -> bool:
+    """Tell whether an experiment is the paper's in everything that `lookup` does not ask for."""
+    asked = {"dataset", "network", "budget", "cycles", "alpha0", "seed", "split_seed"}
+    expected = {name: field.default for name, field in Recipe.model_fields.items() if name not in asked}
+    expected |= _exceptions(experiment.dataset, experiment.network)
+    if experiment.method == "dropout":
+        expected["dropout"] = DROP_PROBABILITY if experiment.dropout else 0.0  # 0 stands for the method's own
+    return all(getattr(experiment, name) == value for name, value in expected.items())
+
+
+def _exceptions(dataset: str, network: str) -> dict[str, Any]:
+    """Return the settings in which the paper leaves its own defaults (section 4.1; ImageNet's drops: its code)."""
+    if dataset == "imagenet":
+        return {"batch_size": 256, "drops": (1 / 3, 2 / 3)}
+    if dataset == "tiny-imagenet" and not network.startswith("densenet"):
+        return {"batch_size": 128}
+    return {}
+
+
+def _method(row: str) -> tuple[str, float]:
+    """Split a row's name, "snapshot 0.2", into method and alpha0, 0.1 where it names none."""
+    method, _, alpha0 = row.partition(" ")
+    return method, float(alpha0 or 0.1)
+
+
+def _schedule(dataset: str, network: str) -> tuple[int, int]:
+    """Return the paper's budget in epochs and its M (section 4.1)."""
+    if dataset == "svhn":
+        return 40, 5
+    if dataset == "tiny-imagenet":
+        return 150, 6
+    return (300, 6) if network.startswith("densenet") else (200, 5)
+
+
+def _table1() -> dict[_Cell, PaperValue]:
+    values = {}
+    for network, rows in TABLE1.items():
+        for row, errors in rows.items():
+            method, alpha0 = _method(row)
+            for dataset, error in zip(DATASETS, errors, strict=True):
+                if error is None:
+                    continue
+                budget, m = _schedule(dataset, network)
+                cycles = None if method in ("single", "dropout") else m
+                status: Status = "copied" if (network, row, dataset) in COPIED else "rerun"
+                place = "Table 1 of the first submission" if row == "singlecycle-step" else "Table 1"
+                cell = _Cell(dataset, network, method, budget, alpha0, cycles, cycles)
+                values[cell] = PaperValue(error, status, place)
+    return values
+
+
+def _table2() -> dict[_Cell, PaperValue]:
+    """Return ImageNet's values; the single model's is also fb.resnet.torch's published one, so probably copied."""
+    network = ("imagenet", "imagenet-resnet-50")
+    return {
+        _Cell(*network, "single", 90): PaperValue(24.01, "copied", "Table 2"),
+        _Cell(*network, "snapshot", 90, 0.1, 2, 2): PaperValue(23.33, "rerun", "Table 2"),
+        _Cell(*network, "snapshot", 90, 0.1, 3, 3): PaperValue(23.96, "rerun", "Table 2"),
+    }
+
+
+def _table3() -> dict[_Cell, PaperValue]:
+    network = ("cifar100", "densenet-40-12")
+    return {_Cell(*network, "snapshot", 300, 0.2, m, m): PaperValue(v, "rerun", "Table 3") for m, v in TABLE3.items()}
+
+
+def _figure4() -> dict[_Cell, PaperValue]:
+    values = {}
+    for dataset, rows in FIGURE4.items():
+        for row, errors in rows.items():
+            method, alpha0 = _method(row)
+            for budget, error in zip(FIGURE4_BUDGETS, errors, strict=True):
+                cell = _Cell(dataset, "densenet-40-12", method, budget, alpha0, 6, 6)
+                values[cell] = PaperValue(error, "figure", "Figure 4", FIGURE4_UNCERTAINTY[dataset])
+    network = ("cifar100", "densenet-40-12")
+    for size, error in enumerate(FIGURE4_SNAPSHOT, start=1):
+        values[_Cell(*network, "snapshot", 300, 0.2, 6, size)] = PaperValue(error, "figure", "Figure 4 right", 0.1)
+    for size, error in enumerate(FIGURE4_ENSEMBLE, start=1):
+        values[_Cell(*network, "ensemble", 300, 0.1, None, size)] = PaperValue(error, "figure", "Figure 4 right", 0.1)
+    return values
+
+
+_VALUES = {**_figure4(), **_table3(), **_table2(), **_table1()}  # a printed number goes before one read off a figure

@@ -1,0 +1,43 @@
+"""The command line: a group of verbs; what each of them needs is imported when it runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from snapshot_cli.commands.config import config
+from snapshot_cli.commands.data import data
+from snapshot_cli.commands.evaluate import evaluate
+from snapshot_cli.commands.plot import plot
+from snapshot_cli.commands.study import report, reproduce
+from snapshot_cli.commands.train import train
+from snapshot_cli.errors import UserError
+
+
+class Verbs(click.Group):
+    """A group whose commands end with a line and an exit code, not a traceback, for what a person can mend."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            ctx.exit(130)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="snapshot-cli", prog_name="snapshot")
+def main() -> None:
+    """Train 1, get M for free: snapshot ensembles as in Huang et al., ICLR 2017.
+
+    A YAML file names dataset, network, method, M, alpha0 and budget. `train` trains what it asks for, `eval` prints the
+    errors of snapshots and ensembles, `reproduce` does a whole table or figure of the paper.
+    """
+
+
+for _command in (train, evaluate, reproduce, report, plot, config, data):
+    main.add_command(_command)

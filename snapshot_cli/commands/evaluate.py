@@ -1,0 +1,110 @@
+"""snapshot eval: the errors of snapshots and ensembles, from stored predictions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from snapshot_cli.commands import options
+from snapshot_cli.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from snapshot_cli.analysis.cells import Scored
+    from snapshot_cli.config.experiment import Experiment, Run
+    from snapshot_cli.config.study import Study
+    from snapshot_cli.run_directory import RunDirectory, Split
+
+
+@click.command("eval")
+@click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
+@click.option("--config", "file", type=options.FILE, metavar="FILE", help="Experiment or study whose runs to evaluate.")
+@options.set_option
+@options.data_option
+@options.results_option
+@click.option(
+    "--split",
+    type=click.Choice(["test", "holdout"]),
+    default="test",
+    show_default=True,
+    help="Images to score on; holdout are the training images withheld by `holdout: N`.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def evaluate(
+    directories: tuple[Path, ...],
+    file: Path | None,
+    sets: tuple[str, ...],
+    data: Path,
+    results: Path | None,
+    split: Split,
+    as_json: bool,
+) -> None:
+    """Print the error of each snapshot and of the ensembles of the last m = 1..M.
+
+    Give the FILE that was trained, or run directories: their snapshots, in the order given, are then one ensemble.
+    """
+    from snapshot_cli.config.study import Study
+    from snapshot_cli.reporting import words
+    from snapshot_cli.run_directory import RunDirectory
+
+    if (file is None) == (not directories):
+        raise ConfigError("snapshot eval: expected either --config FILE or run directories")
+    if file is None:
+        study, scored = None, [_together([RunDirectory(path) for path in directories], data, split)]
+    else:
+        asked = options.load(file, sets, data)
+        study = asked.name if isinstance(asked, Study) else None
+        scored = score(asked, options.results_folder(file, results), data, split=split)
+    if as_json:
+        answer = words.as_json(scored[0]) if study is None else words.study_as_json(study, scored)
+        click.echo(json.dumps(answer, indent=2))
+    else:
+        show(scored)
+
+
+def score(asked: Experiment | Study | Run, results: Path, data: Path, *, split: Split = "test") -> list[Scored]:
+    """Return the scores of everything that a file asks for; UserError, naming one, when runs are missing."""
+    from snapshot_cli.analysis import cells
+    from snapshot_cli.config import plan
+    from snapshot_cli.config.experiment import Run
+    from snapshot_cli.run_directory import RunDirectory
+
+    if isinstance(asked, Run):
+        return [_together([RunDirectory.of(asked, results)], data, split)]
+    hashes = dataset_hashes(data)
+    return [cells.score_cell(cell, results, hashes, split=split) for cell in plan.expand(asked)]
+
+
+def show(scored: Sequence[Scored]) -> None:
+    """Print the scores as tables on stdout."""
+    from rich.console import Console
+
+    from snapshot_cli.reporting import words
+
+    console = Console()
+    tables = [words.members_and_ensembles(scored[0])] if len(scored) == 1 else words.side_by_side(scored)
+    for table in tables:
+        console.print(table)
+
+
+def dataset_hashes(data: Path) -> dict[str, str]:
+    """Return the content hashes of the datasets that are prepared here, by name."""
+    from snapshot_cli.datasets.manifest import prepared
+
+    return {name: manifest.content_hash for name, manifest in prepared(data).items()}
+
+
+def _together(directories: Sequence[RunDirectory], data: Path, split: Split) -> Scored:
+    """Return the scores of all snapshots of some runs as one ensemble."""
+    from snapshot_cli.analysis import cells
+
+    for directory in directories:
+        if directory.run and directory.status != "done":
+            raise UserError(
+                f"{directory.path}: not trained to its end; type snapshot train --config {directory.path}/config.yaml"
+            )
+    members = [(each, snapshot) for each in directories for snapshot in range(1, each.run.snapshots + 1)]
+    return cells.score(members, dataset_hashes(data), split=split)

@@ -1,0 +1,92 @@
+"""Options that several verbs share, and what is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import click
+
+from snapshot_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from snapshot_cli.config.experiment import Experiment, Run
+    from snapshot_cli.config.machine import Device, Machine
+    from snapshot_cli.config.study import Study
+
+Command = TypeVar("Command", bound=Callable[..., None])
+FILE = click.Path(path_type=Path)
+
+config_option = click.option("--config", "file", type=FILE, required=True, metavar="FILE", help="YAML file to read.")
+set_option = click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Use another value than the file's; may be repeated."
+)
+data_option = click.option(
+    "--data-dir",
+    "data",
+    type=FILE,
+    default=Path("data"),
+    show_default=True,
+    envvar="SNAPSHOT_DATA_DIR",
+    metavar="D",
+    help="Folder of prepared datasets; also SNAPSHOT_DATA_DIR.",
+)
+results_option = click.option(
+    "--results-dir",
+    "results",
+    type=FILE,
+    metavar="R",
+    help="Folder of results, with the runs in runs/.  [default: results/SIZE, by the file's place]",
+)
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to train; auto takes a GPU when there is one.",
+)
+threads_option = click.option(
+    "--threads", type=click.IntRange(1), metavar="N", help="CPU threads of a training.  [default: torch's choice]"
+)
+
+
+def machine_options(command: Command) -> Command:
+    """Add the options that say where and how runs are trained."""
+    for option in (threads_option, device_option, results_option, data_option):
+        command = option(command)
+    return command
+
+
+def load(file: Path, sets: tuple[str, ...], data: Path) -> Experiment | Study | Run:
+    """Return what a file asks for, checked against the datasets that are known here."""
+    from snapshot_cli.config import load as loading
+    from snapshot_cli.datasets.manifest import training_examples
+
+    return loading.load(file, sets, training_examples=training_examples(data))
+
+
+def as_study(asked: Experiment | Study | Run, file: Path) -> Study:
+    """Return a study, also of a single experiment; ConfigError for a run, which belongs to no method."""
+    from snapshot_cli.config.experiment import Experiment
+    from snapshot_cli.config.study import Study
+
+    if isinstance(asked, Study):
+        return asked
+    if isinstance(asked, Experiment):
+        return Study(name=file.stem, title=file.stem, experiments=(asked,))
+    raise ConfigError(f"{file}: expected an experiment or a study, given a single run")
+
+
+def results_folder(file: Path, results: Path | None) -> Path:
+    """Return the folder of results: the one asked for, else the one that belongs to the file's place."""
+    from snapshot_cli.config.shipped import size
+
+    return results or Path("results") / size(file)
+
+
+def machine(data: Path, results: Path, device: str, threads: int | None) -> Machine:
+    """Return the machine that the options describe."""
+    from snapshot_cli.config.machine import Machine
+
+    return Machine(data, results, cast("Device", device), threads)

@@ -1,0 +1,83 @@
+"""snapshot train: what a file asks for, to its end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from snapshot_cli.commands import options
+from snapshot_cli.errors import ConfigError, Stopped
+
+if TYPE_CHECKING:
+    from snapshot_cli.config.experiment import Experiment, Run
+    from snapshot_cli.config.machine import Machine
+    from snapshot_cli.config.study import Study
+
+
+@click.command()
+@options.config_option
+@options.set_option
+@options.machine_options
+@click.option("--run", "run_id", metavar="RUN_ID", help="Train this run alone of those that the file asks for.")
+def train(
+    file: Path,
+    sets: tuple[str, ...],
+    data: Path,
+    results: Path | None,
+    device: str,
+    threads: int | None,
+    run_id: str | None,
+) -> None:
+    """Train what a file asks for and print the errors.
+
+    FILE is an experiment, a study (all of its runs) or the config.yaml of a run. What is finished is not trained again,
+    what was stopped goes on where it was.
+    """
+    from snapshot_cli.commands.evaluate import score, show
+    from snapshot_cli.launch.signals import stop_request
+
+    asked = options.load(file, sets, data)
+    machine = options.machine(data, options.results_folder(file, results), device, threads)
+    runs = _runs(asked, run_id, file)
+    with stop_request() as stop:
+        for number, run in enumerate(runs, start=1):
+            try:
+                _train(run, machine, stop, f"run {number} of {len(runs)}: " if len(runs) > 1 else "")
+            except Stopped as error:
+                error.exit_code = 130 if stop.signal == signal.SIGINT else Stopped.exit_code
+                raise
+    if run_id is None:
+        show(score(asked, machine.results, data))
+
+
+def _runs(asked: Experiment | Study | Run, run_id: str | None, file: Path) -> list[Run]:
+    from snapshot_cli.config import plan
+
+    runs = plan.runs(asked)
+    if run_id is None:
+        return runs
+    chosen = [run for run in runs if run.run_id == run_id]
+    if not chosen:
+        raise ConfigError(
+            f"--run {run_id}: not one of the {len(runs)} runs of {file}; see snapshot reproduce {file} --dry-run"
+        )
+    return chosen
+
+
+def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> None:
+    from rich.console import Console
+
+    from snapshot_cli.launch import here
+    from snapshot_cli.launch.progress import watcher
+    from snapshot_cli.run_directory import RunDirectory
+
+    console = Console(stderr=True)
+    path = RunDirectory.of(run, machine.results).path
+    done = RunDirectory.of(run, machine.results).status == "done"
+    console.print(f"{title}{'already trained' if done else 'training'}: {path}", highlight=False, soft_wrap=True)
+    with watcher(console) as looking_on:
+        here.train(run, machine, watcher=looking_on, stop=stop)

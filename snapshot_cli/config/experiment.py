@@ -1,0 +1,222 @@
+"""What is asked for: the values of a run and of an experiment, each with a sentence under it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from snapshot_cli import schedule as schedules
+from snapshot_cli.datasets.catalogue import check_name
+from snapshot_cli.errors import UserError
+from snapshot_cli.networks import names
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Method = Literal["single", "dropout", "nocycle", "singlecycle", "snapshot", "ensemble"]
+
+
+class Model(BaseModel):
+    """A frozen value; unknown keys, wrong types, infinities and NaN are refused."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        validate_default=True,
+    )
+
+
+class Recipe(Model):
+    """What a run and an experiment share; the defaults are the paper's, and a default's meaning never changes."""
+
+    dataset: str
+    """A prepared dataset: cifar10, cifar100, digits, cifar10-16 (averaged down to 16 pixels) or a name of one's own."""
+
+    network: str
+    """Family and sizes, as the paper writes them: resnet-110, wide-resnet-32-4, densenet-40-12."""
+
+    budget: Positive
+    """B, the training budget of one full training, in epochs."""
+
+    batch_size: Positive = 64
+    """Images per iteration; the last batch of an epoch may be smaller."""
+
+    train_size: Positive | None = None
+    """Train on this many images, a class-balanced subset drawn by split_seed; null: on all of them."""
+
+    holdout: Count = 0
+    """Withhold this many training images, drawn by split_seed, and store predictions for them too."""
+
+    split_seed: Count = 0
+    """Seed of train_size and holdout, the same for all members of an ensemble and all replicates."""
+
+    cycles: Positive
+    """M, the number of cycles and of snapshots; a step schedule takes its snapshots at the same iterations."""
+
+    alpha0: Annotated[float, Field(gt=0)] = 0.1
+    """The initial learning rate, and the one that every restart returns to."""
+
+    drops: Annotated[tuple[Fraction, ...], Field(strict=False)] = (0.5, 0.75)
+    """Fractions of the budget after which a step schedule divides its rate by 10; ImageNet: 1/3 and 2/3."""
+
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Momentum of SGD."""
+
+    nesterov: bool = True
+    """Nesterov's momentum, as in the authors' code."""
+
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-4
+    """L2 penalty on all parameters, batch norm and biases included."""
+
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Drop probability; goes with any method."""
+
+    padding: Count | None = None
+    """Border of mean-coloured pixels for random crops; null: the dataset's own, an eighth of the side for most."""
+
+    flip: bool | None = None
+    """Mirror half of the images; null: the dataset's own."""
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of forward and backward pass; bfloat16 is autocast, with weights kept in float32."""
+
+    seed: Count = 0
+    """Seed of the initial weights, the order, the augmentation and the dropout."""
+
+    @field_validator("dataset")
+    @classmethod
+    def _known_dataset(cls, value: str, info: ValidationInfo) -> str:
+        check_name(value)
+        known = (info.context or {}).get("training_examples")
+        if known is not None and value not in known:
+            near = get_close_matches(value, known, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(known))}"
+            raise ValueError(
+                f"unknown dataset '{value}'; {hint} Images of your own: snapshot data prepare {value} --from FOLDER"
+            )
+        return value
+
+    @field_validator("network")
+    @classmethod
+    def _known_network(cls, value: str) -> str:
+        names.parse(value)
+        return value
+
+    @field_validator("train_size")
+    @classmethod
+    def _enough_examples(cls, value: int | None, info: ValidationInfo) -> int | None:
+        available = _available(info)
+        if value is not None and available is not None and value > available:
+            raise ValueError(
+                f"expected at most {available}, the training images of {info.data['dataset']}, given {value}"
+            )
+        return value
+
+    @field_validator("holdout")
+    @classmethod
+    def _something_left(cls, value: int, info: ValidationInfo) -> int:
+        available = _available(info)
+        left = None if available is None else available - (info.data.get("train_size") or 1)
+        if left is not None and value > left:
+            raise ValueError(f"expected at most {left}, the training images that are not trained on, given {value}")
+        return value
+
+    @field_validator("cycles")
+    @classmethod
+    def _cycles_fit(cls, value: int, info: ValidationInfo) -> int:
+        if not {"budget", "batch_size", "train_size", "holdout"} <= info.data.keys():
+            return value
+        available = _available(info)
+        examples = info.data["train_size"] or (None if available is None else available - info.data["holdout"])
+        if examples is not None:
+            iterations = info.data["budget"] * iterations_per_epoch(examples, info.data["batch_size"])
+            try:
+                schedules.snapshot_iterations(iterations, value)
+            except UserError as error:
+                raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("nesterov")
+    @classmethod
+    def _nesterov_needs_momentum(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("momentum") == 0:
+            raise ValueError("expected false, as momentum is 0, given true")
+        return value
+
+    def training_examples(self, available: int) -> int:
+        """Return how many of a dataset's training images are trained on."""
+        return self.train_size or available - self.holdout
+
+
+def _available(info: ValidationInfo) -> int | None:
+    """Return the training images of the dataset named before, where the caller's context knows them."""
+    known: Mapping[str, int] = (info.context or {}).get("training_examples") or {}
+    return known.get(info.data.get("dataset", ""))
+
+
+def iterations_per_epoch(examples: int, batch_size: int) -> int:
+    """Return the batches of an epoch, the last and smaller one counted."""
+    return -(-examples // batch_size)
+
+
+class Experiment(Recipe):
+    """What a YAML file says: a recipe and a method."""
+
+    method: Method
+    """Which networks are trained and which snapshots are averaged."""
+
+    @field_validator("method")
+    @classmethod
+    def _dropout_drops(cls, value: Method, info: ValidationInfo) -> Method:
+        if value == "dropout" and names.parse(info.data.get("network", "resnet-8")).family == "imagenet-resnet":
+            raise ValueError("expected another method: the paper has no dropout in imagenet-resnet-50")
+        return value
+
+
+class Run(Recipe):
+    """Everything that changes the numbers of one training, and nothing else."""
+
+    schedule: Literal["step", "cosine"]
+    """step: alpha0, divided by 10 at each of the drops; cosine: Eq. 2, restarted for every cycle."""
+
+    cycle: Positive | None = None
+    """Train this cycle of the schedule alone, from fresh weights, and take its one snapshot (SingleCycle)."""
+
+    @property
+    def snapshots(self) -> int:
+        """The number of snapshots that this run takes."""
+        return self.cycles if self.cycle is None else 1
+
+    @property
+    def run_id(self) -> str:
+        """Network and schedule in words, then eight hex digits over all fields that differ from their default."""
+        words = [self.network, self.schedule, f"M{self.cycles}"]
+        words += [f"cycle{self.cycle}"] if self.cycle else []
+        words += [f"seed{self.seed}"] if self.seed else []
+        canonical = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+        return f"{self.dataset}/{'-'.join(words)}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
+
+    def iterations(self, examples: int) -> int:
+        """Return T, the iterations of a full training, given the number of training examples."""
+        return self.budget * iterations_per_epoch(examples, self.batch_size)
+
+    def snapshot_iterations(self, examples: int) -> list[int]:
+        """Return the iterations, counted from 1, after which this run takes its snapshots; the last one ends it."""
+        if self.cycle is None:
+            return schedules.snapshot_iterations(self.iterations(examples), self.cycles)
+        return [schedules.cycle_iterations(self.iterations(examples), self.cycles)[self.cycle - 1]]
+
+    def rate(self, iteration: int, examples: int) -> float:
+        """Return the learning rate of an iteration, counted from 1."""
+        total = self.iterations(examples)
+        if self.schedule == "step":
+            return schedules.step_rate(iteration, alpha0=self.alpha0, iterations=total, drops=self.drops)
+        return schedules.cosine_rate(iteration, alpha0=self.alpha0, length=schedules.cycle_length(total, self.cycles))

@@ -1,0 +1,26 @@
+"""Where and how runs are trained: from options and environment, never in an experiment's file or a run's name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Folders, device and processes."""
+
+    data: Path
+    """Folder of prepared datasets."""
+
+    results: Path
+    """Folder of results, with the runs in runs/."""
+
+    device: Device = "auto"
+    """auto takes a GPU when there is one."""
+
+    threads: int | None = None
+    """Threads of a training on the CPU; None leaves them to torch. The numbers depend on it in their last digits."""

@@ -1,0 +1,123 @@
+"""From experiments to the runs that must be trained: a method is the list of its members, (run, snapshot) pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from snapshot_cli.config.experiment import Experiment, Recipe, Run
+from snapshot_cli.config.study import Study
+
+DROP_PROBABILITY = 0.2  # of the method dropout, section 4.1
+TITLES = {
+    "single": "Single model",
+    "dropout": "Dropout",
+    "nocycle": "NoCycle Snapshot",
+    "singlecycle": "SingleCycle",
+    "snapshot": "Snapshot",
+    "ensemble": "True ensemble",
+}
+
+
+@dataclass(frozen=True)
+class Member:
+    """A network of an ensemble: the k-th snapshot, from 1, of a run."""
+
+    run: Run
+    snapshot: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An experiment, one of its replicates, and the members whose softmax outputs are averaged."""
+
+    experiment: Experiment
+    replicate: int
+    members: tuple[Member, ...]
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The distinct runs behind the members, in order."""
+        return tuple(dict.fromkeys(member.run for member in self.members))
+
+
+def expand(asked: Experiment | Study) -> list[Cell]:
+    """Return every cell of an experiment or a study, the replicates of an experiment side by side."""
+    if isinstance(asked, Experiment):
+        return [cell(asked)]
+    return [
+        cell(e, replicate=r, replicates=asked.replicates) for e in asked.experiments for r in range(asked.replicates)
+    ]
+
+
+def runs(asked: Experiment | Study | Run) -> list[Run]:
+    """Return the distinct runs that are asked for; what two cells share is there once."""
+    if isinstance(asked, Run):
+        return [asked]
+    return list(dict.fromkeys(run for each in expand(asked) for run in each.runs))
+
+
+def cell(experiment: Experiment, *, replicate: int = 0, replicates: int = 1) -> Cell:
+    """Return the members of one replicate of an experiment.
+
+    Replicate r has seed + r; the k-th member (k from 0) of SingleCycle and of a true ensemble has seed + r + R k, so
+    that no two members of any replicates share a seed, and member 0 of a true ensemble is the single model.
+    """
+    members = {
+        "single": _single,
+        "dropout": _single,
+        "nocycle": _nocycle,
+        "singlecycle": _singlecycle,
+        "snapshot": _snapshot,
+        "ensemble": _ensemble,
+    }[experiment.method]
+    seed = experiment.seed + replicate
+    return Cell(experiment, replicate, tuple(members(experiment, seed, replicates)))
+
+
+def label(experiment: Experiment) -> str:
+    """Return the method as tables and figures name it."""
+    title = TITLES[experiment.method]
+    return f"{title} (α₀ = {experiment.alpha0:g})" if experiment.method == "snapshot" else title
+
+
+def images(run: Run, available: int) -> int:
+    """Return how many training images a run looks at, given the training images of its dataset."""
+    examples = run.training_examples(available)
+    return examples * run.budget * run.snapshot_iterations(examples)[-1] // run.iterations(examples)
+
+
+def _single(experiment: Experiment, seed: int, replicates: int) -> list[Member]:
+    return [Member(_step(experiment, seed), experiment.cycles)]
+
+
+def _nocycle(experiment: Experiment, seed: int, replicates: int) -> list[Member]:
+    return [Member(_step(experiment, seed), k) for k in range(1, experiment.cycles + 1)]
+
+
+def _snapshot(experiment: Experiment, seed: int, replicates: int) -> list[Member]:
+    return [Member(_cosine(experiment, seed), k) for k in range(1, experiment.cycles + 1)]
+
+
+def _singlecycle(experiment: Experiment, seed: int, replicates: int) -> list[Member]:
+    return [Member(_cosine(experiment, seed + replicates * k, cycle=k + 1), 1) for k in range(experiment.cycles)]
+
+
+def _ensemble(experiment: Experiment, seed: int, replicates: int) -> list[Member]:
+    return [Member(_step(experiment, seed + replicates * k), experiment.cycles) for k in range(experiment.cycles)]
+
+
+def _step(experiment: Experiment, seed: int) -> Run:
+    return Run(**_recipe(experiment, seed), schedule="step")
+
+
+def _cosine(experiment: Experiment, seed: int, *, cycle: int | None = None) -> Run:
+    return Run(
+        **_recipe(experiment, seed) | {"drops": Run.model_fields["drops"].default}, schedule="cosine", cycle=cycle
+    )
+
+
+def _recipe(experiment: Experiment, seed: int) -> dict[str, Any]:
+    recipe = {name: getattr(experiment, name) for name in Recipe.model_fields}
+    drop = experiment.dropout or (DROP_PROBABILITY if experiment.method == "dropout" else 0.0)
+    return recipe | {"seed": seed, "dropout": drop}

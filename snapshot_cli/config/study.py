@@ -1,0 +1,124 @@
+"""A study, one table or figure of the paper: settings in layers, spelled out into experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from snapshot_cli.config.experiment import Experiment, Method, Model, Positive
+
+Place = tuple[str | int, ...]
+Rendering = Literal["methods", "ensemble-size"]
+
+
+class Where(Model):
+    """Other settings, or no experiment at all, for the experiments that match."""
+
+    match: dict[str, Any]
+    """Settings by which experiments are chosen: a value, or a list of values of which one must fit."""
+
+    set: dict[str, Any] = {}
+    """Settings that replace those of base and axes."""
+
+    skip: bool = False
+    """Leave the experiments that match out."""
+
+    @field_validator("match")
+    @classmethod
+    def _fields(cls, value: dict[str, Any]) -> dict[str, Any]:
+        unknown = [key for key in value if key not in Experiment.model_fields]
+        if unknown or not value:
+            raise ValueError(f"expected fields of an experiment, given {', '.join(unknown) or 'none'}")
+        return value
+
+    def matches(self, settings: Mapping[str, Any]) -> bool:
+        """Tell whether every field named by match has a value that fits."""
+        return all(
+            settings.get(key) in (want if isinstance(want, list) else [want]) for key, want in self.match.items()
+        )
+
+
+class StudyFile(Model):
+    """What the YAML file of a study says."""
+
+    title: str
+    """What the study shows, in a sentence."""
+
+    base: dict[str, Any] = {}
+    """Settings of every experiment."""
+
+    axes: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    """Fields and the values that each takes; experiments are made for every combination."""
+
+    methods: Annotated[list[Method | dict[str, Any]], Field(min_length=1)]
+    """Methods, or mappings with a method and settings of its own."""
+
+    where: list[Where] = []
+    """Exceptions, applied in order."""
+
+    replicates: Positive = 1
+    """How often every experiment is done, with seeds of its own."""
+
+    render: dict[str, Rendering] = {}
+    """Files to draw, by the stem of their name, and what each shows."""
+
+
+class Study(Model):
+    """A study with its experiments spelled out."""
+
+    name: str
+    title: str
+    experiments: tuple[Experiment, ...]
+    replicates: Positive = 1
+    render: dict[str, Rendering] = {}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value and its place in the file, as a path of keys and indices; None: it comes from the command line."""
+
+    value: Any
+    place: Place | None
+
+
+def spell_out(file: StudyFile, overrides: Mapping[str, Setting]) -> Iterator[dict[str, Setting]]:
+    """Yield the settings of every experiment: base < axes < where < the method's own < overrides."""
+    for common, own in _combinations(file):
+        matching = [(i, rule) for i, rule in enumerate(file.where) if rule.matches(values(common | own))]
+        if not any(rule.skip for _, rule in matching):
+            exceptions = {
+                key: Setting(value, ("where", i, "set", key)) for i, rule in matching for key, value in rule.set.items()
+            }
+            yield common | exceptions | own | dict(overrides)
+
+
+def idle_rules(file: StudyFile) -> list[int]:
+    """Return the indices of the where rules that match no experiment."""
+    settings = [values(common | own) for common, own in _combinations(file)]
+    return [i for i, rule in enumerate(file.where) if not any(map(rule.matches, settings))]
+
+
+def _combinations(file: StudyFile) -> Iterator[tuple[dict[str, Setting], dict[str, Setting]]]:
+    base = {key: Setting(value, ("base", key)) for key, value in file.base.items()}
+    for point in product(*(_axis(name, values) for name, values in file.axes.items())):
+        for index, method in enumerate(file.methods):
+            yield base | dict(point), _method(index, method)
+
+
+def values(settings: Mapping[str, Setting]) -> dict[str, Any]:
+    """Return the settings without their places."""
+    return {key: setting.value for key, setting in settings.items()}
+
+
+def _axis(name: str, values: list[Any]) -> list[tuple[str, Setting]]:
+    return [(name, Setting(value, ("axes", name, i))) for i, value in enumerate(values)]
+
+
+def _method(index: int, method: Method | dict[str, Any]) -> dict[str, Setting]:
+    if isinstance(method, str):
+        return {"method": Setting(method, ("methods", index))}
+    return {key: Setting(value, ("methods", index, key)) for key, value in method.items()}

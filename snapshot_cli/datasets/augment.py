@@ -1,0 +1,84 @@
+"""Random crops and mirror images as one gather over images that are held packed on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Images with their border, a pixel to an int32 of red, green, blue and an unused byte."""
+
+    pixels: torch.Tensor
+    """int32 (examples, side * side), the border included."""
+
+    side: int
+    """Pixels of a side without the border."""
+
+    padding: int
+    """Pixels of the border."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What chance decides about each image of a batch or an epoch, as int64 and bool tensors of one length."""
+
+    top: torch.Tensor
+    left: torch.Tensor
+    mirrored: torch.Tensor
+
+    def __getitem__(self, part: slice) -> Draws:
+        return Draws(self.top[part], self.left[part], self.mirrored[part])
+
+    def to(self, device: torch.device) -> Draws:
+        """Return the draws on a device."""
+        return Draws(self.top.to(device), self.left.to(device), self.mirrored.to(device))
+
+
+def pack(images: torch.Tensor, *, padding: int, fill: Sequence[float]) -> Packed:
+    """Return uint8 images (examples, side, side, 3) with a border in the colour `fill`, rounded to whole grey levels.
+
+    The authors' code pads with zeros after normalisation, which is the same border up to that rounding.
+    """
+    examples, side = images.shape[:2]
+    whole = side + 2 * padding
+    border = torch.tensor([*(round(value) for value in fill), 0], dtype=torch.uint8, device=images.device)
+    bytes_ = border.repeat(examples, whole, whole, 1)
+    bytes_[:, padding : padding + side, padding : padding + side, :3] = images
+    return Packed(bytes_.view(torch.int32).view(examples, whole * whole), side, padding)
+
+
+def draw(examples: int, *, padding: int, flip: bool, generator: torch.Generator) -> Draws:
+    """Draw the crop's corner, uniform over the border, and whether the image is mirrored, half of them if at all."""
+    top, left = torch.randint(0, 2 * padding + 1, (2, examples), generator=generator)
+    mirrored = torch.rand(examples, generator=generator) < (0.5 if flip else 0.0)
+    return Draws(top, left, mirrored)
+
+
+def centred(examples: int, padding: int, device: torch.device) -> Draws:
+    """Return the draws that leave every image as it is."""
+    middle = torch.full((examples,), padding, device=device)
+    return Draws(middle, middle, torch.zeros(examples, dtype=torch.bool, device=device))
+
+
+def gather(packed: Packed, indices: torch.Tensor, draws: Draws) -> torch.Tensor:
+    """Return the crops of the images at `indices` as uint8 (batch, 3, side, side) with the strides of channels_last."""
+    side, whole = packed.side, packed.side + 2 * packed.padding
+    steps = torch.arange(side, device=indices.device)
+    rows = draws.top[:, None] + steps
+    columns = draws.left[:, None] + torch.where(draws.mirrored[:, None], side - 1 - steps, steps)
+    positions = (rows[:, :, None] * whole + columns[:, None, :]).view(len(indices), -1)
+    pixels = packed.pixels[indices].gather(1, positions)
+    return pixels.view(torch.uint8).view(-1, side, side, 4)[..., :3].permute(0, 3, 1, 2)
+
+
+def normalise(
+    images: torch.Tensor, mean: torch.Tensor, deviation: torch.Tensor, *, channels_last: bool
+) -> torch.Tensor:
+    """Return (images - mean) / deviation as float32 in the memory format asked for; mean and deviation (1, 3, 1, 1)."""
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    result = torch.empty(images.shape, device=images.device, memory_format=layout)
+    return result.copy_(images).sub_(mean).div_(deviation)

@@ -1,0 +1,115 @@
+"""Batches of a prepared dataset that is held on the device as uint8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from snapshot_cli.datasets import augment
+from snapshot_cli.datasets.store import Dataset
+from snapshot_cli.randomness import generator
+
+if TYPE_CHECKING:
+    from snapshot_cli.config.experiment import Run
+
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Images and labels of a split on the device, and how they are turned into batches."""
+
+    packed: augment.Packed
+    labels: torch.Tensor
+    mean: torch.Tensor
+    deviation: torch.Tensor
+    flip: bool
+    channels_last: bool
+
+    @property
+    def examples(self) -> int:
+        """The number of images."""
+        return len(self.labels)
+
+    def training(self, seed: int, epoch: int, *, batch_size: int, start: int = 0) -> Iterator[Batch]:
+        """Yield an epoch's batches in random order and augmented, from batch `start` on; the last may be smaller.
+
+        Order and augmentation depend on (seed, epoch) alone.
+        """
+        device = self.labels.device
+        order = torch.randperm(self.examples, generator=generator(seed, "order", epoch)).to(device)
+        chance = generator(seed, "augmentation", epoch)
+        draws = augment.draw(self.examples, padding=self.packed.padding, flip=self.flip, generator=chance).to(device)
+        for first in range(start * batch_size, self.examples, batch_size):
+            part = slice(first, first + batch_size)
+            yield self._batch(order[part], draws[part])
+
+    def evaluation(self, batch_size: int) -> Iterator[Batch]:
+        """Yield every image once, in order and as it is."""
+        for indices in torch.split(torch.arange(self.examples, device=self.labels.device), batch_size):
+            yield self._batch(indices, augment.centred(len(indices), self.packed.padding, self.labels.device))
+
+    def _batch(self, indices: torch.Tensor, draws: augment.Draws) -> Batch:
+        images = augment.gather(self.packed, indices, draws)
+        images = augment.normalise(images, self.mean, self.deviation, channels_last=self.channels_last)
+        return images, self.labels[indices]
+
+
+@dataclass(frozen=True)
+class Subsets:
+    """Rows of the training images that a run trains on and that it withholds."""
+
+    training: np.ndarray
+    holdout: np.ndarray
+
+
+def subsets(labels: np.ndarray, *, train_size: int | None, holdout: int, seed: int) -> Subsets:
+    """Choose class-balanced rows for the holdout and, disjoint from it, for training; both sorted.
+
+    Within a class the rows are shuffled by the seed; the classes then take turns. So a larger subset holds the smaller
+    one, and the shares of the classes differ by at most one row while rows of every class are left.
+    """
+    if train_size is None and not holdout:
+        return Subsets(np.arange(len(labels)), np.arange(0))
+    shuffled = torch.randperm(len(labels), generator=generator(seed, "subset")).numpy()
+    turn = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        rows = shuffled[labels[shuffled] == label]
+        turn[rows] = np.arange(len(rows))
+    ordered = np.lexsort((labels, turn))
+    end = len(labels) if train_size is None else holdout + train_size
+    return Subsets(np.sort(ordered[holdout:end]), np.sort(ordered[:holdout]))
+
+
+def of_run(run: Run, dataset: Dataset, *, device: torch.device, channels_last: bool) -> dict[str, Batches]:
+    """Return the batches of a run: `train`, `test` and, where images are withheld, `holdout`."""
+    chosen = subsets(dataset.train_labels, train_size=run.train_size, holdout=run.holdout, seed=run.split_seed)
+    padding = border(run, dataset)
+    flip = dataset.manifest.flip if run.flip is None else run.flip
+
+    def batches(images: np.ndarray, labels: np.ndarray, border: int) -> Batches:
+        mean, deviation = (
+            torch.tensor(values, device=device).view(1, 3, 1, 1)
+            for values in (dataset.manifest.mean, dataset.manifest.std)
+        )
+        pixels = torch.from_numpy(np.array(images)).to(device)
+        packed = augment.pack(pixels, padding=border, fill=dataset.manifest.mean)
+        return Batches(packed, torch.from_numpy(np.array(labels)).to(device), mean, deviation, flip, channels_last)
+
+    splits = {
+        "train": batches(dataset.train_images[chosen.training], dataset.train_labels[chosen.training], padding),
+        "test": batches(dataset.test_images, dataset.test_labels, 0),
+    }
+    if run.holdout:
+        splits["holdout"] = batches(dataset.train_images[chosen.holdout], dataset.train_labels[chosen.holdout], 0)
+    return splits
+
+
+def border(run: Run, dataset: Dataset) -> int:
+    """Return the width of the border for random crops, in pixels: the run's, else the dataset's, else side/8."""
+    own = dataset.manifest.padding if run.padding is None else run.padding
+    return dataset.manifest.size // 8 if own is None else own

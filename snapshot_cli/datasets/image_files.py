@@ -1,0 +1,124 @@
+"""List the files of a folder or a zip, and turn one image file into pixels; whatever is wrong is a UserError."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from snapshot_cli.datasets.store import Images
+from snapshot_cli.errors import UserError
+
+Files = dict[str, Callable[[], bytes]]
+"""What to call for a file's bytes, by its path inside the folder or zip, '/' between the parts."""
+
+DEEPEST = 5  # parts of a path: one more than top/train/class/file, so that a folder too many is seen
+EXPANSION = 1000  # deflate cannot pack images better; more is a bomb
+
+
+@contextmanager
+def open_files(path: Path) -> Iterator[Files]:
+    """List the files of a folder or a zip that can be read inside the `with`; hidden ones and __MACOSX are left out."""
+    if path.is_dir():
+        yield _visible(_folder_files(path))
+    elif not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    elif not zipfile.is_zipfile(path):
+        raise UserError(f"{path}: neither a folder nor a readable zip")
+    else:
+        with _opened(path) as archive:
+            yield _visible(_zip_files(path, archive))
+
+
+def pixels(read: Callable[[], bytes], where: str) -> Images:
+    """Decode an image file into (height, width, 3) uint8, upright as its EXIF tag says.
+
+    Grey becomes three equal channels, 16 bits become 8, transparency is dropped. Raises UserError naming `where`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(read())) as image:
+                return np.array(_rgb(ImageOps.exif_transpose(image)))
+    except Exception as problem:  # Pillow's decoders raise nearly anything on damaged files
+        raise UserError(f"{where}: cannot be read as an image ({_reason(problem)})") from problem
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError("32-bit pixels have no fixed range")
+    if "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def _reason(problem: Exception) -> str:
+    if isinstance(problem, UnidentifiedImageError):
+        return "no image format that Pillow knows"
+    if isinstance(problem, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
+    return " ".join(str(problem).split()) or type(problem).__name__
+
+
+def _visible(files: Files) -> Files:
+    def visible(name: str) -> bool:
+        parts = PurePosixPath(name).parts
+        return bool(parts) and not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+    return {name: read for name, read in files.items() if visible(name)}
+
+
+def _folder_files(path: Path) -> Files:
+    files: Files = {}
+    for folder, below, names in os.walk(path, followlinks=True):
+        inside = Path(folder).relative_to(path)
+        if len(inside.parts) + 1 >= DEEPEST:
+            below.clear()  # also what ends a loop of links
+        files |= {(inside / name).as_posix(): Path(folder, name).read_bytes for name in names}
+    return files
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as problem:
+        raise UserError(f"{path}: the zip cannot be read ({problem})") from problem
+    with archive:
+        yield archive
+
+
+def _zip_files(path: Path, archive: zipfile.ZipFile) -> Files:
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    for member in members:
+        _refuse_unfit(path, member)
+    packed, unpacked = path.stat().st_size, sum(member.file_size for member in members)
+    if unpacked > EXPANSION * packed:
+        raise UserError(
+            f"{path}: {packed:,} bytes would unpack to {unpacked:,}, more than {EXPANSION} times as many; refused"
+        )
+    return {member.filename: _reader(archive, member) for member in members}
+
+
+def _refuse_unfit(path: Path, member: zipfile.ZipInfo) -> None:
+    name = PureWindowsPath(member.filename)  # knows both slashes and drives
+    if name.root or ".." in name.parts or name.drive:
+        raise UserError(f"{path}: member {member.filename} points outside the zip; refused")
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise UserError(f"{path}: member {member.filename} is a link; refused")
+    if member.flag_bits & 1:
+        raise UserError(f"{path}: member {member.filename} is encrypted; pack the images anew without a password")
+
+
+def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:
+    return lambda: archive.read(member)

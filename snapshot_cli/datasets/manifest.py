@@ -1,0 +1,95 @@
+"""Read and write the manifests of prepared datasets; a folder with a manifest is complete. Imports no numpy."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from snapshot_cli.datasets.catalogue import CATALOGUE, averaged_sizes, how_to_prepare
+from snapshot_cli.errors import UserError
+
+FILE_NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Say what a prepared dataset holds and where its images came from."""
+
+    name: str
+    source: str
+    """A sentence: file name and kind, never an absolute path."""
+    classes: tuple[str, ...]
+    size: int
+    train: int
+    test: int
+    mean: tuple[float, float, float]
+    """Of the channels, 0..255; the border of a random crop has this colour."""
+    std: tuple[float, float, float]
+    padding: int | None
+    """Border for random crops, in pixels; None: an eighth of the side."""
+    flip: bool
+    content_hash: str
+
+
+def to_json(manifest: Manifest) -> str:
+    """Write a manifest as JSON text."""
+    return json.dumps(asdict(manifest), indent=2) + "\n"
+
+
+def from_json(text: str) -> Manifest:
+    """Read a manifest's JSON text; ValueError where it is not one."""
+    fields = json.loads(text)
+    expected = set(Manifest.__dataclass_fields__)
+    if not isinstance(fields, dict) or set(fields) != expected:
+        raise ValueError(f"expected the fields {', '.join(sorted(expected))}")
+    if not all(isinstance(fields[key], str) for key in ("name", "source", "content_hash")):
+        raise ValueError("name, source and content_hash are words")
+    if not all(type(fields[key]) is int for key in ("size", "train", "test")):
+        raise ValueError("size, train and test are whole numbers")
+    if not (fields["padding"] is None or type(fields["padding"]) is int) or type(fields["flip"]) is not bool:
+        raise ValueError("padding is a whole number or null, flip is true or false")
+    if not isinstance(fields["classes"], list) or not all(isinstance(name, str) for name in fields["classes"]):
+        raise ValueError("classes is a list of names")
+    channels = {key: _three(fields[key], key) for key in ("mean", "std")}
+    return Manifest(**{**fields, **channels, "classes": tuple(fields["classes"])})
+
+
+def _three(values: Any, key: str) -> tuple[float, float, float]:
+    if not isinstance(values, list) or len(values) != 3 or not all(type(value) in (int, float) for value in values):
+        raise ValueError(f"{key} is three numbers")
+    return float(values[0]), float(values[1]), float(values[2])
+
+
+def read_manifest(data_dir: Path, name: str) -> Manifest | None:
+    """Return the manifest of a prepared dataset, None where it is not prepared.
+
+    Raises UserError, naming the file, where there is a manifest that cannot be read.
+    """
+    path = data_dir / name / FILE_NAME
+    try:
+        return from_json(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as problem:
+        raise UserError(
+            f"{path}: not a readable manifest ({problem}); delete the folder {path.parent}"
+            f" and type: {how_to_prepare(name)}"
+        ) from problem
+
+
+def prepared(data_dir: Path) -> dict[str, Manifest]:
+    """Return the manifests of all complete datasets of a folder, by name."""
+    if not data_dir.is_dir():
+        return {}
+    names = sorted(path.name for path in data_dir.iterdir() if not path.name.startswith("."))
+    found = {name: read_manifest(data_dir, name) for name in names}
+    return {name: manifest for name, manifest in found.items() if manifest is not None}
+
+
+def training_examples(data_dir: Path) -> dict[str, int]:
+    """Return how many training images each known dataset has: the catalogue's, at every size, and the prepared ones."""
+    known = {name: facts.train for name, facts in CATALOGUE.items()}
+    sized = {f"{name}-{size}": facts.train for name, facts in CATALOGUE.items() for size in averaged_sizes(facts)}
+    return known | sized | {name: manifest.train for name, manifest in prepared(data_dir).items()}

@@ -1,0 +1,181 @@
+"""Keep prepared datasets: uint8 arrays and a manifest in a folder of their own, complete or not there at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snapshot_cli.datasets.catalogue import how_to_prepare
+from snapshot_cli.datasets.manifest import (
+    FILE_NAME,
+    Manifest,
+    prepared,
+    read_manifest,
+    to_json,
+    training_examples,
+)
+from snapshot_cli.errors import UserError
+
+__all__ = [
+    "Arrays", "Dataset", "Manifest", "canonical_order", "content_hash", "load", "prepared", "read_manifest", "save",
+    "training_examples", "verify",
+]  # fmt: skip
+
+Images = NDArray[np.uint8]
+Labels = NDArray[np.int64]
+
+
+class Arrays(NamedTuple):
+    """Hold the four arrays of a dataset: images (examples, size, size, 3) uint8, labels (examples,) int64."""
+
+    train_images: Images
+    train_labels: Labels
+    test_images: Images
+    test_labels: Labels
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Hold a prepared dataset; the arrays are memory-mapped, read-only."""
+
+    manifest: Manifest
+    train_images: Images
+    train_labels: Labels
+    test_images: Images
+    test_labels: Labels
+
+
+def canonical_order(images: Images, labels: Labels) -> NDArray[np.int64]:
+    """Return the permutation that sorts images by label, then by the sha256 of their pixels.
+
+    Images that tie are equal, so the sorted arrays do not depend on the order given.
+    """
+    digests = [hashlib.sha256(np.ascontiguousarray(image).data).digest() for image in images]
+    return np.array(sorted(range(len(images)), key=lambda row: (labels[row], digests[row])), dtype=np.int64)
+
+
+def content_hash(arrays: Arrays) -> str:
+    """Return the sha256 over the shapes and bytes of the four arrays, which stand in canonical order."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        little_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        digest.update(f"{little_endian.dtype.str} {array.shape}\n".encode())
+        digest.update(little_endian.data.cast("B"))
+    return digest.hexdigest()
+
+
+def load(data_dir: Path, name: str) -> Dataset:
+    """Open a prepared dataset; UserError with the command to type where it is absent or damaged."""
+    manifest = read_manifest(data_dir, name)
+    if manifest is None:
+        raise UserError(f"dataset '{name}' is not prepared in {data_dir}; type: {how_to_prepare(name)}")
+    dataset = Dataset(manifest, *(_open(data_dir / name / _file_name(field)) for field in Arrays._fields))
+    counts = len(dataset.train_images), len(dataset.train_labels), len(dataset.test_images), len(dataset.test_labels)
+    if counts != (manifest.train, manifest.train, manifest.test, manifest.test):
+        raise _damaged(
+            data_dir / name,
+            f"the manifest counts {manifest.train} training and {manifest.test} test images, the arrays have"
+            f" {counts[0]} ({counts[1]} labels) and {counts[2]} ({counts[3]} labels)",
+        )
+    return dataset
+
+
+def verify(data_dir: Path, name: str) -> Manifest:
+    """Read every byte of a prepared dataset and compare with its manifest; UserError naming what differs."""
+    dataset = load(data_dir, name)
+    manifest = dataset.manifest
+    found = content_hash(_arrays(dataset))
+    if found != manifest.content_hash:
+        raise _damaged(
+            data_dir / name, f"the manifest's content hash is {manifest.content_hash}, the arrays' is {found}"
+        )
+    return manifest
+
+
+def save(data_dir: Path, manifest: Manifest, arrays: Arrays) -> Path:
+    """Write a dataset beside its place, then rename it in; an older one of that name is replaced. Return its folder.
+
+    Raises UserError where something that is not a prepared dataset has the name.
+    """
+    folder = data_dir / manifest.name
+    if folder.exists() and not (folder / FILE_NAME).is_file():
+        raise UserError(f"{folder} exists and is not a prepared dataset; move it away or choose another name")
+    with _beside(folder) as temporary:
+        for field, array in arrays._asdict().items():
+            with open(temporary / _file_name(field), "wb") as file:
+                np.save(file, array)
+                _flush(file)
+        with open(temporary / FILE_NAME, "w", encoding="utf-8") as text:
+            text.write(to_json(manifest))
+            _flush(text)
+        _flush_folder(temporary)
+        _rename(temporary, folder)
+    return folder
+
+
+def same_but_source(one: Manifest, other: Manifest) -> bool:
+    """Tell whether two manifests describe the same dataset, wherever its images came from."""
+    return replace(one, source="") == replace(other, source="")
+
+
+def _file_name(field: str) -> str:
+    return field.replace("_", "-") + ".npy"
+
+
+def _arrays(dataset: Dataset) -> Arrays:
+    return Arrays(dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels)
+
+
+def _open(path: Path) -> NDArray[Any]:
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as problem:
+        raise _damaged(path.parent, f"{path.name} cannot be read") from problem
+    return array
+
+
+def _damaged(folder: Path, what: str) -> UserError:
+    return UserError(f"{folder}: {what}; prepare it anew: {how_to_prepare(folder.name)}")
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _rename(temporary: Path, folder: Path) -> None:
+    try:
+        os.rename(temporary, folder)
+    except OSError:  # something is there: an older dataset, or one that another process has prepared meanwhile
+        with _beside(folder) as old:
+            os.rename(folder, old / folder.name)
+            os.rename(temporary, folder)
+    _flush_folder(folder.parent)
+
+
+def _flush(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

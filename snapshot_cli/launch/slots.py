@@ -1,0 +1,77 @@
+"""Train many runs on this machine, several side by side; each is a `snapshot train` process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from snapshot_cli.config.experiment import Run
+from snapshot_cli.config.machine import Machine
+from snapshot_cli.launch.progress import Board
+from snapshot_cli.run_directory import RunDirectory
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A run in its process, whose output goes to a log in the run's directory."""
+
+    run: Run
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+def train_all(
+    runs: Sequence[Run],
+    machine: Machine,
+    asked: Sequence[str],
+    *,
+    jobs: int,
+    board: Board,
+    stop: Callable[[], bool],
+) -> list[str]:
+    """Train the runs, in order, in `jobs` slots and return a line for each that failed; a failure stops no other run.
+
+    `asked` are the options of `snapshot train` that name the file the runs come from. Once `stop` says so, the
+    processes are told to save their state, and the runs that are not finished are left as they are.
+    """
+    waiting, running, failures = list(runs), list[Slot](), list[str]()
+    while running or (waiting and not stop()):
+        while waiting and len(running) < jobs and not stop():
+            running.append(_start(waiting.pop(0), machine, asked, jobs=jobs))
+            board.started(running[-1].run)
+        if stop():
+            for slot in running:
+                slot.process.terminate()
+        time.sleep(POLL_SECONDS)
+        for slot in [slot for slot in running if slot.process.poll() is not None]:
+            running.remove(slot)
+            failed = slot.process.returncode != 0 and not stop()
+            if failed:
+                failures.append(f"{slot.run.run_id}: {_last_line(slot.log)} (all of it: {slot.log})")
+            board.finished(slot.run, failed=failed)
+        board.look([slot.run for slot in running])
+    return failures
+
+
+def _start(run: Run, machine: Machine, asked: Sequence[str], *, jobs: int) -> Slot:
+    directory = RunDirectory.of(run, machine.results).path
+    directory.mkdir(parents=True, exist_ok=True)
+    log = directory / "log.txt"
+    threads = machine.threads or max(1, (os.cpu_count() or 1) // jobs)
+    command = [sys.executable, "-m", "snapshot_cli", "train", *asked, "--run", run.run_id]
+    command += ["--data-dir", str(machine.data), "--results-dir", str(machine.results)]
+    command += ["--device", machine.device, "--threads", str(threads)]
+    with log.open("ab") as output:
+        return Slot(run, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output), log)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "ended without a word"

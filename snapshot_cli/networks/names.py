@@ -1,0 +1,88 @@
+"""The names of the networks: a family and its sizes, as the paper writes them; torch is not needed to read one."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+# family: (the letters of its sizes, an example from the paper); the depth comes first
+FAMILIES = {
+    "resnet": ("D", "resnet-110"),
+    "wide-resnet": ("D-K", "wide-resnet-32-4"),
+    "densenet": ("L-K", "densenet-40-12"),
+    "imagenet-resnet": ("50", "imagenet-resnet-50"),
+}
+# family: the depths that exist, in words and as (step, smallest)
+DEPTHS = {"resnet": ("6n+2", 6, 8), "wide-resnet": ("6n+2", 6, 8), "densenet": ("3N+4", 3, 7)}
+LARGEST = 2000
+COUNTS = {1: "one size", 2: "two sizes"}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Hold what a name says: resnet-110 is the family 'resnet' with the sizes (110,)."""
+
+    family: str
+    sizes: tuple[int, ...]
+
+
+def parse(name: str) -> Architecture:
+    """Return the family and the sizes in a network's name; raise ValueError with one line for people."""
+    match = re.fullmatch(r"([a-z]+(?:-[a-z]+)*)((?:-[0-9]+)*)", name)
+    if match is None or match[1] not in FAMILIES:
+        raise ValueError(_unknown(name))
+    family, digits = match[1], match[2].split("-")[1:]
+    _check_sizes(name, family, digits)
+    sizes = tuple(map(int, digits))
+    _check_depth(family, sizes[0])
+    return Architecture(family, sizes)
+
+
+def forms() -> list[str]:
+    """Return how the names of the families are written: resnet-D, wide-resnet-D-K, ..."""
+    return [f"{family}-{letters}" for family, (letters, _) in FAMILIES.items()]
+
+
+def _check_sizes(name: str, family: str, digits: list[str]) -> None:
+    letters, example = FAMILIES[family]
+    wanted = len(letters.split("-"))
+    if len(digits) != wanted:
+        form = f"{family}-{letters}"
+        such = "" if form == example else f", such as {example}"
+        raise ValueError(f"{name!r} needs {COUNTS[wanted]}: {form}{such}")
+    for size in digits:
+        if size != "0" and size.startswith("0"):
+            raise ValueError(f"size {size} of {name!r} must not begin with a zero")
+        if not 1 <= int(size) <= LARGEST:
+            raise ValueError(f"size {size} of {name!r} must be between 1 and {LARGEST}")
+
+
+def _check_depth(family: str, depth: int) -> None:
+    if family == "imagenet-resnet":
+        if depth != 50:
+            raise ValueError(f"depth {depth} is not available; imagenet-resnet comes with 50 layers only")
+        return
+    rule, step, smallest = DEPTHS[family]
+    if depth < smallest:
+        raise ValueError(f"depth {depth} is too small; the smallest {rule} is {smallest}")
+    below = depth - (depth - smallest) % step
+    if below != depth:
+        raise ValueError(f"depth {depth} is not {rule}; the nearest are {below} and {below + step}")
+
+
+def _unknown(name: str) -> str:
+    words = re.sub(r"[^a-z]+", "-", name.lower()).strip("-")
+    near = difflib.get_close_matches(words, FAMILIES, n=1)
+    if not near:
+        return f"unknown network {name!r}; the forms are {', '.join(forms()[:-1])} and {forms()[-1]}"
+    return f"unknown network {name!r}; did you mean {_suggestion(near[0], re.findall('[0-9]+', name))!r}?"
+
+
+def _suggestion(family: str, digits: list[str]) -> str:
+    """Return the family with the sizes that were given if such a network exists, else the paper's example."""
+    try:
+        parse(candidate := "-".join([family, *digits]))
+    except ValueError:
+        return FAMILIES[family][1]
+    return candidate

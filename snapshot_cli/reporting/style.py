@@ -1,0 +1,148 @@
+"""The style of all figures: a fixed colour for each method, a column's width, and names at the ends of lines."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH, HEIGHT = 3.4, 2.5  # inches; a column of the paper
+LABEL_SIZE = 7.5  # points
+
+STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same
+    "font.size": LABEL_SIZE,
+    "axes.titlesize": 8,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "axes.labelcolor": "#222222",
+    "axes.edgecolor": "#555555",
+    "axes.linewidth": 0.7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "xtick.labelcolor": "#222222",
+    "ytick.labelcolor": "#222222",
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 0,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4,
+    "svg.fonttype": "path",  # text as outlines: the same in every browser and paper
+    "svg.hashsalt": "snapshot",
+}
+
+# Okabe and Ito's colours, told apart by colour-blind readers too, and a marker for print without colour.
+LOOKS: dict[str, tuple[str, str]] = {
+    "single": ("#444444", "x"),
+    "dropout": ("#e69f00", "v"),
+    "nocycle": ("#56b4e9", "D"),
+    "singlecycle": ("#cc79a7", "^"),
+    "snapshot 0.1": ("#0072b2", "s"),
+    "snapshot 0.2": ("#d55e00", "o"),
+    "snapshot": ("#7a4419", "h"),
+    "ensemble": ("#009e73", "P"),
+}
+
+# The dotted line from the end of a line to its name.
+LEADER = {"arrowstyle": "-", "linewidth": 0.5, "linestyle": ":", "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)}
+
+
+def look(method: str, alpha0: float | None = None) -> tuple[str, str]:
+    """Return the colour and the marker of a method; Snapshot at an alpha0 that the paper does not use has its own."""
+    return LOOKS.get(f"{method} {alpha0}") or LOOKS[method]
+
+
+def spread(positions: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:
+    """Move positions apart until neighbours are `gap` away, as little as possible, in order and between low and high.
+
+    Where they cannot all fit, they start at `low`.
+    """
+    order = sorted(range(len(positions)), key=lambda index: positions[index])
+    blocks: list[tuple[float, int]] = []  # sum and length of runs that share one value: isotonic regression
+    for rank, index in enumerate(order):
+        total, count = positions[index] - rank * gap, 1
+        while blocks and blocks[-1][0] / blocks[-1][1] >= total / count:
+            total, count = total + blocks[-1][0], count + blocks.pop()[1]
+        blocks.append((total, count))
+    top = high - (len(positions) - 1) * gap
+    fitted = [max(low, min(top, total / count)) for total, count in blocks for _ in range(count)]
+    moved = {index: value + rank * gap for rank, (index, value) in enumerate(zip(order, fitted, strict=True))}
+    return [moved[index] for index in range(len(positions))]
+
+
+@dataclass(frozen=True)
+class LineEnd:
+    """Hold the name of a line, its colour, and the place (data) where the line ends."""
+
+    label: str
+    colour: str
+    x: float
+    y: float
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw and write figures in the style of this module, whatever a person's matplotlibrc says."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)  # type: ignore[arg-type]
+        yield
+
+
+def column_figure(title: str) -> tuple[Figure, Axes]:
+    """Return a figure of a column's width with one pair of axes, free of pyplot's global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.set_title(textwrap.fill(title, 42))
+    return figure, axes
+
+
+def name_ends(axes: Axes, ends: Sequence[LineEnd]) -> None:
+    """Write each line's name right of the axes at the height of its end, moved where names would touch."""
+    from matplotlib.text import OffsetFrom
+
+    ends = [end for end in ends if end.y == end.y]  # NaN has no place
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # lays out, so that heights are known
+    points = axes.bbox.height * 72 / axes.figure.dpi
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high)
+    heights = [(end.y - low) / (high - low) * points for end in ends]
+    moved = spread(heights, gap=1.25 * LABEL_SIZE, low=0, high=points)
+    for end, height in zip(ends, moved, strict=True):
+        axes.annotate(
+            end.label.replace("α0", "α₀"),
+            xy=(end.x, end.y),
+            xytext=(9, height),
+            textcoords=OffsetFrom(axes, (1, 0), unit="points"),
+            color=_darker(end.colour),
+            verticalalignment="center",
+            annotation_clip=False,
+            arrowprops=LEADER | {"color": end.colour},
+        )
+
+
+def _darker(colour: str) -> tuple[float, float, float]:
+    """Return a colour dark enough for small text on white."""
+    from matplotlib.colors import to_rgb
+
+    red, green, blue = to_rgb(colour)
+    return 0.72 * red, 0.72 * green, 0.72 * blue

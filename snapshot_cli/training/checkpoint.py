@@ -1,0 +1,87 @@
+"""The state to go on from after a stop, and the weights of a snapshot: their content, writing and reading."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from snapshot_cli.errors import UserError
+from snapshot_cli.run_directory import write_atomically
+
+VERSION = 1
+
+
+@dataclass
+class Progress:
+    """How far a run is: finished iterations, the rows of metrics.csv so far and the sums of the epoch under way."""
+
+    iteration: int = 0
+    rows: list[dict[str, float]] = field(default_factory=list)
+    losses: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
+    wrong: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.int64))
+    seconds: float = 0.0
+
+    def begin_epoch(self, length: int) -> None:
+        """Set the sums of an epoch of `length` iterations to zero."""
+        self.losses, self.wrong, self.seconds = torch.zeros(length), torch.zeros((), dtype=torch.int64), 0.0
+
+    def record(self, losses: torch.Tensor, wrong: torch.Tensor, seconds: float) -> None:
+        """Take over the sums of the epoch from the device."""
+        self.losses, self.wrong, self.seconds = losses.cpu(), wrong.cpu(), seconds
+
+
+def save_state(
+    path: Path, run_id: str, progress: Progress, network: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Write everything needed to go on exactly: weights, momentum and progress; randomness is derived, not carried."""
+    state = {
+        "version": VERSION,
+        "run_id": run_id,
+        "network": network.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "progress": vars(progress),
+    }
+    write_atomically(path, lambda file: torch.save(state, file))
+
+
+def restore_state(path: Path, run_id: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Load a state into network and optimizer and return the progress; that of a fresh run when there is no file.
+
+    Raises UserError for a file that is damaged, of another version or of another run.
+    """
+    if not path.is_file():
+        return Progress()
+    way_out = f"delete {path.parent} and train it again"
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["version"] != VERSION or state["run_id"] != run_id:
+            raise UserError(f"{path}: of another version or another run; {way_out}")
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        return Progress(**state["progress"])
+    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: damaged ({type(error).__name__}); {way_out}") from None
+
+
+def save_weights(path: Path, network: nn.Module) -> None:
+    """Write the weights and batch-norm statistics of a network as safetensors."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_atomically(path, lambda file: file.write(save(tensors)))
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Load the weights of a snapshot into a network; UserError for a file that is missing, damaged or another's."""
+    if not path.is_file():
+        raise UserError(f"{path}: the weights of this snapshot were not kept")
+    try:
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError, OSError):
+        raise UserError(
+            f"{path}: not the weights of this network; delete {path.parent.parent} and train it again"
+        ) from None

@@ -1,0 +1,66 @@
+"""The device that a run is trained on, and what is recorded about it."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from snapshot_cli.config.machine import Device
+from snapshot_cli.errors import ConfigError
+
+
+def choose(name: Device) -> torch.device:
+    """Return the device of a name; ConfigError for cuda where there is none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "--device cuda: torch finds no CUDA device here; use --device cpu, or --device auto to take what is there"
+        )
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def describe(device: torch.device) -> dict[str, Any]:
+    """Return versions, device, threads, commit, command line and the time now, for machine.json."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": ["snapshot", *sys.argv[1:]],
+        "device": device.type,
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("torch", "torchvision", "numpy")},
+        **_commit(),
+    }
+
+
+def _commit() -> dict[str, Any]:
+    """Return the commit of the checkout that holds this package and whether the code differs; None outside one."""
+    here = Path(__file__)
+    if _git("ls-files", "--error-unmatch", here.name) is None:
+        return {"commit": None, "uncommitted_changes": None}
+    changes = _git("status", "--porcelain", "--", str(here.parents[1]))
+    return {"commit": _git("rev-parse", "HEAD"), "uncommitted_changes": bool(changes)}
+
+
+def _processor() -> str:
+    """Return the processor's model and the instructions that torch uses on it."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    model = models[0] if models else platform.processor() or platform.machine()
+    return f"{model}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git answers beside this file; None where it fails."""
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

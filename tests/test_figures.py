@@ -1,0 +1,133 @@
+import subprocess
+import sys
+from itertools import pairwise
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from snapshot_cli.reporting.figures import Curve, ensemble_size, save
+from snapshot_cli.reporting.style import HEIGHT, LOOKS, WIDTH
+
+NAN = float("nan")
+SNAPSHOT = Curve("Snapshot (α0 = 0.2)", "snapshot", 0.2, [24.95, 23.9, 23.05, 22.5])
+TRUE = Curve("True ensemble", "ensemble", None, [25.9, 22.8, 21.25])
+DROPOUT = Curve("Dropout", "dropout", None, [25.79])
+
+
+def draw(*curves, single=25.9, title="DenseNet-40 on CIFAR-100"):
+    return ensemble_size(curves, single=single, title=title)
+
+
+def test_the_plotted_data():
+    (axes,) = draw(SNAPSHOT, TRUE, DROPOUT).axes
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert list(lines) == ["Snapshot (α0 = 0.2)", "True ensemble", "Dropout", "Single model"]
+    np.testing.assert_array_equal(
+        lines["Snapshot (α0 = 0.2)"].get_xydata().T, [[1, 2, 3, 4], [24.95, 23.9, 23.05, 22.5]]
+    )
+    np.testing.assert_array_equal(lines["True ensemble"].get_xydata().T, [[1, 2, 3], [25.9, 22.8, 21.25]])
+    assert lines["Dropout"].get_ydata() == [25.79, 25.79]
+    assert lines["Single model"].get_ydata() == [25.9, 25.9]
+    assert {name for name, line in lines.items() if line.is_dashed()} == {"Dropout", "Single model"}
+
+
+def test_axes_title_and_ticks():
+    figure = draw(SNAPSHOT, TRUE)
+    (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Ensemble size m", "Error (%)")
+    assert axes.get_title(loc="left") == "DenseNet-40 on CIFAR-100"
+    assert axes.get_xticks().tolist() == [1, 2, 3, 4]
+    assert tuple(figure.get_size_inches()) == (WIDTH, HEIGHT)
+    low, high = axes.get_ylim()
+    assert low < 21.25
+    assert high > 25.9
+
+
+def test_names_stand_at_the_ends_of_lines_in_their_colours():
+    (axes,) = draw(SNAPSHOT, TRUE, DROPOUT).axes
+    ends = {text.get_text(): text for text in axes.texts}
+    assert {name: text.xy[1] for name, text in ends.items()} == {
+        "Snapshot (α₀ = 0.2)": 22.5, "True ensemble": 21.25, "Dropout": 25.79, "Single model": 25.9
+    }  # fmt: skip
+    assert ends["Snapshot (α₀ = 0.2)"].xy[0] == 4
+    assert ends["True ensemble"].xy[0] == 3
+    assert to_hex(axes.get_lines()[0].get_color()) == LOOKS["snapshot 0.2"][0]
+    assert to_hex(axes.get_lines()[1].get_color()) == LOOKS["ensemble"][0]
+
+
+@pytest.mark.parametrize("curves", [1, 2, 3, 4, 5, 6])
+def test_names_never_touch_and_stay_in_the_figure(curves):
+    methods = [
+        ("snapshot", 0.2),
+        ("snapshot", 0.1),
+        ("nocycle", 0.1),
+        ("singlecycle", 0.1),
+        ("ensemble", 0.1),
+        ("dropout", 0.1),
+    ]
+    figure = draw(
+        *[Curve(f"Snapshot (α0 = 0.{k})", *methods[k], [5.0, 4.0 + k / 1000]) for k in range(curves)], single=4.0
+    )
+    figure.draw_without_rendering()
+    for text in figure.axes[0].texts:
+        box = super(type(text), text).get_window_extent()  # of the words, without the dotted line
+        assert figure.axes[0].bbox.x1 < box.x0
+        assert box.x1 <= figure.bbox.x1 + 1e-6
+        assert box.y0 >= 0
+        assert box.y1 <= figure.bbox.y1
+    heights = sorted(text.xyann[1] for text in figure.axes[0].texts)
+    assert all(b - a > 9 for a, b in pairwise(heights))
+
+
+def test_what_is_nan_leaves_a_gap_and_the_name_stands_at_the_last_number():
+    (axes,) = draw(
+        Curve("A", "nocycle", 0.1, [5.0, NAN, 4.0, NAN]), Curve("B", "snapshot", 0.1, [NAN] * 4), single=None
+    ).axes
+    np.testing.assert_array_equal(axes.get_lines()[0].get_ydata(), [5.0, NAN, 4.0, NAN])
+    assert [(text.get_text(), text.xy) for text in axes.texts] == [("A", (3, 4.0))]
+
+
+def test_a_long_title_is_wrapped():
+    (axes,) = draw(SNAPSHOT, title="DenseNet-40 on CIFAR-100 with a budget of three hundred epochs").axes
+    assert axes.get_title(loc="left").count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("figure", ["figure.svg", "figure.png"]),
+        ("snapshot-0.2", ["snapshot-0.2.svg", "snapshot-0.2.png"]),
+        ("figure.svg", ["figure.svg"]),
+        ("figure.pdf", ["figure.pdf"]),
+    ],
+)
+def test_save(tmp_path, name, written):
+    paths = save(draw(SNAPSHOT), tmp_path / "new" / name)
+    assert [path.name for path in paths] == written
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(written)
+    starts = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
+    assert all(path.read_bytes().startswith(starts[path.suffix]) for path in paths)
+
+
+def test_the_same_figure_gives_the_same_bytes(tmp_path):
+    first = save(draw(SNAPSHOT, TRUE), tmp_path / "a", ("svg", "png", "pdf"))
+    with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 20, "svg.hashsalt": None}):
+        second = save(draw(SNAPSHOT, TRUE), tmp_path / "b", ("svg", "png", "pdf"))
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    assert b"<text" not in first[0].read_bytes()
+
+
+def test_drawing_leaves_pyplot_and_its_settings_alone():
+    code = """
+import sys
+import matplotlib
+from snapshot_cli.reporting.figures import Curve, ensemble_size
+settings = lambda: {key: matplotlib.rcParams[key] for key in matplotlib.rcParams if key != "backend"}
+before = settings()
+ensemble_size([Curve("A", "snapshot", 0.1, [2.0, 1.0])], single=3.0, title="T")
+print(settings() == before, "matplotlib.pyplot" in sys.modules, "torch" in sys.modules)
+"""
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output == "True False False\n"

@@ -1,0 +1,272 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fabricated_images import TINY, images_of, members_of, tree_files, write_archive, write_folder, write_zip
+
+from snapshot_cli.datasets import catalogue, store
+from snapshot_cli.datasets.averaging import area_averages
+from snapshot_cli.datasets.prepare import channel_statistics, prepare
+from snapshot_cli.errors import ConfigError, UserError
+
+
+@pytest.fixture(autouse=True)
+def tiny_catalogue(monkeypatch):
+    for name, facts in TINY.items():
+        monkeypatch.setitem(catalogue.CATALOGUE, name, facts)
+
+
+def refusal(kind, *arguments, **options):
+    with pytest.raises(UserError) as caught:
+        prepare(*arguments, **options)
+    assert type(caught.value) is kind
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def sources(tmp_path, name, made):
+    """Write the same images as an archive, a folder and a zip."""
+    files = tree_files(made, TINY[name].class_names)
+    return [
+        write_archive(tmp_path / "official.tar.gz", members_of(name, made)),
+        write_folder(tmp_path / "folder", files),
+        write_zip(tmp_path / "packed.zip", {f"top/{file}": content for file, content in files.items()}),
+    ]
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+@pytest.mark.parametrize("size", [None, 4])
+def test_same_images_give_the_same_arrays_whatever_they_came_from(tmp_path, name, size):
+    made = images_of(TINY[name])
+    manifests = [
+        prepare(name, tmp_path / str(number), source=source, size=size)
+        for number, source in enumerate(sources(tmp_path, name, made))
+    ]
+    assert len({manifest.content_hash for manifest in manifests}) == 1
+    suffix = ", averaged to 4 pixels" if size else ""
+    assert [manifest.source for manifest in manifests] == [
+        f"official.tar.gz, the official binary archive{suffix}",
+        f"folder, a folder of images{suffix}",
+        f"packed.zip, a zip of images{suffix}",
+    ]
+    other = prepare(name, tmp_path / "9", source=sources(tmp_path, name, images_of(TINY[name], 1))[0], size=size)
+    assert other.content_hash != manifests[0].content_hash
+
+
+def test_what_is_stored_of_a_catalogue_dataset(tmp_path):
+    made = images_of(TINY["cifar10"])
+    manifest = prepare("cifar10", tmp_path / "data", source=sources(tmp_path, "cifar10", made)[0])
+    assert store.verify(tmp_path / "data", "cifar10") == manifest
+    assert manifest == store.Manifest(
+        name="cifar10",
+        source="official.tar.gz, the official binary archive",
+        classes=TINY["cifar10"].class_names,
+        size=8,
+        train=20,
+        test=10,
+        mean=(125.3, 123.0, 113.9),
+        std=(63.0, 62.1, 66.7),
+        padding=None,
+        flip=True,
+        content_hash=manifest.content_hash,
+    )
+    dataset = store.load(tmp_path / "data", "cifar10")
+    order = store.canonical_order(*made[0])
+    np.testing.assert_array_equal(dataset.train_images, made[0][0][order])
+    np.testing.assert_array_equal(dataset.train_labels, np.sort(made[0][1]))
+
+
+@pytest.mark.parametrize(("name", "size"), [("cifar10", 4), ("cifar10-4", None), ("cifar10-4", 4)])
+def test_another_size_has_a_name_and_statistics_of_its_own(tmp_path, name, size):
+    made = images_of(TINY["cifar10"])
+    manifest = prepare(name, tmp_path / "data", source=sources(tmp_path, "cifar10", made)[1], size=size)
+    assert (manifest.name, manifest.size) == ("cifar10-4", 4)
+    averaged = area_averages(made[0][0], 4).reshape(-1, 3)
+    assert manifest.mean == pytest.approx(averaged.mean(axis=0), abs=1e-4)
+    assert manifest.std == pytest.approx(averaged.std(axis=0), abs=1e-4)
+
+
+@pytest.mark.parametrize(("name", "size"), [("cifar10", 8), ("cifar10-8", None)])
+def test_its_own_size_is_the_plain_dataset(tmp_path, name, size):
+    source = sources(tmp_path, "cifar10", images_of(TINY["cifar10"]))[0]
+    manifest = prepare(name, tmp_path / "data", source=source, size=size)
+    assert (manifest.name, manifest.mean) == ("cifar10", (125.3, 123.0, 113.9))
+
+
+def test_digits_need_no_source(tmp_path):
+    manifest = prepare("digits", tmp_path)
+    assert (manifest.train, manifest.test, manifest.size, manifest.padding, manifest.flip) == (
+        1437,
+        360,
+        8,
+        None,
+        False,
+    )
+    assert manifest.content_hash == "713ee0f4a3a38e93e634633740306b524fa1e15c2af16765574c45ea536972ee"
+    assert manifest.mean == (77.7545, 77.7545, 77.7545)
+    assert prepare("digits-4", tmp_path).name == "digits-4"
+    assert list(store.prepared(tmp_path)) == ["digits", "digits-4"]
+
+
+def own_files(side=8, seed=0):
+    facts = replace(TINY["cifar10"], classes=2, train=6, test=4, size=side)
+    return tree_files(images_of(facts, seed), ("cat", "dog"))
+
+
+def test_own_images(tmp_path):
+    manifest = prepare("my-photos-64", tmp_path / "data", source=write_folder(tmp_path / "raw", own_files()))
+    assert (manifest.name, manifest.size, manifest.train, manifest.test) == ("my-photos-64", 8, 6, 4)
+    assert (manifest.classes, manifest.padding, manifest.flip) == (("cat", "dog"), None, True)
+    images = store.load(tmp_path / "data", "my-photos-64").train_images.reshape(-1, 3)
+    assert manifest.mean == pytest.approx(images.mean(axis=0), abs=1e-4)
+
+
+def test_own_images_averaged_keep_their_name(tmp_path):
+    source = write_zip(tmp_path / "raw.zip", own_files())
+    manifest = prepare("photos", tmp_path / "data", source=source, size=4)
+    assert (manifest.name, manifest.size) == ("photos", 4)
+    assert manifest.source == "raw.zip, a zip of images, averaged to 4 pixels"
+
+
+def test_the_folder_of_the_images_themselves_is_not_overwritten(tmp_path):
+    source = write_folder(tmp_path / "photos", own_files())
+    assert refusal(UserError, "photos", tmp_path, source=source) == (
+        f"{source} exists and is not a prepared dataset; move it away or choose another name"
+    )
+    assert (source / "train/cat").is_dir()
+
+
+def test_prepared_already_is_left_alone_and_damage_is_mended(tmp_path):
+    folder, packed = write_folder(tmp_path / "raw", own_files()), write_zip(tmp_path / "raw.zip", own_files())
+    first = prepare("photos", tmp_path / "data", source=folder)
+    written = (tmp_path / "data/photos").stat().st_ino
+    assert prepare("photos", tmp_path / "data", source=packed) == first
+    assert (tmp_path / "data/photos").stat().st_ino == written
+    (tmp_path / "data/photos/train-images.npy").write_bytes(b"damaged")
+    prepare("photos", tmp_path / "data", source=folder)
+    assert store.verify(tmp_path / "data", "photos") == first
+
+
+def test_changed_images_replace_the_old_ones(tmp_path):
+    first = prepare("photos", tmp_path / "data", source=write_folder(tmp_path / "raw", own_files()))
+    second = prepare("photos", tmp_path / "data", source=write_folder(tmp_path / "raw", own_files(seed=1)))
+    assert first.content_hash != second.content_hash
+    assert store.verify(tmp_path / "data", "photos") == second
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        (
+            "../photos",
+            {},
+            "expected a dataset name of letters, digits, '.', '_' and '-' that does not start with '.',"
+            " given '../photos'",
+        ),
+        ("cifar10-4", {"size": 8}, "the name cifar10-4 asks for 4 pixels and --size for 8; give one of them"),
+        (
+            "cifar10",
+            {"size": 6},
+            "expected a size in pixels that is a multiple of 4 up to 8, the side of CIFAR-10, given 6",
+        ),
+        (
+            "cifar10-12",
+            {},
+            "expected a size in pixels that is a multiple of 4 up to 8, the side of CIFAR-10, given 12",
+        ),
+        ("photos", {"size": 0}, "expected a size in pixels that is a multiple of 4, given 0"),
+        ("photos", {"size": -4}, "expected a size in pixels that is a multiple of 4, given -4"),
+        (
+            "cifar10-4",
+            {},
+            "cifar10 has to come from somewhere; type: snapshot data prepare cifar10 --size 4 --from PATH"
+            " (PATH: cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html, or a folder or zip with"
+            " the same images as {train,test}/<class>/<file>)",
+        ),
+        (
+            "photos",
+            {},
+            "'photos' is none of digits, cifar10, cifar100; for images of your own type: snapshot data prepare photos"
+            " --from PATH --size PIXELS (PATH: a folder or zip with {train,test}/<class>/<file>)",
+        ),
+    ],
+)
+def test_what_cannot_be_meant(tmp_path, name, options, message):
+    assert refusal(ConfigError, name, tmp_path, **options) == message
+
+
+def test_digits_from_somewhere(tmp_path):
+    assert refusal(ConfigError, "digits", tmp_path, source=tmp_path) == (
+        "digits comes from scikit-learn's load_digits, installed with this program; leave --from out"
+    )
+
+
+@pytest.mark.parametrize("name", ["cifar10", "photos"])
+def test_source_that_is_not_there(tmp_path, name):
+    assert refusal(UserError, name, tmp_path, source=tmp_path / "x") == f"{tmp_path}/x: no such file or folder"
+
+
+@pytest.mark.parametrize(
+    ("side", "message"),
+    [
+        (10, "the images are 10x10, expected a multiple of 4; give --size 8"),
+        (2, "the images are 2x2, expected a multiple of 4"),
+    ],
+)
+def test_own_images_of_a_side_that_networks_cannot_take(tmp_path, side, message):
+    source = write_folder(tmp_path / "raw", own_files(side))
+    assert refusal(UserError, "photos", tmp_path / "data", source=source) == f"{source}: {message}"
+
+
+def official_tree(tmp_path, change=lambda files: None, **facts):
+    files = tree_files(images_of(replace(TINY["cifar10"], **facts)), TINY["cifar10"].class_names)
+    change(files)
+    return write_folder(tmp_path / "tree", files)
+
+
+def rename_cat(files):
+    for name in [name for name in files if "/cat/" in name]:
+        files[name.replace("/cat/", "/kitten/")] = files.pop(name)
+
+
+def move_cat_to_dog(files):
+    name = next(name for name in files if name.startswith("train/cat/"))
+    files["train/dog/moved.png"] = files.pop(name)
+
+
+@pytest.mark.parametrize(
+    ("change", "facts", "message"),
+    [
+        (rename_cat, {}, "the classes are not those of CIFAR-10; differing: cat, kitten"),
+        (move_cat_to_dog, {}, "1 training images of class cat, CIFAR-10 has 2"),
+        (lambda files: None, {"train": 30}, "30 training images, CIFAR-10 has 20"),
+        (lambda files: None, {"test": 20}, "20 test images, CIFAR-10 has 10"),
+        (lambda files: None, {"size": 4}, "the images are 4x4, those of CIFAR-10 8x8"),
+    ],
+)
+def test_images_that_are_not_the_official_ones(tmp_path, change, facts, message):
+    source = official_tree(tmp_path, change, **facts)
+    assert refusal(UserError, "cifar10", tmp_path / "data", source=source) == f"{source}: {message}"
+    assert not (tmp_path / "data").exists()
+
+
+def test_archive_with_other_names(tmp_path):
+    members = members_of("cifar10", images_of(TINY["cifar10"]))
+    members["cifar-10-batches-bin/batches.meta.txt"] = b"\n".join(
+        name.encode() for name in reversed(TINY["cifar10"].class_names)
+    )
+    source = write_archive(tmp_path / "a.tar.gz", members)
+    assert refusal(UserError, "cifar10", tmp_path / "data", source=source) == (
+        f"{source}: the classes are not those of CIFAR-10; differing: their order"
+    )
+
+
+def test_channel_statistics_are_those_of_all_pixels():
+    images = np.random.default_rng(0).integers(0, 256, (1003, 4, 4, 3), dtype=np.uint8)
+    mean, std = channel_statistics(images)
+    assert mean == pytest.approx(images.mean(axis=(0, 1, 2)), abs=5e-5)
+    assert std == pytest.approx(images.std(axis=(0, 1, 2)), abs=5e-5)
+
+
+def test_a_constant_channel_has_deviation_one():
+    assert channel_statistics(np.full((2, 4, 4, 3), 7, dtype=np.uint8)) == ((7.0, 7.0, 7.0), (1.0, 1.0, 1.0))

@@ -1,0 +1,188 @@
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snapshot_cli.datasets import store
+from snapshot_cli.datasets.manifest import Manifest
+from snapshot_cli.datasets.store import Arrays, canonical_order, content_hash, load, prepared, save, verify
+from snapshot_cli.errors import UserError
+
+
+def fabricate(seed=0, name="photos"):
+    draw = np.random.default_rng(seed)
+    arrays = Arrays(
+        draw.integers(0, 256, (6, 4, 4, 3), dtype=np.uint8),
+        np.array([0, 0, 0, 1, 1, 1]),
+        draw.integers(0, 256, (2, 4, 4, 3), dtype=np.uint8),
+        np.array([0, 1]),
+    )
+    manifest = Manifest(
+        name, "photos, a folder of images", ("cat", "dog"), 4, 6, 2, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), None, True,
+        content_hash(arrays),
+    )  # fmt: skip
+    return manifest, arrays
+
+
+def test_comes_back_as_it_was(tmp_path):
+    manifest, arrays = fabricate()
+    folder = save(tmp_path / "data", manifest, arrays)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "manifest.json",
+        "test-images.npy",
+        "test-labels.npy",
+        "train-images.npy",
+        "train-labels.npy",
+    ]
+    dataset = load(tmp_path / "data", "photos")
+    assert dataset.manifest == manifest == verify(tmp_path / "data", "photos")
+    for field, array in arrays._asdict().items():
+        found = getattr(dataset, field)
+        assert isinstance(found, np.memmap)
+        assert found.dtype == array.dtype
+        np.testing.assert_array_equal(found, array)
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["photos"]
+
+
+def test_a_killed_save_leaves_nothing(tmp_path, monkeypatch):
+    def killed(manifest):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "to_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save(tmp_path, *fabricate())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_save_that_fails_keeps_what_was_there(tmp_path, monkeypatch):
+    manifest, arrays = fabricate()
+    save(tmp_path, manifest, arrays)
+    monkeypatch.setattr(store, "to_json", lambda manifest: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        save(tmp_path, *fabricate(seed=1))
+    assert verify(tmp_path, "photos") == manifest
+
+
+def test_an_older_dataset_is_replaced_whole(tmp_path):
+    save(tmp_path, *fabricate())
+    newer, arrays = fabricate(seed=1)
+    save(tmp_path, newer, arrays)
+    assert verify(tmp_path, "photos") == newer
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_a_folder_that_is_no_dataset_is_never_replaced(tmp_path):
+    (tmp_path / "photos/train").mkdir(parents=True)
+    with pytest.raises(UserError) as caught:
+        save(tmp_path, *fabricate())
+    assert str(caught.value) == (
+        f"{tmp_path}/photos exists and is not a prepared dataset; move it away or choose another name"
+    )
+    assert (tmp_path / "photos/train").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("digits", "snapshot data prepare digits"),
+        (
+            "cifar100-16",
+            "snapshot data prepare cifar100 --size 16 --from PATH (PATH: cifar-100-binary.tar.gz from"
+            " https://www.cs.toronto.edu/~kriz/cifar.html, or a folder or zip with the same images as"
+            " {train,test}/<class>/<file>)",
+        ),
+        (
+            "photos",
+            "snapshot data prepare photos --from PATH --size PIXELS"
+            " (PATH: a folder or zip with {train,test}/<class>/<file>)",
+        ),
+    ],
+)
+def test_absent_dataset_says_what_to_type(tmp_path, name, command):
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, name)
+    assert str(caught.value) == f"dataset '{name}' is not prepared in {tmp_path}; type: {command}"
+
+
+ANEW = "prepare it anew: snapshot data prepare digits"
+
+
+def test_verify_notices_one_changed_pixel(tmp_path):
+    manifest, arrays = fabricate(name="digits")
+    save(tmp_path, manifest, arrays)
+    images = np.load(tmp_path / "digits/test-images.npy", mmap_mode="r+")
+    images[1, 2, 3, 0] ^= 1
+    images.flush()
+    found = content_hash(arrays._replace(test_images=images))
+    with pytest.raises(UserError) as caught:
+        verify(tmp_path, "digits")
+    assert str(caught.value) == (
+        f"{tmp_path}/digits: the manifest's content hash is {manifest.content_hash}, the arrays' is {found}; {ANEW}"
+    )
+
+
+def test_counts_that_differ_are_noticed_at_once(tmp_path):
+    manifest, arrays = fabricate(name="digits")
+    save(tmp_path, replace(manifest, train=7), arrays)
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, "digits")
+    assert str(caught.value) == (
+        f"{tmp_path}/digits: the manifest counts 7 training and 2 test images, the arrays have 6 (6 labels)"
+        f" and 2 (2 labels); {ANEW}"
+    )
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:-9])])
+def test_missing_and_truncated_arrays_are_named(tmp_path, damage):
+    save(tmp_path, *fabricate(name="digits"))
+    damage(tmp_path / "digits/train-images.npy")
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, "digits")
+    assert str(caught.value) == f"{tmp_path}/digits: train-images.npy cannot be read; {ANEW}"
+
+
+def test_canonical_order_is_by_label_then_sha256():
+    images = np.arange(5 * 4 * 4 * 3).astype(np.uint8).reshape(5, 4, 4, 3)
+    labels = np.array([1, 0, 1, 0, 0])
+    digests = [hashlib.sha256(image.tobytes()).hexdigest() for image in images]
+    expected = sorted([1, 3, 4], key=digests.__getitem__) + sorted([0, 2], key=digests.__getitem__)
+    assert canonical_order(images, labels).tolist() == expected
+
+
+@given(st.permutations(range(8)))
+@settings(max_examples=30)
+def test_any_order_of_the_same_images_gives_the_same_arrays(permutation):
+    images = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 3), dtype=np.uint8)
+    images[3] = images[5]
+    labels = np.array([0, 1, 0, 1, 1, 1, 0, 0])
+    order, shuffled = canonical_order(images, labels), np.array(permutation)
+    again = canonical_order(images[shuffled], labels[shuffled])
+    np.testing.assert_array_equal(images[shuffled][again], images[order])
+    np.testing.assert_array_equal(labels[shuffled][again], labels[order])
+
+
+def test_content_hash_is_of_shapes_and_bytes_and_golden():
+    arrays = Arrays(
+        np.zeros((1, 4, 4, 3), np.uint8), np.array([0]), np.ones((1, 4, 4, 3), np.uint8), np.array([1])
+    )  # fmt: skip
+    assert content_hash(arrays) == "8bb33247e412b326747d8b2a27fb727c56648c8a2fe6db0dc905cbcd4c19a431"
+    assert content_hash(arrays._replace(test_labels=np.array([0]))) != content_hash(arrays)
+    assert content_hash(arrays._replace(train_images=np.zeros((4, 1, 4, 3), np.uint8))) != content_hash(arrays)
+
+
+def test_content_hash_does_not_depend_on_memory_layout():
+    _, arrays = fabricate()
+    strided = arrays._replace(
+        train_images=np.asfortranarray(arrays.train_images), train_labels=arrays.train_labels.astype(">i8")
+    )
+    assert content_hash(strided) == content_hash(arrays)
+
+
+def test_prepared_lists_what_was_saved(tmp_path):
+    manifest, arrays = fabricate()
+    save(tmp_path, manifest, arrays)
+    save(tmp_path, replace(manifest, name="more"), arrays)
+    assert list(prepared(tmp_path)) == ["more", "photos"]
