@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 Status = Literal["done", "partial", "absent"]
 Split = Literal["test", "holdout"]
 
+# log.txt is the launcher's, which may still add to it; resume.pt goes once the run is done
+UNHASHED = ("manifest.json", "done.json", "resume.pt", "log.txt")
+
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file beside `path`, flush it to the disk and rename it, so that `path` is old or new and never half."""
@@ -84,13 +87,13 @@ class RunDirectory:
         write_atomically(self.path / "config.yaml", lambda file: file.write(text.encode()))
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Write the hashes of all files, then done.json, and remove the state to resume from."""
-        self.resume_path.unlink(missing_ok=True)
+        """Write the hashes of all files, then done.json, and only then remove the state to resume from."""
         files = sorted(p for p in self.path.rglob("*") if p.is_file() and not p.name.startswith("."))
         names = [p.relative_to(self.path).as_posix() for p in files]
-        hashes = {name: _sha256(self.path / name) for name in names if name not in ("manifest.json", "done.json")}
+        hashes = {name: _sha256(self.path / name) for name in names if name not in UNHASHED}
         self._write_json("manifest.json", hashes)
         self._write_json("done.json", summary)
+        self.resume_path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Delete the whole directory."""
@@ -137,8 +140,11 @@ class RunDirectory:
         path = self.path / "metrics.csv"
         if not path.is_file():
             return []
-        with path.open(newline="") as file:
-            return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        try:
+            rows = csv.DictReader(io.StringIO(self._read(path).decode()), strict=True)
+            return [{name: float(value) for name, value in row.items()} for row in rows]
+        except (ValueError, TypeError, csv.Error):
+            raise UserError(f"{path}: not a table of numbers; {self._way_out}") from None
 
     def has_predictions(self, split: Split, snapshot: int) -> bool:
         """Tell whether the logits of a snapshot are stored."""
@@ -154,11 +160,11 @@ class RunDirectory:
 
     def predictions(self, split: Split, snapshot: int) -> np.ndarray:
         """Return a snapshot's logits, float32 (examples, classes)."""
-        return self._read_array(self._predictions_path(split, snapshot))
+        return self._read_array(self._predictions_path(split, snapshot), "float32", dimensions=2)
 
     def labels(self, split: Split) -> np.ndarray:
         """Return the labels of a split, int64 (examples)."""
-        return self._read_array(self._labels_path(split))
+        return self._read_array(self._labels_path(split), "int64", dimensions=1)
 
     def _predictions_path(self, split: Split, snapshot: int) -> Path:
         return self.path / "predictions" / f"{split}-{snapshot}.npy"
@@ -171,22 +177,35 @@ class RunDirectory:
 
         write_atomically(path, lambda file: np.save(file, array, allow_pickle=False))
 
-    def _read_array(self, path: Path) -> np.ndarray:
-        """Read an array after checking its hash against the manifest of a finished run."""
+    def _read_array(self, path: Path, dtype: str, *, dimensions: int) -> np.ndarray:
         import numpy as np
 
         try:
+            array = np.lib.format.read_array(io.BytesIO(self._read(path)), allow_pickle=False)
+        except (ValueError, EOFError, MemoryError):
+            raise UserError(f"{path}: not an array of numbers; {self._way_out}") from None
+        if array.dtype != dtype or array.ndim != dimensions:
+            raise UserError(
+                f"{path}: expected {dtype} in {dimensions} dimension{'s'[: dimensions - 1]}, "
+                f"it holds {array.dtype} in {array.ndim}; {self._way_out}"
+            )
+        return array
+
+    @property
+    def _way_out(self) -> str:
+        return f"delete {self.path} and train it again"
+
+    def _read(self, path: Path) -> bytes:
+        """Read a file after checking its hash against the manifest of a finished run."""
+        done = self.status == "done"
+        try:
             data = path.read_bytes()
         except FileNotFoundError:
-            raise UserError(f"{path}: not there; train the run again") from None
-        if self.status == "done":
-            name = path.relative_to(self.path).as_posix()
-            if hashlib.sha256(data).hexdigest() != self._hashes.get(name):
-                raise UserError(f"{path}: differs from what the run wrote; delete {self.path} and train it again")
-        try:
-            return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
-        except (ValueError, EOFError):
-            raise UserError(f"{path}: not an array of numbers; delete {self.path} and train it again") from None
+            raise UserError(f"{path}: not there; {self._way_out if done else 'train the run again'}") from None
+        name = path.relative_to(self.path).as_posix()
+        if done and hashlib.sha256(data).hexdigest() != self._hashes.get(name):
+            raise UserError(f"{path}: differs from what the run wrote; {self._way_out}")
+        return data
 
     def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
         text = json.dumps(value, indent=2) + "\n"
@@ -197,11 +216,11 @@ class RunDirectory:
         try:
             value = json.loads(path.read_bytes())
         except FileNotFoundError:
-            raise UserError(f"{path}: not there; train the run again") from None
-        except ValueError:
-            raise UserError(f"{path}: not JSON; delete {self.path} and train it again") from None
+            raise UserError(f"{path}: not there; {self._way_out}") from None
+        except (ValueError, RecursionError):
+            raise UserError(f"{path}: not JSON; {self._way_out}") from None
         if not isinstance(value, dict):
-            raise UserError(f"{path}: expected a mapping; delete {self.path} and train it again")
+            raise UserError(f"{path}: expected a mapping; {self._way_out}")
         return value
 
 

@@ -113,6 +113,17 @@ def test_flipped_bytes_are_never_a_traceback(tmp_path, members, position):
     assert message_of(path, TINY["cifar10"])
 
 
+def test_flipped_bytes_in_compressed_blocks_are_no_traceback(tmp_path):
+    made = [
+        (images // 32, labels) for images, labels in images_of(TINY["cifar10"])
+    ]  # random bytes are stored as they are
+    path = write_archive(tmp_path / "a.tar.gz", members_of("cifar10", made))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 :] = b"\xff" * (len(content) - len(content) // 2)
+    path.write_bytes(content)
+    assert message_of(path, TINY["cifar10"]).endswith(": cut short, damaged or not an archive")
+
+
 def test_something_else(tmp_path):
     path = tmp_path / "a.tar.gz"
     path.write_text("<html>not found</html>")

@@ -15,7 +15,7 @@ def row(dataset="cifar10", network="net", method="Single", error=5.0, **fields):
 
 
 DENSENET = "densenet-40-12"
-SNAPSHOT = "Snapshot (α0 = 0.2)"
+SNAPSHOT = "Snapshot (α₀ = 0.2)"
 ROWS = [
     row("cifar10", DENSENET, "Single", 5.314, replicates=3, spread=0.118, paper=5.24, status="copied", runs=3),
     row("cifar10", DENSENET, SNAPSHOT, None, replicates=0, paper=4.84, status="rerun", missing=2, runs=3),

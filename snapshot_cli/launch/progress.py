@@ -85,7 +85,7 @@ class Board:
     """Many runs at once: a bar over all images on a terminal, a line for every start and end elsewhere."""
 
     def __init__(self, console: Console, runs: Mapping[Run, int], results: Path) -> None:
-        """Show `runs`, each with its number of iterations."""
+        """Show `runs`, each with the number of training images that it looks at."""
         self._console, self._runs, self._results = console, runs, results
         self._done: dict[Run, int] = {}
         self._ended = 0
@@ -104,11 +104,12 @@ class Board:
         if not self._console.is_terminal:
             _print(self._console, f"training {run.run_id}")
 
-    def finished(self, run: Run, *, failed: bool) -> None:
-        """Take note of a run that has ended."""
+    def ended(self, run: Run, outcome: str) -> None:
+        """Take note of a run that is 'done', 'stopped' or 'failed'."""
         self._ended += 1
-        self._done[run] = self._runs[run]
-        _print(self._console, f"{'failed' if failed else 'done'}: {run.run_id} ({self._ended} of {len(self._runs)})")
+        if outcome == "done":
+            self._done[run] = self._runs[run]
+        _print(self._console, f"{outcome}: {run.run_id} ({self._ended} of {len(self._runs)})")
 
     def look(self, running: Sequence[Run]) -> None:
         """Read from their files how far the running ones are."""
@@ -116,7 +117,7 @@ class Board:
             return
         for run in running:
             rows = RunDirectory.of(run, self._results).metrics()
-            self._done[run] = int(rows[-1]["iteration"]) if rows else 0
+            self._done[run] = min(int(rows[-1]["iteration"]) * run.batch_size, self._runs[run]) if rows else 0
         text = f"{self._ended} of {len(self._runs)} runs, {len(running)} in training"
         self._progress.update(self._task, completed=sum(self._done.values()), description=text)
 
@@ -127,4 +128,4 @@ def watcher(console: Console) -> Bar | Lines:
 
 
 def _print(console: Console, text: str) -> None:
-    console.print(text, highlight=False, soft_wrap=True)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -21,7 +21,7 @@ class StopRequest:
         """Take note of a signal; a second Ctrl-C leaves at once."""
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.signal = number
+        self.signal = self.signal or number
 
 
 @contextmanager

@@ -52,10 +52,10 @@ def train_all(
         time.sleep(POLL_SECONDS)
         for slot in [slot for slot in running if slot.process.poll() is not None]:
             running.remove(slot)
-            failed = slot.process.returncode != 0 and not stop()
-            if failed:
+            outcome = "done" if slot.process.returncode == 0 else "stopped" if stop() else "failed"
+            if outcome == "failed":
                 failures.append(f"{slot.run.run_id}: {_last_line(slot.log)} (all of it: {slot.log})")
-            board.finished(slot.run, failed=failed)
+            board.ended(slot.run, outcome)
         board.look([slot.run for slot in running])
     return failures
 

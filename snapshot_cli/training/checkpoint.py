@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,7 @@ from snapshot_cli.errors import UserError
 from snapshot_cli.run_directory import write_atomically
 
 VERSION = 1
+DIGEST_BYTES = 32  # sha256 of what follows: torch.load itself does not notice a flipped bit
 
 
 @dataclass
@@ -47,7 +50,10 @@ def save_state(
         "optimizer": optimizer.state_dict(),
         "progress": vars(progress),
     }
-    write_atomically(path, lambda file: torch.save(state, file))
+    content = io.BytesIO()
+    torch.save(state, content)
+    digest = hashlib.sha256(content.getbuffer()).digest()
+    write_atomically(path, lambda file: file.write(digest) + file.write(content.getbuffer()))
 
 
 def restore_state(path: Path, run_id: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
@@ -59,14 +65,22 @@ def restore_state(path: Path, run_id: str, network: nn.Module, optimizer: torch.
         return Progress()
     way_out = f"delete {path.parent} and train it again"
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(_content(path), map_location="cpu", weights_only=True)
         if state["version"] != VERSION or state["run_id"] != run_id:
             raise UserError(f"{path}: of another version or another run; {way_out}")
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         return Progress(**state["progress"])
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: damaged ({type(error).__name__}); {way_out}") from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError):
+        raise UserError(f"{path}: damaged; {way_out}") from None
+
+
+def _content(path: Path) -> io.BytesIO:
+    """Return what torch saved into a state file; ValueError when it does not match its digest."""
+    data = path.read_bytes()
+    if hashlib.sha256(data[DIGEST_BYTES:]).digest() != data[:DIGEST_BYTES]:
+        raise ValueError("digest differs")
+    return io.BytesIO(data[DIGEST_BYTES:])
 
 
 def save_weights(path: Path, network: nn.Module) -> None:

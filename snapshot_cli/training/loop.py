@@ -174,7 +174,7 @@ def close_epoch(training: Training, epoch: int, rate: float) -> None:
 
 
 def save(training: Training, row: dict[str, float] | None = None) -> None:
-    """Save the state to go on from, with the row of a finished epoch in it; UserError when a loss is not finite."""
+    """Save the state to go on from, with the row of a finished epoch in it; UserError when they are not finite."""
     progress, run = training.progress, training.run
     broken = torch.nonzero(~progress.losses.isfinite())
     if len(broken):
@@ -183,6 +183,11 @@ def save(training: Training, row: dict[str, float] | None = None) -> None:
         raise UserError(
             f"{run.run_id}: the loss is not finite at iteration {iteration}, where the rate is "
             f"{run.rate(iteration, training.examples):.4g}; try a smaller alpha0"
+        )
+    if not all(bool(parameter.isfinite().all()) for parameter in training.network.parameters()):
+        raise UserError(
+            f"{run.run_id}: the weights are not finite after iteration {progress.iteration}, where the rate is "
+            f"{run.rate(progress.iteration, training.examples):.4g}; try a smaller alpha0"
         )
     if row is not None:
         progress.rows.append(row)

@@ -1,0 +1,51 @@
+# make demo    set up, then train every method on small images and draw the table (2 minutes after the set-up)
+# make test    set up, then run the tests
+# make help    the rest
+
+PYTHON ?= python3
+SIZE ?= paper
+STUDY = $(if $(filter paper,$(SIZE)),,$(SIZE)/)
+SNAPSHOT = .venv/bin/snapshot
+READY = .venv/.ready
+
+.PHONY: help setup demo test test-slow check format clean
+
+help:
+	@echo "make setup               make .venv and install the pinned packages"
+	@echo "make demo                every method of Table 1 on small images: results/demo/"
+	@echo "make test                the tests; make test-slow: those that take minutes"
+	@echo "make check               formatting, lint and types"
+	@echo "make reproduce-table1    Table 1; SIZE=small or SIZE=demo for less, OPTIONS='--device cpu ...' for more"
+	@echo "make clean               remove .venv and what tools leave behind; results stay"
+
+setup: $(READY)
+
+$(READY): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; try make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(READY)
+
+demo: setup
+	$(SNAPSHOT) reproduce demo/table1
+
+test: setup
+	.venv/bin/python -m pytest --numprocesses auto
+
+test-slow: setup
+	.venv/bin/python -m pytest -m slow
+
+check: setup
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+
+format: setup
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+reproduce-%: setup
+	$(SNAPSHOT) reproduce $(STUDY)$* $(OPTIONS)
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
