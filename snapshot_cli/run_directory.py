@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import yaml
@@ -182,7 +183,7 @@ class RunDirectory:
 
         try:
             array = np.lib.format.read_array(io.BytesIO(self._read(path)), allow_pickle=False)
-        except (ValueError, EOFError, MemoryError):
+        except (ValueError, TypeError, EOFError, MemoryError, OverflowError, SyntaxError, TokenError):
             raise UserError(f"{path}: not an array of numbers; {self._way_out}") from None
         if array.dtype != dtype or array.ndim != dimensions:
             raise UserError(

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from snapshot_cli.reporting.figures import Curve, ensemble_size, save
-from snapshot_cli.reporting.style import HEIGHT, LOOKS, WIDTH
+from snapshot_cli.reporting.figures.style import HEIGHT, LOOKS, WIDTH
 
 NAN = float("nan")
 SNAPSHOT = Curve("Snapshot (α0 = 0.2)", "snapshot", 0.2, [24.95, 23.9, 23.05, 22.5])

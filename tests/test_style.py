@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapshot_cli.reporting.style import LOOKS, look, spread
+from snapshot_cli.reporting.figures.style import LOOKS, look, spread
 
 
 @pytest.mark.parametrize(

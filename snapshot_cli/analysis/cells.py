@@ -54,10 +54,12 @@ def score(
 ) -> Scored:
     """Return the scores of some snapshots and of the ensembles of the last 1..M of them.
 
-    Raises UserError when they were trained or tested on different images, or on others than those prepared now, whose
-    content hashes `dataset_hashes` has by name.
+    Raises UserError when they were trained or scored on different images, or on others than those prepared now, whose
+    content hashes `dataset_hashes` has by name; also where no images were withheld for the holdout that is asked for.
     """
     first = members[0][0]
+    for directory, _ in members:
+        _check_images(directory, first, split)
     labels = first.labels(split)
     hashes = dict(dataset_hashes)
     for directory, _ in members:
@@ -72,3 +74,19 @@ def score(
     logits = [directory.predictions(split, snapshot) for directory, snapshot in members]
     names = tuple(Member(directory.run, snapshot) for directory, snapshot in members)
     return Scored(names, len(labels), evaluate(logits, labels))
+
+
+def _check_images(directory: RunDirectory, first: RunDirectory, split: Split) -> None:
+    """Refuse what equal labels would hide: by canonical order, different images can have the same labels."""
+    run, other = directory.run, first.run
+    if run.dataset != other.dataset:
+        raise UserError(
+            f"{directory.path}: was trained on {run.dataset}, but {first.path} on {other.dataset}; "
+            f"an ensemble needs one dataset"
+        )
+    if split == "test":
+        return
+    if not run.holdout:
+        raise UserError(f"{directory.path}: no training images were withheld; train with holdout: N to score on them")
+    if (run.holdout, run.split_seed, run.train_size) != (other.holdout, other.split_seed, other.train_size):
+        raise UserError(f"{directory.path}: its holdout images are not those of {first.path}")

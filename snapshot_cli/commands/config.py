@@ -11,7 +11,7 @@ from snapshot_cli.commands import options
 
 @click.group()
 def config() -> None:
-    """Look at what a YAML file means."""
+    """Show what a YAML file means."""
 
 
 @config.command()
@@ -19,8 +19,17 @@ def config() -> None:
 @options.set_option
 @options.data_option
 def show(file: Path, sets: tuple[str, ...], data: Path) -> None:
-    """Print every value that FILE resolves to, defaults included."""
+    """Print every value that FILE resolves to, defaults included.
+
+    What is printed is a file of its own, with the same meaning; a study's experiments are spelled out in it.
+    """
     import yaml
 
+    from snapshot_cli.config.study import Study
+
     asked = options.load(file, sets, data)
-    click.echo(yaml.safe_dump(asked.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)
+    resolved = asked.model_dump(mode="json")
+    if isinstance(asked, Study):
+        del resolved["name"]
+        resolved["methods"] = resolved.pop("experiments")
+    click.echo(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True), nl=False)

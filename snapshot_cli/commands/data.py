@@ -11,38 +11,41 @@ from snapshot_cli.commands import options
 
 @click.group()
 def data() -> None:
-    """Prepare datasets and look at them."""
+    """Prepare, list and verify datasets."""
 
 
 @data.command("list")
 @options.data_option
 def list_(data: Path) -> None:
-    """List the datasets that are known and those that are prepared."""
-    from rich.console import Console
+    """List the datasets, prepared or not."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from snapshot_cli.datasets.catalogue import CATALOGUE, facts
     from snapshot_cli.datasets.manifest import prepared
 
     ready = prepared(data)
-    table = Table()
+    table = Table(box=SIMPLE_HEAD)
     for heading in ("name", "classes", "size", "train", "test", "prepared", "source"):
-        table.add_column(heading, justify="right" if heading in ("classes", "size", "train", "test") else "left")
+        number = heading in ("classes", "size", "train", "test")
+        table.add_column(heading, justify="right" if number else "left")
     for name in [*CATALOGUE, *(name for name in ready if name not in CATALOGUE)]:
         manifest, known = ready.get(name), facts(name)
         if manifest is not None:
-            numbers = (len(manifest.classes), manifest.size, manifest.train, manifest.test)
+            numbers = (len(manifest.classes), manifest.size, f"{manifest.train:,}", f"{manifest.test:,}")
             table.add_row(name, *map(str, numbers), str(data / name), manifest.source)
         elif known is not None:
-            numbers = (known.classes, known.size, known.train, known.test)
+            numbers = (known.classes, known.size, f"{known.train:,}", f"{known.test:,}")
             table.add_row(name, *map(str, numbers), "no", known.source)
-    Console().print(table)
+    options.show([table])
 
 
-@data.command()
+@data.command(short_help="Turn images into a prepared dataset.")
 @click.argument("name")
-@click.option("--from", "source", type=options.FILE, metavar="PATH", help="Archive, folder or zip with the images.")
-@click.option("--size", type=click.IntRange(4), metavar="PIXELS", help="Average the images down to this side.")
+@click.option("--from", "source", type=options.FILE, metavar="PATH", help="Archive, folder or zip that has the images.")
+@click.option(
+    "--size", type=click.IntRange(4), metavar="PIXELS", help="Average the images down to this side, a multiple of 4."
+)
 @options.data_option
 def prepare(name: str, source: Path | None, size: int | None, data: Path) -> None:
     """Turn images into a prepared dataset: arrays, a manifest and a content hash.
@@ -59,7 +62,7 @@ def prepare(name: str, source: Path | None, size: int | None, data: Path) -> Non
     )
 
 
-@data.command()
+@data.command(short_help="Check a prepared dataset, byte for byte.")
 @click.argument("name")
 @options.data_option
 def verify(name: str, data: Path) -> None:

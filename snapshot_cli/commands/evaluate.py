@@ -42,22 +42,26 @@ def evaluate(
     split: Split,
     as_json: bool,
 ) -> None:
-    """Print the error of each snapshot and of the ensembles of the last m = 1..M.
+    """Print the errors of snapshots and ensembles.
 
-    Give the FILE that was trained, or run directories: their snapshots, in the order given, are then one ensemble.
+    Each snapshot has a line, and so has each ensemble of the last m = 1..M. Give the FILE that was trained, or run
+    directories: their snapshots, in the order given, are then one ensemble. A study's methods stand side by side.
     """
     from snapshot_cli.config.study import Study
     from snapshot_cli.reporting import words
     from snapshot_cli.run_directory import RunDirectory
 
     if (file is None) == (not directories):
-        raise ConfigError("snapshot eval: expected either --config FILE or run directories")
+        given = "neither" if file is None else "both"
+        raise ConfigError(f"snapshot eval: expected either --config FILE or run directories, given {given}")
     if file is None:
         study, scored = None, [_together([RunDirectory(path) for path in directories], data, split)]
     else:
         asked = options.load(file, sets, data)
         study = asked.name if isinstance(asked, Study) else None
-        scored = score(asked, options.results_folder(file, results), data, split=split)
+        folder = options.results_folder(file, results)
+        _check_trained(asked, folder, f"snapshot train --config {file}{options.repeated(sets, results)}", file)
+        scored = score(asked, folder, data, split=split)
     if as_json:
         answer = words.as_json(scored[0]) if study is None else words.study_as_json(study, scored)
         click.echo(json.dumps(answer, indent=2))
@@ -80,14 +84,9 @@ def score(asked: Experiment | Study | Run, results: Path, data: Path, *, split: 
 
 def show(scored: Sequence[Scored]) -> None:
     """Print the scores as tables on stdout."""
-    from rich.console import Console
-
     from snapshot_cli.reporting import words
 
-    console = Console()
-    tables = [words.members_and_ensembles(scored[0])] if len(scored) == 1 else words.side_by_side(scored)
-    for table in tables:
-        console.print(table)
+    options.show([words.members_and_ensembles(scored[0])] if len(scored) == 1 else words.side_by_side(scored))
 
 
 def dataset_hashes(data: Path) -> dict[str, str]:
@@ -95,6 +94,17 @@ def dataset_hashes(data: Path) -> dict[str, str]:
     from snapshot_cli.datasets.manifest import prepared
 
     return {name: manifest.content_hash for name, manifest in prepared(data).items()}
+
+
+def _check_trained(asked: Experiment | Study | Run, results: Path, command: str, file: Path) -> None:
+    from snapshot_cli.config import plan
+    from snapshot_cli.run_directory import RunDirectory
+
+    runs = plan.runs(asked)
+    missing = sum(RunDirectory.of(run, results).status != "done" for run in runs)
+    if missing:
+        their = "its run is" if len(runs) == 1 else f"{missing} of its {len(runs)} runs are"
+        raise UserError(f"{file}: {their} not trained to the end in {results}; type {command}")
 
 
 def _together(directories: Sequence[RunDirectory], data: Path, split: Split) -> Scored:

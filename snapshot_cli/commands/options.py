@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -11,14 +11,19 @@ import click
 from snapshot_cli.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from snapshot_cli.config.experiment import Experiment, Run
     from snapshot_cli.config.machine import Device, Machine
     from snapshot_cli.config.study import Study
 
 Command = TypeVar("Command", bound=Callable[..., None])
 FILE = click.Path(path_type=Path)
+WIDEST = 10_000  # columns; more than any table has
 
-config_option = click.option("--config", "file", type=FILE, required=True, metavar="FILE", help="YAML file to read.")
+config_option = click.option(
+    "--config", "file", type=FILE, required=True, metavar="FILE", help="Experiment or study, in YAML."
+)
 set_option = click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Use another value than the file's; may be repeated."
 )
@@ -37,7 +42,7 @@ results_option = click.option(
     "results",
     type=FILE,
     metavar="R",
-    help="Folder of results, with the runs in runs/.  [default: results/SIZE, by the file's place]",
+    help="Folder of results, with the runs in runs/.  [default: results/demo, small, paper or own, by FILE's folder]",
 )
 device_option = click.option(
     "--device",
@@ -79,10 +84,35 @@ def as_study(asked: Experiment | Study | Run, file: Path) -> Study:
 
 
 def results_folder(file: Path, results: Path | None) -> Path:
-    """Return the folder of results: the one asked for, else the one that belongs to the file's place."""
+    """Return the folder of results: the one asked for, else the one that a run's file is in or a file's place names."""
     from snapshot_cli.config.shipped import size
 
-    return results or Path("results") / size(file)
+    if results is not None:
+        return results
+    path = file if len(file.parents) > 3 else file.absolute()
+    if path.name == "config.yaml" and len(path.parents) > 3 and path.parents[2].name == "runs":
+        return path.parents[3]
+    return Path("results") / size(file)
+
+
+def repeated(sets: tuple[str, ...], results: Path | None = None) -> str:
+    """Return --set and --results-dir as they were given, with a blank in front, to repeat in a command to type."""
+    import shlex
+
+    words = [word for value in sets for word in ("--set", value)]
+    words += [] if results is None else ["--results-dir", str(results)]
+    return "".join(f" {shlex.quote(word)}" for word in words)
+
+
+def show(tables: Iterable[Table]) -> None:
+    """Print tables on stdout, as wide as they are: a number that is cut off would be worse than a line that wraps."""
+    from rich.console import Console
+
+    console = Console(width=WIDEST)
+    for table in tables:
+        console.width = console.measure(table).maximum
+        console.print(table)
+        console.width = WIDEST
 
 
 def machine(data: Path, results: Path, device: str, threads: int | None) -> Machine:

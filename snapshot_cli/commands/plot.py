@@ -15,7 +15,7 @@ def plot() -> None:
     """Draw one figure from finished runs."""
 
 
-@plot.command("ensemble-size")
+@plot.command("ensemble-size", short_help="Draw error against ensemble size.")
 @options.config_option
 @options.set_option
 @options.data_option
@@ -34,7 +34,10 @@ def ensemble_size(file: Path, sets: tuple[str, ...], data: Path, results: Path |
     entries = report.collect(study, options.results_folder(file, results), dataset_hashes(data))
     if len({(each.experiment.network, each.experiment.dataset) for each in entries}) > 1:
         raise ConfigError(f"{file}: has several networks or datasets; snapshot report {file} draws a figure for each")
+    if all(each.experiment.method == "single" for each in entries):
+        raise ConfigError(f"{file}: has single models alone; expected a method with an ensemble")
     paths = report.ensemble_size(entries, output)
     if not paths:
-        raise UserError(f"{file}: none of its ensembles is trained to its end; type snapshot train --config {file}")
+        again = options.repeated(sets, results)
+        raise UserError(f"{file}: no ensemble is trained to its end; type snapshot train --config {file}{again}")
     click.echo(paths[0])

@@ -21,12 +21,12 @@ LARGE = 50_000_000  # training images: weeks without a GPU, even for the smalles
 study_argument = click.argument("name", metavar="STUDY")
 
 
-@click.command()
+@click.command(short_help="Train what a study lacks, then draw it.")
 @study_argument
 @options.set_option
 @options.machine_options
 @click.option(
-    "--jobs", type=click.IntRange(1), metavar="N", help="Runs side by side.  [default: 1 on a GPU, else cores]"
+    "--jobs", type=click.IntRange(1), metavar="N", help="Runs side by side.  [default: 1 on a GPU, else one a core]"
 )
 @click.option("--dry-run", is_flag=True, help="List the runs and how far they are, and train nothing.")
 def reproduce(
@@ -39,7 +39,7 @@ def reproduce(
     jobs: int | None,
     dry_run: bool,
 ) -> None:
-    """Train what is missing for a study, then draw its tables and figures.
+    """Train what a study lacks, then draw its tables and figures.
 
     STUDY is a YAML file or the bare name of one under configs/studies: table1, small/table1, demo/table1.
     """
@@ -52,16 +52,14 @@ def reproduce(
     if dry_run:
         _list(runs, machine)
         return
-    click.echo(
-        f"{study.title}: {len(runs)} runs, {len(runs) - len(missing)} finished, {len(missing)} to train", err=True
-    )
+    click.echo(_summary(study.title, len(runs), len(missing)), err=True)
     failures = _train(missing, machine, ["--config", str(file), *_repeat("--set", sets)], jobs, name) if missing else []
-    _draw(study, folder, data)
+    _draw(study, folder, data, f"{name}{options.repeated(sets, results)}")
     if failures:
         raise UserError("\n".join([f"{len(failures)} of {len(missing)} runs failed:", *failures]))
 
 
-@click.command()
+@click.command(short_help="Draw what is finished of a study.")
 @study_argument
 @options.set_option
 @options.data_option
@@ -72,7 +70,7 @@ def report(name: str, sets: tuple[str, ...], data: Path, results: Path | None) -
     What is missing is shown as a dash with a footnote.
     """
     _, study, folder = _study(name, sets, data, results)
-    _draw(study, folder, data)
+    _draw(study, folder, data, f"{name}{options.repeated(sets, results)}")
 
 
 def _study(name: str, sets: tuple[str, ...], data: Path, results: Path | None) -> tuple[Path, Study, Path]:
@@ -86,6 +84,13 @@ def _study(name: str, sets: tuple[str, ...], data: Path, results: Path | None) -
             f"{file}: expected a study (title, methods, ...), given one experiment; type snapshot train --config {file}"
         )
     return file, asked, options.results_folder(file, results)
+
+
+def _summary(title: str, runs: int, missing: int) -> str:
+    of_runs = "the only run" if runs == 1 else f"all {runs} runs"
+    if missing == 0:
+        return f"{title}: {of_runs} finished before, nothing was trained; drawn from what is there:"
+    return f"{title}: {runs} run{'s' * (runs > 1)}, {runs - missing} finished, {missing} to train"
 
 
 def _missing(runs: Sequence[Run], results: Path) -> list[Run]:
@@ -108,11 +113,12 @@ def _list(runs: Sequence[Run], machine: Machine) -> None:
 
     images = _images(runs, machine.data)
     status = {run: RunDirectory.of(run, machine.results).status for run in runs}
+    click.echo(f"{'status':8}{'images':>14}  run")
     for run in runs:
         click.echo(f"{status[run]:8}{images[run]:>14,}  {run.run_id}")
     missing = [run for run in runs if status[run] != "done"]
     click.echo(
-        f"{len(runs)} runs, {len(runs) - len(missing)} done; "
+        f"{len(runs)} run{'s' * (len(runs) > 1)}, {len(runs) - len(missing)} done; "
         f"{sum(images[run] for run in missing):,} of {sum(images.values()):,} training images to go"
     )
 
@@ -146,18 +152,27 @@ def _train(missing: Sequence[Run], machine: Machine, asked: Sequence[str], jobs:
 
 
 def _too_large(name: str, images: dict[Run, int]) -> str:
-    return (
+    from snapshot_cli.config.shipped import study_path
+
+    lines = [
         f"{name}: {len(images)} runs with {sum(images.values()):,} training images to go, and no GPU here: this would "
-        f"take weeks.\nA size for a CPU: snapshot reproduce small/{name}\nTrain it here all the same: "
-        f"snapshot reproduce {name} --device cpu"
-    )
+        f"take weeks."
+    ]
+    for smaller in (f"{size}/{Path(name).stem}" for size in ("small", "demo")):
+        try:
+            study_path(smaller)
+        except ConfigError:
+            continue
+        lines.append(f"A size for a CPU: snapshot reproduce {smaller}")
+        break
+    return "\n".join([*lines, f"Train it here all the same: snapshot reproduce {name} --device cpu"])
 
 
-def _draw(study: Study, results: Path, data: Path) -> None:
+def _draw(study: Study, results: Path, data: Path, called: str) -> None:
     from snapshot_cli.commands.evaluate import dataset_hashes
     from snapshot_cli.reporting import report
 
-    for path in report.write(study, results, dataset_hashes(data)):
+    for path in report.write(study, results, dataset_hashes(data), called=called):
         click.echo(path)
 
 

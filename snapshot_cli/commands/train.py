@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @options.config_option
 @options.set_option
 @options.machine_options
-@click.option("--run", "run_id", metavar="RUN_ID", help="Train this run alone of those that the file asks for.")
+@click.option("--run", "run_id", metavar="RUN_ID", help="Of the runs that FILE asks for, train this one alone.")
 def train(
     file: Path,
     sets: tuple[str, ...],
@@ -62,10 +63,14 @@ def _runs(asked: Experiment | Study | Run, run_id: str | None, file: Path) -> li
         return runs
     chosen = [run for run in runs if run.run_id == run_id]
     if not chosen:
-        raise ConfigError(
-            f"--run {run_id}: not one of the {len(runs)} runs of {file}; see snapshot reproduce {file} --dry-run"
-        )
+        near = get_close_matches(run_id, [run.run_id for run in runs], 1)
+        hint = f"; did you mean '{near[0]}'?" if near else f"; the first is {runs[0].run_id}"
+        raise ConfigError(f"--run {run_id}: not {_one_of(runs)} of {file}{hint}")
     return chosen
+
+
+def _one_of(runs: list[Run]) -> str:
+    return "the run" if len(runs) == 1 else f"one of the {len(runs)} runs"
 
 
 def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> None:

@@ -18,6 +18,7 @@ from snapshot_cli.networks import names
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
+Name = Annotated[str, Field(max_length=100)]
 Method = Literal["single", "dropout", "nocycle", "singlecycle", "snapshot", "ensemble"]
 
 
@@ -37,10 +38,10 @@ class Model(BaseModel):
 class Recipe(Model):
     """What a run and an experiment share; the defaults are the paper's, and a default's meaning never changes."""
 
-    dataset: str
+    dataset: Name
     """A prepared dataset: cifar10, cifar100, digits, cifar10-16 (averaged down to 16 pixels) or a name of one's own."""
 
-    network: str
+    network: Name
     """Family and sizes, as the paper writes them: resnet-110, wide-resnet-32-4, densenet-40-12."""
 
     budget: Positive
@@ -98,9 +99,9 @@ class Recipe(Model):
         known = (info.context or {}).get("training_examples")
         if known is not None and value not in known:
             near = get_close_matches(value, known, 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(known))}"
+            hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(known))}."
             raise ValueError(
-                f"unknown dataset '{value}'; {hint} Images of your own: snapshot data prepare {value} --from FOLDER"
+                f"unknown dataset '{value}'; {hint} For images of your own: snapshot data prepare {value} --from FOLDER"
             )
         return value
 
@@ -144,6 +145,13 @@ class Recipe(Model):
                 raise ValueError(str(error)) from None
         return value
 
+    @field_validator("dropout")
+    @classmethod
+    def _place_for_dropout(cls, value: float, info: ValidationInfo) -> float:
+        if value and _has_no_dropout(info):
+            raise ValueError(f"expected 0, as {info.data['network']} has no place for dropout, given {value:g}")
+        return value
+
     @field_validator("nesterov")
     @classmethod
     def _nesterov_needs_momentum(cls, value: bool, info: ValidationInfo) -> bool:
@@ -162,6 +170,10 @@ def _available(info: ValidationInfo) -> int | None:
     return known.get(info.data.get("dataset", ""))
 
 
+def _has_no_dropout(info: ValidationInfo) -> bool:
+    return names.parse(info.data.get("network", "resnet-8")).family == "imagenet-resnet"
+
+
 def iterations_per_epoch(examples: int, batch_size: int) -> int:
     """Return the batches of an epoch, the last and smaller one counted."""
     return -(-examples // batch_size)
@@ -176,8 +188,8 @@ class Experiment(Recipe):
     @field_validator("method")
     @classmethod
     def _dropout_drops(cls, value: Method, info: ValidationInfo) -> Method:
-        if value == "dropout" and names.parse(info.data.get("network", "resnet-8")).family == "imagenet-resnet":
-            raise ValueError("expected another method: the paper has no dropout in imagenet-resnet-50")
+        if value == "dropout" and _has_no_dropout(info):
+            raise ValueError(f"expected another method, as {info.data['network']} has no place for dropout")
         return value
 
 
@@ -189,6 +201,15 @@ class Run(Recipe):
 
     cycle: Positive | None = None
     """Train this cycle of the schedule alone, from fresh weights, and take its one snapshot (SingleCycle)."""
+
+    @field_validator("cycle")
+    @classmethod
+    def _one_of_the_cycles(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and info.data.get("schedule") == "step":
+            raise ValueError(f"expected none, as a step schedule has no cycles to train alone, given {value}")
+        if value is not None and value > info.data.get("cycles", value):
+            raise ValueError(f"expected at most {info.data['cycles']}, the number of cycles, given {value}")
+        return value
 
     @property
     def snapshots(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,20 +15,23 @@ from pydantic_core import ErrorDetails
 
 from snapshot_cli.config import yaml_file
 from snapshot_cli.config.experiment import Experiment, Run
-from snapshot_cli.config.study import Setting, Study, StudyFile, idle_rules, spell_out, values
+from snapshot_cli.config.study import Setting, Study, StudyFile, Where, combinations, idle_rules, spell_out, values
 from snapshot_cli.errors import ConfigError
 
 T = TypeVar("T", bound=BaseModel)
-LAST = sys.maxsize
+Mistake = tuple[tuple[int, int], str]  # line and column to sort by, and the sentence
+LAST = (sys.maxsize, 0)
+MOST = 10_000  # combinations of a study; the paper's largest has 48
 OTHER_NAMES = {
     "M": "cycles", "snapshots": "cycles", "B": "budget", "epochs": "budget", "lr": "alpha0", "learning_rate": "alpha0",
-    "data": "dataset", "model": "network", "arch": "network", "wd": "weight_decay", "bs": "batch_size",
+    "data": "dataset", "model": "network", "arch": "network", "net": "network", "wd": "weight_decay", "bs": "batch_size",
 }  # fmt: skip
 EXPECTED = {
     "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
-    "finite_number": "a finite number", "bool_type": "true or false", "string_type": "a name",
+    "finite_number": "a finite number", "bool_type": "true or false", "string_type": "text",
     "dict_type": "a mapping (key: value)", "model_type": "a mapping (key: value)", "list_type": "a list",
     "tuple_type": "a list of numbers", "too_short": "at least one value", "literal_error": "{expected}",
+    "string_too_long": "at most {max_length} characters",
     "greater_than": "a number above {gt:g}", "greater_than_equal": "a number of at least {ge:g}",
     "less_than": "a number below {lt:g}", "less_than_equal": "a number of at most {le:g}",
 }  # fmt: skip
@@ -43,25 +47,25 @@ class Source:
 
     def validate(self, model: type[T], settings: Mapping[str, Setting]) -> T:
         """Return the model of some settings; ConfigError with a line for every mistake, in the file's order."""
+        value, mistakes = self.attempt(model, settings)
+        if value is None:
+            raise _error(mistakes)
+        return value
+
+    def attempt(self, model: type[T], settings: Mapping[str, Setting]) -> tuple[T | None, list[Mistake]]:
+        """Return the model of some settings, or None and the mistakes in them."""
         try:
-            return model.model_validate(values(settings), context={"training_examples": self.training_examples})
+            return model.model_validate(values(settings), context={"training_examples": self.training_examples}), []
         except ValidationError as error:
-            fields = list(model.model_fields)
-            details = _without_consequences(error.errors(include_url=False), fields)
-            lines = [(self._place(settings, detail["loc"]), _words(detail, fields)) for detail in details]
-            lines.sort(key=lambda line: self.document.mark(line[0]) if line[0] is not None else (LAST, 0))
-            raise ConfigError("\n".join(f"{self.where(place)}: {words}" for place, words in lines)) from None
+            details = _without_consequences(error.errors(include_url=False), model)
+            return None, [self.mistake(_place(settings, detail), _words(detail, model)) for detail in details]
 
-    def where(self, place: yaml_file.Place | None) -> str:
-        """Return file, line and column of a place, or --set."""
+    def mistake(self, place: yaml_file.Place | None, words: str) -> Mistake:
+        """Put file, line and column, or --set, in front of some words."""
         if place is None:
-            return "--set"
+            return LAST, f"--set: {words}"
         line, column = self.document.mark(place)
-        return f"{self.path}:{line}:{column}"
-
-    def _place(self, settings: Mapping[str, Setting], location: yaml_file.Place) -> yaml_file.Place | None:
-        setting = settings.get(str(location[0]), Setting(None, ()))
-        return None if setting.place is None else (*setting.place, *location[1:])
+        return (line, column), f"{self.path}:{line}:{column}: {words}"
 
 
 def load(
@@ -93,16 +97,16 @@ def load(
 def _study(source: Source, settings: Mapping[str, Setting], overrides: Mapping[str, Setting]) -> Study:
     own = {key: setting for key, setting in overrides.items() if key in StudyFile.model_fields}
     others = {key: setting for key, setting in overrides.items() if key not in own}
-    file = source.validate(StudyFile, dict(settings) | own)
-    mistakes = [f"{source.where(('where', i, 'match'))}: where: matches no experiment" for i in idle_rules(file)]
-    experiments = []
-    for cell in spell_out(file, others):
-        try:
-            experiments.append(source.validate(Experiment, cell))
-        except ConfigError as error:
-            mistakes += str(error).splitlines()
+    written = dict(settings) | own
+    file, mistakes = source.attempt(StudyFile, written)
+    if file is None:  # what has nothing to do with the experiments need not hide their mistakes
+        plain = {"title": "", "replicates": 1, "render": {}}
+        file, _ = source.attempt(StudyFile, written | {key: Setting(plain[key], None) for key in plain})
+    if file is None:
+        raise _error(mistakes)
+    experiments = _experiments(source, file, others, mistakes)
     if mistakes:
-        raise ConfigError("\n".join(dict.fromkeys(mistakes)))
+        raise _error(mistakes)
     return Study(
         name=source.path.stem,
         title=file.title,
@@ -110,6 +114,30 @@ def _study(source: Source, settings: Mapping[str, Setting], overrides: Mapping[s
         replicates=file.replicates,
         render=file.render,
     )
+
+
+def _experiments(
+    source: Source, file: StudyFile, overrides: Mapping[str, Setting], mistakes: list[Mistake]
+) -> list[Experiment]:
+    """Return the experiments of a study that have no mistakes, and add the mistakes of the others."""
+    if combinations(file) > MOST:
+        words = f"axes: expected at most {MOST} experiments, given {combinations(file)}"
+        mistakes += [source.mistake(("axes",), words)]
+        return []
+    mistakes += [source.mistake(("where", i, "match"), "where: matches no experiment") for i in idle_rules(file)]
+    cells = list(spell_out(file, overrides))
+    if not cells:
+        mistakes += [source.mistake(("where",), "where: skips every experiment")]
+    experiments = []
+    for cell in cells:
+        experiment, wrong = source.attempt(Experiment, cell)
+        experiments += [experiment] if experiment else []
+        mistakes += wrong
+    return experiments
+
+
+def _error(mistakes: Iterable[Mistake]) -> ConfigError:
+    return ConfigError("\n".join(dict.fromkeys(words for _, words in sorted(mistakes, key=lambda mistake: mistake[0]))))
 
 
 def _read(path: Path) -> str:
@@ -122,7 +150,7 @@ def _read(path: Path) -> str:
     except IsADirectoryError:
         raise ConfigError(f"{path}: expected a YAML file, given a folder") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not YAML: not a text file in UTF-8") from None
+        raise ConfigError(f"{path}: not YAML: expected text in UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
 
@@ -133,47 +161,84 @@ def _overrides(sets: Iterable[str]) -> dict[str, Any]:
         key, equals, text = item.partition("=")
         if not equals or not key.strip():
             raise ConfigError(f"--set {item}: expected KEY=VALUE, such as --set cycles=3")
-        result[key.strip()] = yaml_file.parse(text, f"--set {item}").value
+        try:
+            result[key.strip()] = yaml_file.parse(text, "--set").value
+        except ConfigError as error:
+            raise ConfigError(f"--set {_short(item)}: {str(error).partition(': ')[2]}") from None
     return result
 
 
-def _without_consequences(details: Sequence[ErrorDetails], fields: Sequence[str]) -> list[ErrorDetails]:
+def _place(settings: Mapping[str, Setting], detail: ErrorDetails) -> yaml_file.Place | None:
+    """Return the place of a mistake: that of the setting, of an unknown axis, of the method that is incomplete."""
+    key, *rest = detail["loc"]
+    if detail["type"] == "missing" and key == "method":
+        places = (setting.place for setting in settings.values())
+        return next((place[:2] for place in places if place and place[0] == "methods"), ())
+    place = settings.get(str(key), Setting(None, ())).place
+    if place is None:
+        return None
+    return place[:2] if detail["type"] == "extra_forbidden" and place[0] == "axes" else (*place, *rest)
+
+
+def _without_consequences(details: Sequence[ErrorDetails], model: type[BaseModel]) -> list[ErrorDetails]:
     """Drop the missing keys that are there under a wrong name."""
-    meant = {_meant(detail, fields) for detail in details if detail["type"] == "extra_forbidden"}
-    return [detail for detail in details if detail["type"] != "missing" or _shown(detail["loc"]) not in meant]
+    meant = {_meant(detail, _fields(detail, model)) for detail in details if detail["type"] == "extra_forbidden"}
+    return [detail for detail in details if detail["type"] != "missing" or str(detail["loc"][-1]) not in meant]
+
+
+def _fields(detail: ErrorDetails, model: type[BaseModel]) -> Sequence[str]:
+    """Return the keys that are known where a mistake is."""
+    return list((Where if detail["loc"][0] == "where" and len(detail["loc"]) > 1 else model).model_fields)
 
 
 def _meant(detail: ErrorDetails, fields: Sequence[str]) -> str | None:
-    key = _shown(detail["loc"])
-    near = get_close_matches(key, fields, 1)
-    return OTHER_NAMES.get(key) or (near[0] if near else None)
+    key = str(detail["loc"][-1])
+    if OTHER_NAMES.get(key) in fields:
+        return OTHER_NAMES[key]
+    return next(iter(get_close_matches(key, fields, 1, 0.7)), None)
 
 
-def _words(detail: ErrorDetails, fields: Sequence[str]) -> str:
+def _words(detail: ErrorDetails, model: type[BaseModel]) -> str:
     """Return `key: what was expected, what was given` for one of pydantic's errors."""
     key, kind, context = _shown(detail["loc"]), detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        meant = _meant(detail, fields)
-        return f"{key}: unknown key; " + (f"did you mean '{meant}'?" if meant else f"known are {', '.join(fields)}")
+        return f"{key}: unknown key{_unknown(detail, model)}"
     if kind == "missing":
         return f"{key}: missing"
     if kind == "value_error":
         return f"{key}: {context['error']}"
     expected = EXPECTED.get(kind, detail["msg"]).format(**context)
-    near = get_close_matches(str(detail["input"]), str(context.get("expected", "")).replace("'", "").split(", "), 1)
+    if isinstance(context.get("ge"), int):
+        expected = expected.replace("a number", "a whole number")
+    given = detail["input"]
+    choices = re.findall("'([^']*)'", str(context.get("expected", "")))
+    near = get_close_matches(given, choices, 1) if isinstance(given, str) else []
     hint = f"; did you mean '{near[0]}'?" if near else ""
-    return f"{key}: expected {expected}, given {_kind(detail['input'])}{hint}"
+    return f"{key}: expected {expected}, given {_kind(given)}{hint}"
+
+
+def _unknown(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    """Return what to write instead of an unknown key."""
+    fields = _fields(detail, model)
+    meant = _meant(detail, fields)
+    if meant:
+        return f"; did you mean '{meant}'?"
+    setting = _meant(detail, list(Experiment.model_fields)) if model is StudyFile and len(detail["loc"]) == 1 else None
+    return f" of a study; write {setting} under base or axes" if setting else f"; known are {', '.join(fields)}"
 
 
 def _shown(place: yaml_file.Place) -> str:
-    return ".".join(str(part) for part in place)
+    words = ".".join(str(part) for part in place)
+    return _short(words if words.isprintable() else repr(words))
 
 
 def _kind(value: Any) -> str:
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
+    if isinstance(value, dict | list):
+        return ("a" if value else "an empty") + (" mapping" if isinstance(value, dict) else " list")
     if value is None:
         return "nothing"
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+    return str(value).lower() if isinstance(value, bool) else _short(repr(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:60]} ... ({len(text)} characters)"

@@ -25,8 +25,8 @@ def study_path(name: str) -> Path:
             return path
     known = sorted({p.relative_to(f).with_suffix("").as_posix() for f in folders for p in f.rglob("*.yaml")})
     near = get_close_matches(name, known, 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known) or 'none here'}"
-    raise ConfigError(f"{name}: no such study; {hint} A file of your own: give its path, ending in .yaml")
+    hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known) or 'none here'}."
+    raise ConfigError(f"{name}: no such study; {hint} For a file of your own: give its path, ending in .yaml")
 
 
 def size(path: Path) -> str:

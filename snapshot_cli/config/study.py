@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from snapshot_cli.config.experiment import Experiment, Method, Model, Positive
+from snapshot_cli.config.experiment import Experiment, Model, Positive
 
 Place = tuple[str | int, ...]
 Rendering = Literal["methods", "ensemble-size"]
@@ -19,7 +21,7 @@ class Where(Model):
     """Other settings, or no experiment at all, for the experiments that match."""
 
     match: dict[str, Any]
-    """Settings by which experiments are chosen: a value, or a list of values of which one must fit."""
+    """Settings by which experiments are chosen, as the study writes them: a value, or a list of which one must fit."""
 
     set: dict[str, Any] = {}
     """Settings that replace those of base and axes."""
@@ -54,7 +56,7 @@ class StudyFile(Model):
     axes: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     """Fields and the values that each takes; experiments are made for every combination."""
 
-    methods: Annotated[list[Method | dict[str, Any]], Field(min_length=1)]
+    methods: Annotated[list[Any], Field(min_length=1)]
     """Methods, or mappings with a method and settings of its own."""
 
     where: list[Where] = []
@@ -65,6 +67,14 @@ class StudyFile(Model):
 
     render: dict[str, Rendering] = {}
     """Files to draw, by the stem of their name, and what each shows."""
+
+    @field_validator("render")
+    @classmethod
+    def _stems(cls, value: dict[str, Rendering]) -> dict[str, Rendering]:
+        wrong = [stem for stem in value if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", stem)]
+        if wrong:
+            raise ValueError(f"expected file names of letters, digits, '.', '_' and '-', given {wrong[0][:60]!r}")
+        return value
 
 
 class Study(Model):
@@ -102,6 +112,11 @@ def idle_rules(file: StudyFile) -> list[int]:
     return [i for i, rule in enumerate(file.where) if not any(map(rule.matches, settings))]
 
 
+def combinations(file: StudyFile) -> int:
+    """Return the number of combinations of a study's axes and methods, before any is skipped."""
+    return prod(map(len, file.axes.values())) * len(file.methods)
+
+
 def _combinations(file: StudyFile) -> Iterator[tuple[dict[str, Setting], dict[str, Setting]]]:
     base = {key: Setting(value, ("base", key)) for key, value in file.base.items()}
     for point in product(*(_axis(name, values) for name, values in file.axes.items())):
@@ -118,7 +133,7 @@ def _axis(name: str, values: list[Any]) -> list[tuple[str, Setting]]:
     return [(name, Setting(value, ("axes", name, i))) for i, value in enumerate(values)]
 
 
-def _method(index: int, method: Method | dict[str, Any]) -> dict[str, Setting]:
-    if isinstance(method, str):
-        return {"method": Setting(method, ("methods", index))}
-    return {key: Setting(value, ("methods", index, key)) for key, value in method.items()}
+def _method(index: int, method: Any) -> dict[str, Setting]:
+    if isinstance(method, dict):
+        return {key: Setting(value, ("methods", index, key)) for key, value in method.items()}
+    return {"method": Setting(method, ("methods", index))}

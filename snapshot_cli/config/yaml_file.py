@@ -12,6 +12,8 @@ from snapshot_cli.errors import ConfigError
 
 Place = tuple[str | int, ...]
 LARGEST = 1_000_000  # characters; a study needs a few thousand
+DIGITS = 18  # of a whole number, so that it fits into 64 bits
+DEEPEST = 20  # lists and mappings within each other; a study needs five
 
 
 @dataclass
@@ -50,35 +52,57 @@ for _tag, _pattern, _first in [
 def parse(text: str, name: str) -> Document:
     """Return the document of a YAML text.
 
-    Raises ConfigError, with `name` and the place in front, for text that is not YAML, for repeated keys, keys that are
-    no strings, anchors, aliases, tags and more than one document.
+    Raises ConfigError, with `name` and the place in front, for text that is not YAML, for repeated keys, lists and
+    mappings as keys, anchors, aliases, tags, more than one document, and what is too long, too large or too deep.
     """
     if len(text) > LARGEST:
         raise ConfigError(f"{name}: too long for a configuration: {len(text)} characters, at most {LARGEST}")
     try:
-        _refuse_aliases(text, name)
+        _refuse_what_surprises(text, name)
         root = yaml.compose(text, Loader=_Reader)
         document = Document(None)
         document.value = None if root is None else _value(root, (), document, name)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        raise ConfigError(f"{name}:{place}: not YAML: {error.problem or error.context}") from None
+        raise ConfigError(f"{name}:{place}: not YAML: {_problem(error)}") from None
     except yaml.reader.ReaderError as error:
-        raise ConfigError(f"{name}: not YAML: a character that no text has at position {error.position}") from None
-    except ValueError:
-        raise ConfigError(f"{name}: not a configuration: a number with thousands of digits") from None
-    except RecursionError:
-        raise ConfigError(f"{name}: not a configuration: nested too deeply") from None
+        before = text[: error.position]
+        place = f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+        raise ConfigError(f"{name}:{place}: not YAML: the control character {text[error.position]!r}") from None
     return document
 
 
-def _refuse_aliases(text: str, name: str) -> None:
-    for event in yaml.parse(text, Loader=_Reader):
-        tag = getattr(event, "tag", None)
-        what = "anchors and aliases" if getattr(event, "anchor", None) else "tags" if tag and tag != "!" else None
-        if what:
-            raise ConfigError(f"{name}:{_position(event)}: {what} are not understood here; write the value itself")
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    if isinstance(error, yaml.composer.ComposerError):
+        return "expected one document, given another"
+    return str(error.problem or error.context).replace("'<stream end>'", "the end of the text")
+
+
+def _refuse_what_surprises(text: str, name: str) -> None:
+    loader, depth = _Reader(text), 0
+    try:
+        while loader.check_event():
+            event: yaml.Event = loader.get_event()  # type: ignore[no-untyped-call]
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            what = _surprise(event, depth)
+            if what:
+                raise ConfigError(f"{name}:{_position(event)}: {what}")
+    except (ValueError, OverflowError):  # "\UFFFFFFFF"
+        mark = loader.get_mark()
+        raise ConfigError(f"{name}:{mark.line + 1}:{mark.column + 1}: not YAML: no such character") from None
+
+
+def _surprise(event: yaml.Event, depth: int) -> str | None:
+    if getattr(event, "anchor", None):
+        return "anchors and aliases are not understood here; write the value itself"
+    if getattr(event, "tag", None):
+        return "tags are not understood here; write the value itself"
+    if depth > DEEPEST:
+        return f"nested too deeply, more than {DEEPEST} lists and mappings within each other"
+    if isinstance(event, yaml.ScalarEvent) and re.search("[\ud800-\udfff]", event.value):
+        return "not YAML: half of a surrogate pair, which is no character"
+    return None
 
 
 def _value(node: yaml.Node, place: Place, document: Document, name: str) -> Any:
@@ -88,7 +112,10 @@ def _value(node: yaml.Node, place: Place, document: Document, name: str) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*place, index), document, name) for index, item in enumerate(node.value)]
     assert isinstance(node, yaml.ScalarNode)
-    return _scalar(node)
+    try:
+        return _scalar(node)
+    except ValueError:
+        raise ConfigError(f"{name}:{_position(node)}: a whole number with more than {DIGITS} digits") from None
 
 
 def _mapping(node: yaml.MappingNode, place: Place, document: Document, name: str) -> dict[str, Any]:
@@ -112,7 +139,10 @@ def _scalar(node: yaml.ScalarNode) -> Any:
         case "bool":
             return text.lower() == "true"
         case "int":
-            return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+            number = int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+            if abs(number) >= 10**DIGITS:
+                raise ValueError
+            return number
         case "float":
             return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         case "null":

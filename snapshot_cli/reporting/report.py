@@ -28,14 +28,17 @@ class Entry:
     missing: int
 
 
-def write(study: Study, results: Path, dataset_hashes: Mapping[str, str]) -> list[Path]:
-    """Write every table and figure that a study renders into the folder of results and return the files."""
+def write(study: Study, results: Path, dataset_hashes: Mapping[str, str], *, called: str | None = None) -> list[Path]:
+    """Write every table and figure that a study renders into the folder of results and return the files.
+
+    `called` is what a person gives to `snapshot reproduce` for this study, told beside what is missing.
+    """
     entries = collect(study, results, dataset_hashes)
     paths: list[Path] = []
     for stem, kind in study.render.items():
         if kind == "methods":
             rows = [row(entry) for entry in entries]
-            paths += tables.write_table(rows, results / stem, title=study.title, notes=[], study=study.name)
+            paths += tables.write_table(rows, results / stem, title=study.title, notes=[], study=called)
         else:
             for name, figure_entries in _by_network_and_dataset(entries, stem):
                 paths += ensemble_size(figure_entries, results / name)

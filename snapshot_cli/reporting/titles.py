@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snapshot_cli.config.experiment import Experiment
+from snapshot_cli.config.experiment import Experiment, Recipe
 from snapshot_cli.config.plan import label
 from snapshot_cli.datasets.catalogue import facts
 from snapshot_cli.networks.names import parse
 
 FAMILIES = {"resnet": "ResNet", "wide-resnet": "Wide-ResNet", "densenet": "DenseNet", "imagenet-resnet": "ResNet"}
-VARIED = ("budget", "cycles", "alpha0", "dropout", "train_size")
+VARIED = tuple(name for name in Recipe.model_fields if name not in ("dataset", "network"))
 
 
 def dataset(name: str) -> str:
@@ -37,4 +37,13 @@ def methods(experiments: Sequence[Experiment]) -> dict[Experiment, str]:
 
 def _difference(experiment: Experiment, others: Sequence[Experiment]) -> str:
     differing = [name for name in VARIED if len({getattr(other, name) for other in others}) > 1]
-    return "".join(f", {name} {getattr(experiment, name)}" for name in differing)
+    return "".join(f", {name} {_value(getattr(experiment, name))}" for name in differing)
+
+
+def _value(value: object) -> str:
+    """Return a setting as a YAML file has it."""
+    if value is None:
+        return "null"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from snapshot_cli.analysis.cells import Scored
 from snapshot_cli.config import plan
+from snapshot_cli.reporting import titles
 
 
 def as_json(scored: Scored) -> dict[str, Any]:
@@ -60,6 +61,7 @@ def side_by_side(scored: Sequence[Scored]) -> list[Table]:
     """Return a table for every dataset and network, a line a method and replicate, a column an ensemble size."""
     tables: dict[tuple[str, str], Table] = {}
     sizes = max(len(each.members) for each in scored)
+    labels = titles.methods(list(dict.fromkeys(each.experiment for each in scored if each.experiment)))
     replicates = any(each.replicate for each in scored)
     for each in scored:
         run = each.members[0].run
@@ -70,7 +72,7 @@ def side_by_side(scored: Sequence[Scored]) -> list[Table]:
             table.add_column("method")
             for m in range(1, sizes + 1):
                 table.add_column(f"m = {m}", justify="right")
-        name = "run directories" if each.experiment is None else plan.label(each.experiment)
+        name = "run directories" if each.experiment is None else labels[each.experiment]
         name += f", replicate {each.replicate}" if replicates else ""
         table.add_row(name, *(f"{s.top1_error:.2f}" for s in each.evaluation.ensembles))
     return list(tables.values())

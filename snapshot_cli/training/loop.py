@@ -127,12 +127,18 @@ def train_epoch(training: Training, *, watcher: Watcher, stop: Callable[[], bool
             save(training)
             saved = time.monotonic()
         if stopping:
-            raise Stopped(
-                f"{run.run_id}: stopped after {progress.iteration} iterations; the same command goes on from there"
-            )
+            raise stopped(training)
     progress.record(losses, wrong, time.perf_counter() - started)
     close_epoch(training, epoch + 1, rate)
     watcher.epoch(progress.rows[-1])
+    if progress.iteration < ends[-1] and stop():
+        raise stopped(training)
+
+
+def stopped(training: Training) -> Stopped:
+    """Return the exception that says how far the state is that was just saved."""
+    done = training.progress.iteration
+    return Stopped(f"{training.run.run_id}: stopped after {done} iterations; the same command goes on from there")
 
 
 def step(

@@ -1,4 +1,4 @@
-"""The style of all figures: a fixed colour for each method, a column's width, and names at the ends of lines."""
+"""The style of all figures: a fixed colour for each method, widths, panels, and names at the ends of lines."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 3.4, 2.5  # inches; a column of the paper
+TEXT_WIDTH = 7.0  # inches; both columns
 LABEL_SIZE = 7.5  # points
 
 STYLE = {
@@ -104,16 +105,52 @@ def style() -> Iterator[None]:
         yield
 
 
-def column_figure(title: str) -> tuple[Figure, Axes]:
-    """Return a figure of a column's width with one pair of axes, free of pyplot's global state."""
+def blank_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of a size in inches, free of pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.set_title(textwrap.fill(title, 42))
-    return figure, axes
+    return figure
+
+
+def panel_figure(titles: Sequence[str], *, columns: int = 2, height: float = HEIGHT) -> tuple[Figure, list[Axes]]:
+    """Return a figure with one pair of axes a title, `columns` a row of `height` inches.
+
+    One panel alone has a column's width, several have the text's.
+    """
+    columns = min(columns, len(titles))
+    rows = -(-len(titles) // columns)
+    figure = blank_figure(WIDTH if len(titles) == 1 else TEXT_WIDTH, rows * height)
+    if rows > 1:
+        figure.get_layout_engine().set(hspace=0.06)  # type: ignore[union-attr, call-arg]
+    panels = [figure.add_subplot(rows, columns, place) for place in range(1, len(titles) + 1)]
+    for axes, title in zip(panels, titles, strict=True):
+        axes.set_title(wrapped(title, columns))
+    return figure, panels
+
+
+def wrapped(title: str, columns: int) -> str:
+    """Return a title in lines short enough for one of `columns` panels side by side."""
+    return textwrap.fill(title, max(16, 84 // max(2, columns)))
+
+
+def share_y(panels: Sequence[Axes], groups: Sequence[str]) -> None:
+    """Give the panels of each group one range of y; those of the empty group keep their own."""
+    for group in set(groups) - {""}:
+        members = [axes for axes, name in zip(panels, groups, strict=True) if name == group]
+        low, high = (pick(axes.get_ylim()[side] for axes in members) for side, pick in ((0, min), (1, max)))
+        for axes in members:
+            axes.set_ylim(low, high)
+
+
+def shades(count: int) -> list[str]:
+    """Return colours from dark to light for snapshots 1..count, in an order that colour-blind readers see too."""
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colormaps["viridis"](0.85 * k / max(1, count - 1))) for k in range(count)]
 
 
 def name_ends(axes: Axes, ends: Sequence[LineEnd]) -> None:
@@ -129,18 +166,23 @@ def name_ends(axes: Axes, ends: Sequence[LineEnd]) -> None:
     moved = spread(heights, gap=1.25 * LABEL_SIZE, low=0, high=points)
     for end, height in zip(ends, moved, strict=True):
         axes.annotate(
-            end.label.replace("α0", "α₀"),
+            named(end.label),
             xy=(end.x, end.y),
             xytext=(9, height),
             textcoords=OffsetFrom(axes, (1, 0), unit="points"),
-            color=_darker(end.colour),
+            color=darker(end.colour),
             verticalalignment="center",
             annotation_clip=False,
             arrowprops=LEADER | {"color": end.colour},
         )
 
 
-def _darker(colour: str) -> tuple[float, float, float]:
+def named(label: str) -> str:
+    """Return a label as it is printed."""
+    return label.replace("α0", "α₀")
+
+
+def darker(colour: str) -> tuple[float, float, float]:
     """Return a colour dark enough for small text on white."""
     from matplotlib.colors import to_rgb
 

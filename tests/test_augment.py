@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+
+from snapshot_cli.datasets import augment
+
+FILL = (124.5, 10.4, 0.6)  # rounds to 124 (half to even), 10 and 1
+
+
+def pictures(examples, side, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (examples, side, side, 3), dtype=np.uint8)
+
+
+def crop_by_crop(images, indices, draws, padding, fill):
+    """Pad, crop and mirror one image after the other: (batch, 3, side, side)."""
+    side, results = images.shape[1], []
+    for row, top, left, mirrored in zip(indices, draws.top, draws.left, draws.mirrored, strict=True):
+        bordered = np.empty((side + 2 * padding, side + 2 * padding, 3), dtype=np.uint8)
+        bordered[...] = [round(value) for value in fill]
+        bordered[padding : padding + side, padding : padding + side] = images[row]
+        crop = bordered[top : top + side, left : left + side]
+        results.append((crop[:, ::-1] if mirrored else crop).transpose(2, 0, 1))
+    return np.stack(results)
+
+
+@pytest.mark.parametrize(("side", "padding", "flip"), [(8, 1, True), (8, 0, True), (8, 3, False), (5, 2, True)])
+def test_gather_is_padding_cropping_and_mirroring_one_by_one(side, padding, flip):
+    images, chance = pictures(40, side), torch.Generator().manual_seed(1)
+    packed = augment.pack(torch.from_numpy(images), padding=padding, fill=FILL)
+    indices = torch.randint(0, 40, (200,), generator=chance)
+    draws = augment.draw(200, padding=padding, flip=flip, generator=chance)
+    found = augment.gather(packed, indices, draws)
+    assert found.dtype == torch.uint8
+    np.testing.assert_array_equal(found.numpy(), crop_by_crop(images, indices.numpy(), draws, padding, FILL))
+
+
+def test_the_border_has_the_rounded_mean_colour():
+    packed = augment.pack(torch.from_numpy(pictures(1, 4)), padding=1, fill=FILL)
+    corner = augment.Draws(torch.tensor([0]), torch.tensor([0]), torch.tensor([False]))
+    crop = augment.gather(packed, torch.tensor([0]), corner)[0]
+    assert crop[:, 0, :].T.tolist() == [[124, 10, 1]] * 4
+    assert crop[:, :, 0].T.tolist() == [[124, 10, 1]] * 4
+
+
+@pytest.mark.parametrize("padding", [0, 2])
+def test_centred_draws_leave_images_as_they_are(padding):
+    images = pictures(6, 8)
+    packed = augment.pack(torch.from_numpy(images), padding=padding, fill=FILL)
+    found = augment.gather(packed, torch.arange(6), augment.centred(6, padding, torch.device("cpu")))
+    np.testing.assert_array_equal(found.numpy(), images.transpose(0, 3, 1, 2))
+
+
+def test_draws_are_uniform_over_the_border_and_mirror_half():
+    draws = augment.draw(50_000, padding=2, flip=True, generator=torch.Generator().manual_seed(0))
+    for corner in (draws.top, draws.left):
+        counts = torch.bincount(corner)
+        assert len(counts) == 5
+        assert counts.min() > 9_600  # expected 10,000, deviation 89
+        assert counts.max() < 10_400
+    assert abs(draws.mirrored.double().mean() - 0.5) < 0.01
+    assert abs(np.corrcoef(draws.top, draws.left)[0, 1]) < 0.02
+    assert abs(np.corrcoef(draws.top, draws.mirrored)[0, 1]) < 0.02
+
+
+def test_without_border_and_flip_nothing_is_left_to_chance():
+    draws = augment.draw(1000, padding=0, flip=False, generator=torch.Generator().manual_seed(0))
+    assert not draws.top.any()
+    assert not draws.left.any()
+    assert not draws.mirrored.any()
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_normalise(channels_last):
+    images = pictures(3, 8)
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
+    mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in ([120.0, 110.0, 100.0], [60.0, 50.0, 40.0]))
+    found = augment.normalise(pixels, mean, deviation, channels_last=channels_last)
+    assert found.dtype == torch.float32
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    assert found.is_contiguous(memory_format=layout)
+    expected = (images.astype(np.float32) - np.float32([120, 110, 100])) / np.float32([60, 50, 40])
+    np.testing.assert_array_equal(found.numpy(), expected.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(pixels.numpy(), images.transpose(0, 3, 1, 2))

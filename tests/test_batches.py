@@ -1,0 +1,140 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from snapshot_cli.datasets import augment, batches
+from snapshot_cli.datasets.batches import Batches, subsets
+
+CPU = torch.device("cpu")
+
+
+def numbered(examples, *, padding=0, flip=False):
+    """Images whose label is their row and whose pixels hold that number."""
+    pixels = torch.arange(examples, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 4, 4, 3).contiguous()
+    zero, one = torch.zeros(1, 3, 1, 1), torch.ones(1, 3, 1, 1)
+    packed = augment.pack(pixels, padding=padding, fill=(255, 255, 255))
+    return Batches(packed, torch.arange(examples), zero, one, flip, channels_last=True)
+
+
+def in_one(parts):
+    images, labels = zip(*parts, strict=True)
+    return torch.cat(images), torch.cat(labels)
+
+
+@pytest.mark.parametrize(
+    ("examples", "size", "lengths"), [(10, 4, [4, 4, 2]), (8, 4, [4, 4]), (3, 4, [3]), (5, 1, [1] * 5)]
+)
+def test_an_epoch_visits_every_image_once_with_its_label(examples, size, lengths):
+    parts = list(numbered(examples).training(0, 0, batch_size=size))
+    assert [len(labels) for _, labels in parts] == lengths
+    images, labels = in_one(parts)
+    assert sorted(labels.tolist()) == list(range(examples))
+    assert images[:, 0, 0, 0].tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("start", range(8))
+def test_an_epoch_goes_on_exactly(start):
+    data = numbered(27, padding=2, flip=True)
+    whole = list(data.training(5, 3, batch_size=4))
+    rest = list(data.training(5, 3, batch_size=4, start=start))
+    assert len(rest) == len(whole) - start
+    for (images, labels), (expected_images, expected_labels) in zip(rest, whole[start:], strict=True):
+        assert torch.equal(images, expected_images)
+        assert torch.equal(labels, expected_labels)
+
+
+def test_order_and_augmentation_depend_on_seed_and_epoch_alone():
+    data = numbered(40, padding=2, flip=True)
+    seen = {}
+    for key in [(0, 0), (0, 1), (1, 0)]:
+        torch.manual_seed(len(seen))  # the global state must not matter
+        seen[key] = in_one(data.training(*key, batch_size=16))
+    again = in_one(data.training(0, 0, batch_size=7))
+    assert torch.equal(again[0], seen[0, 0][0])
+    assert torch.equal(again[1], seen[0, 0][1])
+    for one, other in [((0, 0), (0, 1)), ((0, 0), (1, 0)), ((0, 1), (1, 0))]:
+        assert not torch.equal(seen[one][1], seen[other][1])
+        assert not torch.equal(seen[one][0], seen[other][0])
+
+
+def test_augmentation_alone_depends_on_seed_and_epoch():
+    pixels = torch.arange(16, dtype=torch.uint8).view(1, 4, 4, 1).expand(40, 4, 4, 3).contiguous()  # no order to see
+    data = replace(numbered(40, flip=True), packed=augment.pack(pixels, padding=2, fill=(255, 255, 255)))
+    same, epoch, seed = (in_one(data.training(*key, batch_size=16))[0] for key in [(0, 0), (0, 1), (1, 0)])
+    assert torch.equal(same, in_one(data.training(0, 0, batch_size=16))[0])
+    assert not torch.equal(same, epoch)
+    assert not torch.equal(same, seed)
+
+
+@pytest.mark.parametrize("size", [1, 4, 5, 10, 99])
+def test_evaluation_is_in_order_once_each_and_unaugmented(size):
+    images, labels = in_one(numbered(10, padding=2, flip=True).evaluation(size))
+    assert labels.tolist() == list(range(10))
+    assert torch.equal(images, torch.arange(10.0).view(-1, 1, 1, 1).expand(-1, 3, 4, 4))
+
+
+UNEVEN = np.array([0] * 50 + [1] * 5 + [2] * 20 + [3] * 25)
+
+
+def counts(rows, labels=UNEVEN):
+    return np.bincount(labels[rows], minlength=4).tolist()
+
+
+def test_all_images_when_nothing_is_asked_for():
+    chosen = subsets(UNEVEN, train_size=None, holdout=0, seed=0)
+    assert chosen.training.tolist() == list(range(100))
+    assert chosen.holdout.tolist() == []
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("train_size", "holdout"), [(8, 0), (10, 3), (12, 8), (None, 12), (60, 40)])
+def test_subsets_are_disjoint_sorted_and_of_the_size_asked_for(train_size, holdout, seed):
+    chosen = subsets(UNEVEN, train_size=train_size, holdout=holdout, seed=seed)
+    assert len(chosen.training) == (100 - holdout if train_size is None else train_size)
+    assert len(chosen.holdout) == holdout
+    for rows in (chosen.training, chosen.holdout):
+        assert np.all(np.diff(rows) > 0)
+    assert not set(chosen.training) & set(chosen.holdout)
+
+
+def test_classes_are_balanced_while_they_last():
+    chosen = subsets(UNEVEN, train_size=10, holdout=6, seed=0)
+    for rows in (chosen.training, chosen.holdout):
+        assert max(counts(rows)) - min(counts(rows)) <= 1
+    # class 1 has only 5 images, and the other 55 places are shared by three
+    assert counts(subsets(UNEVEN, train_size=60, holdout=0, seed=0).training) == [19, 5, 18, 18]
+
+
+def test_a_larger_subset_holds_the_smaller_and_a_seed_decides():
+    def training(size, seed):
+        return set(subsets(UNEVEN, train_size=size, holdout=6, seed=seed).training)
+
+    for size in range(1, 94):
+        assert training(size, 0) < training(size + 1, 0)
+    assert training(20, 0) == training(20, 0) != training(20, 1)
+    same_holdout = [subsets(UNEVEN, train_size=size, holdout=6, seed=0).holdout.tolist() for size in (None, 1, 50)]
+    assert same_holdout[0] == same_holdout[1] == same_holdout[2]
+
+
+def test_batches_of_a_run(tiny_dataset, tiny_run):
+    found = batches.of_run(tiny_run(train_size=40, holdout=9), tiny_dataset, device=CPU, channels_last=True)
+    assert {name: split.examples for name, split in found.items()} == {"train": 40, "test": 23, "holdout": 9}
+    assert {name: split.packed.padding for name, split in found.items()} == {"train": 1, "test": 0, "holdout": 0}
+    assert found["train"].flip
+    assert not batches.of_run(tiny_run(flip=False), tiny_dataset, device=CPU, channels_last=True)["train"].flip
+    images, labels = in_one(found["test"].evaluation(7))
+    mean, deviation = (np.float32(values) for values in (tiny_dataset.manifest.mean, tiny_dataset.manifest.std))
+    expected = (tiny_dataset.test_images.astype(np.float32) - mean) / deviation
+    np.testing.assert_array_equal(images.numpy(), expected.transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(labels.numpy(), tiny_dataset.test_labels)
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "size", "expected"),
+    [(None, None, 8, 1), (None, None, 32, 4), (None, None, 4, 0), (3, None, 32, 3), (3, 0, 32, 0), (None, 2, 32, 2)],
+)
+def test_border(tiny_dataset, tiny_run, own, asked, size, expected):
+    dataset = replace(tiny_dataset, manifest=replace(tiny_dataset.manifest, padding=own, size=size))
+    assert batches.border(tiny_run(padding=asked), dataset) == expected

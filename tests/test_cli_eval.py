@@ -1,0 +1,171 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from command_line import EXPERIMENT, STUDY, snapshot, write
+from fabricated_runs import finish, finish_cells, logits_of
+
+from snapshot_cli.config import plan
+from snapshot_cli.config.load import load
+
+MEMBER = ["run", "snapshot", "top1_error", "nll"]
+ENSEMBLE = ["size", "top1_error", "top5_error", "nll", "ece"]
+KEYS = ["method", "dataset", "network", "test_examples", "members", "ensembles"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SNAPSHOT_DATA_DIR", raising=False)
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return finish_cells(
+        load(write(tmp_path / "e.yaml", EXPERIMENT)), tmp_path / "results/own", lambda run, k: 6 - 2 * k
+    )[0]
+
+
+def as_json(*words):
+    code, out, errors = snapshot("eval", *words, "--json")
+    assert (code, errors) == (0, "")
+    return json.loads(out)
+
+
+def test_json_of_an_experiment_and_of_its_directory(directory):
+    found = as_json("--config", "e.yaml")
+    assert list(found) == KEYS
+    assert [list(member) for member in found["members"]] == [MEMBER] * 2
+    assert [list(ensemble) for ensemble in found["ensembles"]] == [ENSEMBLE] * 2
+    assert (found["method"], found["dataset"], found["network"]) == ("snapshot", "digits", "resnet-8")
+    assert [(m["run"], m["snapshot"], m["top1_error"]) for m in found["members"]] == [
+        (directory.run.run_id, 1, 20.0), (directory.run.run_id, 2, 10.0)
+    ]  # fmt: skip
+    assert [(e["size"], e["top1_error"]) for e in found["ensembles"]] == [(1, 10.0), (2, 10.0)]
+    assert found["ensembles"][0]["ece"] == pytest.approx(0.4)
+    assert as_json(directory.path) == found | {"method": None}
+
+
+@pytest.mark.parametrize(("classes", "top5"), [(5, None), (6, 50.0)])
+def test_top5_needs_six_classes(tmp_path, classes, top5):
+    (run,) = plan.runs(load(write(tmp_path / "e.yaml", EXPERIMENT)))
+    labels = np.array([4, classes - 1])
+    # The second image: class 0 is chosen, all others are equal, so the last one comes last of all.
+    logits = logits_of([4, 0], classes=classes)
+    finish(run, tmp_path / "results/own", [logits, logits], labels)
+    assert [(e["top1_error"], e["top5_error"]) for e in as_json("--config", "e.yaml")["ensembles"]] == [
+        (50.0, top5)
+    ] * 2
+
+
+def test_directories_in_the_order_given_are_one_ensemble(tmp_path):
+    asked = load(write(tmp_path / "e.yaml", EXPERIMENT | {"method": "ensemble"}))
+    one, other = finish_cells(asked, tmp_path / "results/own", lambda run, k: 2 * run.seed + k)
+    found = as_json(other.path, one.path)
+    assert [(m["run"], m["snapshot"], m["top1_error"]) for m in found["members"]] == [
+        (other.run.run_id, 1, 15.0), (other.run.run_id, 2, 20.0), (one.run.run_id, 1, 5.0), (one.run.run_id, 2, 10.0)
+    ]  # fmt: skip
+    assert [e["size"] for e in found["ensembles"]] == [1, 2, 3, 4]
+
+
+def test_tables_lose_no_digit_in_a_pipe(directory):
+    code, out, errors = snapshot("eval", "--config", "e.yaml")
+    assert (code, errors) == (0, "")
+    assert out.splitlines()[0].strip() == "Snapshot (α₀ = 0.1): resnet-8 on digits, 20 images, errors in %"
+    assert [line.strip("│").split("│")[1].strip() for line in out.splitlines() if line.startswith("│")] == [
+        "20.00",
+        "10.00",
+    ]
+    assert "…" not in out
+
+
+def test_a_study_side_by_side(tmp_path):
+    file = write(tmp_path / "study.yaml", STUDY)
+    finish_cells(load(file), tmp_path / "results/own", lambda run, k: run.seed + k)
+    code, out, errors = snapshot("eval", "--config", file)
+    assert (code, errors) == (0, "")
+    lines = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
+    assert lines == [
+        ["Single model", "10.00", ""],
+        ["Snapshot (α₀ = 0.1)", "10.00", "5.00"],
+        ["True ensemble", "15.00", "10.00"],
+    ]
+    found = as_json("--config", file)
+    assert list(found) == ["study", "cells"]
+    assert [cell["method"] for cell in found["cells"]] == ["single", "snapshot", "ensemble"]
+    assert list(found["cells"][0]) == ["alpha0", "cycles", "budget", "replicate", *KEYS]
+
+
+def test_holdout(tmp_path):
+    (run,) = plan.runs(load(write(tmp_path / "e.yaml", EXPERIMENT | {"holdout": 20})))
+    finish(run, tmp_path / "results/own", [logits_of([1, 2]), logits_of([1, 3])], [1, 3], split="holdout")
+    found = as_json("--config", "e.yaml", "--split", "holdout")
+    assert [m["top1_error"] for m in found["members"]] == [50.0, 0.0]
+    path = f"results/own/runs/{run.run_id}"
+    assert snapshot("eval", "--config", "e.yaml") == (
+        1, "", f"{path}/predictions/test-labels.npy: not there; delete {path} and train it again\n"
+    )  # fmt: skip
+
+
+def test_holdout_that_is_none(directory):
+    assert snapshot("eval", directory.path, "--split", "holdout") == (
+        1, "", f"{directory.path}: no training images were withheld; train with holdout: N to score on them\n"
+    )  # fmt: skip
+
+
+def test_nan_stays_nan(tmp_path):
+    (run,) = plan.runs(load(write(tmp_path / "e.yaml", EXPERIMENT)))
+    finish(run, tmp_path / "results/own", [np.full((2, 10), np.nan, np.float32), logits_of([1, 2])], [1, 2])
+    found = as_json("--config", "e.yaml")
+    assert math.isnan(found["members"][0]["top1_error"])
+    assert [math.isnan(e["top1_error"]) for e in found["ensembles"]] == [False, True]
+    assert "│ snapshot 1 │   nan │    nan │" in snapshot("eval", "--config", "e.yaml")[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ([], 2, "snapshot eval: expected either --config FILE or run directories, given neither"),
+        (
+            ["--config", "e.yaml", "runs"], 2,
+            "snapshot eval: expected either --config FILE or run directories, given both",
+        ),
+        (["nowhere"], 1, "nowhere: not a run directory: no config.yaml in it"),
+        (["--config", "nowhere/e.yaml"], 2, "nowhere/e.yaml: no such file"),
+        (
+            ["--config", "e.yaml"], 1,
+            "e.yaml: its run is not trained to the end in results/own; type snapshot train --config e.yaml",
+        ),
+        (
+            ["--config", "e.yaml", "--set", "method=ensemble", "--results-dir", "R"], 1,
+            "e.yaml: 2 of its 2 runs are not trained to the end in R; "
+            "type snapshot train --config e.yaml --set method=ensemble --results-dir R",
+        ),
+        (["--config", "e.yaml", "--set", "cycles"], 2, "--set cycles: expected KEY=VALUE, such as --set cycles=3"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be(tmp_path, words, code, message):
+    write(tmp_path / "e.yaml", EXPERIMENT)
+    assert snapshot("eval", *words) == (code, "", message + "\n")
+
+
+def test_a_run_that_was_stopped(directory):
+    (directory.path / "done.json").unlink()
+    path = f"results/own/runs/{directory.run.run_id}"
+    assert snapshot("eval", path) == (
+        1, "", f"{path}: not trained to its end; type snapshot train --config {path}/config.yaml\n"
+    )  # fmt: skip
+
+
+def test_other_images_than_those_prepared_now(tmp_path):
+    file = write(tmp_path / "e.yaml", EXPERIMENT)
+    (directory,) = finish_cells(load(file), tmp_path / "results/own", lambda run, k: 0, dataset_hash="other")
+    assert snapshot("data", "prepare", "digits")[0] == 0
+    path = f"results/own/runs/{directory.run.run_id}"
+    assert snapshot("eval", "--config", "e.yaml") == (
+        1,
+        "",
+        f"{path}: was trained on other images than those prepared as 'digits' now, or than the other runs; "
+        f"prepare those, or delete the directory and train it again\n",
+    )

@@ -1,0 +1,174 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from command_line import CHECKOUT, EXPERIMENT, STUDY, snapshot, write
+from fabricated_runs import finish, finish_cells, wrong
+
+from snapshot_cli.config import plan
+from snapshot_cli.config.load import load
+from snapshot_cli.run_directory import RunDirectory
+
+FILES = ["table.md", "table.csv", "table.tex", "figure.svg", "figure.png"]
+DRAWN = "".join(f"results/own/{name}\n" for name in FILES)
+DEMO = "Table 1 in small: every method on 400 of scikit-learn's digits"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SNAPSHOT_DATA_DIR", raising=False)
+
+
+@pytest.fixture
+def study(tmp_path):
+    return load(write(tmp_path / "study.yaml", STUDY))
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Record what would be trained, on a machine without a GPU; every run fails but those in `finishes`."""
+    calls = []
+
+    def train_all(runs, machine, asked, *, jobs, board, stop):
+        calls.append((list(runs), asked, jobs))
+        return [f"{run.run_id}: the iteration 3 has a loss of nan (all of it: log.txt)" for run in runs[:1]]
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("snapshot_cli.launch.slots.train_all", train_all)
+    return calls
+
+
+def test_dry_run_lists_status_and_images(tmp_path, study):
+    single, snapshots, second = plan.runs(study)
+    finish(single, tmp_path / "results/own", [wrong([1, 2], 0)] * 2, [1, 2])
+    RunDirectory.of(second, tmp_path / "results/own").start(second, {})
+    assert snapshot("reproduce", "study.yaml", "--dry-run") == (
+        0,
+        "status          images  run\n"
+        f"done             5,748  {single.run_id}\n"
+        f"absent           5,748  {snapshots.run_id}\n"
+        f"partial          5,748  {second.run_id}\n"
+        "3 runs, 1 done; 11,496 of 17,244 training images to go\n",
+        "",
+    )
+    assert snapshot("reproduce", "study.yaml", "--dry-run", "--set", "methods=[single]", "--set", "train_size=100")[1] \
+        .splitlines()[-1] == "1 run, 0 done; 400 of 400 training images to go"  # fmt: skip
+
+
+def test_paper_study_counts():
+    code, out, errors = snapshot("reproduce", "table1", "--dry-run")
+    assert (code, errors) == (0, "")
+    assert out.splitlines()[-1] == "74 runs, 0 done; 480,000,000 of 480,000,000 training images to go"
+
+
+@pytest.mark.parametrize("verb", ["reproduce", "report"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "demo/tabel1",
+            "demo/tabel1: no such study; did you mean 'demo/table1'? "
+            "For a file of your own: give its path, ending in .yaml",
+        ),
+        ("nowhere.yml", "nowhere.yml: no such file"),
+        (
+            "e.yaml",
+            "e.yaml: expected a study (title, methods, ...), given one experiment; type snapshot train --config e.yaml",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_no_study(tmp_path, verb, name, message):
+    if name == "e.yaml":
+        write(tmp_path / name, EXPERIMENT)
+    assert snapshot(verb, name) == (2, "", message + "\n")
+
+
+@pytest.mark.parametrize("name", ["table1", str(CHECKOUT / "configs/studies/table1.yaml")])
+def test_too_large_for_what_is_here(tmp_path, trainings, name):
+    write(tmp_path / "configs/studies/small/table1.yaml", STUDY)
+    code, out, errors = snapshot("reproduce", name)
+    assert (code, out, trainings) == (1, "", [])
+    assert errors == (
+        "Table 1: error rates (%) on CIFAR-10 and CIFAR-100: 74 runs, 0 finished, 74 to train\n"
+        f"{name}: 74 runs with 480,000,000 training images to go, and no GPU here: this would take weeks.\n"
+        "A size for a CPU: snapshot reproduce small/table1\n"
+        f"Train it here all the same: snapshot reproduce {name} --device cpu\n"
+    )
+
+
+def test_too_large_names_no_size_that_is_not_there(tmp_path, trainings):
+    write(tmp_path / "mine.yaml", STUDY | {"base": STUDY["base"] | {"budget": 100_000}})
+    assert snapshot("reproduce", "mine.yaml")[2].splitlines()[1:] == [
+        "mine.yaml: 3 runs with 431,100,000 training images to go, and no GPU here: this would take weeks.",
+        "Train it here all the same: snapshot reproduce mine.yaml --device cpu",
+    ]
+
+
+def test_a_large_one_is_trained_when_the_cpu_was_asked_for(tmp_path, trainings):
+    write(tmp_path / "mine.yaml", STUDY | {"base": STUDY["base"] | {"budget": 100_000}})
+    assert snapshot("reproduce", "mine.yaml", "--device", "cpu")[0] == 1
+    assert len(trainings) == 1
+
+
+def test_a_study_with_failures_draws_what_it_has_and_says_what_failed(tmp_path, study, trainings):
+    single, snapshots, second = plan.runs(study)
+    finish(single, tmp_path / "results/own", [wrong([1, 2], 1)] * 2, [1, 2])
+    words = ("reproduce", "study.yaml", "--jobs", "2", "--set", "title=A study")
+    code, out, errors = snapshot(*words)
+    assert (code, out) == (1, "".join(f"results/own/{name}\n" for name in FILES[:3]))
+    assert errors == (
+        "A study: 3 runs, 1 finished, 2 to train\n"
+        "1 of 2 runs failed:\n"
+        f"{snapshots.run_id}: the iteration 3 has a loss of nan (all of it: log.txt)\n"
+    )
+    assert trainings == [([snapshots, second], ["--config", "study.yaml", "--set", "title=A study"], 2)]
+    assert "| Single model        |    50.00 |" in (tmp_path / "results/own/table.md").read_text()
+
+
+def test_a_finished_study_trains_nothing_and_says_so(tmp_path, study, trainings):
+    finish_cells(study, tmp_path / "results/own", lambda run, k: k)
+    expected = "A study: all 3 runs finished before, nothing was trained; drawn from what is there:\n"
+    assert snapshot("reproduce", "study.yaml") == (0, DRAWN, expected)
+    assert trainings == []
+
+
+def test_a_half_finished_study_has_dashes_and_footnotes(tmp_path, study):
+    finish(plan.runs(study)[0], tmp_path / "results/own", [wrong([1, 2, 3, 4], 1)] * 2, [1, 2, 3, 4])
+    assert snapshot("report", "study.yaml") == (0, "".join(f"results/own/{name}\n" for name in FILES[:3]), "")
+    assert (tmp_path / "results/own/table.md").read_text() == (
+        "# A study\n\n"
+        "| network   | method              |   Digits |\n"
+        "|:----------|:--------------------|---------:|\n"
+        "| ResNet-8  | Single model        |    25.00 |\n"
+        "| ResNet-8  | Snapshot (α₀ = 0.1) |       –¹ |\n"
+        "| ResNet-8  | True ensemble       |       –² |\n\n"
+        "¹ 1 of 1 run missing: snapshot reproduce study.yaml trains it\n\n"
+        "² 1 of 2 runs missing: snapshot reproduce study.yaml trains it\n\n"
+        "Errors in percent.\n"
+    )
+
+
+def test_a_diverged_run_stays_nan(tmp_path, study):
+    finish_cells(study, tmp_path / "results/own", lambda run, k: 1)
+    run = plan.runs(study)[1]
+    RunDirectory.of(run, tmp_path / "results/own").remove()
+    nan = np.full((20, 10), np.nan, np.float32)
+    finish(run, tmp_path / "results/own", [wrong(np.arange(20) % 10, 1), nan], np.arange(20) % 10)
+    assert snapshot("report", "study.yaml") == (0, DRAWN, "")
+    assert "| ResNet-8  | Snapshot (α₀ = 0.1) |      nan |" in (tmp_path / "results/own/table.md").read_text()
+    assert ",nan,1," in (tmp_path / "results/own/table.csv").read_text().splitlines()[2]
+
+
+def test_a_run_really_trained_in_a_process_of_its_own(tmp_path):
+    """Two runs that fail at once, as their images are gone; the log has the reason."""
+    base = {"dataset": "cifar10", "network": "resnet-8", "budget": 4, "cycles": 2, "train_size": 100}
+    write(tmp_path / "study.yaml", STUDY | {"base": base})
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    words = [sys.executable, "-m", "snapshot_cli", "reproduce", "study.yaml", "--device", "cpu"]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[1].startswith("cifar10 has to come from somewhere; type: snapshot data prepare")
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,137 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+from command_line import EXPERIMENT, STUDY, snapshot, write
+from fabricated_runs import finish_cells
+
+from snapshot_cli.config import plan
+from snapshot_cli.config.load import load
+from snapshot_cli.run_directory import RunDirectory
+
+TINY = EXPERIMENT | {"budget": 2, "train_size": 60}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("train")
+
+
+@pytest.fixture(autouse=True)
+def here(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("SNAPSHOT_DATA_DIR", raising=False)
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    """Train once and return exit code, stdout and stderr, and the run's directory as it is named."""
+    write(folder / "tiny.yaml", TINY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        answer = snapshot("train", "--config", "tiny.yaml", "--device", "cpu")
+    (run,) = plan.runs(load(folder / "tiny.yaml"))
+    return answer, f"results/own/runs/{run.run_id}"
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    def refuse(*args, **options):
+        raise AssertionError("trained")
+
+    monkeypatch.setattr("snapshot_cli.training.loop.train", refuse)
+
+
+def test_training_prints_lines_and_the_errors(trained):
+    (code, out, errors), path = trained
+    assert code == 0
+    epoch = r"epoch {}/2  rate 0\.1000  loss \d+\.\d{{4}}  error \d+\.\d\d %  [\d,]+ images/s\n"
+    assert re.fullmatch(f"training: {path}\n{epoch.format(1)}{epoch.format(2)}", errors)
+    assert out.splitlines()[0].strip() == "Snapshot (α₀ = 0.1): resnet-8 on digits, 360 images, errors in %"
+    found = json.loads(snapshot("eval", path, "--json")[1])
+    lines = [line.strip("│").split("│") for line in out.splitlines() if line.startswith("│")]
+    assert [line[1].strip() for line in lines] == [f"{m['top1_error']:.2f}" for m in found["members"]]
+
+
+def test_a_finished_one_is_not_trained_again(trained, no_training):
+    (_, out, _), path = trained
+    assert snapshot("train", "--config", "tiny.yaml") == (0, out, f"already trained: {path}\n")
+    assert snapshot("train", "--config", f"{path}/config.yaml")[::2] == (0, f"already trained: {path}\n")
+
+
+def test_the_config_of_a_run_trains_it_again(trained, folder):
+    """In another folder of results it gives the same predictions, bit for bit."""
+    path = trained[1]
+    code, _, errors = snapshot("train", "--config", f"{path}/config.yaml", "--results-dir", "again", "--device", "cpu")
+    again = path.replace("results/own", "again")
+    assert (code, errors.splitlines()[0]) == (0, f"training: {again}")
+    one, other = RunDirectory(folder / path), RunDirectory(folder / again)
+    assert one.run == other.run
+    assert snapshot("train", "--config", f"{again}/config.yaml")[2] == f"already trained: {again}\n"
+    for snapshot_number in (1, 2):
+        assert (one.predictions("test", snapshot_number) == other.predictions("test", snapshot_number)).all()
+
+
+def test_set_trains_another_run(trained, no_training):
+    with pytest.raises(AssertionError, match="trained"):
+        snapshot("train", "--config", "tiny.yaml", "--set", "alpha0=0.2", "--device", "cpu")
+    (run,) = plan.runs(load(Path("tiny.yaml"), ["alpha0=0.2"]))
+    assert RunDirectory.of(run, Path("results/own")).status == "partial"
+
+
+def test_one_run_of_several(trained, no_training):
+    path = trained[1]
+    name = path.removeprefix("results/own/runs/")
+    assert snapshot("train", "--config", "tiny.yaml", "--run", name) == (0, "", f"already trained: {path}\n")
+    assert snapshot("train", "--config", "tiny.yaml", "--run", name[:-1]) == (
+        2, "", f"--run {name[:-1]}: not the run of tiny.yaml; did you mean '{name}'?\n"
+    )  # fmt: skip
+    first = plan.runs(load(write(Path("study.yaml"), STUDY)))[0].run_id
+    assert snapshot("train", "--config", "study.yaml", "--run", "qq") == (
+        2, "", f"--run qq: not one of the 3 runs of study.yaml; the first is {first}\n"
+    )  # fmt: skip
+
+
+def test_several_runs_are_counted(folder, no_training):
+    asked = load(write(folder / "study.yaml", STUDY))
+    finish_cells(asked, folder / "results/own", lambda run, k: k)
+    code, _, errors = snapshot("train", "--config", "study.yaml")
+    names = [run.run_id for run in plan.runs(asked)]
+    assert (code, errors.splitlines()) == (
+        0, [f"run {k} of 3: already trained: results/own/runs/{name}" for k, name in enumerate(names, start=1)]
+    )  # fmt: skip
+
+
+def test_no_gpu(folder, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    write(folder / "other.yaml", TINY | {"seed": 9})
+    code, out, errors = snapshot("train", "--config", "other.yaml", "--device", "cuda")
+    assert (code, out) == (2, "")
+    assert errors.splitlines()[1:] == [
+        "--device cuda: torch finds no CUDA device here; use --device cpu, or --device auto to take what is there"
+    ]
+
+
+def test_images_that_nobody_has(folder):
+    write(folder / "cifar.yaml", EXPERIMENT | {"dataset": "cifar10"})
+    code, out, errors = snapshot("train", "--config", "cifar.yaml")
+    assert (code, out) == (2, "")
+    assert errors.splitlines()[1].startswith(
+        "cifar10 has to come from somewhere; type: snapshot data prepare cifar10 --from"
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dataset": "digit"}, "e.yaml:1:1: dataset: unknown dataset 'digit'; did you mean 'digits'? "
+         "For images of your own: snapshot data prepare digit --from FOLDER"),
+        ({"cycles": "three"}, "e.yaml:5:1: cycles: expected a whole number, given 'three'"),
+        ({"method": "singel"}, "e.yaml:3:1: method: expected 'single', 'dropout', 'nocycle', 'singlecycle', "
+         "'snapshot' or 'ensemble', given 'singel'; did you mean 'single'?"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_the_file(folder, settings, message):
+    write(folder / "e.yaml", EXPERIMENT | settings)
+    assert snapshot("train", "--config", "e.yaml") == (2, "", message + "\n")

@@ -1,0 +1,92 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from snapshot_cli.launch.progress import Bar, Board, Lines, watcher
+from snapshot_cli.run_directory import RunDirectory
+
+ROW = {
+    "epoch": 1, "iteration": 6, "rate": 0.05, "train_loss": 1.23456, "train_error": 45.678, "seconds": 2.0,
+    "images_per_second": 1234.5,
+}  # fmt: skip
+
+
+def console(*, terminal):
+    return Console(file=io.StringIO(), force_terminal=terminal, width=120)
+
+
+def look_on(looking_on, done):
+    with looking_on:
+        looking_on.begin(done, 18, 6)
+        for iteration in range(done + 1, 19):
+            looking_on.iteration(iteration, 0.1)
+            if iteration % 6 == 0:
+                looking_on.epoch(ROW | {"epoch": iteration // 6, "iteration": iteration})
+
+
+def test_lines_off_a_terminal():
+    out = console(terminal=False)
+    looking_on = watcher(out)
+    assert isinstance(looking_on, Lines)
+    look_on(looking_on, 9)
+    assert out.file.getvalue() == (
+        "going on after 9 of 18 iterations\n"
+        "epoch 2/3  rate 0.0500  loss 1.2346  error 45.68 %  1,234 images/s\n"
+        "epoch 3/3  rate 0.0500  loss 1.2346  error 45.68 %  1,234 images/s\n"
+    )
+
+
+@pytest.mark.parametrize("done", [0, 9, 18])
+def test_a_bar_on_a_terminal(done):
+    out = console(terminal=True)
+    looking_on = watcher(out)
+    assert isinstance(looking_on, Bar)
+    look_on(looking_on, done)
+    text = out.file.getvalue()
+    assert "100%" in text
+    if done < 18:
+        assert "rate 0.1000" in text
+        assert f"epoch {done // 6 + 1}/3" in text
+
+
+def test_a_bar_that_never_begins():
+    with Bar(console(terminal=True)):
+        pass
+
+
+def test_a_board_off_a_terminal(tmp_path, tiny_run):
+    out = console(terminal=False)
+    runs = {tiny_run(seed=seed): 270 for seed in (0, 1, 2)}
+    with Board(out, runs, tmp_path) as board:
+        for run, outcome in zip(runs, ("done", "failed", "stopped"), strict=True):
+            board.started(run)
+            board.look([run])
+            board.ended(run, outcome)
+    first, second, third = (run.run_id for run in runs)
+    assert out.file.getvalue() == (
+        f"training {first}\ndone: {first} (1 of 3)\ntraining {second}\nfailed: {second} (2 of 3)\n"
+        f"training {third}\nstopped: {third} (3 of 3)\n"
+    )
+
+
+def test_a_board_on_a_terminal_counts_images(tmp_path, tiny_run):
+    out = console(terminal=True)
+    runs = {tiny_run(seed=seed): 270 for seed in (0, 1)}
+    one, other = runs
+    with Board(out, runs, tmp_path) as board:
+        task = board._progress.tasks[0]
+        board.started(one)
+        board.look([one])
+        assert (task.completed, task.total) == (0, 540)
+        RunDirectory.of(one, tmp_path).write_metrics([ROW])
+        board.look([one])
+        assert task.completed == 96  # 6 iterations of 16 images
+        RunDirectory.of(one, tmp_path).write_metrics([ROW | {"iteration": 18}])
+        board.look([one, other])
+        assert task.completed == 270
+        board.ended(one, "done")
+        board.ended(other, "failed")
+        board.look([])
+        assert task.completed == 270
+    assert "2 of 2 runs, 0 in training" in out.file.getvalue()

@@ -1,0 +1,279 @@
+import io
+import json
+import math
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+from snapshot_cli import run_directory
+from snapshot_cli.errors import UserError
+from snapshot_cli.run_directory import RunDirectory, write_atomically
+
+
+def message(call, *arguments):
+    with pytest.raises(UserError) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+@pytest.fixture
+def directory(tmp_path, tiny_run):
+    found = RunDirectory.of(tiny_run(), tmp_path)
+    found.start(tiny_run(), {"dataset_hash": "abc"})
+    found.write_metrics([{"epoch": 1, "train_loss": 0.1}])
+    found.write_predictions("test", 1, np.arange(6, dtype=np.float32).reshape(3, 2))
+    found.write_labels("test", np.array([0, 1, 0]))
+    found.resume_path.write_bytes(b"state")
+    return found
+
+
+def test_a_writer_that_raises_leaves_the_old_file_and_nothing_beside(tmp_path):
+    path = tmp_path / "folder/file"
+
+    def half(file):
+        file.write(b"ha")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, half)
+    assert list(path.parent.iterdir()) == []
+    write_atomically(path, lambda file: file.write(b"old"))
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, half)
+    assert path.read_bytes() == b"old"
+    assert list(path.parent.iterdir()) == [path]
+    write_atomically(path, lambda file: file.write(b"new"))
+    assert path.read_bytes() == b"new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_a_flush_or_rename_that_fails_leaves_the_old_file(tmp_path, monkeypatch, failing):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fail(*arguments):
+        raise OSError("broken")
+
+    monkeypatch.setattr(os, failing, fail)
+    with pytest.raises(OSError, match="broken"):
+        write_atomically(path, lambda file: file.write(b"new"))
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_flushed_before_its_rename_and_its_folder_after(tmp_path, monkeypatch):
+    calls = []
+    for name in ("fsync", "replace"):
+        real = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, name=name, real=real: (calls.append(name), real(*a)))
+    write_atomically(tmp_path / "file", lambda file: file.write(b"x"))
+    assert calls == ["fsync", "replace", "fsync"]
+
+
+def test_statuses(tmp_path, tiny_run):
+    directory = RunDirectory.of(tiny_run(), tmp_path)
+    assert directory.path == tmp_path / "runs" / tiny_run().run_id
+    assert directory.status == "absent"
+    directory.path.mkdir(parents=True)
+    assert directory.status == "absent"
+    directory.start(tiny_run(), {})
+    assert directory.status == "partial"
+    directory.finish({"seconds": 1})
+    assert directory.status == "done"
+    assert directory.summary == {"seconds": 1}
+    directory.remove()
+    assert directory.status == "absent"
+
+
+def test_config_and_machine_come_back(directory, tiny_run):
+    again = RunDirectory(directory.path)
+    assert again.run == tiny_run()
+    assert again.machine == {"dataset_hash": "abc"}
+
+
+def test_metrics_come_back_to_the_last_bit(tmp_path):
+    directory = RunDirectory(tmp_path)
+    assert directory.metrics() == []
+    rows = [{"epoch": 1, "rate": 0.1 + 0.2, "train_loss": 1 / 3}, {"epoch": 2, "rate": 1e-300, "train_loss": math.inf}]
+    directory.write_metrics(rows)
+    assert directory.metrics() == rows
+    directory.write_metrics([{"epoch": 1, "train_loss": math.nan}])
+    assert math.isnan(directory.metrics()[0]["train_loss"])
+    assert (tmp_path / "metrics.csv").read_bytes() == b"epoch,train_loss\n1,nan\n"
+
+
+def test_arrays_come_back(directory):
+    assert directory.has_predictions("test", 1)
+    assert not directory.has_predictions("holdout", 1)
+    logits = directory.predictions("test", 1)
+    assert logits.dtype == np.float32
+    assert logits.tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert directory.labels("test").tolist() == [0, 1, 0]
+
+
+def test_done_is_written_last_and_the_state_goes_only_then(directory, monkeypatch):
+    written = []
+    real = run_directory.write_atomically
+
+    def watched(path, write):
+        assert directory.resume_path.is_file()
+        written.append(path.name)
+        real(path, write)
+
+    monkeypatch.setattr(run_directory, "write_atomically", watched)
+    (directory.path / "log.txt").write_text("still open\n")
+    directory.finish({})
+    assert written == ["manifest.json", "done.json"]
+    assert not directory.resume_path.exists()
+    assert sorted(json.loads((directory.path / "manifest.json").read_text())) == [
+        "config.yaml",
+        "machine.json",
+        "metrics.csv",
+        "predictions/test-1.npy",
+        "predictions/test-labels.npy",
+    ]
+
+
+@pytest.mark.parametrize("failing", ["manifest.json", "done.json"])
+def test_a_finish_that_fails_can_be_done_again(directory, monkeypatch, failing):
+    real = run_directory.write_atomically
+
+    def fails(path, write):
+        if path.name == failing:
+            raise OSError("disk full")
+        real(path, write)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_directory, "write_atomically", fails)
+        with pytest.raises(OSError, match="disk full"):
+            directory.finish({})
+    assert directory.status == "partial"
+    assert directory.resume_path.read_bytes() == b"state"
+    directory.finish({})
+    assert directory.status == "done"
+    assert directory.predictions("test", 1).shape == (3, 2)
+
+
+READERS = {
+    "predictions/test-1.npy": lambda directory: directory.predictions("test", 1),
+    "predictions/test-labels.npy": lambda directory: directory.labels("test"),
+    "metrics.csv": lambda directory: directory.metrics(),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_one_changed_bit_is_noticed_in_a_finished_run(directory, name):
+    directory.finish({})
+    path = directory.path / name
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert message(READERS[name], directory) == (
+        f"{path}: differs from what the run wrote; delete {directory.path} and train it again"
+    )
+
+
+@pytest.mark.parametrize("name", ["predictions/test-1.npy", "predictions/test-labels.npy"])
+def test_missing_arrays(directory, name):
+    (directory.path / name).unlink()
+    assert message(READERS[name], directory) == f"{directory.path / name}: not there; train the run again"
+    directory.finish({})
+    assert message(READERS[name], directory) == (
+        f"{directory.path / name}: not there; delete {directory.path} and train it again"
+    )
+
+
+def saved(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+class Trap:
+    def __reduce__(self):
+        return (os.mkdir, ("ran",))
+
+
+BAD_ARRAYS = {
+    "empty": b"",
+    "truncated": saved(np.zeros((3, 2), np.float32))[:-3],
+    "header only": saved(np.zeros((3, 2), np.float32))[:9],
+    "words": b"3.14, 2.72\n",
+    "a pickle": pickle.dumps(Trap()),
+    "objects": saved(np.array([Trap()], dtype=object)),
+    "a zip": b"PK\x03\x04" + bytes(40),
+    "a lying header": saved(np.zeros((3, 2), np.float32)).replace(b"(3, 2), }       ", b"(10**15, 2), }  "),
+    "a huge header": saved(np.zeros((3, 2), np.float32)).replace(b"(3, 2), }           ", b"(9999999999999, 2), "),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_ARRAYS)
+def test_broken_and_hostile_arrays(directory, monkeypatch, tmp_path, kind):
+    monkeypatch.chdir(tmp_path)
+    path = directory.path / "predictions/test-1.npy"
+    path.write_bytes(BAD_ARRAYS[kind])
+    assert message(directory.predictions, "test", 1) == (
+        f"{path}: not an array of numbers; delete {directory.path} and train it again"
+    )
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("array", "held"),
+    [
+        (np.zeros((3, 2)), "float64 in 2"),
+        (np.zeros(3, np.float32), "float32 in 1"),
+        (np.array([["a"]]), "<U1 in 2"),
+    ],
+)
+def test_arrays_of_another_kind(directory, array, held):
+    directory.write_predictions("test", 1, array)
+    assert message(directory.predictions, "test", 1) == (
+        f"{directory.path}/predictions/test-1.npy: expected float32 in 2 dimensions, it holds {held}; "
+        f"delete {directory.path} and train it again"
+    )
+    directory.write_labels("test", np.zeros((3, 1), np.int64))
+    assert message(directory.labels, "test") == (
+        f"{directory.path}/predictions/test-labels.npy: expected int64 in 1 dimension, it holds int64 in 2; "
+        f"delete {directory.path} and train it again"
+    )
+
+
+@pytest.mark.parametrize("text", [b"epoch\nx\n", b"epoch\n1,2\n", b"epoch,loss\n1\n", b'epoch\n"1', b"\xff\xfe\n\x00"])
+def test_broken_metrics(directory, text):
+    path = directory.path / "metrics.csv"
+    path.write_bytes(text)
+    assert message(directory.metrics) == f"{path}: not a table of numbers; delete {directory.path} and train it again"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "not there"),
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe{}", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[1]", "expected a mapping"),
+    ],
+)
+def test_broken_json(directory, content, words):
+    path = directory.path / "machine.json"
+    path.unlink() if content is None else path.write_bytes(content)
+    assert message(lambda: directory.machine) == f"{path}: {words}; delete {directory.path} and train it again"
+
+
+def test_a_folder_that_is_no_run(tmp_path):
+    assert message(lambda: RunDirectory(tmp_path).run) == f"{tmp_path}: not a run directory: no config.yaml in it"
+
+
+@pytest.mark.parametrize("content", [b"", b"budget: 3\n", b"[1]\n", b"\xff\xfe\n"])
+def test_a_config_that_is_no_run(directory, content):
+    path = directory.path / "config.yaml"
+    path.write_bytes(content)
+    assert message(lambda: directory.run) == (
+        f"{path}: not the configuration of a run; delete the directory and train it again"
+    )

@@ -1,0 +1,113 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from snapshot_cli.config import load, plan
+from snapshot_cli.config.machine import Machine
+from snapshot_cli.launch import slots
+from snapshot_cli.run_directory import RunDirectory
+
+STUDY = """\
+name: tiny
+title: Tiny
+base: {dataset: tiny, network: resnet-8, budget: 1, batch_size: 16, cycles: 1}
+"""
+
+
+class Noted:
+    """A board that notes what it is told."""
+
+    def __init__(self):
+        self.told, self.most = [], 0
+
+    def started(self, run):
+        self.told.append(("started", run.seed))
+
+    def ended(self, run, outcome):
+        self.told.append((outcome, run.seed))
+
+    def look(self, running):
+        self.most = max(self.most, len(running))
+
+
+def fake(monkeypatch, script):
+    """Let every training be `script`, which knows its run's number as `seed`, instead of a `snapshot train`."""
+    real, started = subprocess.Popen, []
+
+    def popen(command, **options):
+        started.append(command)
+        seed = len(started) - 1
+        return real([sys.executable, "-S", "-c", f"seed = {seed}\n{script}"], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    monkeypatch.setattr(slots, "POLL_SECONDS", 0.02)
+    return started
+
+
+def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_path, tiny_run):
+    started = fake(monkeypatch, "import sys; print('words'); print(f'last {seed}'); sys.exit(seed == 1)")
+    runs, board = [tiny_run(seed=seed) for seed in range(3)], Noted()
+    failures = slots.train_all(
+        runs, Machine(Path("D"), tmp_path, "cpu"), ["--config", "F"], jobs=2, board=board, stop=lambda: False
+    )
+    log = RunDirectory.of(runs[1], tmp_path).path / "log.txt"
+    assert failures == [f"{runs[1].run_id}: last 1 (all of it: {log})"]
+    assert log.read_text() == "words\nlast 1\n"
+    assert sorted(board.told) == [
+        ("done", 0), ("done", 2), ("failed", 1), ("started", 0), ("started", 1), ("started", 2),
+    ]  # fmt: skip
+    threads = str(max(1, (slots.os.cpu_count() or 1) // 2))
+    assert started[0] == [
+        sys.executable, "-m", "snapshot_cli", "train", "--config", "F", "--run", runs[0].run_id, "--data-dir", "D",
+        "--results-dir", str(tmp_path), "--device", "cpu", "--threads", threads,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 9])
+def test_no_more_at_once_than_there_are_slots(monkeypatch, tmp_path, tiny_run, jobs):
+    fake(monkeypatch, "import time; time.sleep(0.2)")
+    board = Noted()
+    runs = [tiny_run(seed=seed) for seed in range(3)]
+    assert not slots.train_all(runs, Machine(tmp_path, tmp_path), [], jobs=jobs, board=board, stop=lambda: False)
+    assert board.most <= jobs
+    assert [seed for word, seed in board.told if word == "started"] == [0, 1, 2]
+
+
+def test_a_stop_ends_the_running_and_starts_no_other(monkeypatch, tmp_path, tiny_run):
+    fake(monkeypatch, "import time; time.sleep(60)")
+    board = Noted()
+    runs = [tiny_run(seed=seed) for seed in range(3)]
+    failures = slots.train_all(
+        runs, Machine(tmp_path, tmp_path), [], jobs=1, board=board, stop=lambda: bool(board.told)
+    )
+    assert failures == []
+    assert board.told == [("started", 0), ("stopped", 0)]
+
+
+def test_a_process_that_ends_without_a_word(monkeypatch, tmp_path, tiny_run):
+    fake(monkeypatch, "import os; os.kill(os.getpid(), 9)")
+    run = tiny_run()
+    (failure,) = slots.train_all([run], Machine(tmp_path, tmp_path), [], jobs=1, board=Noted(), stop=lambda: False)
+    assert failure == (
+        f"{run.run_id}: ended without a word (all of it: {RunDirectory.of(run, tmp_path).path / 'log.txt'})"
+    )
+
+
+def test_real_trainings_end_done_beside_one_that_fails(tiny_data, tmp_path):
+    file = tmp_path / "tiny.yaml"
+    file.write_text("dataset: tiny\nnetwork: resnet-8\nmethod: ensemble\nbudget: 1\nbatch_size: 16\ncycles: 2\n")
+    good = plan.runs(load.load(file, (), training_examples={"tiny": 90}))
+    machine = Machine(tiny_data, tmp_path / "results", "cpu", 1)
+    # the second has a snapshot's place taken by a folder, so it cannot end well
+    blocked = RunDirectory.of(good[1], machine.results)
+    blocked.snapshot_path(1).mkdir(parents=True)
+    board = Noted()
+    failures = slots.train_all(good, machine, ["--config", str(file)], jobs=2, board=board, stop=lambda: False)
+    assert RunDirectory.of(good[0], machine.results).status == "done"
+    assert blocked.status == "partial"
+    assert len(failures) == 1
+    assert failures[0].startswith(f"{good[1].run_id}: ")
+    assert failures[0].endswith(f"(all of it: {blocked.path}/log.txt)")
+    assert RunDirectory.of(good[0], machine.results).predictions("test", 2).shape == (23, 4)
