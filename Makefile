@@ -6,16 +6,19 @@ PYTHON ?= python3
 SIZE ?= paper
 STUDY = $(if $(filter paper,$(SIZE)),,$(SIZE)/)
 SNAPSHOT = .venv/bin/snapshot
+TABLES_AND_FIGURES = $(basename $(notdir $(wildcard $(foreach kind,table figure replicas,configs/studies/$(STUDY)$(kind)*.yaml))))
 READY = .venv/.ready
 
-.PHONY: help setup demo test test-slow check format clean
+.PHONY: help setup demo reproduce test test-slow test-torture check format clean
 
 help:
 	@echo "make setup               make .venv and install the pinned packages"
 	@echo "make demo                every method of Table 1 on small images: results/demo/"
 	@echo "make test                the tests; make test-slow: those that take minutes"
+	@echo "make test-torture        kill trainings at random moments, 80 times, and compare what they end with"
 	@echo "make check               formatting, lint and types"
 	@echo "make reproduce-table1    Table 1; SIZE=small or SIZE=demo for less, OPTIONS='--device cpu ...' for more"
+	@echo "make reproduce           all tables and figures; SIZE and OPTIONS as above"
 	@echo "make clean               remove .venv and what tools leave behind; results stay"
 
 setup: $(READY)
@@ -35,6 +38,9 @@ test: setup
 test-slow: setup
 	.venv/bin/python -m pytest -m slow
 
+test-torture: setup
+	.venv/bin/python -m pytest -m slow tests/test_killing.py -s
+
 check: setup
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
@@ -43,6 +49,9 @@ check: setup
 format: setup
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+
+reproduce: setup
+	$(SNAPSHOT) reproduce $(addprefix $(STUDY),$(TABLES_AND_FIGURES)) $(OPTIONS)
 
 reproduce-%: setup
 	$(SNAPSHOT) reproduce $(STUDY)$* $(OPTIONS)

@@ -13,9 +13,13 @@ from snapshot_cli.commands.evaluate import evaluate
 from snapshot_cli.commands.plot import plot
 from snapshot_cli.commands.study import report, reproduce
 from snapshot_cli.commands.train import train
+from snapshot_cli.commands.verify import verify
 from snapshot_cli.errors import UserError
 
-PLACES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+PLACES = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOTDIR,
+    errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG,
+}  # fmt: skip
 
 
 class Verbs(click.Group):
@@ -51,5 +55,5 @@ def main() -> None:
     """
 
 
-for _command in (train, evaluate, reproduce, report, plot, config, data):
+for _command in (train, evaluate, reproduce, report, plot, verify, config, data):
     main.add_command(_command)

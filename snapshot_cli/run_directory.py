@@ -2,75 +2,52 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
-import json
-import os
-import shutil
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from tokenize import TokenError
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
+from snapshot_cli import seal
 from snapshot_cli.config import yaml_file
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.errors import UserError
+from snapshot_cli.files import sha256, write_atomically
+from snapshot_cli.formats import array_from_bytes, array_to_bytes, table_from_bytes, table_to_bytes
 
 if TYPE_CHECKING:
     import numpy as np
 
 Status = Literal["done", "partial", "absent"]
 Split = Literal["test", "holdout"]
-
-# log.txt is the launcher's, which may still add to it; resume.pt goes once the run is done
-UNHASHED = ("manifest.json", "done.json", "resume.pt", "log.txt")
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file beside `path`, flush it to the disk and rename it, so that `path` is old or new and never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
-    _flush_folder(path.parent)
-
-
-def _flush_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+CONFIG, MACHINE, METRICS, INTERPOLATION = "config.yaml", "machine.json", "metrics.csv", "interpolation.csv"
+SEALED = (CONFIG, MACHINE, METRICS, INTERPOLATION, "snapshots/*.safetensors", "predictions/*.npy")
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """A run's directory; its files are written whole, and done.json, the last of them, is what "done" means."""
+    """A run's directory; its files are written whole, and done.json, the last of them, is what "done" means.
+
+    Whatever is read of a finished run is compared with the hash that the run left; UserError, naming file and way out,
+    where it differs.
+    """
 
     path: Path
+    asked: Run | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, run: Run, results: Path) -> RunDirectory:
-        """Return the directory of a run below a folder of results."""
-        return cls(results / "runs" / run.run_id)
+        """Return the directory of a run below a folder of results; it refuses to hold another one."""
+        return cls(results / "runs" / run.run_id, run)
 
     @property
     def status(self) -> Status:
         """Tell from files alone how far the run is."""
-        if (self.path / "done.json").is_file():
+        if seal.is_sealed(self.path):
             return "done"
-        return "partial" if (self.path / "config.yaml").is_file() else "absent"
+        return "partial" if (self.path / CONFIG).is_file() else "absent"
 
     @property
     def resume_path(self) -> Path:
@@ -83,148 +60,188 @@ class RunDirectory:
 
     def start(self, run: Run, machine: Mapping[str, Any]) -> None:
         """Write what is asked for and where it runs."""
-        self._write_json("machine.json", machine)
+        seal.write_json(self.path / MACHINE, machine)
         text = yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False)
-        write_atomically(self.path / "config.yaml", lambda file: file.write(text.encode()))
+        self._write(CONFIG, text.encode())
+
+    def moved(self, place: Mapping[str, Any]) -> None:
+        """Add to machine.json what differs where the run goes on."""
+        seal.write_json(self.path / MACHINE, self.machine | {"resumed": [*self.places[1:], place]})
+        self.__dict__.pop("machine")
 
     def finish(self, summary: Mapping[str, Any]) -> None:
         """Write the hashes of all files, then done.json, and only then remove the state to resume from."""
-        files = sorted(p for p in self.path.rglob("*") if p.is_file() and not p.name.startswith("."))
-        names = [p.relative_to(self.path).as_posix() for p in files]
-        hashes = {name: _sha256(self.path / name) for name in names if name not in UNHASHED}
-        self._write_json("manifest.json", hashes)
-        self._write_json("done.json", summary)
+        files = sorted(path for pattern in SEALED for path in self.path.glob(pattern) if path.is_file())
+        names = [path.relative_to(self.path).as_posix() for path in files]
+        seal.seal(self.path, {name: sha256(self.path / name) for name in names}, summary)
         self.resume_path.unlink(missing_ok=True)
-
-    def remove(self) -> None:
-        """Delete the whole directory."""
-        shutil.rmtree(self.path, ignore_errors=True)
 
     @cached_property
     def run(self) -> Run:
-        """The run of config.yaml; UserError when there is none or when it is not one."""
-        path = self.path / "config.yaml"
+        """The run of config.yaml; UserError when there is none, when it is not one and when another was asked for."""
+        path = self.path / CONFIG
         if not path.is_file():
             raise UserError(f"{self.path}: not a run directory: no config.yaml in it")
         try:
-            return Run.model_validate(yaml_file.parse(path.read_text(), str(path)).value)
+            run = Run.model_validate(yaml_file.parse(self._read(CONFIG).decode(), str(path)).value)
         except ValueError:
-            raise UserError(
-                f"{path}: not the configuration of a run; delete the directory and train it again"
-            ) from None
+            raise UserError(f"{path}: not the configuration of a run; {self._way_out}") from None
+        asked, held = (self.asked or run).model_dump(), run.model_dump()
+        if asked != held:
+            names = ", ".join(name for name, value in asked.items() if held[name] != value)
+            raise UserError(f"{self.path}: holds another run: {names} differ; delete it and train it again")
+        return run
 
     @cached_property
     def machine(self) -> dict[str, Any]:
-        """Versions, device, thread count, commit and the dataset's hash, as written at the start."""
-        return self._read_json("machine.json")
+        """Versions, device, threads, commit and the dataset's hash at the start; "resumed" has what differed later."""
+        return seal.parse_json(self.path, MACHINE, self._read(MACHINE))
+
+    @property
+    def places(self) -> list[dict[str, Any]]:
+        """Where the run was trained: machine.json as of the start, then what differed whenever the run went on."""
+        later = self.machine.get("resumed", [])
+        if not isinstance(later, list) or not all(isinstance(place, dict) for place in later):
+            raise UserError(f"{self.path / MACHINE}: not what a run writes; {self._way_out}")
+        return [self.machine, *later]
+
+    @property
+    def uncommitted_changes(self) -> bool:
+        """Tell whether some of the run was trained by code that differs from its commit."""
+        return any(place.get("uncommitted_changes") is True for place in self.places)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
         """What done.json says."""
-        return self._read_json("done.json")
+        return seal.read_summary(self.path)
 
     @cached_property
     def _hashes(self) -> dict[str, str]:
-        return self._read_json("manifest.json")
+        return seal.read_hashes(self.path)
 
     def write_metrics(self, rows: Iterable[Mapping[str, float]]) -> None:
         """Write metrics.csv, a row an epoch."""
-        rows = list(rows)
-        text = io.StringIO()
-        table = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
-        write_atomically(self.path / "metrics.csv", lambda file: file.write(text.getvalue().encode()))
+        self._write(METRICS, table_to_bytes(rows))
 
     def metrics(self) -> list[dict[str, float]]:
         """Return the rows of metrics.csv; none before the first epoch ends."""
-        path = self.path / "metrics.csv"
-        if not path.is_file():
+        path = self.path / METRICS
+        if self.status != "done" and not path.is_file():
             return []
         try:
-            rows = csv.DictReader(io.StringIO(self._read(path).decode()), strict=True)
+            rows = table_from_bytes(self._read(METRICS))
             return [{name: float(value) for name, value in row.items()} for row in rows]
-        except (ValueError, TypeError, csv.Error):
+        except ValueError:
             raise UserError(f"{path}: not a table of numbers; {self._way_out}") from None
 
-    def has_predictions(self, split: Split, snapshot: int) -> bool:
-        """Tell whether the logits of a snapshot are stored."""
-        return self._predictions_path(split, snapshot).is_file()
+    @property
+    def has_interpolation(self) -> bool:
+        """Tell whether interpolation.csv is written and in the manifest of a finished run."""
+        return self.status == "done" and (self.path / INTERPOLATION).is_file() and INTERPOLATION in self._hashes
+
+    def write_interpolation(self, rows: Iterable[Mapping[str, float | str]]) -> None:
+        """Add interpolation.csv to a finished run, and its hash to the manifest."""
+        self._write(INTERPOLATION, table_to_bytes(rows))
+        self.seal_again([INTERPOLATION])
+
+    def seal_again(self, names: list[str]) -> None:
+        """Take files that were added to a finished run, or computed again, into its manifest."""
+        seal.add(self.path, names)
+        for name in ("_hashes", "summary"):
+            self.__dict__.pop(name, None)
+
+    def interpolation(self) -> list[tuple[int, float, str, float]]:
+        """Return snapshot, lambda, statistics ("reestimated" or "final") and test error in percent of every row."""
+        try:
+            rows = table_from_bytes(self._read(INTERPOLATION))
+            return [(int(r["snapshot"]), float(r["lambda"]), r["statistics"], float(r["test_error"])) for r in rows]
+        except (ValueError, KeyError):
+            raise UserError(f"{self.path / INTERPOLATION}: not a table of interpolations; delete it") from None
 
     def write_predictions(self, split: Split, snapshot: int, logits: np.ndarray) -> None:
         """Store a snapshot's logits, float32 (examples, classes)."""
-        self._write_array(self._predictions_path(split, snapshot), logits)
+        self._write(_predictions(split, snapshot), array_to_bytes(logits))
 
     def write_labels(self, split: Split, labels: np.ndarray) -> None:
         """Store the labels of a split, int64 (examples)."""
-        self._write_array(self._labels_path(split), labels)
+        self._write(_labels(split), array_to_bytes(labels))
 
     def predictions(self, split: Split, snapshot: int) -> np.ndarray:
         """Return a snapshot's logits, float32 (examples, classes)."""
-        return self._read_array(self._predictions_path(split, snapshot), "float32", dimensions=2)
+        return self._read_array(_predictions(split, snapshot), "float32", dimensions=2)
 
     def labels(self, split: Split) -> np.ndarray:
         """Return the labels of a split, int64 (examples)."""
-        return self._read_array(self._labels_path(split), "int64", dimensions=1)
+        return self._read_array(_labels(split), "int64", dimensions=1)
 
-    def _predictions_path(self, split: Split, snapshot: int) -> Path:
-        return self.path / "predictions" / f"{split}-{snapshot}.npy"
+    def lacking(self, split: Split) -> list[int]:
+        """Return the snapshots of a finished run whose weights are there but whose predictions, or labels, are not."""
+        if split == "holdout" and not self.run.holdout:
+            return []
+        kept = [k for k in range(1, self.run.snapshots + 1) if self.snapshot_path(k).is_file()]
+        labels = (self.path / _labels(split)).is_file()
+        return [k for k in kept if not (labels and (self.path / _predictions(split, k)).is_file())]
 
-    def _labels_path(self, split: Split) -> Path:
-        return self.path / "predictions" / f"{split}-labels.npy"
+    def store_again(self, split: Split, logits: Mapping[int, np.ndarray], labels: np.ndarray) -> None:
+        """Store predictions that a finished run lacks, by snapshot, and take them into its manifest."""
+        for snapshot, each in logits.items():
+            self.write_predictions(split, snapshot, each)
+        self.write_labels(split, labels)
+        self.seal_again([_labels(split), *(_predictions(split, snapshot) for snapshot in logits)])
 
-    def _write_array(self, path: Path, array: np.ndarray) -> None:
-        import numpy as np
-
-        write_atomically(path, lambda file: np.save(file, array, allow_pickle=False))
-
-    def _read_array(self, path: Path, dtype: str, *, dimensions: int) -> np.ndarray:
-        import numpy as np
-
+    def verify(self) -> tuple[list[str], list[str]]:
+        """Check every file of a finished run; return a line for each that is wrong and the names that were not kept."""
+        wrong, not_kept = seal.verify(self.path)
         try:
-            array = np.lib.format.read_array(io.BytesIO(self._read(path)), allow_pickle=False)
-        except (ValueError, TypeError, EOFError, MemoryError, OverflowError, SyntaxError, TokenError):
-            raise UserError(f"{path}: not an array of numbers; {self._way_out}") from None
-        if array.dtype != dtype or array.ndim != dimensions:
-            raise UserError(
-                f"{path}: expected {dtype} in {dimensions} dimension{'s'[: dimensions - 1]}, "
-                f"it holds {array.dtype} in {array.ndim}; {self._way_out}"
-            )
-        return array
+            _ = () if wrong else (self.run, self.places)
+        except UserError as error:
+            return [str(error)], not_kept
+        return wrong, not_kept
+
+    def weights(self, snapshot: int, digest: str | None = None) -> bytes:
+        """Return the bytes of a snapshot whose sha256 is `digest` or, in a finished run, what the manifest says."""
+        name = f"snapshots/{snapshot}.safetensors"
+        if not (self.path / name).exists():
+            raise UserError(f"{self.path / name}: the weights of this snapshot were not kept")
+        if self.status != "done":
+            self._check(name, digest)
+        return self._read(name)
+
+    def _read_array(self, name: str, dtype: str, *, dimensions: int) -> np.ndarray:
+        try:
+            return array_from_bytes(self._read(name), dtype, dimensions=dimensions)
+        except ValueError as error:
+            raise UserError(f"{self.path / name}: {error}; {self._way_out}") from None
 
     @property
     def _way_out(self) -> str:
-        return f"delete {self.path} and train it again"
+        return seal.way_out(self.path)
 
-    def _read(self, path: Path) -> bytes:
-        """Read a file after checking its hash against the manifest of a finished run."""
-        done = self.status == "done"
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            raise UserError(f"{path}: not there; {self._way_out if done else 'train the run again'}") from None
-        name = path.relative_to(self.path).as_posix()
-        if done and hashlib.sha256(data).hexdigest() != self._hashes.get(name):
-            raise UserError(f"{path}: differs from what the run wrote; {self._way_out}")
-        return data
+    def _read(self, name: str) -> bytes:
+        """Read a file, of a finished run after comparing its hash with the manifest's."""
+        if self.status != "done":
+            return seal.read(self.path, name)
+        self._check(name, self._hashes.get(name))
+        return seal.read(self.path, name, most=None)
 
-    def _write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        text = json.dumps(value, indent=2) + "\n"
-        write_atomically(self.path / name, lambda file: file.write(text.encode()))
-
-    def _read_json(self, name: str) -> dict[str, Any]:
+    def _check(self, name: str, digest: str | None) -> None:
         path = self.path / name
-        try:
-            value = json.loads(path.read_bytes())
-        except FileNotFoundError:
-            raise UserError(f"{path}: not there; {self._way_out}") from None
-        except (ValueError, RecursionError):
-            raise UserError(f"{path}: not JSON; {self._way_out}") from None
-        if not isinstance(value, dict):
-            raise UserError(f"{path}: expected a mapping; {self._way_out}")
-        return value
+        if path.is_file() and sha256(path) == digest:
+            return
+        computed = name.startswith("predictions/") and any(self.path.glob("snapshots/*.safetensors"))
+        again = f"type snapshot train --config {self.path / CONFIG}, which computes it again from the snapshot"
+        if not path.is_file():
+            raise UserError(f"{path}: not there; {again if computed else self._way_out}")
+        remedy = f"delete it and {again}" if computed else self._way_out
+        raise UserError(f"{path}: differs from what the run wrote; {remedy}")
+
+    def _write(self, name: str, content: bytes) -> None:
+        write_atomically(self.path / name, lambda file: file.write(content))
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _predictions(split: Split, snapshot: int) -> str:
+    return f"predictions/{split}-{snapshot}.npy"
+
+
+def _labels(split: Split) -> str:
+    return f"predictions/{split}-labels.npy"

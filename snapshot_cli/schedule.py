@@ -51,9 +51,12 @@ def fits(iterations: int, cycles: int) -> bool:
 
 
 def nearest_cycles(iterations: int, cycles: int) -> list[int]:
-    """Return the one or two numbers of cycles nearest to the one asked for that fit into T iterations."""
-    below = next(m for m in range(min(cycles, iterations), 0, -1) if fits(iterations, m))
-    above = next((m for m in range(cycles, min(2 * cycles - below, iterations) + 1) if fits(iterations, m)), None)
-    if above is None or cycles - below < above - cycles:
-        return [below]
-    return [above] if above - cycles < cycles - below else [below, above]
+    """Return the one or two numbers of cycles nearest to one that does not fit into T iterations.
+
+    Those that fit are ceil(T/L) for the lengths L = 1, 2, ...; the nearest have the cycles' own length or one less.
+    """
+    length = cycle_length(iterations, cycles)
+    below = cycle_length(iterations, length)
+    above = cycle_length(iterations, length - 1) if length > 1 else iterations
+    distance = min(abs(below - cycles), abs(above - cycles))
+    return sorted({near for near in (below, above) if abs(near - cycles) == distance})

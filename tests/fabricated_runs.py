@@ -3,6 +3,8 @@
 import numpy as np
 
 from snapshot_cli.config import plan
+from snapshot_cli.config.experiment import Experiment
+from snapshot_cli.config.study import Study
 from snapshot_cli.run_directory import RunDirectory
 
 HASH = "713ee0f4a3a38e93e634633740306b524fa1e15c2af16765574c45ea536972ee"  # of digits
@@ -23,14 +25,28 @@ def wrong(labels, mistakes, **options):
     return logits_of(chosen, **options)
 
 
-def finish(run, results, logits, labels, *, dataset_hash=HASH, split="test"):
-    """Write a finished run with the logits of each snapshot."""
+def experiment(method="snapshot", **settings):
+    """Return an experiment of two cycles on digits."""
+    values = {"dataset": "digits", "network": "resnet-8", "budget": 4, "cycles": 2}
+    return Experiment(method=method, **values | settings)
+
+
+def study(*experiments, **fields):
+    """Return a study that draws a table and a figure."""
+    fields = {"render": {"table": "methods", "figure": "ensemble-size"}} | fields
+    return Study(name="mine", title="Mine", experiments=experiments, **fields)
+
+
+def finish(run, results, logits, labels, *, dataset_hash=HASH, split="test", rows=(), train_examples=640):
+    """Write a finished run with the logits of each snapshot and, if given, the rows of metrics.csv."""
     directory = RunDirectory.of(run, results)
     directory.start(run, {"dataset_hash": dataset_hash})
     for snapshot, each in enumerate(logits, start=1):
         directory.write_predictions(split, snapshot, each)
     directory.write_labels(split, np.asarray(labels, np.int64))
-    directory.finish({"run": run.run_id, "dataset_hash": dataset_hash})
+    if rows:
+        directory.write_metrics(rows)
+    directory.finish({"run": run.run_id, "dataset_hash": dataset_hash, "train_examples": train_examples})
     return directory
 
 

@@ -14,6 +14,9 @@ def test_what_is_known_of_each_dataset():
         "digits": ("Digits", 10, 8, 1437, 360, None, False),
         "cifar10": ("CIFAR-10", 10, 32, 50_000, 10_000, None, True),
         "cifar100": ("CIFAR-100", 100, 32, 50_000, 10_000, None, True),
+        "svhn": ("SVHN", 10, 32, 604_388, 26_032, 0, False),
+        "svhn-without-extra": ("SVHN without extra", 10, 32, 73_257, 26_032, 0, False),
+        "tiny-imagenet": ("Tiny ImageNet", 200, 64, 100_000, 10_000, None, True),
     }
 
 
@@ -24,14 +27,38 @@ def test_normalisation_is_that_of_the_authors_code_base():
     assert CATALOGUE["cifar100"].std == (68.2, 65.4, 70.4)
 
 
+def test_svhn_is_scaled_to_one_at_every_size():
+    for name in ("svhn", "svhn-without-extra", "svhn-16"):
+        assert (facts(name).mean, facts(name).std) == ((0, 0, 0), (255, 255, 255))
+
+
+def test_official_checksums():
+    assert {file.name: file.md5 for known in CATALOGUE.values() for file in (*known.files, *known.also)} == {
+        "cifar-10-binary.tar.gz": "c32a1d4ab5d03f1284b67883e8d87530",
+        "cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a",
+        "cifar-100-binary.tar.gz": "03b5dce01913d631647c71ecec9e9cb8",
+        "cifar-100-python.tar.gz": "eb9058c3a382ffc7106e4002c42a8d85",
+        "train_32x32.mat": "e26dedcc434d2e4c54c9b2d4a06d8373",
+        "test_32x32.mat": "eb5a983be6a315427106f1b164d9cef3",
+        "extra_32x32.mat": "a93ce644f1a588dc4d68dda5feec44a7",
+        "tiny-imagenet-200.zip": "90528d7ca1a48142e341f4ef8d21d0de",
+    }
+
+
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_table_agrees_with_itself(name):
     known = CATALOGUE[name]
     assert known.name == name
-    assert known.classes == len(set(known.class_names))
-    assert list(known.class_names) == sorted(known.class_names)  # an image tree's labels are the official ones
-    assert (known.archive is None) == (known.md5 is None)
-    assert not known.balanced or known.train % known.classes == known.test % known.classes == 0
+    names = known.class_names or tuple(f"{label:03}" for label in range(known.classes))
+    assert known.classes == len(set(names))
+    assert list(names) == sorted(names)  # an image tree's labels are the official ones
+    for examples, counts in ((known.train, known.train_counts), (known.test, known.test_counts)):
+        assert (
+            examples % known.classes == 0 if counts is None else (len(counts), sum(counts)) == (known.classes, examples)
+        )
+    for file in (*known.files, *known.also):
+        assert file.addresses
+        assert all(address.endswith(f"/{file.name}") for address in file.addresses)
     check_name(name)
 
 
@@ -60,6 +87,8 @@ def test_bad_names(name):
         ("cifar10-", ("cifar10-", None)),
         ("cifar10-16-16", ("cifar10-16-16", None)),
         ("-16", ("-16", None)),
+        ("svhn-without-extra", ("svhn-without-extra", None)),
+        ("svhn-without-extra-16", ("svhn-without-extra", 16)),
     ],
 )
 def test_split_name(name, parts):
@@ -72,7 +101,7 @@ def test_facts_of_averaged_images_leave_mean_and_deviation_open():
     assert (known.name, known.classes, known.train, known.flip) == ("cifar10", 10, 50_000, True)
 
 
-@pytest.mark.parametrize("name", ["photos", "cifar10-15", "cifar10-32", "cifar10-64", "svhn"])
+@pytest.mark.parametrize("name", ["photos", "cifar10-15", "cifar10-32", "cifar10-64", "imagenet"])
 def test_no_facts(name):
     assert facts(name) is None
 
@@ -89,9 +118,13 @@ def test_sizes_below_its_own():
         ("digits-4", "snapshot data prepare digits --size 4"),
         (
             "cifar10-16",
-            "snapshot data prepare cifar10 --size 16 --from PATH (PATH: cifar-10-binary.tar.gz from"
-            " https://www.cs.toronto.edu/~kriz/cifar.html, or a folder or zip with the same images as"
-            " {train,test}/<class>/<file>)",
+            "snapshot data prepare cifar10 --size 16 (downloads cifar-10-binary.tar.gz; to take what is here already,"
+            " add --from PATH)",
+        ),
+        (
+            "svhn",
+            "snapshot data prepare svhn (downloads train_32x32.mat, extra_32x32.mat, test_32x32.mat; to take what is"
+            " here already, add --from PATH)",
         ),
         (
             "photos",

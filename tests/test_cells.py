@@ -43,9 +43,9 @@ def test_a_single_model_is_the_last_snapshot(finished, tmp_path):
 
 
 def test_replicates_are_counted(tmp_path):
-    run = plan.cell(experiment(), replicate=1, replicates=2).runs[0]
+    run = plan.cell(experiment(replicates=2), replicate=1).runs[0]
     finish(run, tmp_path, [wrong(LABELS, 1)] * 2, LABELS)
-    scored = score_cell(plan.cell(experiment(), replicate=1, replicates=2), tmp_path, {})
+    scored = score_cell(plan.cell(experiment(replicates=2), replicate=1), tmp_path, {})
     assert (scored.replicate, scored.members[0].run.seed, scored.error) == (1, 1, 5.0)
 
 

@@ -8,6 +8,7 @@ import torch
 
 from snapshot_cli.errors import UserError
 from snapshot_cli.networks import build
+from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training.checkpoint import Progress, load_weights, restore_state, save_state, save_weights
 
 
@@ -25,7 +26,7 @@ def trained(seed=0, iterations=2, name="resnet-8"):
 
 def progress():
     row = {"epoch": 1, "iteration": 6, "rate": 0.1 + 0.2, "train_loss": 1 / 3}
-    return Progress(8, [row], torch.tensor([1.5, 0.1, 0.0]), torch.tensor(7), 1.25)
+    return Progress(8, ["5e" * 32], [row], torch.tensor([1.5, 0.1, 0.0]), torch.tensor(7), 1.25)
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_a_state_comes_back_to_the_last_bit(saved):
         assert torch.equal(momentum, wanted)
         assert momentum.stride() == wanted.stride()
         assert parameter.stride() == expected.stride()
-    assert (found.iteration, found.rows, found.seconds) == (8, progress().rows, 1.25)
+    assert (found.iteration, found.snapshots, found.rows, found.seconds) == (8, ["5e" * 32], progress().rows, 1.25)
     assert torch.equal(found.losses, progress().losses)
     assert torch.equal(found.wrong, progress().wrong)
 
@@ -78,7 +79,7 @@ def test_the_bytes_do_not_depend_on_the_file_name(saved, tmp_path):
 def test_another_run_and_another_version(saved, monkeypatch):
     words = f"{saved}: of another version or another run; delete {saved.parent} and train it again"
     assert refusal(saved, run_id="tiny/other") == words
-    monkeypatch.setattr("snapshot_cli.training.checkpoint.VERSION", 2)
+    monkeypatch.setattr("snapshot_cli.training.checkpoint.VERSION", 3)
     assert refusal(saved) == words
 
 
@@ -121,8 +122,8 @@ HOSTILE = {
     "tensor": torch_bytes(torch.zeros(3)),
     "number": torch_bytes(3),
     "no version": torch_bytes({"run_id": "tiny/run"}),
-    "no network": torch_bytes({"version": 1, "run_id": "tiny/run"}),
-    "no tensors": torch_bytes({"version": 1, "run_id": "tiny/run", "network": {"a": 1}}),
+    "no network": torch_bytes({"version": 2, "run_id": "tiny/run"}),
+    "no tensors": torch_bytes({"version": 2, "run_id": "tiny/run", "network": {"a": 1}}),
 }
 
 
@@ -139,48 +140,73 @@ def test_a_state_of_another_network(saved):
     assert refusal(saved, name="resnet-14") == damaged(saved)
 
 
-def test_weights_come_back_to_the_last_bit(tmp_path):
-    network, _ = trained()
-    save_weights(tmp_path / "snapshots/1.safetensors", network)
-    other, _ = trained(seed=1)
-    load_weights(tmp_path / "snapshots/1.safetensors", other)
-    for name, tensor in network.state_dict().items():
-        assert torch.equal(other.state_dict()[name], tensor)
-    assert other.conv.weight.is_contiguous(memory_format=torch.channels_last)
+@pytest.fixture
+def kept(tmp_path):
+    """A directory with the weights of one snapshot, and their hash."""
+    directory = RunDirectory(tmp_path / "run")
+    return directory, save_weights(directory.snapshot_path(1), trained()[0])
 
 
-def test_weights_that_are_not_there(tmp_path):
+def test_weights_come_back_to_the_last_bit(kept):
+    directory, digest = kept
+    network, _ = trained(seed=1)
+    load_weights(directory, 1, network, digest)
+    for name, tensor in trained()[0].state_dict().items():
+        assert torch.equal(network.state_dict()[name], tensor)
+    assert network.conv.weight.is_contiguous(memory_format=torch.channels_last)
+    assert hashlib.sha256(directory.snapshot_path(1).read_bytes()).hexdigest() == digest
+
+
+def loading(directory, digest, name="resnet-8"):
     with pytest.raises(UserError) as caught:
-        load_weights(tmp_path / "1.safetensors", trained()[0])
-    assert str(caught.value) == f"{tmp_path}/1.safetensors: the weights of this snapshot were not kept"
+        load_weights(directory, 1, trained(name=name)[0], digest)
+    return str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda data: b"",
-        lambda data: data[:7],
-        lambda data: data[:-1],
-        lambda data: b"\xff" * 8 + data[8:],
-        lambda data: (2**40).to_bytes(8, "little") + data[8:],
-        lambda data: torch_bytes({"a": torch.zeros(1)}),
-        lambda data: pickle.dumps(Trap()),
-    ],
-)
-def test_broken_and_hostile_weights(tmp_path, monkeypatch, damage):
+def test_weights_that_are_not_there(kept):
+    directory, digest = kept
+    path = directory.snapshot_path(1)
+    path.unlink()
+    assert loading(directory, digest) == f"{path}: the weights of this snapshot were not kept"
+
+
+DAMAGES = {
+    "empty": lambda data: b"",
+    "a part of its length": lambda data: data[:7],
+    "truncated": lambda data: data[:-1],
+    "a header longer than the file": lambda data: (2**40).to_bytes(8, "little") + data[8:],
+    "a header of 2^64 bytes": lambda data: b"\xff" * 8 + data[8:],
+    "a tensor longer than the file": lambda data: data.replace(b'"data_offsets":[0,', b'"data_offsets":[9,', 1),
+    "a tensor of another shape": lambda data: data.replace(b'"shape":[4]', b'"shape":[2]', 1),
+    "torch": lambda data: torch_bytes({"a": torch.zeros(1)}),
+    "a pickle": lambda data: pickle.dumps(Trap()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_broken_and_hostile_weights(kept, monkeypatch, tmp_path, damage):
+    """Both when their hash tells, and when somebody has vouched for them."""
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / "run/snapshots/1.safetensors"
-    network, _ = trained()
-    save_weights(path, network)
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(UserError) as caught:
-        load_weights(path, network)
-    assert str(caught.value) == (f"{path}: not the weights of this network; delete {tmp_path}/run and train it again")
+    directory, digest = kept
+    path = directory.snapshot_path(1)
+    content = DAMAGES[damage](path.read_bytes())
+    assert hashlib.sha256(content).hexdigest() != digest
+    path.write_bytes(content)
+    way_out = f"delete {directory.path} and train it again"
+    assert loading(directory, digest) == f"{path}: differs from what the run wrote; {way_out}"
+    vouched = hashlib.sha256(content).hexdigest()
+    assert loading(directory, vouched) == f"{path}: not the weights of this network; {way_out}"
     assert not (tmp_path / "ran").exists()
 
 
-def test_weights_of_another_network(tmp_path):
-    path = tmp_path / "run/snapshots/1.safetensors"
-    save_weights(path, trained()[0])
-    with pytest.raises(UserError, match="not the weights of this network"):
-        load_weights(path, trained(name="resnet-14")[0])
+def test_weights_of_another_network(kept):
+    directory, digest = kept
+    path = directory.snapshot_path(1)
+    assert loading(directory, digest, name="resnet-14") == (
+        f"{path}: not the weights of this network; delete {directory.path} and train it again"
+    )
+
+
+def test_a_state_that_is_too_large_is_not_read(saved, monkeypatch):
+    monkeypatch.setattr("snapshot_cli.training.checkpoint.LARGEST", 10)
+    assert refusal(saved) == f"{saved}: too large to be a state; delete {saved.parent} and train it again"

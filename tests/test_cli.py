@@ -24,12 +24,13 @@ Options:
 
 Commands:
   config     Show what a YAML file means.
-  data       Prepare, list and verify datasets.
+  data       Prepare, list, show and verify datasets.
   eval       Print the errors of snapshots and ensembles.
   plot       Draw one figure from finished runs.
-  report     Draw what is finished of a study.
-  reproduce  Train what a study lacks, then draw it.
+  report     Draw what is finished of studies.
+  reproduce  Train what studies lack, then draw them.
   train      Train what a file asks for and print the errors.
+  verify     Compare every file of finished runs with its sha256.
 """
 
 
@@ -88,11 +89,11 @@ def test_version():
             "snapshot train [OPTIONS]",
             "Invalid value for '--threads': 0 is not in the range x>=1.",
         ),
-        (["reproduce"], "snapshot reproduce [OPTIONS] STUDY", "Missing argument 'STUDY'."),
+        (["reproduce"], "snapshot reproduce [OPTIONS] STUDY...", "Missing argument 'STUDY...'."),
     ],
 )  # fmt: skip
 def test_wrong_words(words, usage, message):
-    command = usage.split(" [")[0].removesuffix(" STUDY")
+    command = usage.split(" [")[0].removesuffix(" STUDY...")
     expected = f"Usage: {usage}\nTry '{command} --help' for help.\n\nError: {message}\n"
     assert snapshot(*words) == (2, "", expected)
 
@@ -114,7 +115,7 @@ def test_bugs_stay_tracebacks(monkeypatch):
         snapshot("data", "list")
 
 
-@pytest.mark.parametrize("settings", [EXPERIMENT, STUDY, STUDY | {"replicates": 3}])
+@pytest.mark.parametrize("settings", [EXPERIMENT, STUDY, STUDY | {"split": "holdout"}])
 def test_config_show_prints_a_file_with_the_same_meaning(tmp_path, settings):
     file = write(tmp_path / "mine.yaml", settings)
     code, text, errors = snapshot("config", "show", file, "--set", "alpha0=0.25")
@@ -161,7 +162,7 @@ def test_plot(tmp_path, suffix):
             STUDY | {"axes": {"network": ["resnet-8", "resnet-14"]}},
             "f.svg",
             2,
-            "e.yaml: has several networks or datasets; snapshot report e.yaml draws a figure for each",
+            "e.yaml: has several networks; snapshot report e.yaml draws a figure for each",
         ),
         (
             EXPERIMENT | {"method": "single"},
@@ -173,7 +174,7 @@ def test_plot(tmp_path, suffix):
             EXPERIMENT,
             "f.svg",
             1,
-            "e.yaml: no ensemble is trained to its end; type snapshot train --config e.yaml --set 'alpha0=0.3 '",
+            "e.yaml: nothing is trained to its end; type snapshot train --config e.yaml --set 'alpha0=0.3 '",
         ),
     ],
 )  # fmt: skip

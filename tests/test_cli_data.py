@@ -1,13 +1,19 @@
+import re
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
 import numpy as np
 import pytest
 from command_line import snapshot
+from fabricated_images import TINY, images_of, members_of, write_archive
+from PIL import Image
+
+from snapshot_cli.datasets import catalogue
 
 DIGITS = "digits: 1,437 training and 360 test images of 8x8 pixels in 10 classes: data/digits\n"
 OWN = "snapshot data prepare {} --from PATH --size PIXELS (PATH: a folder or zip with {{train,test}}/<class>/<file>)"
 CIFAR10 = (
-    "snapshot data prepare cifar10 --from PATH (PATH: cifar-10-binary.tar.gz from "
-    "https://www.cs.toronto.edu/~kriz/cifar.html, or a folder or zip with the same images as "
-    "{train,test}/<class>/<file>)"
+    "snapshot data prepare cifar10 (downloads cifar-10-binary.tar.gz; to take what is here already, add --from PATH)"
 )
 
 
@@ -15,26 +21,35 @@ CIFAR10 = (
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SNAPSHOT_DATA_DIR", raising=False)
+    monkeypatch.setenv("SNAPSHOT_MIRROR", "http://127.0.0.1:9")  # a port where nobody is
+    monkeypatch.setenv("no_proxy", "*")
 
 
 def rows():
     code, out, errors = snapshot("data", "list")
     assert (code, errors) == (0, "")
     assert "…" not in out
-    lines = [line.split() for line in out.splitlines() if line.strip()]
+    lines = [re.split("  +", line.strip()) for line in out.splitlines() if line.strip()]
     return [lines[0], *lines[2:]]
 
 
 def test_list_prepare_verify(tmp_path):
-    cifar = ["32", "50,000", "10,000", "no", "https://www.cs.toronto.edu/~kriz/cifar.html"]
+    terms = "no licence stated; the authors ask to cite Krizhevsky, 2009"
+    cifar = ["32", "50,000", "10,000", "no", "https://www.cs.toronto.edu/~kriz/cifar.html", terms]
     digits = ["digits", "10", "8", "1,437", "360"]
+    open_to_all = "CC BY 4.0 (UCI, Optical Recognition of Handwritten Digits)"
     before = rows()
-    assert before[0] == ["name", "classes", "size", "train", "test", "prepared", "source"]
-    assert before[1][:6] == [*digits, "no"]
-    assert before[2:] == [["cifar10", "10", *cifar], ["cifar100", "100", *cifar]]
+    assert before[0] == ["name", "classes", "size", "train", "test", "prepared", "on disk", "source", "licence"]
+    assert before[1] == [*digits, "no", "scikit-learn's load_digits, installed with this program", open_to_all]
+    assert before[2:4] == [["cifar10", "10", *cifar], ["cifar100", "100", *cifar]]
+    assert [row[:6] for row in before[4:]] == [
+        ["svhn", "10", "32", "604,388", "26,032", "no"],
+        ["svhn-without-extra", "10", "32", "73,257", "26,032", "no"],
+        ["tiny-imagenet", "200", "64", "100,000", "10,000", "no"],
+    ]
     assert snapshot("data", "prepare", "digits") == (0, DIGITS, "")
     assert snapshot("data", "prepare", "digits") == (0, DIGITS, "")
-    assert rows()[1] == [*digits, "data/digits", "scikit-learn's", "load_digits"]
+    assert rows()[1] == [*digits, "data/digits", "0.4 MB", "scikit-learn's load_digits", open_to_all]
     assert snapshot("data", "verify", "digits") == (
         0, "digits: as prepared, 1,797 images, content hash 713ee0f4a3a3\n", ""
     )  # fmt: skip
@@ -59,9 +74,20 @@ def test_the_data_folder_comes_from_the_environment(monkeypatch):
         (["verify", "cifar10"], 1, f"dataset 'cifar10' is not prepared in data; type: {CIFAR10}"),
         (
             ["prepare", "birds"], 2,
-            f"'birds' is none of digits, cifar10, cifar100; for images of your own type: {OWN.format('birds')}",
+            "'birds' is none of digits, cifar10, cifar100, svhn, svhn-without-extra, tiny-imagenet; for images of your"
+            f" own type: {OWN.format('birds')}",
         ),
-        (["prepare", "cifar10"], 2, f"cifar10 has to come from somewhere; type: {CIFAR10}"),
+        (
+            ["prepare", "cifar10"], 1,
+            "cifar-10-binary.tar.gz could not be downloaded from http://127.0.0.1:9/cifar-10-binary.tar.gz:"
+            " Connection refused; try again, or fetch cifar-10-binary.tar.gz elsewhere and type:"
+            " snapshot data prepare cifar10 --from PATH",
+        ),
+        (["show", "birds", "-o", "a.png"], 1, f"dataset 'birds' is not prepared in data; type: {OWN.format('birds')}"),
+        (
+            ["show", "birds", "-o", "a.txt"], 2,
+            "expected a file that ends in .png, .svg or .pdf, given 'a.txt'",
+        ),
         (["prepare", "cifar10", "--from", "nowhere"], 1, "nowhere: no such file or folder"),
         (
             ["prepare", "a/b", "--from", "x"], 2,
@@ -75,3 +101,35 @@ def test_the_data_folder_comes_from_the_environment(monkeypatch):
 )  # fmt: skip
 def test_what_cannot_be(words, code, message):
     assert snapshot("data", *words) == (code, "", message + "\n")
+
+
+def test_show_draws_a_sheet(tmp_path):
+    snapshot("data", "prepare", "digits")
+    assert snapshot("data", "show", "digits", "-o", "new.png", "--images", "10") == (
+        0, "new.png: 10 training images of digits, each 4 times augmented\n", ""
+    )  # fmt: skip
+    with Image.open(tmp_path / "new.png") as sheet:
+        assert sheet.format == "PNG"
+
+
+def test_prepare_downloads_from_the_mirror(tmp_path, monkeypatch):
+    monkeypatch.setitem(catalogue.CATALOGUE, "cifar10", TINY["cifar10"])
+    (tmp_path / "mirror").mkdir()
+    write_archive(tmp_path / "mirror/cifar-10-binary.tar.gz", members_of("cifar10", images_of(TINY["cifar10"])))
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *words):
+            super().__init__(*words, directory=tmp_path / "mirror")
+
+        def log_message(self, *words):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("SNAPSHOT_MIRROR", address)
+        code, out, errors = snapshot("data", "prepare", "cifar10")
+        server.shutdown()
+    assert (code, errors) == (0, f"downloading {address}/cifar-10-binary.tar.gz (0 MB)\n")
+    assert out == "cifar10: 20 training and 10 test images of 8x8 pixels in 10 classes: data/cifar10\n"
+    assert (tmp_path / "data/.downloads/cifar-10-binary.tar.gz").is_file()

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 
@@ -12,7 +13,8 @@ from snapshot_cli.config.load import load
 from snapshot_cli.run_directory import RunDirectory
 
 FILES = ["table.md", "table.csv", "table.tex", "figure.svg", "figure.png"]
-DRAWN = "".join(f"results/own/{name}\n" for name in FILES)
+PAGE = "results/own/report.html\n"
+DRAWN = "".join(f"results/own/{name}\n" for name in FILES) + PAGE
 DEMO = "Table 1 in small: every method on 400 of scikit-learn's digits"
 
 
@@ -33,7 +35,7 @@ def trainings(monkeypatch):
     calls = []
 
     def train_all(runs, machine, asked, *, jobs, board, stop):
-        calls.append((list(runs), asked, jobs))
+        calls.append((list(runs), [list(asked[run]) for run in runs], jobs))
         return [f"{run.run_id}: the iteration 3 has a loss of nan (all of it: log.txt)" for run in runs[:1]]
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
@@ -118,13 +120,13 @@ def test_a_study_with_failures_draws_what_it_has_and_says_what_failed(tmp_path, 
     finish(single, tmp_path / "results/own", [wrong([1, 2], 1)] * 2, [1, 2])
     words = ("reproduce", "study.yaml", "--jobs", "2", "--set", "title=A study")
     code, out, errors = snapshot(*words)
-    assert (code, out) == (1, "".join(f"results/own/{name}\n" for name in FILES[:3]))
+    assert (code, out) == (1, "".join(f"results/own/{name}\n" for name in FILES[:3]) + PAGE)
     assert errors == (
         "A study: 3 runs, 1 finished, 2 to train\n"
         "1 of 2 runs failed:\n"
         f"{snapshots.run_id}: the iteration 3 has a loss of nan (all of it: log.txt)\n"
     )
-    assert trainings == [([snapshots, second], ["--config", "study.yaml", "--set", "title=A study"], 2)]
+    assert trainings == [([snapshots, second], [["--config", "study.yaml", "--set", "title=A study"]] * 2, 2)]
     assert "| Single model        |    50.00 |" in (tmp_path / "results/own/table.md").read_text()
 
 
@@ -137,7 +139,7 @@ def test_a_finished_study_trains_nothing_and_says_so(tmp_path, study, trainings)
 
 def test_a_half_finished_study_has_dashes_and_footnotes(tmp_path, study):
     finish(plan.runs(study)[0], tmp_path / "results/own", [wrong([1, 2, 3, 4], 1)] * 2, [1, 2, 3, 4])
-    assert snapshot("report", "study.yaml") == (0, "".join(f"results/own/{name}\n" for name in FILES[:3]), "")
+    assert snapshot("report", "study.yaml") == (0, "".join(f"results/own/{name}\n" for name in FILES[:3]) + PAGE, "")
     assert (tmp_path / "results/own/table.md").read_text() == (
         "# A study\n\n"
         "| network   | method              |   Digits |\n"
@@ -154,7 +156,7 @@ def test_a_half_finished_study_has_dashes_and_footnotes(tmp_path, study):
 def test_a_diverged_run_stays_nan(tmp_path, study):
     finish_cells(study, tmp_path / "results/own", lambda run, k: 1)
     run = plan.runs(study)[1]
-    RunDirectory.of(run, tmp_path / "results/own").remove()
+    shutil.rmtree(RunDirectory.of(run, tmp_path / "results/own").path)
     nan = np.full((20, 10), np.nan, np.float32)
     finish(run, tmp_path / "results/own", [wrong(np.arange(20) % 10, 1), nan], np.arange(20) % 10)
     assert snapshot("report", "study.yaml") == (0, DRAWN, "")
@@ -172,3 +174,64 @@ def test_a_run_really_trained_in_a_process_of_its_own(tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[1].startswith("cifar10 has to come from somewhere; type: snapshot data prepare")
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two studies that share two runs, and one experiment's lines between snapshots."""
+    write(tmp_path / "a.yaml", STUDY | {"render": {"table": "methods"}})
+    settings = {"title": "Lines", "methods": ["nocycle", "snapshot"], "render": {"lines": "interpolation"}}
+    write(tmp_path / "b.yaml", STUDY | settings)
+    return load(tmp_path / "a.yaml"), load(tmp_path / "b.yaml")
+
+
+def test_several_studies_share_their_runs(tmp_path, two):
+    single, snapshots, second = plan.runs(two[0])
+    assert plan.runs(two[1]) == [single, snapshots]
+    finish(single, tmp_path / "results/own", [wrong([1, 2], 0)] * 2, [1, 2])
+    code, out, errors = snapshot("reproduce", "a.yaml", "b.yaml", "--dry-run")
+    assert (code, errors) == (0, "")
+    assert [line.split()[-1] for line in out.splitlines()[1:4]] == [r.run_id for r in (single, snapshots, second)]
+    assert out.splitlines()[4:] == [
+        "3 runs, 1 done; 11,496 of 17,244 training images to go",
+        "errors between the snapshots of 2 runs to compute",
+    ]
+
+
+def test_lines_between_snapshots_are_computed_after_the_training(tmp_path, two, trainings):
+    finish_cells(two[0], tmp_path / "results/own", lambda run, k: k)
+    single, snapshots, _ = plan.runs(two[0])
+    code, _, errors = snapshot("reproduce", "a.yaml", "b.yaml", "--jobs", "2")
+    words = ["--config", "a.yaml", "--interpolate"]
+    assert trainings == [([single, snapshots], [words, words], 2)]
+    assert errors.splitlines()[:2] == [
+        "2 studies: all 3 runs finished before, nothing was trained; drawn from what is there:",
+        "errors between the snapshots of 2 runs:",
+    ]
+    assert code == 1  # the fixture lets the first one fail
+    rows = [{"snapshot": 1, "lambda": 0.0, "statistics": each, "test_error": 1.0} for each in ("final", "reestimated")]
+    for run in (single, snapshots):
+        RunDirectory.of(run, tmp_path / "results/own").write_interpolation(rows)
+    assert snapshot("reproduce", "a.yaml", "b.yaml")[0] == 0
+    assert len(trainings) == 1
+
+
+def test_studies_of_two_sizes_have_no_common_folder(tmp_path):
+    write(tmp_path / "configs/studies/demo/x.yaml", STUDY)
+    write(tmp_path / "configs/studies/small/x.yaml", STUDY)
+    assert snapshot("reproduce", "demo/x", "small/x") == (
+        2, "",
+        "demo/x has its results in results/demo, others in results/small; give studies of one size, or --results-dir\n",
+    )  # fmt: skip
+
+
+def test_the_page_has_all_studies_of_the_size_that_have_something(tmp_path):
+    for name in ("table9", "figure9", "other"):
+        base = STUDY["base"] | ({"budget": 8} if name == "other" else {})
+        write(tmp_path / f"configs/studies/demo/{name}.yaml", STUDY | {"title": name.upper(), "base": base})
+    finish_cells(load(tmp_path / "configs/studies/demo/table9.yaml"), tmp_path / "results/demo", lambda run, k: k)
+    code, out, errors = snapshot("report", "demo/figure9")
+    assert (code, errors, out.splitlines()[-1]) == (0, "", "results/demo/report.html")
+    page = (tmp_path / "results/demo/report.html").read_text()
+    assert page.index("TABLE9") < page.index("FIGURE9")
+    assert "OTHER" not in page

@@ -118,7 +118,7 @@ def test_images_that_nobody_has(folder):
     code, out, errors = snapshot("train", "--config", "cifar.yaml")
     assert (code, out) == (2, "")
     assert errors.splitlines()[1].startswith(
-        "cifar10 has to come from somewhere; type: snapshot data prepare cifar10 --from"
+        "cifar10 has to come from somewhere; type: snapshot data prepare cifar10 (downloads "
     )
 
 

@@ -1,19 +1,22 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from snapshot_cli import lock
 from snapshot_cli.config import load, plan
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import store
-from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.errors import ConfigError, Stopped, UserError
 from snapshot_cli.launch import here
 from snapshot_cli.run_directory import RunDirectory
-from snapshot_cli.training import loop
+from snapshot_cli.training import hardware, loop, predictions
 
 CONFIG = "dataset: tiny\nnetwork: resnet-8\nmethod: snapshot\nbudget: 40\nbatch_size: 16\ncycles: 2\n"
 
@@ -56,7 +59,7 @@ def test_a_finished_run_trains_nothing(machine, tiny_run, monkeypatch):
 
 def test_a_directory_of_another_run_is_refused_naming_the_keys(machine, tiny_run):
     run = tiny_run()
-    directory = RunDirectory.of(run, machine.results)
+    directory = RunDirectory(RunDirectory.of(run, machine.results).path)
     directory.start(tiny_run(alpha0=0.2, seed=7), {"dataset_hash": "x"})
     assert message(run, machine) == (
         f"{directory.path}: holds another run: alpha0, seed differ; delete it and train it again"
@@ -76,6 +79,148 @@ def test_a_run_on_other_images_is_refused(machine, tiny_run, done):
     )
 
 
+def test_images_that_changed_on_disk_are_not_trained_on(machine, tiny_run, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(machine.data, data)
+    path = data / "tiny/train-images.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert message(tiny_run(), Machine(data, tmp_path, "cpu")).startswith(
+        f"{data}/tiny: the manifest's content hash is "
+    )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_directory_in_use_is_left_alone(machine, tiny_run):
+    run = tiny_run()
+    directory = RunDirectory.of(run, machine.results)
+    with lock.hold(directory.path):
+        assert message(run, machine).startswith(f"{directory.path}: in use by process {os.getpid()} on ")
+        assert [path.name for path in directory.path.iterdir()] == [".lock"]
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_data, tiny_run, tmp_path_factory):
+    folder, run = tmp_path_factory.mktemp("finished"), tiny_run(budget=1, cycles=2, holdout=10)
+    return here.train(run, Machine(tiny_data, folder, "cpu"), watcher=Silent()).path, run
+
+
+@pytest.fixture
+def again(finished, machine):
+    """A finished run, copied to where it may be broken."""
+    directory = RunDirectory.of(finished[1], machine.results)
+    shutil.copytree(finished[0], directory.path)
+    return directory
+
+
+@pytest.mark.parametrize("split", ["test", "holdout"])
+def test_predictions_that_differ_are_refused_and_once_deleted_computed_again(again, machine, split):
+    path = again.path / f"predictions/{split}-2.npy"
+    content = path.read_bytes()
+    path.write_bytes((again.path / f"predictions/{split}-1.npy").read_bytes())
+    with pytest.raises(UserError) as caught:
+        again.predictions(split, 2)
+    assert str(caught.value) == (
+        f"{path}: differs from what the run wrote; delete it and type snapshot train --config "
+        f"{again.path}/config.yaml, which computes it again from the snapshot"
+    )
+    path.unlink()
+    (again.path / f"predictions/{split}-labels.npy").unlink()
+    before = (again.path / "done.json").read_bytes(), (again.path / "manifest.json").read_bytes()
+    here.train(again.run, machine, watcher=Silent())
+    assert path.read_bytes() == content
+    assert ((again.path / "done.json").read_bytes(), (again.path / "manifest.json").read_bytes()) == before
+    assert again.verify() == ([], [])
+
+
+def test_predictions_computed_again_elsewhere_get_a_new_seal(again, machine, monkeypatch):
+    (again.path / "predictions/test-1.npy").unlink()
+    real = predictions.predict
+    monkeypatch.setattr(predictions, "predict", lambda *a: np.nextafter(real(*a), np.float32(9)))
+    here.train(again.run, machine, watcher=Silent())
+    assert RunDirectory(again.path).verify() == ([], [])
+    assert RunDirectory(again.path).predictions("test", 1).shape == (23, 4)
+
+
+def test_predictions_whose_weights_were_not_kept_are_not_computed(again, machine):
+    shutil.rmtree(again.path / "snapshots")
+    (again.path / "predictions/test-2.npy").unlink()
+    here.train(again.run, machine, watcher=Silent())
+    with pytest.raises(UserError) as caught:
+        again.predictions("test", 2)
+    path = again.path / "predictions/test-2.npy"
+    assert str(caught.value) == f"{path}: not there; delete {again.path} and train it again"
+
+
+def test_a_state_that_a_killed_process_left_behind_a_finished_run_goes(again, machine):
+    again.resume_path.write_bytes(b"x")
+    (again.path / ".done.json.12.tmp").write_bytes(b"x")
+    here.train(again.run, machine, watcher=Silent())
+    assert not again.resume_path.exists()
+    assert not (again.path / ".done.json.12.tmp").exists()
+    assert again.verify() == ([], [])
+
+
+class Stop(Silent):
+    """Asks to stop after an iteration."""
+
+    def __init__(self, wanted):
+        self.wanted, self.now = wanted, 0
+
+    def iteration(self, iteration, rate):
+        self.now = iteration
+
+    def __call__(self):
+        return self.now >= self.wanted
+
+
+@pytest.fixture
+def partial(machine, tiny_run):
+    run, stop = tiny_run(), Stop(10)
+    with pytest.raises(Stopped):
+        here.train(run, machine, watcher=stop, stop=stop)
+    return RunDirectory.of(run, machine.results)
+
+
+def test_a_snapshot_that_changed_meanwhile_stops_the_run_at_once(partial, machine):
+    path = partial.snapshot_path(1)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    expected = f"{path}: differs from what the run wrote; delete {partial.path} and train it again"
+    assert message(partial.run, machine) == expected
+    path.unlink()
+    assert message(partial.run, machine) == f"{path}: the weights of this snapshot were not kept"
+
+
+def test_going_on_elsewhere_is_told_and_recorded(partial, machine, monkeypatch):
+    place = partial.machine
+    elsewhere = {"device_name": "Abacus", "threads": 7, "commit": "c0ffee"}
+    elsewhere["uncommitted_changes"] = not place["uncommitted_changes"]
+    monkeypatch.setattr(hardware, "describe", lambda device: place | elsewhere | {"started": "later"})
+    told, stop = [], Stop(12)
+    with pytest.raises(Stopped):
+        here.train(partial.run, machine, watcher=stop, stop=stop, note=told.append)
+    assert told == [
+        f"{partial.path}: goes on where device_name {place['device_name']} -> Abacus; threads {place['threads']} -> 7: "
+        "numbers may differ in their last digits from those of a run that was not stopped"
+    ]
+    here.train(partial.run, machine, watcher=Silent(), note=told.append)
+    assert len(told) == 1  # the second time nothing differs
+    found = RunDirectory(partial.path)
+    later = {"started": "later", **elsewhere}
+    assert found.places == [place | {"resumed": [later]}, later]
+    assert found.uncommitted_changes  # here or there
+
+
+def test_going_on_at_the_same_place_is_not_recorded(partial, machine):
+    before, told = (partial.path / "machine.json").read_bytes(), []
+    here.train(partial.run, machine, watcher=Silent(), note=told.append)
+    assert told == []
+    assert (partial.path / "machine.json").read_bytes() == before
+
+
 def test_digits_prepare_themselves(tmp_path):
     machine = Machine(tmp_path / "data", tmp_path)
     manifest = here.prepared("digits", machine)
@@ -87,9 +232,8 @@ def test_digits_prepare_themselves(tmp_path):
 def test_cifar10_has_to_be_prepared_by_hand(tmp_path, tiny_run, name):
     size = " --size 16" if name.endswith("16") else ""
     assert message(tiny_run(dataset=name), Machine(tmp_path, tmp_path), ConfigError) == (
-        f"cifar10 has to come from somewhere; type: snapshot data prepare cifar10{size} --from PATH (PATH: "
-        "cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html, or a folder or zip with the same "
-        "images as {train,test}/<class>/<file>)"
+        f"cifar10 has to come from somewhere; type: snapshot data prepare cifar10{size} (downloads "
+        "cifar-10-binary.tar.gz; to take what is here already, add --from PATH)"
     )
     assert not (tmp_path / "runs").exists()
 
@@ -145,3 +289,20 @@ def test_signals_stop_a_process_and_it_goes_on_to_the_same_bytes(tiny_data, tmp_
     ]
     assert found == weights_and_predictions(unbroken)
     assert len(metrics.read_text().splitlines()) == 41
+
+
+def test_a_file_that_may_not_grow_so_large_is_told_and_the_run_goes_on_when_it_may(tiny_data, tmp_path):
+    (tmp_path / "tiny.yaml").write_text(CONFIG.replace("budget: 40", "budget: 2"))
+    command = f"ulimit -f 200; exec {sys.executable} -m snapshot_cli train --config tiny.yaml --data-dir {tiny_data} "
+    command += "--results-dir results --device cpu --threads 1"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    (run,) = plan.runs(load.load(tmp_path / "tiny.yaml", (), training_examples={"tiny": 90}))
+    directory = RunDirectory.of(run, tmp_path / "results")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        1,
+        f"results/runs/{run.run_id}/snapshots/1.safetensors: File too large; make room, then the same command goes on",
+    )
+    assert directory.status == "partial"
+    assert not list(directory.path.rglob(".*"))
+    here.train(run, Machine(tiny_data, tmp_path / "results", "cpu", 1), watcher=Silent())
+    assert directory.verify() == ([], [])

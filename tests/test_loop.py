@@ -13,7 +13,7 @@ from snapshot_cli.errors import Stopped, UserError
 from snapshot_cli.networks import build
 from snapshot_cli.randomness import derive
 from snapshot_cli.run_directory import RunDirectory
-from snapshot_cli.training import checkpoint, loop
+from snapshot_cli.training import checkpoint, loop, predictions
 
 CPU = torch.device("cpu")
 LENGTH, LAST = 6, 18  # iterations of an epoch and of the run of tiny_run(); 90 images, so the last batch has 10
@@ -34,7 +34,7 @@ class Silent:
         pass
 
 
-def train(run, dataset, path, *, stop_at=()):
+def train(run, dataset, path, *, stop_at=(), **options):
     """Train with a stop after each of some iterations, going on in between; return the directory and the iterations."""
     directory, seen = RunDirectory(path), []
     if directory.status == "absent":
@@ -44,7 +44,7 @@ def train(run, dataset, path, *, stop_at=()):
         try:
             loop.train(
                 run, dataset, directory, device=CPU, watcher=watcher,
-                stop=lambda wanted=wanted, watcher=watcher: watcher.seen[-1][0] == wanted,
+                stop=lambda wanted=wanted, watcher=watcher: watcher.seen[-1][0] == wanted, **options,
             )  # fmt: skip
         except Stopped:
             assert wanted is not None
@@ -132,7 +132,7 @@ def test_there_are_m_snapshots_and_predictions_of_each(unbroken, tiny_dataset):
     assert not np.array_equal(directory.predictions("test", 1), directory.predictions("test", 2))
     np.testing.assert_array_equal(directory.labels("test"), tiny_dataset.test_labels)
     assert len(directory.predictions("test", 1)) == tiny_dataset.manifest.test
-    summary = {name: value for name, value in directory.summary.items() if name != "seconds"}
+    summary = {name: value for name, value in directory.summary.items() if name not in ("seconds", "manifest")}
     assert summary == {
         "run": directory.run.run_id,
         "dataset_hash": tiny_dataset.manifest.content_hash,
@@ -229,7 +229,7 @@ def test_a_stop_says_where(tiny_dataset, tiny_run, tmp_path):
 
 @pytest.mark.parametrize("moment", ["save_weights", "save_state", "predict", "finish"])
 def test_an_error_in_mid_run_loses_nothing(unbroken, tiny_dataset, tiny_run, tmp_path, monkeypatch, moment):
-    owner = {"predict": loop, "finish": RunDirectory}.get(moment, checkpoint)
+    owner = {"predict": predictions, "finish": RunDirectory}.get(moment, checkpoint)
     real, calls = getattr(owner, moment), []
 
     def second_call_fails(*arguments):
@@ -250,9 +250,8 @@ def test_an_error_in_mid_run_loses_nothing(unbroken, tiny_dataset, tiny_run, tmp
 
 def test_checkpoints_by_time_as_well(unbroken, tiny_dataset, tiny_run, tmp_path, monkeypatch):
     saved, real = [], checkpoint.save_state
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     monkeypatch.setattr(checkpoint, "save_state", lambda *a: (saved.append(a[2].iteration), real(*a)))
-    directory, _ = train(tiny_run(), tiny_dataset, tmp_path)
+    directory, _ = train(tiny_run(), tiny_dataset, tmp_path, checkpoint_seconds=0)
     assert saved == list(range(1, 19))
     assert files(directory) == files(unbroken[0])
 

@@ -2,12 +2,27 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fabricated_images import TINY, images_of, members_of, tree_files, write_archive, write_folder, write_zip
+from fabricated_images import (
+    FOLDERS,
+    TINY,
+    images_of,
+    members_of,
+    python_members_of,
+    tiny_imagenet_files,
+    tree_files,
+    unchecked,
+    write_archive,
+    write_folder,
+    write_mats,
+    write_zip,
+)
 
 from snapshot_cli.datasets import catalogue, store
 from snapshot_cli.datasets.averaging import area_averages
 from snapshot_cli.datasets.prepare import channel_statistics, prepare
 from snapshot_cli.errors import ConfigError, UserError
+
+PYTHON_FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 
 
 @pytest.fixture(autouse=True)
@@ -25,10 +40,13 @@ def refusal(kind, *arguments, **options):
 
 
 def sources(tmp_path, name, made):
-    """Write the same images as an archive, a folder and a zip."""
-    files = tree_files(made, TINY[name].class_names)
+    """Write the same images as a binary and a Python archive, both extracted, as a folder and as a zip."""
+    files, folder = tree_files(made, TINY[name].class_names), tmp_path / "extracted"
     return [
         write_archive(tmp_path / "official.tar.gz", members_of(name, made)),
+        write_archive(tmp_path / "python.tar.gz", python_members_of(name, made)),
+        write_folder(folder / "1", members_of(name, made)),
+        write_folder(folder / "2", python_members_of(name, made)) / PYTHON_FOLDERS[name],
         write_folder(tmp_path / "folder", files),
         write_zip(tmp_path / "packed.zip", {f"top/{file}": content for file, content in files.items()}),
     ]
@@ -46,6 +64,9 @@ def test_same_images_give_the_same_arrays_whatever_they_came_from(tmp_path, name
     suffix = ", averaged to 4 pixels" if size else ""
     assert [manifest.source for manifest in manifests] == [
         f"official.tar.gz, the official binary archive{suffix}",
+        f"python.tar.gz, the official Python archive{suffix}",
+        f"{FOLDERS[name]}, the official binary folder{suffix}",
+        f"{PYTHON_FOLDERS[name]}, the official Python folder{suffix}",
         f"folder, a folder of images{suffix}",
         f"packed.zip, a zip of images{suffix}",
     ]
@@ -79,7 +100,7 @@ def test_what_is_stored_of_a_catalogue_dataset(tmp_path):
 @pytest.mark.parametrize(("name", "size"), [("cifar10", 4), ("cifar10-4", None), ("cifar10-4", 4)])
 def test_another_size_has_a_name_and_statistics_of_its_own(tmp_path, name, size):
     made = images_of(TINY["cifar10"])
-    manifest = prepare(name, tmp_path / "data", source=sources(tmp_path, "cifar10", made)[1], size=size)
+    manifest = prepare(name, tmp_path / "data", source=sources(tmp_path, "cifar10", made)[-1], size=size)
     assert (manifest.name, manifest.size) == ("cifar10-4", 4)
     averaged = area_averages(made[0][0], 4).reshape(-1, 3)
     assert manifest.mean == pytest.approx(averaged.mean(axis=0), abs=1e-4)
@@ -106,6 +127,74 @@ def test_digits_need_no_source(tmp_path):
     assert manifest.mean == (77.7545, 77.7545, 77.7545)
     assert prepare("digits-4", tmp_path).name == "digits-4"
     assert list(store.prepared(tmp_path)) == ["digits", "digits-4"]
+
+
+@pytest.mark.parametrize("name", ["svhn", "svhn-without-extra"])
+def test_svhn_from_its_files_or_as_a_tree(tmp_path, name):
+    made = write_mats(tmp_path / "mats", name)
+    manifest = prepare(name, tmp_path / "data", source=tmp_path / "mats")
+    tree = write_zip(tmp_path / "tree.zip", tree_files(made, TINY[name].class_names))
+    assert prepare(name, tmp_path / "other", source=tree).content_hash == manifest.content_hash
+    assert (manifest.mean, manifest.std) == ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0))
+    assert (manifest.padding, manifest.flip) == (0, False)
+    assert manifest.train == (35 if name == "svhn" else 20)
+
+
+def test_tiny_imagenet_from_zip_or_folder(tmp_path):
+    files = tiny_imagenet_files()
+    manifests = [
+        prepare("tiny-imagenet", tmp_path / str(number), source=source)
+        for number, source in enumerate(
+            [
+                write_zip(tmp_path / "a.zip", files),
+                write_folder(tmp_path / "b", files),
+                tmp_path / "b/tiny-imagenet-200",
+            ]
+        )
+    ]
+    assert len({manifest.content_hash for manifest in manifests}) == 1
+    assert (manifests[0].train, manifests[0].test, manifests[0].padding, manifests[0].flip) == (12, 6, None, True)
+    images = store.load(tmp_path / "0", "tiny-imagenet").train_images.reshape(-1, 3)
+    assert manifests[0].mean == pytest.approx(images.mean(axis=0), abs=1e-4)
+
+
+def test_a_part_of_tiny_imagenet_needs_a_name_of_its_own(tmp_path, monkeypatch):
+    folder, packed = (
+        write(tmp_path / kind, tiny_imagenet_files()) for write, kind in ((write_folder, "a"), (write_zip, "b"))
+    )
+    manifest = prepare("tiny-slice", tmp_path / "data", source=packed)
+    assert (manifest.name, manifest.classes[0], manifest.size) == ("tiny-slice", "n01443537 goldfish", 8)
+    assert prepare("tiny-slice", tmp_path / "data", source=folder, size=4).size == 4
+    monkeypatch.setitem(catalogue.CATALOGUE, "tiny-imagenet", unchecked(TINY["tiny-imagenet"], classes=200))
+    assert refusal(UserError, "tiny-imagenet", tmp_path / "data", source=folder) == (
+        f"{folder}: 3 classes, Tiny ImageNet has 200"
+    )
+    official = catalogue.OfficialFile("tiny-imagenet-200.zip", "9052", ("http://x/tiny-imagenet-200.zip",))
+    monkeypatch.setitem(catalogue.CATALOGUE, "tiny-imagenet", replace(TINY["tiny-imagenet"], files=(official,)))
+    assert refusal(UserError, "tiny-imagenet", tmp_path / "data", source=packed).endswith(
+        ", that of the official tiny-imagenet-200.zip is 9052; the file is cut short, damaged or another version:"
+        " fetch http://x/tiny-imagenet-200.zip again"
+    )
+
+
+def test_counts_of_classes_that_are_not_balanced(tmp_path):
+    write_mats(tmp_path / "mats", test={"y": np.array([10, 10, 1, 1, 1, 3, 4, 5, 6, 7, 8, 9])[:, None]})
+    assert refusal(UserError, "svhn", tmp_path / "data", source=tmp_path / "mats") == (
+        f"{tmp_path}/mats: 3 test images of class 1, SVHN has 2"
+    )
+
+
+def test_fetch_is_called_without_a_source_alone(tmp_path):
+    source, asked = sources(tmp_path, "cifar10", images_of(TINY["cifar10"]))[0], []
+
+    def fetch(known):
+        asked.append(known.name)
+        return source
+
+    assert prepare("cifar10-4", tmp_path / "data", fetch=fetch).source.startswith("official.tar.gz")
+    prepare("cifar10", tmp_path / "data", source=source, fetch=fetch)
+    prepare("digits", tmp_path / "data", fetch=fetch)
+    assert asked == ["cifar10"]
 
 
 def own_files(side=8, seed=0):
@@ -179,15 +268,15 @@ def test_changed_images_replace_the_old_ones(tmp_path):
         (
             "cifar10-4",
             {},
-            "cifar10 has to come from somewhere; type: snapshot data prepare cifar10 --size 4 --from PATH"
-            " (PATH: cifar-10-binary.tar.gz from https://www.cs.toronto.edu/~kriz/cifar.html, or a folder or zip with"
-            " the same images as {train,test}/<class>/<file>)",
+            "cifar10 has to come from somewhere; type: snapshot data prepare cifar10 --size 4 (downloads"
+            " cifar-10-binary.tar.gz; to take what is here already, add --from PATH)",
         ),
         (
             "photos",
             {},
-            "'photos' is none of digits, cifar10, cifar100; for images of your own type: snapshot data prepare photos"
-            " --from PATH --size PIXELS (PATH: a folder or zip with {train,test}/<class>/<file>)",
+            "'photos' is none of digits, cifar10, cifar100, svhn, svhn-without-extra, tiny-imagenet; for images of your"
+            " own type: snapshot data prepare photos --from PATH --size PIXELS (PATH: a folder or zip with"
+            " {train,test}/<class>/<file>)",
         ),
     ],
 )
@@ -248,6 +337,22 @@ def test_images_that_are_not_the_official_ones(tmp_path, change, facts, message)
     source = official_tree(tmp_path, change, **facts)
     assert refusal(UserError, "cifar10", tmp_path / "data", source=source) == f"{source}: {message}"
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("cifar10", "cifar-10-binary.tar.gz, cifar-10-python.tar.gz"),
+        ("svhn", "train_32x32.mat, extra_32x32.mat, test_32x32.mat"),
+        ("tiny-imagenet", "tiny-imagenet-200.zip"),
+    ],
+)
+def test_a_folder_with_nothing_of_the_dataset(tmp_path, name, files):
+    source = write_folder(tmp_path / "a", {"x.txt": b""})
+    assert refusal(UserError, name, tmp_path / "data", source=source) == (
+        f"{source}: no images in train and test; expected the official files ({files}) or the layout"
+        " {train,test}/<class>/<file>"
+    )
 
 
 def test_archive_with_other_names(tmp_path):

@@ -1,46 +1,41 @@
 import csv
+import shutil
 
 import numpy as np
 import pytest
-from fabricated_runs import finish, finish_cells
+from fabricated_runs import experiment, finish, finish_cells, study
 
-from snapshot_cli.config.experiment import Experiment
-from snapshot_cli.config.study import Study
-from snapshot_cli.reporting import figures, report
+from snapshot_cli.reporting import entries, figures, numbers, report
 
 LABELS = np.arange(20) % 10
 
 
-def experiment(method="snapshot", **settings):
-    values = {"dataset": "digits", "network": "resnet-8", "budget": 4, "cycles": 2}
-    return Experiment(method=method, **values | settings)
-
-
-def study(*experiments, **fields):
-    fields = {"render": {"table": "methods", "figure": "ensemble-size"}} | fields
-    return Study(name="mine", title="Mine", experiments=experiments, **fields)
-
-
 @pytest.fixture
 def drawn(monkeypatch):
-    """Record the curves, the single model and the title of every figure."""
+    """Record the curves, the single model and the title of every panel of the figures against ensemble size."""
     calls = []
-    original = figures.ensemble_size
+    original = figures.ensemble_size_panels
 
-    def record(curves, *, single, title):
-        calls.append(({curve.label: list(curve.errors) for curve in curves}, single, title))
-        return original(curves, single=single, title=title)
+    def record(panels):
+        calls.extend(
+            ({curve.label: list(curve.errors) for curve in panel.curves}, panel.single, panel.title) for panel in panels
+        )
+        return original(panels)
 
-    monkeypatch.setattr(figures, "ensemble_size", record)
+    monkeypatch.setattr(figures, "ensemble_size_panels", record)
     return calls
 
 
+def write(asked, results):
+    return report.draw(asked, results, {}).write(results)
+
+
 def rows(asked, results):
-    return [report.row(entry) for entry in report.collect(asked, results, {})]
+    return [numbers.row(entry) for entry in entries.collect(asked, results, {})]
 
 
 def test_replicates_have_a_mean_and_an_interval(tmp_path, drawn):
-    asked = study(experiment("single"), experiment(), replicates=3)
+    asked = study(experiment("single", replicates=3), experiment(replicates=3))
     # The last snapshots of seeds 0, 1, 2 are wrong on 1, 2, 3 of 20 images: 5, 10, 15 %.
     finish_cells(asked, tmp_path, lambda run, k: run.seed + 1 if k == 2 else 0)
     single, snapshots = rows(asked, tmp_path)
@@ -50,7 +45,7 @@ def test_replicates_have_a_mean_and_an_interval(tmp_path, drawn):
     assert (snapshots.error, snapshots.spread) == (0.0, 0.0)
     assert (single.missing, single.runs, snapshots.missing, snapshots.runs) == (0, 3, 0, 3)
 
-    paths = report.write(asked, tmp_path, {})
+    paths = write(asked, tmp_path)
     assert [path.name for path in paths] == ["table.md", "table.csv", "table.tex", "figure.svg", "figure.png"]
     assert drawn == [({"Snapshot (α₀ = 0.1)": [10.0, 0.0]}, 10.0, "ResNet-8 on Digits")]
     lines = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
@@ -60,7 +55,7 @@ def test_replicates_have_a_mean_and_an_interval(tmp_path, drawn):
 
 
 def test_replicates_that_are_missing_are_left_out_and_counted(tmp_path):
-    asked = study(experiment("ensemble"), replicates=2)
+    asked = study(experiment("ensemble", replicates=2))
     first = study(experiment("ensemble", seed=0))
     finish_cells(first, tmp_path, lambda run, k: 2)  # seeds 0 and 1; two replicates need 0, 2 and 1, 3
     (line,) = rows(asked, tmp_path)
@@ -102,14 +97,14 @@ PAPERS = {"dataset": "cifar10", "network": "resnet-110", "budget": 200, "cycles"
     ],
 )
 def test_the_papers_value_is_for_the_papers_experiment_alone(method, settings, value):
-    found = report.paper_value(experiment(method, **PAPERS | settings))
+    found = entries.paper_value(experiment(method, **PAPERS | settings))
     assert (found and (found.value, found.status)) == value
 
 
 def test_the_papers_value_stands_beside_ours(tmp_path):
     asked = study(experiment(**PAPERS), render={"table": "methods"})
     finish_cells(asked, tmp_path, lambda run, k: 1)
-    report.write(asked, tmp_path, {})
+    write(asked, tmp_path)
     line = (tmp_path / "table.md").read_text().splitlines()[4]
     assert [cell.strip() for cell in line.strip("|").split("|")] == [
         "ResNet-110", "Snapshot (α₀ = 0.1)", "5.00", "5.73", "−0.73"
@@ -119,7 +114,7 @@ def test_the_papers_value_stands_beside_ours(tmp_path):
 def test_equal_methods_have_labels_that_differ(tmp_path, drawn):
     asked = study(experiment(), experiment(cycles=4), experiment(batch_size=32))
     finish_cells(asked, tmp_path, lambda run, k: k)
-    report.write(asked, tmp_path, {})
+    write(asked, tmp_path)
     labels = [
         "Snapshot (α₀ = 0.1), batch_size 64, cycles 2",
         "Snapshot (α₀ = 0.1), batch_size 64, cycles 4",
@@ -131,23 +126,23 @@ def test_equal_methods_have_labels_that_differ(tmp_path, drawn):
     assert drawn[0][0][labels[1]][:3] == [20.0, 15.0, 15.0]
 
 
-def test_a_figure_for_each_network_and_dataset(tmp_path, drawn):
+def test_a_figure_for_each_network_and_a_panel_for_each_dataset(tmp_path, drawn):
     pairs = [("resnet-8", "digits"), ("resnet-14", "digits"), ("resnet-8", "cifar10")]
     asked = study(*[experiment(m, network=n, dataset=d) for n, d in pairs for m in ("single", "snapshot")])
     finish_cells(asked, tmp_path, lambda run, k: k if run.dataset == "digits" else 3)
-    paths = report.write(asked, tmp_path, {})
+    paths = write(asked, tmp_path)
     assert [path.name for path in paths if path.suffix == ".svg"] == [
-        "figure-resnet-8-digits.svg", "figure-resnet-14-digits.svg", "figure-resnet-8-cifar10.svg"
+        "figure-resnet-8.svg", "figure-resnet-14.svg"
     ]  # fmt: skip
     assert drawn == [
         ({"Snapshot (α₀ = 0.1)": [10.0, 5.0]}, 10.0, "ResNet-8 on Digits"),
-        ({"Snapshot (α₀ = 0.1)": [10.0, 5.0]}, 10.0, "ResNet-14 on Digits"),
         ({"Snapshot (α₀ = 0.1)": [15.0, 15.0]}, 15.0, "ResNet-8 on CIFAR-10"),
+        ({"Snapshot (α₀ = 0.1)": [10.0, 5.0]}, 10.0, "ResNet-14 on Digits"),
     ]
 
 
 def test_nothing_finished_gives_a_table_of_dashes_and_no_figure(tmp_path):
-    paths = report.write(study(experiment("single"), experiment()), tmp_path, {})
+    paths = write(study(experiment("single"), experiment()), tmp_path)
     assert [path.name for path in paths] == ["table.md", "table.csv", "table.tex"]
     assert [(line.error, line.missing, line.runs) for line in rows(study(experiment()), tmp_path)] == [(None, 1, 1)]
 
@@ -155,14 +150,14 @@ def test_nothing_finished_gives_a_table_of_dashes_and_no_figure(tmp_path):
 def test_single_models_alone_have_no_figure(tmp_path):
     asked = study(experiment("single"), render={"figure": "ensemble-size"})
     finish_cells(asked, tmp_path, lambda run, k: 1)
-    assert report.write(asked, tmp_path, {}) == []
+    assert write(asked, tmp_path) == []
 
 
 def test_nan_is_never_averaged_away(tmp_path):
-    asked = study(experiment("single"), replicates=2)
+    asked = study(experiment("single", replicates=2))
     directories = finish_cells(asked, tmp_path, lambda run, k: 1)
     run = directories[1].run
-    directories[1].remove()
+    shutil.rmtree(directories[1].path)
     finish(run, tmp_path, [np.full((20, 10), np.nan, np.float32)] * 2, LABELS)
     (line,) = rows(asked, tmp_path)
     assert np.isnan(line.error)

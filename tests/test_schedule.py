@@ -97,7 +97,8 @@ def test_snapshots_fill_the_budget_exactly(iterations, cycles):
         assert not any(fits(iterations, m) for m in closer if 1 <= m <= iterations)
         return
     ends = snapshot_iterations(iterations, cycles)
-    assert len(ends) == cycles and ends[-1] == iterations
+    assert len(ends) == cycles
+    assert ends[-1] == iterations
     assert sum(cycle_iterations(iterations, cycles)) == iterations
     assert all(length == cycle_length(iterations, cycles) for length in cycle_iterations(iterations, cycles)[:-1])
     assert min(cycle_iterations(iterations, cycles)) >= 1

@@ -1,7 +1,11 @@
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from command_line import STUDY, snapshot, write
 
 from snapshot_cli.launch.signals import stop_request
 
@@ -39,3 +43,32 @@ def test_a_later_sigterm_does_not_change_the_first_signal():
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.signal == signal.SIGINT
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_reproduce_passes_a_signal_on_and_says_that_the_same_command_goes_on(tmp_path, monkeypatch, number, code):
+    """The trainings are stand-ins that end as `snapshot train` does, and say by a file that they were asked to."""
+    monkeypatch.chdir(tmp_path)
+    script = (
+        "import pathlib, signal, sys, time\n"
+        "def asked(number, frame):\n    pathlib.Path('asked').write_text(str(number))\n    sys.exit(75)\n"
+        "signal.signal(signal.SIGTERM, asked)\npathlib.Path('ready').touch()\ntime.sleep(60)"
+    )
+    real = subprocess.Popen
+
+    def popen(command, **options):
+        return real([sys.executable, "-c", script] if "snapshot_cli" in command else command, **options)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+
+    def look(board, running):
+        if Path("ready").exists() and not Path("asked").exists():
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr("snapshot_cli.launch.progress.Board.look", look)
+    monkeypatch.setattr("snapshot_cli.training.hardware._git", lambda *arguments: None)
+    write(tmp_path / "study.yaml", STUDY)
+    found, _, errors = snapshot("reproduce", "study.yaml", "--jobs", "1", "--device", "cpu")
+    assert found == code
+    assert errors.splitlines()[-1] == "stopped; the same command goes on from there"
+    assert Path("asked").read_text() == str(int(signal.SIGTERM))

@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,12 @@ def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_
     started = fake(monkeypatch, "import sys; print('words'); print(f'last {seed}'); sys.exit(seed == 1)")
     runs, board = [tiny_run(seed=seed) for seed in range(3)], Noted()
     failures = slots.train_all(
-        runs, Machine(Path("D"), tmp_path, "cpu"), ["--config", "F"], jobs=2, board=board, stop=lambda: False
+        runs,
+        Machine(Path("D"), tmp_path, "cpu"),
+        {run: ["--config", "F"] for run in runs},
+        jobs=2,
+        board=board,
+        stop=lambda: False,
     )
     log = RunDirectory.of(runs[1], tmp_path).path / "log.txt"
     assert failures == [f"{runs[1].run_id}: last 1 (all of it: {log})"]
@@ -61,7 +67,7 @@ def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_
     threads = str(max(1, (slots.os.cpu_count() or 1) // 2))
     assert started[0] == [
         sys.executable, "-m", "snapshot_cli", "train", "--config", "F", "--run", runs[0].run_id, "--data-dir", "D",
-        "--results-dir", str(tmp_path), "--device", "cpu", "--threads", threads,
+        "--results-dir", str(tmp_path), "--device", "cpu", "--threads", threads, "--checkpoint-seconds", "300",
     ]  # fmt: skip
 
 
@@ -70,7 +76,9 @@ def test_no_more_at_once_than_there_are_slots(monkeypatch, tmp_path, tiny_run, j
     fake(monkeypatch, "import time; time.sleep(0.2)")
     board = Noted()
     runs = [tiny_run(seed=seed) for seed in range(3)]
-    assert not slots.train_all(runs, Machine(tmp_path, tmp_path), [], jobs=jobs, board=board, stop=lambda: False)
+    assert not slots.train_all(
+        runs, Machine(tmp_path, tmp_path), {run: [] for run in runs}, jobs=jobs, board=board, stop=lambda: False
+    )
     assert board.most <= jobs
     assert [seed for word, seed in board.told if word == "started"] == [0, 1, 2]
 
@@ -80,7 +88,7 @@ def test_a_stop_ends_the_running_and_starts_no_other(monkeypatch, tmp_path, tiny
     board = Noted()
     runs = [tiny_run(seed=seed) for seed in range(3)]
     failures = slots.train_all(
-        runs, Machine(tmp_path, tmp_path), [], jobs=1, board=board, stop=lambda: bool(board.told)
+        runs, Machine(tmp_path, tmp_path), dict.fromkeys(runs, ()), jobs=1, board=board, stop=lambda: bool(board.told)
     )
     assert failures == []
     assert board.told == [("started", 0), ("stopped", 0)]
@@ -89,10 +97,41 @@ def test_a_stop_ends_the_running_and_starts_no_other(monkeypatch, tmp_path, tiny
 def test_a_process_that_ends_without_a_word(monkeypatch, tmp_path, tiny_run):
     fake(monkeypatch, "import os; os.kill(os.getpid(), 9)")
     run = tiny_run()
-    (failure,) = slots.train_all([run], Machine(tmp_path, tmp_path), [], jobs=1, board=Noted(), stop=lambda: False)
+    (failure,) = slots.train_all(
+        [run], Machine(tmp_path, tmp_path), {run: []}, jobs=1, board=Noted(), stop=lambda: False
+    )
     assert failure == (
         f"{run.run_id}: ended without a word (all of it: {RunDirectory.of(run, tmp_path).path / 'log.txt'})"
     )
+
+
+def test_a_directory_that_cannot_be_made_stops_no_other(monkeypatch, tmp_path, tiny_run):
+    fake(monkeypatch, "pass")
+    runs, board = [tiny_run(seed=seed) for seed in range(2)], Noted()
+    path = RunDirectory.of(runs[0], tmp_path).path
+    path.parent.mkdir(parents=True)
+    path.write_text("a file")
+    failures = slots.train_all(
+        runs, Machine(tmp_path, tmp_path), dict.fromkeys(runs, ()), jobs=1, board=board, stop=lambda: False
+    )
+    assert failures == [f"{runs[0].run_id}: {path}: File exists"]
+    assert board.told == [("failed", 0), ("started", 1), ("done", 1)]
+
+
+def test_leaving_at_once_asks_the_trainings_to_stop(monkeypatch, tmp_path, tiny_run):
+    """As a second Ctrl-C does, which raises KeyboardInterrupt wherever the program is."""
+    fake(monkeypatch, "import time; time.sleep(60)")
+    started, real = [], slots._start
+    monkeypatch.setattr(slots, "_start", lambda *a, **o: (started.append(real(*a, **o)), started[-1])[1])
+
+    class Impatient(Noted):
+        def look(self, running):
+            raise KeyboardInterrupt
+
+    run = tiny_run()
+    with pytest.raises(KeyboardInterrupt):
+        slots.train_all([run], Machine(tmp_path, tmp_path), {run: ()}, jobs=1, board=Impatient(), stop=lambda: False)
+    assert started[0].process.wait(10) == -signal.SIGTERM
 
 
 def test_real_trainings_end_done_beside_one_that_fails(tiny_data, tmp_path):
@@ -104,7 +143,9 @@ def test_real_trainings_end_done_beside_one_that_fails(tiny_data, tmp_path):
     blocked = RunDirectory.of(good[1], machine.results)
     blocked.snapshot_path(1).mkdir(parents=True)
     board = Noted()
-    failures = slots.train_all(good, machine, ["--config", str(file)], jobs=2, board=board, stop=lambda: False)
+    failures = slots.train_all(
+        good, machine, {run: ["--config", str(file)] for run in good}, jobs=2, board=board, stop=lambda: False
+    )
     assert RunDirectory.of(good[0], machine.results).status == "done"
     assert blocked.status == "partial"
     assert len(failures) == 1

@@ -90,9 +90,8 @@ def test_a_folder_that_is_no_dataset_is_never_replaced(tmp_path):
         ("digits", "snapshot data prepare digits"),
         (
             "cifar100-16",
-            "snapshot data prepare cifar100 --size 16 --from PATH (PATH: cifar-100-binary.tar.gz from"
-            " https://www.cs.toronto.edu/~kriz/cifar.html, or a folder or zip with the same images as"
-            " {train,test}/<class>/<file>)",
+            "snapshot data prepare cifar100 --size 16 (downloads cifar-100-binary.tar.gz; to take what is here"
+            " already, add --from PATH)",
         ),
         (
             "photos",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from snapshot_cli.analysis.ensembles import Evaluation, evaluate
+from snapshot_cli.analysis.metrics import Array, Labels, softmax
 from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.plan import Cell, Member
 from snapshot_cli.errors import UserError
@@ -24,6 +25,19 @@ class Scored:
     evaluation: Evaluation
     experiment: Experiment | None = None
     replicate: int = 0
+    split: Split = "test"
+    directories: tuple[RunDirectory, ...] = field(default=(), repr=False)
+
+    @property
+    def labels(self) -> Labels:
+        """The labels (examples,) that the predictions are held against."""
+        return self.directories[0].labels(self.split)
+
+    @property
+    def probabilities(self) -> Array:
+        """The members' softmax outputs (members, examples, classes), read again."""
+        places = zip(self.directories, self.members, strict=True)
+        return np.stack([softmax(each.predictions(self.split, member.snapshot)) for each, member in places])
 
     @property
     def error(self) -> float:
@@ -45,8 +59,7 @@ def score_cell(cell: Cell, results: Path, dataset_hashes: Mapping[str, str], *, 
             f"({len(lacking)} of {len(cell.runs)} runs missing)"
         )
     members = [(RunDirectory.of(member.run, results), member.snapshot) for member in cell.members]
-    scored = score(members, dataset_hashes, split=split)
-    return Scored(scored.members, scored.examples, scored.evaluation, cell.experiment, cell.replicate)
+    return replace(score(members, dataset_hashes, split=split), experiment=cell.experiment, replicate=cell.replicate)
 
 
 def score(
@@ -73,7 +86,8 @@ def score(
             raise UserError(f"{directory.path}: its {split} images are not those of {first.path}")
     logits = [directory.predictions(split, snapshot) for directory, snapshot in members]
     names = tuple(Member(directory.run, snapshot) for directory, snapshot in members)
-    return Scored(names, len(labels), evaluate(logits, labels))
+    directories = tuple(directory for directory, _ in members)
+    return Scored(names, len(labels), evaluate(logits, labels), split=split, directories=directories)
 
 
 def _check_images(directory: RunDirectory, first: RunDirectory, split: Split) -> None:

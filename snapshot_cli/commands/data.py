@@ -3,41 +3,57 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from snapshot_cli.commands import options
+from snapshot_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from snapshot_cli.datasets.catalogue import Facts
+    from snapshot_cli.datasets.manifest import Manifest
+
+VERSIONS = 4  # augmented ones of an image on a sheet
 
 
 @click.group()
 def data() -> None:
-    """Prepare, list and verify datasets."""
+    """Prepare, list, show and verify datasets."""
 
 
-@data.command("list")
+@data.command("list", short_help="List the datasets, prepared or not.")
 @options.data_option
 def list_(data: Path) -> None:
-    """List the datasets, prepared or not."""
+    """List the datasets, prepared or not: what they hold, where they lie, where they come from, under which terms."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from snapshot_cli.datasets.catalogue import CATALOGUE, facts
+    from snapshot_cli.datasets.catalogue import CATALOGUE
     from snapshot_cli.datasets.manifest import prepared
 
     ready = prepared(data)
     table = Table(box=SIMPLE_HEAD)
-    for heading in ("name", "classes", "size", "train", "test", "prepared", "source"):
-        number = heading in ("classes", "size", "train", "test")
+    for heading in ("name", "classes", "size", "train", "test", "prepared", "on disk", "source", "licence"):
+        number = heading in ("classes", "size", "train", "test", "on disk")
         table.add_column(heading, justify="right" if number else "left")
     for name in [*CATALOGUE, *(name for name in ready if name not in CATALOGUE)]:
-        manifest, known = ready.get(name), facts(name)
-        if manifest is not None:
-            numbers = (len(manifest.classes), manifest.size, f"{manifest.train:,}", f"{manifest.test:,}")
-            table.add_row(name, *map(str, numbers), str(data / name), manifest.source)
-        elif known is not None:
-            numbers = (known.classes, known.size, f"{known.train:,}", f"{known.test:,}")
-            table.add_row(name, *map(str, numbers), "no", known.source)
+        table.add_row(*_row(name, ready.get(name), data / name))
     options.show([table])
+
+
+def _row(name: str, manifest: Manifest | None, folder: Path) -> tuple[str, ...]:
+    from snapshot_cli.datasets.catalogue import facts
+
+    known = facts(name)
+    licence = known.licence if known else ""
+    if manifest is not None:
+        numbers = (len(manifest.classes), manifest.size, f"{manifest.train:,}", f"{manifest.test:,}")
+        size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+        return name, *map(str, numbers), str(folder), f"{size / 1e6:,.1f} MB", manifest.source, licence
+    assert known is not None  # a name is the catalogue's or it has a manifest
+    numbers = (known.classes, known.size, f"{known.train:,}", f"{known.test:,}")
+    return name, *map(str, numbers), "no", "", known.source, licence
 
 
 @data.command(short_help="Turn images into a prepared dataset.")
@@ -50,16 +66,67 @@ def list_(data: Path) -> None:
 def prepare(name: str, source: Path | None, size: int | None, data: Path) -> None:
     """Turn images into a prepared dataset: arrays, a manifest and a content hash.
 
-    NAME is digits, cifar10 or cifar100, or a name for images of your own in a folder or zip laid out as
-    {train,test}/CLASS/FILE. With --size, cifar10 becomes the dataset cifar10-SIZE.
+    NAME is one of `snapshot data list`, or a name for images of your own in a folder or zip laid out as
+    {train,test}/CLASS/FILE or like Tiny ImageNet. With --size, cifar10 becomes the dataset cifar10-SIZE.
+
+    Without --from the official files are downloaded to D/.downloads, or from the address SNAPSHOT_MIRROR if that is
+    set, and what arrived before a cut is gone on with. --from takes them where they are here already, packed or
+    extracted, or the same images as {train,test}/CLASS/FILE.
     """
+    from snapshot_cli.commands.download_progress import Downloads
+    from snapshot_cli.datasets.download import official_files
     from snapshot_cli.datasets.prepare import prepare
 
-    manifest = prepare(name, data, source=source, size=size)
+    def fetch(known: Facts) -> Path:
+        with Downloads() as progress:
+            return official_files(known, data, progress=progress)
+
+    manifest = prepare(name, data, source=source, size=size, fetch=fetch)
     click.echo(
         f"{manifest.name}: {manifest.train:,} training and {manifest.test:,} test images of "
         f"{manifest.size}x{manifest.size} pixels in {len(manifest.classes)} classes: {data / manifest.name}"
     )
+
+
+@data.command(short_help="Draw training images, stored and augmented.")
+@click.argument("name")
+@click.option("-o", "--output", type=options.FILE, required=True, metavar="FILE", help="A .png, .svg or .pdf.")
+@click.option(
+    "--images",
+    type=click.IntRange(1, 300),
+    default=30,
+    show_default=True,
+    metavar="N",
+    help="How many, of all classes.",
+)
+@options.data_option
+def show(name: str, output: Path, images: int, data: Path) -> None:
+    """Draw a labelled sheet of training images, as they are stored and as augmentation makes them.
+
+    One look tells whether labels, colours, crops and mirror images are right.
+    """
+    from snapshot_cli.datasets import store
+
+    if output.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise ConfigError(f"expected a file that ends in .png, .svg or .pdf, given '{output}'")
+    dataset = store.load(data, name)
+
+    from snapshot_cli.datasets import examples
+    from snapshot_cli.reporting.contact_sheet import Example, draw
+
+    manifest = dataset.manifest
+    rows = examples.rows_of_classes(dataset.train_labels, images)
+    versions = examples.augmented(dataset, rows, versions=VERSIONS)
+    drawn = [
+        Example(manifest.classes[dataset.train_labels[row]], dataset.train_images[row], tuple(versions[:, place]))
+        for place, row in enumerate(rows)
+    ]
+    draw(
+        drawn,
+        output,
+        title=f"{name}: {len(rows)} of {manifest.train:,} training images, {manifest.size}x{manifest.size}",
+    )
+    click.echo(f"{output}: {len(rows)} training images of {name}, each {VERSIONS} times augmented")
 
 
 @data.command(short_help="Check a prepared dataset, byte for byte.")

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 @click.option(
     "--split",
     type=click.Choice(["test", "holdout"]),
-    default="test",
-    show_default=True,
-    help="Images to score on; holdout are the training images withheld by `holdout: N`.",
+    help="Images to score on; holdout are the training images withheld by `holdout: N`.  [default: the study's, else "
+    "test]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def evaluate(
@@ -39,7 +38,7 @@ def evaluate(
     sets: tuple[str, ...],
     data: Path,
     results: Path | None,
-    split: Split,
+    split: Split | None,
     as_json: bool,
 ) -> None:
     """Print the errors of snapshots and ensembles.
@@ -55,7 +54,7 @@ def evaluate(
         given = "neither" if file is None else "both"
         raise ConfigError(f"snapshot eval: expected either --config FILE or run directories, given {given}")
     if file is None:
-        study, scored = None, [_together([RunDirectory(path) for path in directories], data, split)]
+        study, scored = None, [_together([RunDirectory(path) for path in directories], data, split or "test")]
     else:
         asked = options.load(file, sets, data)
         study = asked.name if isinstance(asked, Study) else None
@@ -69,13 +68,18 @@ def evaluate(
         show(scored)
 
 
-def score(asked: Experiment | Study | Run, results: Path, data: Path, *, split: Split = "test") -> list[Scored]:
-    """Return the scores of everything that a file asks for; UserError, naming one, when runs are missing."""
+def score(asked: Experiment | Study | Run, results: Path, data: Path, *, split: Split | None = None) -> list[Scored]:
+    """Return the scores of everything that a file asks for; UserError, naming one, when runs are missing.
+
+    Without a split it is the study's, and test for what is no study.
+    """
     from snapshot_cli.analysis import cells
     from snapshot_cli.config import plan
     from snapshot_cli.config.experiment import Run
+    from snapshot_cli.config.study import Study
     from snapshot_cli.run_directory import RunDirectory
 
+    split = split or (asked.split if isinstance(asked, Study) else "test")
     if isinstance(asked, Run):
         return [_together([RunDirectory.of(asked, results)], data, split)]
     hashes = dataset_hashes(data)

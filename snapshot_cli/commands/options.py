@@ -54,11 +54,19 @@ device_option = click.option(
 threads_option = click.option(
     "--threads", type=click.IntRange(1), metavar="N", help="CPU threads of a training.  [default: torch's choice]"
 )
+checkpoint_option = click.option(
+    "--checkpoint-seconds",
+    type=click.FloatRange(0),
+    default=300,
+    show_default=True,
+    metavar="N",
+    help="Save the state to go on from this often, besides the end of every epoch.",
+)
 
 
 def machine_options(command: Command) -> Command:
     """Add the options that say where and how runs are trained."""
-    for option in (threads_option, device_option, results_option, data_option):
+    for option in (checkpoint_option, threads_option, device_option, results_option, data_option):
         command = option(command)
     return command
 
@@ -115,8 +123,8 @@ def show(tables: Iterable[Table]) -> None:
         console.width = WIDEST
 
 
-def machine(data: Path, results: Path, device: str, threads: int | None) -> Machine:
+def machine(data: Path, results: Path, device: str, threads: int | None, checkpoint_seconds: float) -> Machine:
     """Return the machine that the options describe."""
     from snapshot_cli.config.machine import Machine
 
-    return Machine(data, results, cast("Device", device), threads)
+    return Machine(data, results, cast("Device", device), threads, checkpoint_seconds)

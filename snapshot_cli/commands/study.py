@@ -1,28 +1,35 @@
-"""snapshot reproduce and snapshot report: a whole table or figure."""
+"""snapshot reproduce and snapshot report: whole tables and figures."""
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from snapshot_cli.commands import options
-from snapshot_cli.errors import ConfigError, Stopped, UserError
+from snapshot_cli.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Run
-    from snapshot_cli.config.machine import Machine
     from snapshot_cli.config.study import Study
 
-LARGE = 50_000_000  # training images: weeks without a GPU, even for the smallest networks of the paper
-study_argument = click.argument("name", metavar="STUDY")
+studies_argument = click.argument("names", metavar="STUDY...", nargs=-1, required=True)
 
 
-@click.command(short_help="Train what a study lacks, then draw it.")
-@study_argument
+@dataclass(frozen=True)
+class Asked:
+    """A study, its file, and the name that it was asked for by."""
+
+    name: str
+    file: Path
+    study: Study
+
+
+@click.command(short_help="Train what studies lack, then draw them.")
+@studies_argument
 @options.set_option
 @options.machine_options
 @click.option(
@@ -30,150 +37,130 @@ study_argument = click.argument("name", metavar="STUDY")
 )
 @click.option("--dry-run", is_flag=True, help="List the runs and how far they are, and train nothing.")
 def reproduce(
-    name: str,
+    names: tuple[str, ...],
     sets: tuple[str, ...],
     data: Path,
     results: Path | None,
     device: str,
     threads: int | None,
+    checkpoint_seconds: float,
     jobs: int | None,
     dry_run: bool,
 ) -> None:
-    """Train what a study lacks, then draw its tables and figures.
+    """Train what studies lack, then draw their tables and figures.
 
-    STUDY is a YAML file or the bare name of one under configs/studies: table1, small/table1, demo/table1.
+    STUDY is a YAML file or the bare name of one under configs/studies: table1, small/table1, demo/table1. What several
+    of them share is trained once.
     """
+    from snapshot_cli.commands import trainings
     from snapshot_cli.config import plan
 
-    file, study, folder = _study(name, sets, data, results)
-    machine = options.machine(data, folder, device, threads)
-    runs = plan.runs(study)
-    missing = _missing(runs, folder)
+    asked, folder = _studies(names, sets, data, results)
+    machine = options.machine(data, folder, device, threads, checkpoint_seconds)
+    words: dict[Run, list[str]] = {}
+    for each in asked:
+        for run in plan.runs(each.study):
+            words.setdefault(run, ["--config", str(each.file), *_repeat("--set", sets)])
+    runs = list(words)
+    lines = list(dict.fromkeys(run for each in asked for run in trainings.to_interpolate(each.study, folder)))
     if dry_run:
-        _list(runs, machine)
+        trainings.show(runs, machine, lines=len(lines))
         return
-    click.echo(_summary(study.title, len(runs), len(missing)), err=True)
-    failures = _train(missing, machine, ["--config", str(file), *_repeat("--set", sets)], jobs, name) if missing else []
-    _draw(study, folder, data, f"{name}{options.repeated(sets, results)}")
+    lacking = trainings.missing(runs, folder)
+    click.echo(_summary(asked, len(runs), len(lacking)), err=True)
+    failures = trainings.train(lacking, machine, words, jobs=jobs, names=names) if lacking else []
+    still = set(trainings.missing(lines, folder))
+    finished = [run for run in lines if run not in still]
+    failures += trainings.interpolate(finished, machine, words, jobs=jobs) if finished else []
+    _draw(asked, folder, data, options.repeated(sets, results))
     if failures:
-        raise UserError("\n".join([f"{len(failures)} of {len(missing)} runs failed:", *failures]))
+        tried = len(lacking) or len(finished)
+        raise UserError("\n".join([f"{len(failures)} of {tried} runs failed:", *failures]))
 
 
-@click.command(short_help="Draw what is finished of a study.")
-@study_argument
+@click.command(short_help="Draw what is finished of studies.")
+@studies_argument
 @options.set_option
 @options.data_option
 @options.results_option
-def report(name: str, sets: tuple[str, ...], data: Path, results: Path | None) -> None:
-    """Redraw a study's tables and figures from what is finished.
+def report(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: Path | None) -> None:
+    """Redraw the tables and figures of studies from what is finished.
 
-    What is missing is shown as a dash with a footnote.
+    What is missing is shown as a dash with a footnote. report.html in the same folder has all studies of that size.
     """
-    _, study, folder = _study(name, sets, data, results)
-    _draw(study, folder, data, f"{name}{options.repeated(sets, results)}")
+    asked, folder = _studies(names, sets, data, results)
+    _draw(asked, folder, data, options.repeated(sets, results))
 
 
-def _study(name: str, sets: tuple[str, ...], data: Path, results: Path | None) -> tuple[Path, Study, Path]:
+def _studies(names: Sequence[str], sets: tuple[str, ...], data: Path, results: Path | None) -> tuple[list[Asked], Path]:
+    """Return the studies and the folder of results that they share."""
     from snapshot_cli.config.shipped import study_path
     from snapshot_cli.config.study import Study
 
-    file = study_path(name)
-    asked = options.load(file, sets, data)
-    if not isinstance(asked, Study):
+    found = []
+    for name in dict.fromkeys(names):
+        file = study_path(name)
+        asked = options.load(file, sets, data)
+        if not isinstance(asked, Study):
+            raise ConfigError(
+                f"{file}: expected a study (title, methods, ...), given one experiment; "
+                f"type snapshot train --config {file}"
+            )
+        found.append(Asked(name, file, asked))
+    folders = list(dict.fromkeys(options.results_folder(each.file, results) for each in found))
+    if len(folders) > 1:
         raise ConfigError(
-            f"{file}: expected a study (title, methods, ...), given one experiment; type snapshot train --config {file}"
+            f"{found[0].name} has its results in {folders[0]}, others in {folders[1]}; give studies of one size, "
+            f"or --results-dir"
         )
-    return file, asked, options.results_folder(file, results)
+    return found, folders[0]
 
 
-def _summary(title: str, runs: int, missing: int) -> str:
+def _summary(asked: Sequence[Asked], runs: int, lacking: int) -> str:
+    title = asked[0].study.title if len(asked) == 1 else f"{len(asked)} studies"
     of_runs = "the only run" if runs == 1 else f"all {runs} runs"
-    if missing == 0:
+    if lacking == 0:
         return f"{title}: {of_runs} finished before, nothing was trained; drawn from what is there:"
-    return f"{title}: {runs} run{'s' * (runs > 1)}, {runs - missing} finished, {missing} to train"
+    return f"{title}: {runs} run{'s' * (runs > 1)}, {runs - lacking} finished, {lacking} to train"
 
 
-def _missing(runs: Sequence[Run], results: Path) -> list[Run]:
-    from snapshot_cli.run_directory import RunDirectory
-
-    return [run for run in runs if RunDirectory.of(run, results).status != "done"]
-
-
-def _images(runs: Sequence[Run], data: Path) -> dict[Run, int]:
-    """Return the training images that each run looks at."""
-    from snapshot_cli.config import plan
-    from snapshot_cli.datasets.manifest import training_examples
-
-    available = training_examples(data)
-    return {run: plan.images(run, available[run.dataset]) for run in runs}
-
-
-def _list(runs: Sequence[Run], machine: Machine) -> None:
-    from snapshot_cli.run_directory import RunDirectory
-
-    images = _images(runs, machine.data)
-    status = {run: RunDirectory.of(run, machine.results).status for run in runs}
-    click.echo(f"{'status':8}{'images':>14}  run")
-    for run in runs:
-        click.echo(f"{status[run]:8}{images[run]:>14,}  {run.run_id}")
-    missing = [run for run in runs if status[run] != "done"]
-    click.echo(
-        f"{len(runs)} run{'s' * (len(runs) > 1)}, {len(runs) - len(missing)} done; "
-        f"{sum(images[run] for run in missing):,} of {sum(images.values()):,} training images to go"
-    )
-
-
-def _train(missing: Sequence[Run], machine: Machine, asked: Sequence[str], jobs: int | None, name: str) -> list[str]:
-    """Train the missing runs, the longest first, and return a line for each that failed."""
-    import os
-
-    from rich.console import Console
-
-    from snapshot_cli.launch import here, slots
-    from snapshot_cli.launch.progress import Board
-    from snapshot_cli.launch.signals import stop_request
-    from snapshot_cli.training import hardware
-
-    images = _images(missing, machine.data)
-    kind = hardware.choose(machine.device).type
-    if kind == "cpu" and machine.device == "auto" and sum(images.values()) > LARGE:
-        raise UserError(_too_large(name, images))
-    for dataset in dict.fromkeys(run.dataset for run in missing):
-        here.prepared(dataset, machine)
-    ordered = sorted(missing, key=lambda run: -images[run])
-    slots_ = jobs or (1 if kind == "cuda" else min(os.cpu_count() or 1, len(missing)))
-    with stop_request() as stop, Board(Console(stderr=True), images, machine.results) as board:
-        failures = slots.train_all(ordered, machine, asked, jobs=slots_, board=board, stop=stop)
-    if stop.signal is not None:
-        stopped = Stopped("stopped; the same command goes on from there")
-        stopped.exit_code = 130 if stop.signal == signal.SIGINT else Stopped.exit_code
-        raise stopped
-    return failures
-
-
-def _too_large(name: str, images: dict[Run, int]) -> str:
-    from snapshot_cli.config.shipped import study_path
-
-    lines = [
-        f"{name}: {len(images)} runs with {sum(images.values()):,} training images to go, and no GPU here: this would "
-        f"take weeks."
-    ]
-    for smaller in (f"{size}/{Path(name).stem}" for size in ("small", "demo")):
-        try:
-            study_path(smaller)
-        except ConfigError:
-            continue
-        lines.append(f"A size for a CPU: snapshot reproduce {smaller}")
-        break
-    return "\n".join([*lines, f"Train it here all the same: snapshot reproduce {name} --device cpu"])
-
-
-def _draw(study: Study, results: Path, data: Path, called: str) -> None:
+def _draw(asked: Sequence[Asked], results: Path, data: Path, given: str) -> None:
+    """Write tables and figures of the studies, and the page over all of their size, and print the files."""
     from snapshot_cli.commands.evaluate import dataset_hashes
     from snapshot_cli.reporting import report
 
-    for path in report.write(study, results, dataset_hashes(data), called=called):
-        click.echo(path)
+    hashes, sheets = dataset_hashes(data), {}
+    for each in asked:
+        sheet = sheets[each.file.resolve()] = report.draw(each.study, results, hashes, called=f"{each.name}{given}")
+        for path in sheet.write(results):
+            click.echo(path)
+    for other in _siblings(asked[0].file, data):
+        if other.file.resolve() not in sheets:
+            try:
+                sheets[other.file.resolve()] = report.draw(other.study, results, hashes, called=other.name)
+            except UserError as error:
+                click.echo(f"{other.name} is not on the page: {error}", err=True)
+    if any(sheet.directories for sheet in sheets.values()):
+        ordered = [sheets[path] for path in sorted(sheets, key=_place)]
+        click.echo(report.write_page(ordered, results, title=f"Snapshot ensembles: {results.name} results"))
+
+
+def _siblings(file: Path, data: Path) -> Iterator[Asked]:
+    """Yield the other studies of a shipped one's size."""
+    from snapshot_cli.config.shipped import bare_name
+    from snapshot_cli.config.study import Study
+
+    if bare_name(file) is None:
+        return
+    for path in sorted(file.parent.glob("*.yaml")):
+        study = options.load(path, (), data)
+        if isinstance(study, Study):
+            yield Asked(bare_name(path) or str(path), path, study)
+
+
+def _place(path: Path) -> tuple[bool, str]:
+    """Sort tables before all else, each kind by name."""
+    return not path.stem.startswith("table"), path.stem
 
 
 def _repeat(option: str, values: Sequence[str]) -> list[str]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @options.set_option
 @options.machine_options
 @click.option("--run", "run_id", metavar="RUN_ID", help="Of the runs that FILE asks for, train this one alone.")
+@click.option("--interpolate", is_flag=True, help="Then store the errors between the snapshots, for Figure 5.")
 def train(
     file: Path,
     sets: tuple[str, ...],
@@ -31,7 +32,9 @@ def train(
     results: Path | None,
     device: str,
     threads: int | None,
+    checkpoint_seconds: float,
     run_id: str | None,
+    interpolate: bool,
 ) -> None:
     """Train what a file asks for and print the errors.
 
@@ -42,12 +45,15 @@ def train(
     from snapshot_cli.launch.signals import stop_request
 
     asked = options.load(file, sets, data)
-    machine = options.machine(data, options.results_folder(file, results), device, threads)
+    folder = options.results_folder(file, results)
+    machine = options.machine(data, folder, device, threads, checkpoint_seconds)
     runs = _runs(asked, run_id, file)
     with stop_request() as stop:
         for number, run in enumerate(runs, start=1):
             try:
                 _train(run, machine, stop, f"run {number} of {len(runs)}: " if len(runs) > 1 else "")
+                if interpolate:
+                    _interpolate(run, machine, stop)
             except Stopped as error:
                 error.exit_code = 130 if stop.signal == signal.SIGINT else Stopped.exit_code
                 raise
@@ -77,12 +83,18 @@ def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> 
     from rich.console import Console
 
     from snapshot_cli.launch import here
-    from snapshot_cli.launch.progress import watcher
+    from snapshot_cli.launch.progress import say, watcher
     from snapshot_cli.run_directory import RunDirectory
 
     console = Console(stderr=True)
     path = RunDirectory.of(run, machine.results).path
     done = RunDirectory.of(run, machine.results).status == "done"
-    console.print(f"{title}{'already trained' if done else 'training'}: {path}", highlight=False, soft_wrap=True)
+    say(console, f"{title}{'already trained' if done else 'training'}: {path}")
     with watcher(console) as looking_on:
-        here.train(run, machine, watcher=looking_on, stop=stop)
+        here.train(run, machine, watcher=looking_on, stop=stop, note=lambda text: say(console, text))
+
+
+def _interpolate(run: Run, machine: Machine, stop: Callable[[], bool]) -> None:
+    from snapshot_cli.launch import here
+
+    here.interpolate(run, machine, stop=stop)

@@ -39,7 +39,7 @@ class Recipe(Model):
     """What a run and an experiment share; the defaults are the paper's, and a default's meaning never changes."""
 
     dataset: Name
-    """A prepared dataset: cifar10, cifar100, digits, cifar10-16 (averaged down to 16 pixels) or a name of one's own."""
+    """A dataset: cifar10, cifar100, svhn, tiny-imagenet, digits, cifar10-16 (16 pixels a side) or your own."""
 
     network: Name
     """Family and sizes, as the paper writes them: resnet-110, wide-resnet-32-4, densenet-40-12."""
@@ -116,17 +116,16 @@ class Recipe(Model):
     def _enough_examples(cls, value: int | None, info: ValidationInfo) -> int | None:
         available = _available(info)
         if value is not None and available is not None and value > available:
-            raise ValueError(
-                f"expected at most {available}, the training images of {info.data['dataset']}, given {value}"
-            )
+            of = info.data["dataset"]
+            raise ValueError(f"expected at most {available}, the training images of {of}, given {value}")
         return value
 
     @field_validator("holdout")
     @classmethod
     def _something_left(cls, value: int, info: ValidationInfo) -> int:
         available = _available(info)
-        left = None if available is None else available - (info.data.get("train_size") or 1)
-        if left is not None and value > left:
+        left = value if available is None else available - (info.data.get("train_size") or 1)
+        if value > left:
             raise ValueError(f"expected at most {left}, the training images that are not trained on, given {value}")
         return value
 
@@ -182,14 +181,22 @@ def iterations_per_epoch(examples: int, batch_size: int) -> int:
 class Experiment(Recipe):
     """What a YAML file says: a recipe and a method."""
 
+    replicas: Positive = 1
+    """K, the number of runs, with seeds of their own, whose snapshots are averaged; for the method snapshot alone."""
+
     method: Method
     """Which networks are trained and which snapshots are averaged."""
+
+    replicates: Annotated[int, Field(ge=1, le=1000)] = 1
+    """How often it is done, with seeds of its own."""
 
     @field_validator("method")
     @classmethod
     def _dropout_drops(cls, value: Method, info: ValidationInfo) -> Method:
         if value == "dropout" and _has_no_dropout(info):
             raise ValueError(f"expected another method, as {info.data['network']} has no place for dropout")
+        if value != "snapshot" and info.data.get("replicas", 1) > 1:
+            raise ValueError(f"expected snapshot, as replicas is {info.data['replicas']}, given '{value}'")
         return value
 
 

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from snapshot_cli.config import yaml_file
 from snapshot_cli.config.experiment import Experiment, Run
-from snapshot_cli.config.study import Setting, Study, StudyFile, Where, combinations, idle_rules, spell_out, values
+from snapshot_cli.config.study import PARTS, Setting, Study, StudyFile, combinations, idle_rules, spell_out, values
 from snapshot_cli.errors import ConfigError
 
 T = TypeVar("T", bound=BaseModel)
@@ -24,7 +24,8 @@ LAST = (sys.maxsize, 0)
 MOST = 10_000  # combinations of a study; the paper's largest has 48
 OTHER_NAMES = {
     "M": "cycles", "snapshots": "cycles", "B": "budget", "epochs": "budget", "lr": "alpha0", "learning_rate": "alpha0",
-    "data": "dataset", "model": "network", "arch": "network", "net": "network", "wd": "weight_decay", "bs": "batch_size",
+    "data": "dataset", "model": "network", "arch": "network", "net": "network", "wd": "weight_decay",
+    "bs": "batch_size",
 }  # fmt: skip
 EXPECTED = {
     "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
@@ -100,7 +101,7 @@ def _study(source: Source, settings: Mapping[str, Setting], overrides: Mapping[s
     written = dict(settings) | own
     file, mistakes = source.attempt(StudyFile, written)
     if file is None:  # what has nothing to do with the experiments need not hide their mistakes
-        plain = {"title": "", "replicates": 1, "render": {}}
+        plain = {"title": "", "split": "test", "render": {}}
         file, _ = source.attempt(StudyFile, written | {key: Setting(plain[key], None) for key in plain})
     if file is None:
         raise _error(mistakes)
@@ -111,7 +112,7 @@ def _study(source: Source, settings: Mapping[str, Setting], overrides: Mapping[s
         name=source.path.stem,
         title=file.title,
         experiments=tuple(dict.fromkeys(experiments)),
-        replicates=file.replicates,
+        split=file.split,
         render=file.render,
     )
 
@@ -160,11 +161,11 @@ def _overrides(sets: Iterable[str]) -> dict[str, Any]:
     for item in sets:
         key, equals, text = item.partition("=")
         if not equals or not key.strip():
-            raise ConfigError(f"--set {item}: expected KEY=VALUE, such as --set cycles=3")
+            raise ConfigError(f"--set {_printable(item)}: expected KEY=VALUE, such as --set cycles=3")
         try:
             result[key.strip()] = yaml_file.parse(text, "--set").value
         except ConfigError as error:
-            raise ConfigError(f"--set {_short(item)}: {str(error).partition(': ')[2]}") from None
+            raise ConfigError(f"--set {_printable(item)}: {str(error).partition(': ')[2]}") from None
     return result
 
 
@@ -188,7 +189,8 @@ def _without_consequences(details: Sequence[ErrorDetails], model: type[BaseModel
 
 def _fields(detail: ErrorDetails, model: type[BaseModel]) -> Sequence[str]:
     """Return the keys that are known where a mistake is."""
-    return list((Where if detail["loc"][0] == "where" and len(detail["loc"]) > 1 else model).model_fields)
+    first, *rest = detail["loc"]
+    return list((PARTS.get(str(first), model) if rest else model).model_fields)
 
 
 def _meant(detail: ErrorDetails, fields: Sequence[str]) -> str | None:
@@ -228,8 +230,7 @@ def _unknown(detail: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def _shown(place: yaml_file.Place) -> str:
-    words = ".".join(str(part) for part in place)
-    return _short(words if words.isprintable() else repr(words))
+    return _printable(".".join(str(part) for part in place))
 
 
 def _kind(value: Any) -> str:
@@ -238,6 +239,10 @@ def _kind(value: Any) -> str:
     if value is None:
         return "nothing"
     return str(value).lower() if isinstance(value, bool) else _short(repr(value))
+
+
+def _printable(text: str) -> str:
+    return _short(text if text.isprintable() else repr(text))
 
 
 def _short(text: str) -> str:

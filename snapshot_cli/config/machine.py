@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 Device = Literal["auto", "cpu", "cuda"]
+CHECKPOINT_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -24,3 +25,6 @@ class Machine:
 
     threads: int | None = None
     """Threads of a training on the CPU; None leaves them to torch. The numbers depend on it in their last digits."""
+
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    """The most between two saves of a run's state; it is saved at the end of every epoch, too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,10 +45,8 @@ class Cell:
 def expand(asked: Experiment | Study) -> list[Cell]:
     """Return every cell of an experiment or a study, the replicates of an experiment side by side."""
     if isinstance(asked, Experiment):
-        return [cell(asked)]
-    return [
-        cell(e, replicate=r, replicates=asked.replicates) for e in asked.experiments for r in range(asked.replicates)
-    ]
+        return [cell(asked, replicate=r) for r in range(asked.replicates)]
+    return [cell(each, replicate=r) for each in asked.experiments for r in range(each.replicates)]
 
 
 def runs(asked: Experiment | Study | Run) -> list[Run]:
@@ -57,11 +56,12 @@ def runs(asked: Experiment | Study | Run) -> list[Run]:
     return list(dict.fromkeys(run for each in expand(asked) for run in each.runs))
 
 
-def cell(experiment: Experiment, *, replicate: int = 0, replicates: int = 1) -> Cell:
+def cell(experiment: Experiment, *, replicate: int = 0) -> Cell:
     """Return the members of one replicate of an experiment.
 
-    Replicate r has seed + r; the k-th member (k from 0) of SingleCycle and of a true ensemble has seed + r + R k, so
-    that no two members of any replicates share a seed, and member 0 of a true ensemble is the single model.
+    Replicate r has seed + r; the k-th member (k from 0) of SingleCycle and of a true ensemble, and the k-th replica of
+    a snapshot ensemble, have seed + r + R k, so that no two of any replicates share a seed, and member 0 of a true
+    ensemble is the single model.
     """
     members = {
         "single": _single,
@@ -71,13 +71,14 @@ def cell(experiment: Experiment, *, replicate: int = 0, replicates: int = 1) -> 
         "snapshot": _snapshot,
         "ensemble": _ensemble,
     }[experiment.method]
-    seed = experiment.seed + replicate
-    return Cell(experiment, replicate, tuple(members(experiment, seed, replicates)))
+    return Cell(experiment, replicate, tuple(members(experiment, experiment.seed + replicate)))
 
 
 def label(experiment: Experiment) -> str:
     """Return the method as tables and figures name it."""
     title = TITLES[experiment.method]
+    if experiment.replicas > 1:
+        title = f"{experiment.replicas} × {title}"
     return f"{title} (α₀ = {experiment.alpha0:g})" if experiment.method == "snapshot" else title
 
 
@@ -87,24 +88,33 @@ def images(run: Run, available: int) -> int:
     return examples * run.budget * run.snapshot_iterations(examples)[-1] // run.iterations(examples)
 
 
-def _single(experiment: Experiment, seed: int, replicates: int) -> list[Member]:
+def cost(members: Sequence[Member]) -> float:
+    """Return what the runs behind some members cost, in full budgets; a cycle alone costs 1/M of one."""
+    distinct = dict.fromkeys(member.run for member in members)
+    return sum(1.0 if run.cycle is None else 1 / run.cycles for run in distinct)
+
+
+def _single(experiment: Experiment, seed: int) -> list[Member]:
     return [Member(_step(experiment, seed), experiment.cycles)]
 
 
-def _nocycle(experiment: Experiment, seed: int, replicates: int) -> list[Member]:
+def _nocycle(experiment: Experiment, seed: int) -> list[Member]:
     return [Member(_step(experiment, seed), k) for k in range(1, experiment.cycles + 1)]
 
 
-def _snapshot(experiment: Experiment, seed: int, replicates: int) -> list[Member]:
-    return [Member(_cosine(experiment, seed), k) for k in range(1, experiment.cycles + 1)]
+def _snapshot(experiment: Experiment, seed: int) -> list[Member]:
+    seeds = [seed + experiment.replicates * j for j in range(experiment.replicas)]
+    return [Member(_cosine(experiment, each), k) for each in seeds for k in range(1, experiment.cycles + 1)]
 
 
-def _singlecycle(experiment: Experiment, seed: int, replicates: int) -> list[Member]:
-    return [Member(_cosine(experiment, seed + replicates * k, cycle=k + 1), 1) for k in range(experiment.cycles)]
+def _singlecycle(experiment: Experiment, seed: int) -> list[Member]:
+    seeds = [seed + experiment.replicates * k for k in range(experiment.cycles)]
+    return [Member(_cosine(experiment, seeds[k], cycle=k + 1), 1) for k in range(experiment.cycles)]
 
 
-def _ensemble(experiment: Experiment, seed: int, replicates: int) -> list[Member]:
-    return [Member(_step(experiment, seed + replicates * k), experiment.cycles) for k in range(experiment.cycles)]
+def _ensemble(experiment: Experiment, seed: int) -> list[Member]:
+    seeds = [seed + experiment.replicates * k for k in range(experiment.cycles)]
+    return [Member(_step(experiment, each), experiment.cycles) for each in seeds]
 
 
 def _step(experiment: Experiment, seed: int) -> Run:

@@ -29,6 +29,15 @@ def study_path(name: str) -> Path:
     raise ConfigError(f"{name}: no such study; {hint} For a file of your own: give its path, ending in .yaml")
 
 
+def bare_name(path: Path) -> str | None:
+    """Return the name that a study under configs/studies/ goes by (table1, demo/table1), None for one elsewhere."""
+    parts = path.resolve().with_suffix("").parts
+    for place in range(len(parts) - 2, 0, -1):
+        if parts[place - 1 : place + 1] == ("configs", "studies"):
+            return "/".join(parts[place + 1 :])
+    return None
+
+
 def size(path: Path) -> str:
     """Return the folder of results/ for a file: demo or small by its folder, paper below configs/, else own."""
     parts = path.resolve().parts[:-1]

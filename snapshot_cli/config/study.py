@@ -11,10 +11,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from snapshot_cli.config.experiment import Experiment, Model, Positive
+from snapshot_cli.config.experiment import Experiment, Model
 
 Place = tuple[str | int, ...]
-Rendering = Literal["methods", "ensemble-size"]
+Split = Literal["test", "holdout"]
+Rendering = Literal[
+    "methods", "cycles", "metrics", "weighting", "ensemble-size", "schedule", "loss", "budget", "interpolation",
+    "interpolation-final", "correlation", "over-time", "calibration", "cost",
+]  # fmt: skip
 
 
 class Where(Model):
@@ -32,16 +36,44 @@ class Where(Model):
     @field_validator("match")
     @classmethod
     def _fields(cls, value: dict[str, Any]) -> dict[str, Any]:
-        unknown = [key for key in value if key not in Experiment.model_fields]
-        if unknown or not value:
-            raise ValueError(f"expected fields of an experiment, given {', '.join(unknown) or 'none'}")
-        return value
+        return _experiment_fields(value)
 
     def matches(self, settings: Mapping[str, Any]) -> bool:
         """Tell whether every field named by match has a value that fits."""
-        return all(
-            settings.get(key) in (want if isinstance(want, list) else [want]) for key, want in self.match.items()
-        )
+        return _fits(self.match, settings)
+
+
+class Drawing(Model):
+    """What a file shows, and of which experiments."""
+
+    kind: Rendering
+    """Which table or figure."""
+
+    match: dict[str, Any] | None = None
+    """Settings by which experiments are chosen, defaults included, as in where; null: all of them."""
+
+    @field_validator("match")
+    @classmethod
+    def _fields(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        return None if value is None else _experiment_fields(value)
+
+    def shows(self, experiment: Experiment) -> bool:
+        """Tell whether an experiment is drawn."""
+        return _fits(self.match or {}, experiment.model_dump(mode="json"))
+
+
+def _experiment_fields(match: dict[str, Any]) -> dict[str, Any]:
+    unknown = [key for key in match if key not in Experiment.model_fields]
+    if unknown or not match:
+        raise ValueError(f"expected fields of an experiment, given {', '.join(unknown) or 'none'}")
+    return match
+
+
+def _fits(match: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    return all(settings.get(key) in (want if isinstance(want, list) else [want]) for key, want in match.items())
+
+
+PARTS: dict[str, type[Model]] = {"where": Where, "render": Drawing}
 
 
 class StudyFile(Model):
@@ -62,15 +94,20 @@ class StudyFile(Model):
     where: list[Where] = []
     """Exceptions, applied in order."""
 
-    replicates: Positive = 1
-    """How often every experiment is done, with seeds of its own."""
+    split: Split = "test"
+    """The images that tables and figures are scored on: test, or the training images withheld by holdout."""
 
-    render: dict[str, Rendering] = {}
-    """Files to draw, by the stem of their name, and what each shows."""
+    render: dict[str, Drawing] = {}
+    """Files to draw, by the stem of their name, and what each shows: a kind, or a kind and the experiments to show."""
+
+    @field_validator("render", mode="before")
+    @classmethod
+    def _kinds(cls, value: Any) -> Any:
+        return _spelled_out(value)
 
     @field_validator("render")
     @classmethod
-    def _stems(cls, value: dict[str, Rendering]) -> dict[str, Rendering]:
+    def _stems(cls, value: dict[str, Drawing]) -> dict[str, Drawing]:
         wrong = [stem for stem in value if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", stem)]
         if wrong:
             raise ValueError(f"expected file names of letters, digits, '.', '_' and '-', given {wrong[0][:60]!r}")
@@ -83,8 +120,20 @@ class Study(Model):
     name: str
     title: str
     experiments: tuple[Experiment, ...]
-    replicates: Positive = 1
-    render: dict[str, Rendering] = {}
+    split: Split = "test"
+    render: dict[str, Drawing] = {}
+
+    @field_validator("render", mode="before")
+    @classmethod
+    def _kinds(cls, value: Any) -> Any:
+        return _spelled_out(value)
+
+
+def _spelled_out(render: Any) -> Any:
+    """Return what render says with a kind alone turned into a drawing of all experiments."""
+    if not isinstance(render, dict):
+        return render
+    return {stem: {"kind": drawn} if isinstance(drawn, str) else drawn for stem, drawn in render.items()}
 
 
 @dataclass(frozen=True)

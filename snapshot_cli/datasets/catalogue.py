@@ -5,6 +5,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from snapshot_cli.datasets import class_names
+
+Three = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class OfficialFile:
+    """State what a file is called that the authors of a dataset publish, its checksum and where it can be fetched."""
+
+    name: str
+    md5: str | None
+    """As published; None, in tests alone: not checked."""
+    addresses: tuple[str, ...] = ()
+    """The authors' own address first."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -17,38 +32,61 @@ class Facts:
     """Side in pixels as prepared by default."""
     train: int
     test: int
-    mean: tuple[float, float, float] | None
-    """Channel means, 0..255, where the authors' code base fixes them; None: measured on the training images."""
-    std: tuple[float, float, float] | None
+    mean: Three | None
+    """Channel means, 0..255, where the authors or the paper fix them; None: measured on the training images."""
+    std: Three | None
     padding: int | None
     """Border for random crops, in pixels; None: an eighth of the side."""
     flip: bool
-    balanced: bool
-    """Every class has the same number of images, in train and in test."""
     source: str
     """Where a person finds it."""
     licence: str
-    class_names: tuple[str, ...]
-    archive: str | None = None
-    """File name of the official archive; None: the images come with a library."""
-    md5: str | None = None
-    """Checksum of the archive as its authors publish it."""
+    class_names: tuple[str, ...] | None
+    """In the order of the labels; None: as the files name them."""
+    train_counts: tuple[int, ...] | None = None
+    """Images of each class; None: every class has the same number."""
+    test_counts: tuple[int, ...] | None = None
+    files: tuple[OfficialFile, ...] = ()
+    """What is downloaded, all of it; empty: the images come with a library."""
+    also: tuple[OfficialFile, ...] = ()
+    """Other archives of the same images; they are read where a person has them."""
 
 
-CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+def _kriz(name: str, md5: str, *mirrors: str) -> OfficialFile:
+    return OfficialFile(name, md5, (f"https://www.cs.toronto.edu/~kriz/{name}", *mirrors))
 
-CIFAR100_CLASSES = (
-    "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl", "boy",
-    "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair", "chimpanzee", "clock",
-    "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish",
-    "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard", "lion",
-    "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain", "mouse", "mushroom", "oak_tree", "orange",
-    "orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree", "plain", "plate", "poppy", "porcupine",
-    "possum", "rabbit", "raccoon", "ray", "road", "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk",
-    "skyscraper", "snail", "snake", "spider", "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank",
-    "telephone", "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale",
-    "willow_tree", "wolf", "woman", "worm",
-)  # fmt: skip
+
+def _housenumbers(name: str, md5: str) -> OfficialFile:
+    return OfficialFile(name, md5, (f"http://ufldl.stanford.edu/housenumbers/{name}",))
+
+
+CIFAR10_MIRROR = "https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/cifar-10-binary.tar.gz"
+
+SVHN_TRAIN = (4_948, 13_861, 10_585, 8_497, 7_458, 6_882, 5_727, 5_595, 5_045, 4_659)
+SVHN_EXTRA = (45_550, 90_560, 74_740, 60_765, 50_633, 53_490, 41_582, 43_997, 35_358, 34_456)
+
+SVHN = Facts(
+    name="svhn",
+    title="SVHN",
+    classes=10,
+    size=32,
+    train=73_257 + 531_131,
+    test=26_032,
+    mean=(0.0, 0.0, 0.0),  # to [0, 1], as the DenseNet paper does, whose number Table 1 quotes
+    std=(255.0, 255.0, 255.0),
+    padding=0,
+    flip=False,
+    source="http://ufldl.stanford.edu/housenumbers",
+    licence="for non-commercial use only; the authors ask to cite Netzer et al., 2011",
+    class_names=class_names.DIGITS,
+    train_counts=tuple(train + extra for train, extra in zip(SVHN_TRAIN, SVHN_EXTRA, strict=True)),
+    test_counts=(1_744, 5_099, 4_149, 2_882, 2_523, 2_384, 1_977, 2_019, 1_660, 1_595),
+    files=(
+        _housenumbers("train_32x32.mat", "e26dedcc434d2e4c54c9b2d4a06d8373"),
+        _housenumbers("extra_32x32.mat", "a93ce644f1a588dc4d68dda5feec44a7"),
+        _housenumbers("test_32x32.mat", "eb5a983be6a315427106f1b164d9cef3"),
+    ),
+)
 
 # CIFAR's means and deviations are the constants of fb.resnet.torch, which the authors' code builds on.
 CATALOGUE: dict[str, Facts] = {
@@ -63,10 +101,11 @@ CATALOGUE: dict[str, Facts] = {
         std=None,
         padding=None,
         flip=False,
-        balanced=False,
         source="scikit-learn's load_digits, installed with this program",
         licence="CC BY 4.0 (UCI, Optical Recognition of Handwritten Digits)",
-        class_names=tuple("0123456789"),
+        class_names=class_names.DIGITS,
+        train_counts=(142, 145, 142, 146, 145, 146, 145, 143, 139, 144),
+        test_counts=(36, 37, 35, 37, 36, 36, 36, 36, 35, 36),
     ),
     "cifar10": Facts(
         name="cifar10",
@@ -79,12 +118,11 @@ CATALOGUE: dict[str, Facts] = {
         std=(63.0, 62.1, 66.7),
         padding=None,
         flip=True,
-        balanced=True,
         source="https://www.cs.toronto.edu/~kriz/cifar.html",
         licence="no licence stated; the authors ask to cite Krizhevsky, 2009",
-        class_names=CIFAR10_CLASSES,
-        archive="cifar-10-binary.tar.gz",
-        md5="c32a1d4ab5d03f1284b67883e8d87530",
+        class_names=class_names.CIFAR10,
+        files=(_kriz("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", CIFAR10_MIRROR),),
+        also=(_kriz("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a"),),
     ),
     "cifar100": Facts(
         name="cifar100",
@@ -97,12 +135,45 @@ CATALOGUE: dict[str, Facts] = {
         std=(68.2, 65.4, 70.4),
         padding=None,
         flip=True,
-        balanced=True,
         source="https://www.cs.toronto.edu/~kriz/cifar.html",
         licence="no licence stated; the authors ask to cite Krizhevsky, 2009",
-        class_names=CIFAR100_CLASSES,
-        archive="cifar-100-binary.tar.gz",
-        md5="03b5dce01913d631647c71ecec9e9cb8",
+        class_names=class_names.CIFAR100,
+        files=(_kriz("cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8"),),
+        also=(_kriz("cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85"),),
+    ),
+    "svhn": SVHN,
+    "svhn-without-extra": replace(
+        SVHN,
+        name="svhn-without-extra",
+        title="SVHN without extra",
+        train=73_257,
+        train_counts=SVHN_TRAIN,
+        files=tuple(file for file in SVHN.files if not file.name.startswith("extra")),
+    ),
+    "tiny-imagenet": Facts(
+        name="tiny-imagenet",
+        title="Tiny ImageNet",
+        classes=200,
+        size=64,
+        train=100_000,
+        test=10_000,
+        mean=None,
+        std=None,
+        padding=None,
+        flip=True,
+        source="http://cs231n.stanford.edu/tiny-imagenet-200.zip",
+        licence="ImageNet's terms: non-commercial research and education only",
+        class_names=None,
+        files=(
+            OfficialFile(
+                "tiny-imagenet-200.zip",
+                "90528d7ca1a48142e341f4ef8d21d0de",
+                (
+                    "http://cs231n.stanford.edu/tiny-imagenet-200.zip",
+                    "https://image-net.org/data/tiny-imagenet-200.zip",
+                ),
+            ),
+        ),
     ),
 }
 
@@ -131,13 +202,17 @@ def averaged_sizes(known: Facts) -> list[int]:
 def facts(name: str) -> Facts | None:
     """Return the facts of a dataset of the catalogue, also under a name such as "cifar10-16", or None.
 
-    Averaged images keep their base's facts but for the size and for mean and std, which averaging changes: None.
+    Averaged images keep their base's facts but for the size and for a mean and std that were measured, which averaging
+    changes: None.
     """
     base, size = split_name(name)
     known = CATALOGUE.get(base)
     if known is None or size is None:
         return known
-    return replace(known, size=size, mean=None, std=None) if size in averaged_sizes(known) else None
+    if size not in averaged_sizes(known):
+        return None
+    scaled = known.mean == (0.0, 0.0, 0.0)
+    return replace(known, size=size) if scaled else replace(known, size=size, mean=None, std=None)
 
 
 def how_to_prepare(name: str) -> str:
@@ -150,9 +225,9 @@ def how_to_prepare(name: str) -> str:
             " (PATH: a folder or zip with {train,test}/<class>/<file>)"
         )
     command = f"snapshot data prepare {base}" + (f" --size {size}" if size else "")
-    if known.archive is None:
+    if not known.files:
         return command
     return (
-        f"{command} --from PATH (PATH: {known.archive} from {known.source},"
-        " or a folder or zip with the same images as {train,test}/<class>/<file>)"
+        f"{command} (downloads {', '.join(file.name for file in known.files)};"
+        " to take what is here already, add --from PATH)"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -13,27 +14,49 @@ from snapshot_cli.datasets.store import Images, Labels
 from snapshot_cli.errors import UserError
 
 SPLITS = ("train", "test")
+EXPECTED = "the layout {train,test}/<class>/<file>"
 Layout = dict[str, dict[str, list[str]]]
 """File names by split and class."""
 
 
-def tree(path: Path, *, size: int | None = None) -> Splits:
+def tree(path: Path, *, size: int | None = None, expected: str = EXPECTED) -> Splits:
     """Read every image; the classes are the sorted folder names, the same in train and test.
 
     With `size`, the central square of each is averaged to that side; without, all must be squares of one size.
     One folder around train and test is looked through; files and folders beside train and test are left alone.
-    Raises UserError naming the file, folder or class that is wrong.
+    Raises UserError naming the file, folder or class that is wrong; where there are no images, what is `expected`.
     """
     with open_files(path) as files:
-        layout = _layout(path, files)
+        layout = _layout(path, files, expected)
         classes = _classes(path, layout)
-        shape = None if size else _first_shape(path, files, layout)
-        train, test = (_read(path, files, [layout[split][name] for name in classes], size, shape) for split in SPLITS)
+        names = {split: [name for of_class in classes for name in layout[split][of_class]] for split in SPLITS}
+        labels = {split: _labels([len(layout[split][of_class]) for of_class in classes]) for split in SPLITS}
+        images = read_images(path, files, [*names["train"], *names["test"]], size=size)
     kind = "folder" if path.is_dir() else "zip"
-    return Splits(*train, *test, tuple(classes), f"{path.resolve().name}, a {kind} of images")
+    return Splits(
+        images[: len(labels["train"])],
+        labels["train"],
+        images[len(labels["train"]) :],
+        labels["test"],
+        tuple(classes),
+        f"{path.resolve().name}, a {kind} of images",
+    )
 
 
-def _layout(path: Path, files: Files) -> Layout:
+def read_images(path: Path, files: Files, names: Sequence[str], *, size: int | None) -> Images:
+    """Read images into one array (images, side, side, 3), averaged to `size`, without it as they are: of one size.
+
+    Raises UserError naming the file that is no image, no square, too small, or of another size than the first.
+    """
+    first = _fitted(pixels(files[names[0]], f"{path}: {names[0]}"), f"{path}: {names[0]}", size, None)
+    images = np.empty((len(names), *first.shape), dtype=np.uint8)
+    for row, name in enumerate(names):
+        where = f"{path}: {name}"
+        images[row] = _fitted(pixels(files[name], where), where, size, first.shape)
+    return images
+
+
+def _layout(path: Path, files: Files, expected: str) -> Layout:
     layout: Layout = {split: {} for split in SPLITS}
     around = _around(files)
     for name in sorted(files):
@@ -45,16 +68,14 @@ def _layout(path: Path, files: Files) -> Layout:
         layout[split].setdefault(inside[0], []).append(name)
     empty = [split for split in SPLITS if not layout[split]]
     if empty:
-        raise UserError(
-            f"{path}: no images in {' and '.join(empty)}; expected the layout {{train,test}}/<class>/<file>"
-        )
+        raise UserError(f"{path}: no images in {' and '.join(empty)}; expected {expected}")
     return layout
 
 
 def _around(files: Files) -> int:
     """Count the folders around train and test: 0 or 1."""
     tops = {PurePosixPath(name).parts[0] for name in files}
-    return int(len(tops) == 1 and not tops & set(SPLITS))
+    return int(len(tops) == 1 and not tops & {*SPLITS, *files})
 
 
 def _classes(path: Path, layout: Layout) -> list[str]:
@@ -69,32 +90,21 @@ def _classes(path: Path, layout: Layout) -> list[str]:
     return sorted(found["train"])
 
 
-def _first_shape(path: Path, files: Files, layout: Layout) -> tuple[int, int]:
-    name = min(name for names in layout["train"].values() for name in names)
-    height, width = pixels(files[name], f"{path}: {name}").shape[:2]
-    if height != width:
-        raise UserError(f"{path}: {name} is {width}x{height}, not a square; give --size PIXELS to crop and average")
-    return height, width
+def _labels(counts: list[int]) -> Labels:
+    return np.repeat(np.arange(len(counts)), counts).astype(np.int64)
 
 
-def _read(
-    path: Path, files: Files, names_of_classes: list[list[str]], size: int | None, shape: tuple[int, int] | None
-) -> tuple[Images, Labels]:
-    names = [name for of_class in names_of_classes for name in of_class]
-    labels = np.repeat(np.arange(len(names_of_classes)), [len(of_class) for of_class in names_of_classes])
-    images = [_fitted(pixels(files[name], f"{path}: {name}"), f"{path}: {name}", size, shape) for name in names]
-    return np.stack(images), labels.astype(np.int64)
-
-
-def _fitted(image: Images, where: str, size: int | None, shape: tuple[int, int] | None) -> Images:
+def _fitted(image: Images, where: str, size: int | None, first: tuple[int, ...] | None) -> Images:
     height, width = image.shape[:2]
     if size is not None:
         if min(height, width) < size:
             raise UserError(f"{where} is {width}x{height}, too small for {size}x{size}; give a smaller --size")
         return area_average(image, size)
-    if shape is not None and (height, width) != shape:
+    if first is None and height != width:
+        raise UserError(f"{where} is {width}x{height}, not a square; give --size PIXELS to crop and average")
+    if first is not None and image.shape != first:
         raise UserError(
-            f"{where} is {width}x{height}, the first image {shape[1]}x{shape[0]};"
+            f"{where} is {width}x{height}, the first image {first[1]}x{first[0]};"
             " images of several sizes need --size PIXELS"
         )
     return image

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from snapshot_cli.datasets import catalogue, store
+from snapshot_cli.datasets import catalogue, official, store
 from snapshot_cli.datasets.averaging import area_averages
-from snapshot_cli.datasets.catalogue import Facts
-from snapshot_cli.datasets.cifar_archive import cifar
+from snapshot_cli.datasets.catalogue import Facts, Three
 from snapshot_cli.datasets.image_tree import tree
 from snapshot_cli.datasets.manifest import Manifest, read_manifest
-from snapshot_cli.datasets.sources import Splits, digits
-from snapshot_cli.datasets.store import Arrays, Images, Labels
+from snapshot_cli.datasets.sources import Splits
+from snapshot_cli.datasets.store import Arrays, Images
+from snapshot_cli.datasets.tiny_imagenet import in_tiny_layout, tiny_imagenet
 from snapshot_cli.errors import ConfigError, UserError
 
-EMBEDDED: dict[str, Callable[[], Splits]] = {"digits": digits}
-ARCHIVES: dict[str, Callable[[Path, Facts], Splits]] = {"cifar10": cifar, "cifar100": cifar}
-
-Three = tuple[float, float, float]
+Fetch = Callable[[Facts], Path]
+"""Downloads the official files of a dataset and returns their archive or folder."""
 
 
-def prepare(name: str, data_dir: Path, *, source: Path | None = None, size: int | None = None) -> Manifest:
+def prepare(
+    name: str, data_dir: Path, *, source: Path | None = None, size: int | None = None, fetch: Fetch | None = None
+) -> Manifest:
     """Read a dataset, put it into canonical order and store it under `data_dir`; return its manifest.
 
     A dataset of the catalogue at another size than its own is stored as "<name>-<size>". What is there already with
-    the same content is left as it is. Raises ConfigError for a name, size or source that cannot be meant, UserError
-    for what is wrong in the source.
+    the same content is left as it is. Without a source `fetch` is called where there are official files.
+    Raises ConfigError for a name, size or source that cannot be meant, UserError for what is wrong in the source.
     """
     base, size = _what(name, size)
     known = catalogue.CATALOGUE.get(base)
@@ -39,7 +38,7 @@ def prepare(name: str, data_dir: Path, *, source: Path | None = None, size: int 
     else:
         size = None if size == known.size else size
         stored_as = base if size is None else f"{base}-{size}"
-        splits, defaults = _official_images(known, source, size), catalogue.facts(stored_as)
+        splits, defaults = _official_images(known, source, size, fetch), catalogue.facts(stored_as)
     arrays = _in_canonical_order(splits)
     manifest = _manifest(stored_as, splits, arrays, defaults)
     existing = _intact(data_dir, manifest)
@@ -65,21 +64,16 @@ def _what(name: str, size: int | None) -> tuple[str, int | None]:
     return base, size
 
 
-def _official_images(known: Facts, source: Path | None, size: int | None) -> Splits:
-    if known.name in EMBEDDED:
-        if source is not None:
-            raise ConfigError(f"{known.name} comes from {known.source}; leave --from out")
-        splits = EMBEDDED[known.name]()
-    elif source is None:
-        command = catalogue.how_to_prepare(known.name if size is None else f"{known.name}-{size}")
-        raise ConfigError(f"{known.name} has to come from somewhere; type: {command}")
-    elif not source.exists():
-        raise UserError(f"{source}: no such file or folder")
-    elif source.is_dir() or source.suffix.lower() == ".zip" or zipfile.is_zipfile(source):
-        splits = tree(source)
-    else:
-        splits = ARCHIVES[known.name](source, known)
-    _check_official(splits, known, "" if source is None else f"{source}: ")
+def _official_images(known: Facts, source: Path | None, size: int | None, fetch: Fetch | None) -> Splits:
+    if not known.files and source is not None:
+        raise ConfigError(f"{known.name} comes from {known.source}; leave --from out")
+    if known.files and source is None:
+        if fetch is None:
+            command = catalogue.how_to_prepare(known.name if size is None else f"{known.name}-{size}")
+            raise ConfigError(f"{known.name} has to come from somewhere; type: {command}")
+        source = fetch(known)
+    splits = official.read(known, source)
+    official.check(splits, known, "" if source is None else f"{source}: ")
     return splits if size is None else _averaged(splits, size)
 
 
@@ -89,39 +83,12 @@ def _own_images(name: str, source: Path | None, size: int | None) -> Splits:
             f"'{name}' is none of {', '.join(catalogue.CATALOGUE)}; for images of your own type:"
             f" {catalogue.how_to_prepare(name)}"
         )
-    splits = tree(source, size=size)
+    splits = (tiny_imagenet if in_tiny_layout(source) else tree)(source, size=size)
     side = splits.train_images.shape[1]
     if side % 4:
         way_out = f"; give --size {side // 4 * 4}" if side > 4 else ""
         raise UserError(f"{source}: the images are {side}x{side}, expected a multiple of 4{way_out}")
     return splits if size is None else replace(splits, source=f"{splits.source}, averaged to {size} pixels")
-
-
-def _check_official(splits: Splits, known: Facts, where: str) -> None:
-    """Refuse images that have not the class names, side and counts of the dataset they are said to be."""
-    if splits.classes != known.class_names:
-        odd = sorted(set(splits.classes) ^ set(known.class_names))
-        raise UserError(
-            f"{where}the classes are not those of {known.title}; differing: {', '.join(odd) or 'their order'}"
-        )
-    side = splits.train_images.shape[1]
-    if side != known.size:
-        raise UserError(f"{where}the images are {side}x{side}, those of {known.title} {known.size}x{known.size}")
-    for split, labels, examples in (
-        ("training", splits.train_labels, known.train),
-        ("test", splits.test_labels, known.test),
-    ):
-        if len(labels) != examples:
-            raise UserError(f"{where}{len(labels):,} {split} images, {known.title} has {examples:,}")
-        if known.balanced:
-            _check_balance(labels, known, f"{where}{{}} {split} images of class {{}}, {known.title} has {{}}")
-
-
-def _check_balance(labels: Labels, known: Facts, message: str) -> None:
-    expected = len(labels) // known.classes
-    for label, count in enumerate(np.bincount(labels, minlength=known.classes)):
-        if count != expected:
-            raise UserError(message.format(f"{count:,}", known.class_names[label], f"{expected:,}"))
 
 
 def _averaged(splits: Splits, size: int) -> Splits:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from snapshot_cli.config.experiment import Run
+from snapshot_cli.errors import UserError
 from snapshot_cli.run_directory import RunDirectory
 
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
@@ -67,14 +68,14 @@ class Lines:
         """Say where training goes on."""
         self._epochs = -(-iterations // epoch_length)
         if done:
-            _print(self._console, f"going on after {done} of {iterations} iterations")
+            say(self._console, f"going on after {done} of {iterations} iterations")
 
     def iteration(self, iteration: int, rate: float) -> None:
         """Say nothing."""
 
     def epoch(self, row: dict[str, float]) -> None:
         """Print the epoch's row."""
-        _print(
+        say(
             self._console,
             f"epoch {row['epoch']:.0f}/{self._epochs}  rate {row['rate']:.4f}  loss {row['train_loss']:.4f}  "
             f"error {row['train_error']:.2f} %  {row['images_per_second']:,.0f} images/s",
@@ -102,24 +103,32 @@ class Board:
     def started(self, run: Run) -> None:
         """Take note of a run that begins or goes on."""
         if not self._console.is_terminal:
-            _print(self._console, f"training {run.run_id}")
+            say(self._console, f"training {run.run_id}")
 
     def ended(self, run: Run, outcome: str) -> None:
         """Take note of a run that is 'done', 'stopped' or 'failed'."""
         self._ended += 1
         if outcome == "done":
             self._done[run] = self._runs[run]
-        _print(self._console, f"{outcome}: {run.run_id} ({self._ended} of {len(self._runs)})")
+        say(self._console, f"{outcome}: {run.run_id} ({self._ended} of {len(self._runs)})")
 
     def look(self, running: Sequence[Run]) -> None:
         """Read from their files how far the running ones are."""
         if not self._console.is_terminal:
             return
         for run in running:
-            rows = RunDirectory.of(run, self._results).metrics()
-            self._done[run] = min(int(rows[-1]["iteration"]) * run.batch_size, self._runs[run]) if rows else 0
+            self._done[run] = min(_images_seen(run, self._results), self._runs[run])
         text = f"{self._ended} of {len(self._runs)} runs, {len(running)} in training"
         self._progress.update(self._task, completed=sum(self._done.values()), description=text)
+
+
+def _images_seen(run: Run, results: Path) -> int:
+    """Return how many images a run has looked at by the end of its last epoch; 0 where its files do not say."""
+    try:
+        rows = RunDirectory.of(run, results).metrics()
+        return int(rows[-1]["iteration"]) * run.batch_size
+    except (UserError, LookupError, ValueError, OverflowError):
+        return 0
 
 
 def watcher(console: Console) -> Bar | Lines:
@@ -127,5 +136,6 @@ def watcher(console: Console) -> Bar | Lines:
     return Bar(console) if console.is_terminal else Lines(console)
 
 
-def _print(console: Console, text: str) -> None:
+def say(console: Console, text: str) -> None:
+    """Print a line as it is: brackets in a path are no markup."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Slot:
 def train_all(
     runs: Sequence[Run],
     machine: Machine,
-    asked: Sequence[str],
+    asked: Mapping[Run, Sequence[str]],
     *,
     jobs: int,
     board: Board,
@@ -38,26 +38,46 @@ def train_all(
 ) -> list[str]:
     """Train the runs, in order, in `jobs` slots and return a line for each that failed; a failure stops no other run.
 
-    `asked` are the options of `snapshot train` that name the file the runs come from. Once `stop` says so, the
+    `asked` are for each run the options of `snapshot train` that name the file it comes from. Once `stop` says so, the
     processes are told to save their state, and the runs that are not finished are left as they are.
     """
     waiting, running, failures = list(runs), list[Slot](), list[str]()
-    while running or (waiting and not stop()):
-        while waiting and len(running) < jobs and not stop():
-            running.append(_start(waiting.pop(0), machine, asked, jobs=jobs))
-            board.started(running[-1].run)
-        if stop():
-            for slot in running:
-                slot.process.terminate()
-        time.sleep(POLL_SECONDS)
-        for slot in [slot for slot in running if slot.process.poll() is not None]:
-            running.remove(slot)
-            outcome = "done" if slot.process.returncode == 0 else "stopped" if stop() else "failed"
-            if outcome == "failed":
-                failures.append(f"{slot.run.run_id}: {_last_line(slot.log)} (all of it: {slot.log})")
-            board.ended(slot.run, outcome)
-        board.look([slot.run for slot in running])
+    try:
+        while running or (waiting and not stop()):
+            while waiting and len(running) < jobs and not stop():
+                run = waiting.pop(0)
+                try:
+                    running.append(_start(run, machine, asked[run], jobs=jobs))
+                    board.started(run)
+                except OSError as error:
+                    failures.append(f"{run.run_id}: {error.filename}: {error.strerror}")
+                    board.ended(run, "failed")
+            if stop():
+                _terminate(running)
+            time.sleep(POLL_SECONDS)
+            failures += _ended(running, board, stop)
+            board.look([slot.run for slot in running])
+    finally:
+        _terminate(running)
     return failures
+
+
+def _ended(running: list[Slot], board: Board, stop: Callable[[], bool]) -> list[str]:
+    """Take the slots whose process has ended out of `running` and return a line for each that failed."""
+    failures = []
+    for slot in [slot for slot in running if slot.process.poll() is not None]:
+        running.remove(slot)
+        outcome = "done" if slot.process.returncode == 0 else "stopped" if stop() else "failed"
+        if outcome == "failed":
+            failures.append(f"{slot.run.run_id}: {_last_line(slot.log)} (all of it: {slot.log})")
+        board.ended(slot.run, outcome)
+    return failures
+
+
+def _terminate(running: Sequence[Slot]) -> None:
+    """Ask for a stop; a process that has been asked before does not mind."""
+    for slot in running:
+        slot.process.terminate()
 
 
 def _start(run: Run, machine: Machine, asked: Sequence[str], *, jobs: int) -> Slot:
@@ -68,6 +88,7 @@ def _start(run: Run, machine: Machine, asked: Sequence[str], *, jobs: int) -> Sl
     command = [sys.executable, "-m", "snapshot_cli", "train", *asked, "--run", run.run_id]
     command += ["--data-dir", str(machine.data), "--results-dir", str(machine.results)]
     command += ["--device", machine.device, "--threads", str(threads)]
+    command += ["--checkpoint-seconds", f"{machine.checkpoint_seconds:g}"]
     with log.open("ab") as output:
         return Slot(run, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output), log)
 

@@ -1,126 +1,112 @@
-"""The tables and figures of a study, drawn from whatever of its runs is finished."""
+"""The tables and figures of studies, drawn from whatever of their runs is finished, as files and as one page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
+from snapshot_cli.config.study import Drawing, Study
+from snapshot_cli.files import write_atomically
+from snapshot_cli.reporting import html, numbers, pictures, titles, traces
+from snapshot_cli.reporting.drawn import Drawn, Request
+from snapshot_cli.reporting.entries import Entry, collect
+from snapshot_cli.run_directory import RunDirectory
 
-from snapshot_cli.analysis import cells, paper
-from snapshot_cli.analysis.cells import Scored
-from snapshot_cli.analysis.statistics import mean_interval
-from snapshot_cli.config import plan
-from snapshot_cli.config.experiment import Experiment
-from snapshot_cli.config.study import Study
-from snapshot_cli.reporting import figures, tables, titles
+Draw = Callable[[Sequence[Entry], Request], list[Drawn]]
+
+KINDS: dict[str, Draw] = {
+    "methods": numbers.methods,
+    "cycles": numbers.cycles,
+    "metrics": numbers.measured,
+    "weighting": numbers.weighting,
+    "ensemble-size": pictures.ensemble_size,
+    "budget": pictures.budget,
+    "over-time": pictures.over_time,
+    "cost": pictures.cost,
+    "schedule": traces.schedule,
+    "loss": traces.loss,
+    "interpolation": traces.interpolation,
+    "interpolation-final": traces.interpolation_final,
+    "correlation": traces.correlation,
+    "calibration": traces.calibration,
+}
 
 
 @dataclass(frozen=True)
-class Entry:
-    """An experiment of a study, the scores of its finished replicates, and how many runs of all are missing."""
+class Sheet:
+    """Hold the tables and figures of a study, the directories of its finished runs, and its name for people to type."""
 
-    experiment: Experiment
-    method: str
-    scored: tuple[Scored, ...]
-    runs: int
-    missing: int
+    study: Study
+    called: str | None
+    drawn: Sequence[Drawn]
+    directories: Sequence[RunDirectory]
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write every table and figure into a folder and return the files."""
+        return [path for each in self.drawn for path in each.write(folder)]
 
 
-def write(study: Study, results: Path, dataset_hashes: Mapping[str, str], *, called: str | None = None) -> list[Path]:
-    """Write every table and figure that a study renders into the folder of results and return the files.
+def draw(study: Study, results: Path, dataset_hashes: Mapping[str, str], *, called: str | None = None) -> Sheet:
+    """Return every table and figure that a study renders, from what is finished below a folder of results.
 
     `called` is what a person gives to `snapshot reproduce` for this study, told beside what is missing.
     """
     entries = collect(study, results, dataset_hashes)
-    paths: list[Path] = []
-    for stem, kind in study.render.items():
-        if kind == "methods":
-            rows = [row(entry) for entry in entries]
-            paths += tables.write_table(rows, results / stem, title=study.title, notes=[], study=called)
-        else:
-            for name, figure_entries in _by_network_and_dataset(entries, stem):
-                paths += ensemble_size(figure_entries, results / name)
-    return paths
+    drawn: list[Drawn] = []
+    for stem, drawing in study.render.items():
+        drawn += KINDS[drawing.kind](shown(entries, drawing), Request(stem, study.title, called))
+    scored = [each for entry in entries for each in entry.scored]
+    return Sheet(study, called, drawn, list(dict.fromkeys(d for each in scored for d in each.directories)))
 
 
-def collect(study: Study, results: Path, dataset_hashes: Mapping[str, str]) -> list[Entry]:
-    """Return the experiments of a study, in order, with the scores of what is finished."""
-    labels = titles.methods(study.experiments)
-    grouped: dict[Experiment, list[plan.Cell]] = {}
-    for cell in plan.expand(study):
-        grouped.setdefault(cell.experiment, []).append(cell)
-    entries = []
-    for experiment, replicates in grouped.items():
-        lacking = [cells.missing(cell, results) for cell in replicates]
-        finished = [cell for cell, runs in zip(replicates, lacking, strict=True) if not runs]
-        scored = tuple(cells.score_cell(cell, results, dataset_hashes) for cell in finished)
-        runs = len({run for cell in replicates for run in cell.runs})
-        missing = len({run for runs_ in lacking for run in runs_})
-        entries.append(Entry(experiment, labels[experiment], scored, runs, missing))
-    return entries
+def shown(entries: Sequence[Entry], drawing: Drawing) -> list[Entry]:
+    """Return the experiments that a drawing asks for, with the labels that tell these from one another."""
+    chosen = [entry for entry in entries if drawing.shows(entry.experiment)]
+    labels = titles.methods([entry.experiment for entry in chosen])
+    return [replace(entry, method=labels[entry.experiment]) for entry in chosen]
 
 
-def row(entry: Entry) -> tables.Row:
-    """Return the line of a table for an experiment: the mean over replicates, its interval and the paper's value."""
-    experiment = entry.experiment
-    value = paper_value(experiment)
-    errors = [scored.error for scored in entry.scored]
-    error, spread = mean_interval(errors) if errors else (None, None)
-    return tables.Row(
-        dataset=titles.dataset(experiment.dataset),
-        network=titles.network(experiment.network),
-        method=entry.method,
-        error=error,
-        replicates=len(errors),
-        spread=spread,
-        paper=value.value if value else None,
-        status=value.status if value else None,
-        missing=entry.missing,
-        runs=entry.runs,
+def page(sheets: Sequence[Sheet], *, title: str) -> str:
+    """Return the page over the studies that have anything finished."""
+    sections: list[html.Section] = []
+    listed: set[RunDirectory] = set()
+    for sheet in (sheet for sheet in sheets if sheet.directories):
+        own = [directory for directory in sheet.directories if directory not in listed]
+        listed |= set(own)
+        blocks, runs = [each.block() for each in sheet.drawn], [facts(each) for each in own]
+        sections.append(html.Section(sheet.study.title, _paragraphs(sheet), blocks, runs))
+    return html.page(title, INTRO, sections)
+
+
+def write_page(sheets: Sequence[Sheet], results: Path, *, title: str) -> Path:
+    """Write report.html into the folder of results and return its path."""
+    path, content = results / "report.html", page(sheets, title=title).encode()
+    write_atomically(path, lambda file: file.write(content))
+    return path
+
+
+INTRO = (
+    "Every number here is computed from the predictions that the runs listed below have stored. Errors are percentages "
+    "of the images that were scored on; a run stands in the section that needs it first.",
+)
+
+
+def _paragraphs(sheet: Sheet) -> list[str]:
+    where = "test images" if sheet.study.split == "test" else "training images that were withheld"
+    again = f" Train what is missing and draw it again: snapshot reproduce {sheet.called}" if sheet.called else ""
+    return [f"Scored on {where}.{again}"]
+
+
+def facts(directory: RunDirectory) -> html.RunFacts:
+    """Return what the page says of a run."""
+    machine, summary = directory.machine, directory.summary
+    return html.RunFacts(
+        run_id=directory.run.run_id,
+        config=(directory.path / "config.yaml").read_text(),
+        seconds=summary.get("seconds"),
+        device=machine.get("device_name") or machine.get("device"),
+        versions=machine.get("versions", {}),
+        commit=machine.get("commit"),
+        dirty=directory.uncommitted_changes,
     )
-
-
-def paper_value(experiment: Experiment) -> paper.PaperValue | None:
-    """Return the paper's number for an experiment that is the paper's in every respect, None for any other."""
-    if not paper.is_full_size(experiment):
-        return None
-    return paper.lookup(
-        dataset=experiment.dataset,
-        network=experiment.network,
-        method=experiment.method,
-        alpha0=experiment.alpha0,
-        cycles=experiment.cycles,
-        budget=experiment.budget,
-    )
-
-
-def ensemble_size(entries: Sequence[Entry], stem: Path) -> list[Path]:
-    """Write the figure of error against ensemble size, means over replicates, with the single model dashed."""
-    finished = [entry for entry in entries if entry.scored]
-    if all(entry.experiment.method == "single" for entry in finished):
-        return []
-    means = {entry.method: _mean_errors(entry.scored) for entry in finished}
-    single = next((means[e.method][0] for e in finished if e.experiment.method == "single"), None)
-    curves = [
-        figures.Curve(entry.method, entry.experiment.method, entry.experiment.alpha0, means[entry.method])
-        for entry in finished
-        if entry.experiment.method != "single"
-    ]
-    first = finished[0].experiment
-    title = f"{titles.network(first.network)} on {titles.dataset(first.dataset)}"
-    return figures.save(figures.ensemble_size(curves, single=single, title=title), stem)
-
-
-def _mean_errors(scored: Sequence[Scored]) -> list[float]:
-    errors = [[ensemble.top1_error for ensemble in each.evaluation.ensembles] for each in scored]
-    return [float(value) for value in np.mean(errors, axis=0)]
-
-
-def _by_network_and_dataset(entries: Sequence[Entry], stem: str) -> Iterator[tuple[str, list[Entry]]]:
-    """Yield a file's stem and the experiments of each network and dataset; the stem alone where there is one pair."""
-    pairs = list(dict.fromkeys((entry.experiment.network, entry.experiment.dataset) for entry in entries))
-    for pair in pairs:
-        name = stem if len(pairs) == 1 else "-".join([stem, *pair])
-        yield name, [entry for entry in entries if (entry.experiment.network, entry.experiment.dataset) == pair]

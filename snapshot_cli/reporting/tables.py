@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from snapshot_cli.files import write_atomically
 from snapshot_cli.reporting import latex
-from snapshot_cli.run_directory import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,6 +114,11 @@ def write_table(
     for path, text in zip(paths, texts.values(), strict=True):
         _write(path, text)
     return paths
+
+
+def sentences(rows: Sequence[Row], notes: Sequence[str], study: str | None = None) -> list[str]:
+    """Return what stands below a table, footnotes first, as plain text."""
+    return list(_sentences(rows, notes, study, style=_STYLES["plain"]))
 
 
 def _write(path: Path, text: str) -> None:

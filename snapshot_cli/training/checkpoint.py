@@ -10,21 +10,24 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import nn
 
 from snapshot_cli.errors import UserError
-from snapshot_cli.run_directory import write_atomically
+from snapshot_cli.files import write_atomically
+from snapshot_cli.run_directory import RunDirectory
 
-VERSION = 1
+VERSION = 2
+LARGEST = 2**34  # bytes of a state; the paper's largest network has 10^8
 DIGEST_BYTES = 32  # sha256 of what follows: torch.load itself does not notice a flipped bit
 
 
 @dataclass
 class Progress:
-    """How far a run is: finished iterations, the rows of metrics.csv so far and the sums of the epoch under way."""
+    """How far a run is: finished iterations, the hashes of the snapshots, the rows of metrics.csv, the epoch's sums."""
 
     iteration: int = 0
+    snapshots: list[str] = field(default_factory=list)
     rows: list[dict[str, float]] = field(default_factory=list)
     losses: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
     wrong: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.int64))
@@ -64,6 +67,8 @@ def restore_state(path: Path, run_id: str, network: nn.Module, optimizer: torch.
     if not path.is_file():
         return Progress()
     way_out = f"delete {path.parent} and train it again"
+    if path.stat().st_size > LARGEST:
+        raise UserError(f"{path}: too large to be a state; {way_out}")
     try:
         state = torch.load(_content(path), map_location="cpu", weights_only=True)
         if state["version"] != VERSION or state["run_id"] != run_id:
@@ -83,19 +88,25 @@ def _content(path: Path) -> io.BytesIO:
     return io.BytesIO(data[DIGEST_BYTES:])
 
 
-def save_weights(path: Path, network: nn.Module) -> None:
-    """Write the weights and batch-norm statistics of a network as safetensors."""
+def save_weights(path: Path, network: nn.Module) -> str:
+    """Write the weights and batch-norm statistics of a network as safetensors and return the sha256 of the file."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_atomically(path, lambda file: file.write(save(tensors)))
+    content = save(tensors)
+    write_atomically(path, lambda file: file.write(content))
+    return hashlib.sha256(content).hexdigest()
 
 
-def load_weights(path: Path, network: nn.Module) -> None:
-    """Load the weights of a snapshot into a network; UserError for a file that is missing, damaged or another's."""
-    if not path.is_file():
-        raise UserError(f"{path}: the weights of this snapshot were not kept")
+def load_weights(directory: RunDirectory, snapshot: int, network: nn.Module, digest: str | None = None) -> None:
+    """Load the weights of a snapshot into a network.
+
+    Raises UserError for a file that is missing, that is not the network's, or whose sha256 is neither `digest` nor, in
+    a finished run, the manifest's.
+    """
+    content = directory.weights(snapshot, digest)
     try:
-        network.load_state_dict(load_file(path))
-    except (SafetensorError, RuntimeError, OSError):
+        network.load_state_dict(load(content))
+    except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError):
+        path = directory.snapshot_path(snapshot)
         raise UserError(
-            f"{path}: not the weights of this network; delete {path.parent.parent} and train it again"
+            f"{path}: not the weights of this network; delete {directory.path} and train it again"
         ) from None

@@ -12,17 +12,15 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from snapshot_cli.config.experiment import Run, iterations_per_epoch
+from snapshot_cli.config.machine import CHECKPOINT_SECONDS
 from snapshot_cli.datasets.batches import Batches, of_run
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.errors import Stopped, UserError
 from snapshot_cli.networks import build, channels_last
 from snapshot_cli.randomness import derive
-from snapshot_cli.run_directory import RunDirectory, Split
-from snapshot_cli.training import checkpoint
+from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.training import checkpoint, predictions
 from snapshot_cli.training.checkpoint import Progress
-from snapshot_cli.training.predict import predict
-
-CHECKPOINT_SECONDS = 300.0  # at the most between two saves of the state; epoch ends are saved too
 
 
 class Watcher(Protocol):
@@ -49,6 +47,7 @@ class Training:
     device: torch.device
     directory: RunDirectory
     progress: Progress
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
 
     @property
     def examples(self) -> int:
@@ -64,22 +63,46 @@ def train(
     device: torch.device,
     watcher: Watcher,
     stop: Callable[[], bool] = lambda: False,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> None:
     """Train a run from where it is to its end; snapshots, predictions and metrics go to its directory.
 
+    The state is saved at the end of every epoch and whenever `checkpoint_seconds` have gone by.
+
     Raises UserError when the loss is no longer finite, and Stopped, with the state saved, when `stop` says so.
     """
-    training = prepare(run, dataset, directory, device=device)
+    training = prepare(run, dataset, directory, device=device, checkpoint_seconds=checkpoint_seconds)
     last = run.snapshot_iterations(training.examples)[-1]
     watcher.begin(training.progress.iteration, last, iterations_per_epoch(training.examples, run.batch_size))
     while training.progress.iteration < last:
         train_epoch(training, watcher=watcher, stop=stop)
-    store_predictions(training)
+    predictions.store(run, directory, training.network, training.batches, training.progress.snapshots)
     directory.finish(summary(training, dataset))
 
 
-def prepare(run: Run, dataset: Dataset, directory: RunDirectory, *, device: torch.device) -> Training:
-    """Return a run ready to go on: weights from its seed, or everything from the state that it was stopped with."""
+def predict_again(run: Run, dataset: Dataset, directory: RunDirectory, *, device: torch.device) -> None:
+    """Compute the predictions that a finished run lacks, from the weights that were kept."""
+    training = prepare(run, dataset, directory, device=device)
+    for split in predictions.splits(run):
+        lacking = directory.lacking(split)
+        if lacking:
+            batches = training.batches[split]
+            logits = predictions.of_snapshots(lacking, directory, training.network, batches)
+            directory.store_again(split, dict(zip(lacking, logits, strict=True)), batches.labels.cpu().numpy())
+
+
+def prepare(
+    run: Run,
+    dataset: Dataset,
+    directory: RunDirectory,
+    *,
+    device: torch.device,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+) -> Training:
+    """Return a run ready to go on: weights from its seed, or everything from the state that it was stopped with.
+
+    Raises UserError when the state, or a snapshot taken before it, is not what the run wrote.
+    """
     manifest, nhwc = dataset.manifest, channels_last(run.network, device.type)
     torch.manual_seed(derive(run.seed, "weights"))
     network = build(run.network, len(manifest.classes), manifest.size, run.dropout)
@@ -93,8 +116,10 @@ def prepare(run: Run, dataset: Dataset, directory: RunDirectory, *, device: torc
         fused=True,
     )
     progress = checkpoint.restore_state(directory.resume_path, run.run_id, network, optimizer)
+    for snapshot, digest in enumerate(progress.snapshots, start=1):
+        directory.weights(snapshot, digest)
     batches = of_run(run, dataset, device=device, channels_last=nhwc)
-    return Training(run, network, optimizer, batches, device, directory, progress)
+    return Training(run, network, optimizer, batches, device, directory, progress, checkpoint_seconds)
 
 
 def train_epoch(training: Training, *, watcher: Watcher, stop: Callable[[], bool]) -> None:
@@ -116,13 +141,12 @@ def train_epoch(training: Training, *, watcher: Watcher, stop: Callable[[], bool
         progress.iteration += 1
         watcher.iteration(progress.iteration, rate)
         if progress.iteration in ends:
-            checkpoint.save_weights(
-                training.directory.snapshot_path(ends.index(progress.iteration) + 1), training.network
-            )
+            path = training.directory.snapshot_path(ends.index(progress.iteration) + 1)
+            progress.snapshots.append(checkpoint.save_weights(path, training.network))
         if progress.iteration == ends[-1] or progress.iteration % length == 0:
             break
         stopping = stop()
-        if stopping or time.monotonic() - saved > CHECKPOINT_SECONDS:
+        if stopping or time.monotonic() - saved > training.checkpoint_seconds:
             progress.record(losses, wrong, time.perf_counter() - started)
             save(training)
             saved = time.monotonic()
@@ -199,18 +223,6 @@ def save(training: Training, row: dict[str, float] | None = None) -> None:
         progress.rows.append(row)
         training.directory.write_metrics(progress.rows)
     checkpoint.save_state(training.directory.resume_path, run.run_id, progress, training.network, training.optimizer)
-
-
-def store_predictions(training: Training) -> None:
-    """Store the logits of every snapshot on the test images and, where some are withheld, on those."""
-    directory = training.directory
-    splits: list[Split] = ["test", "holdout"] if "holdout" in training.batches else ["test"]
-    for split in splits:
-        batches = training.batches[split]
-        for snapshot in range(1, training.run.snapshots + 1):
-            checkpoint.load_weights(directory.snapshot_path(snapshot), training.network)
-            directory.write_predictions(split, snapshot, predict(training.network, batches))
-        directory.write_labels(split, batches.labels.cpu().numpy())
 
 
 def summary(training: Training, dataset: Dataset) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from snapshot_cli.reporting.figures.lines import Curve, draw_level, draw_line, draw_paper, explain_paper
-from snapshot_cli.reporting.figures.style import LineEnd, look, name_ends, panel_figure, share_y, style
+from snapshot_cli.reporting.figures.style import LineEnd, counted, look, name_ends, panel_figure, share_y, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +57,7 @@ def _draw_panel(axes: Axes, panel: SizePanel) -> list[LineEnd]:
         ends.append(draw_level(axes, "Single model", look("single")[0], panel.single))
     if any(curve.paper for curve in panel.curves):
         explain_paper(axes)
-    axes.set_xticks(range(1, sizes + 1))
+    axes.set_xticks(counted(sizes))
     axes.margins(y=0.08)
     return ends
 

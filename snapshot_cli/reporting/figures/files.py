@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapshot_cli.files import write_atomically
 from snapshot_cli.reporting.figures.style import style
-from snapshot_cli.run_directory import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,9 +28,32 @@ def save(figure: Figure, stem: Path, formats: Sequence[str] = ("svg", "png")) ->
     else:
         paths = [stem.with_name(f"{stem.name}.{name}") for name in formats]
     for path in paths:
-        content = _rendered(figure, path.suffix.removeprefix("."))
-        write_atomically(path, lambda file, content=content: file.write(content))  # type: ignore[misc]
+        _write(path, _rendered(figure, path.suffix.removeprefix(".")))
     return paths
+
+
+def inline_svg(figure: Figure, prefix: str) -> str:
+    """Return a figure as an svg element for an HTML page: no address in it, and all its ids begin with the prefix.
+
+    The element has a class `drawn` and keeps its viewBox; width and height are left to the page.
+    """
+    text = _rendered(figure, "svg").decode()
+    text = text[text.index("<svg") :].rstrip()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL)
+    head, body = text.split(">", 1)
+    box = re.search(r'viewBox="[^"]*"', head)
+    assert box, "matplotlib writes a viewBox"
+    body = body.replace("*{stroke", ".drawn *{stroke")  # else the style would be the whole page's
+    body = re.sub(r'\bid="', f'id="{prefix}-', body)
+    body = body.replace("xlink:href=", "href=")
+    body = re.sub(r'href="#', f'href="#{prefix}-', body)
+    body = re.sub(r"url\(#", f"url(#{prefix}-", body)
+    return f'<svg class="drawn" {box.group()}>{body}'
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_atomically(path, lambda file: file.write(content))
 
 
 def _rendered(figure: Figure, name: str) -> bytes:

@@ -71,7 +71,7 @@ def draw_line(
     axes.plot(x, y, color=colour, marker=marker, markeredgewidth=_edge(marker), label=label, clip_on=False)
     if spreads:
         middle, half = np.asarray(y, dtype=float), np.asarray(spreads, dtype=float)
-        axes.fill_between(x, middle - half, middle + half, color=colour, alpha=0.15, linewidth=0)
+        axes.fill_between(x, middle - half, middle + half, color=colour, alpha=0.1, linewidth=0)
     known = [(place, value) for place, value in zip(x, y, strict=True) if value == value]
     return LineEnd(label, colour, *(known[-1] if known else (x[-1], float("nan"))))
 
@@ -105,13 +105,13 @@ def draw_paper(axes: Axes, points: Sequence[PaperPoint], *, method: str, alpha0:
     )
 
 
-def explain_paper(axes: Axes, *, where: str = "upper right") -> None:
+def explain_paper(axes: Axes) -> None:
     """Say once in the axes what the hollow markers are."""
     from matplotlib.lines import Line2D
 
-    hollow = {"markerfacecolor": "none", "markeredgecolor": PAPER_COLOUR, "markeredgewidth": 0.9, "markersize": 5.5}
-    handle = Line2D([], [], linestyle="none", marker="o", **hollow)  # type: ignore[arg-type]
-    axes.legend([handle], ["hollow: the paper's"], loc=where, frameon=False, handletextpad=0.1, borderaxespad=0)
+    handle = Line2D([], [], linestyle="none", marker="o", markersize=5.5, markerfacecolor="none")
+    handle.set(markeredgecolor=PAPER_COLOUR, markeredgewidth=0.9)
+    axes.legend([handle], ["the paper's"], loc="best", frameon=False, handletextpad=0.1, borderaxespad=0)
 
 
 def _hollow(marker: str) -> str:

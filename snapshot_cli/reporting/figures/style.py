@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ LOOKS: dict[str, tuple[str, str]] = {
 }
 
 # The dotted line from the end of a line to its name.
-LEADER = {"arrowstyle": "-", "linewidth": 0.5, "linestyle": ":", "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)}
+LEADER = {"arrowstyle": "-", "linewidth": 0.5, "linestyle": ":", "shrinkA": 1, "shrinkB": 3}
 
 
 def look(method: str, alpha0: float | None = None) -> tuple[str, str]:
@@ -127,13 +127,19 @@ def panel_figure(titles: Sequence[str], *, columns: int = 2, height: float = HEI
         figure.get_layout_engine().set(hspace=0.06)  # type: ignore[union-attr, call-arg]
     panels = [figure.add_subplot(rows, columns, place) for place in range(1, len(titles) + 1)]
     for axes, title in zip(panels, titles, strict=True):
-        axes.set_title(wrapped(title, columns))
+        axes.set_title(wrapped(title, columns), fontsize=8 if columns < 4 else 7)
     return figure, panels
 
 
 def wrapped(title: str, columns: int) -> str:
-    """Return a title in lines short enough for one of `columns` panels side by side."""
-    return textwrap.fill(title, max(16, 84 // max(2, columns)))
+    """Return a title in lines short enough for one of `columns` panels side by side, equations whole."""
+    whole = named(title).replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
+    return textwrap.fill(whole, 42 if columns == 1 else 74 // columns)
+
+
+def counted(count: int) -> range:
+    """Return the ticks of an axis that counts 1..count: all of them, or as many as there is room for."""
+    return range(1, count + 1, -(-count // 12))
 
 
 def share_y(panels: Sequence[Axes], groups: Sequence[str]) -> None:
@@ -153,8 +159,8 @@ def shades(count: int) -> list[str]:
     return [to_hex(colormaps["viridis"](0.85 * k / max(1, count - 1))) for k in range(count)]
 
 
-def name_ends(axes: Axes, ends: Sequence[LineEnd]) -> None:
-    """Write each line's name right of the axes at the height of its end, moved where names would touch."""
+def name_ends(axes: Axes, ends: Sequence[LineEnd], *, side: Literal["left", "right"] = "right") -> None:
+    """Write each line's name beside the axes at the height of its end, moved where names would touch."""
     from matplotlib.text import OffsetFrom
 
     ends = [end for end in ends if end.y == end.y]  # NaN has no place
@@ -162,19 +168,27 @@ def name_ends(axes: Axes, ends: Sequence[LineEnd]) -> None:
     points = axes.bbox.height * 72 / axes.figure.dpi
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)
-    heights = [(end.y - low) / (high - low) * points for end in ends]
+    heights = [_height(axes, end.y) * points for end in ends]
     moved = spread(heights, gap=1.25 * LABEL_SIZE, low=0, high=points)
+    right = side == "right"
     for end, height in zip(ends, moved, strict=True):
         axes.annotate(
             named(end.label),
             xy=(end.x, end.y),
-            xytext=(9, height),
-            textcoords=OffsetFrom(axes, (1, 0), unit="points"),
+            xytext=(9 if right else -9, height),
+            textcoords=OffsetFrom(axes, (int(right), 0), unit="points"),
             color=darker(end.colour),
+            horizontalalignment="left" if right else "right",
             verticalalignment="center",
             annotation_clip=False,
-            arrowprops=LEADER | {"color": end.colour},
+            arrowprops=LEADER | {"color": end.colour, "relpos": (int(not right), 0.5)},
         )
+
+
+def _height(axes: Axes, y: float) -> float:
+    """Return where y lies on the axes, 0 at the bottom and 1 at the top, on a linear or a logarithmic scale."""
+    (scaled,), limits = axes.yaxis.get_transform().transform([y]), axes.yaxis.get_transform().transform(axes.get_ylim())
+    return float((scaled - limits[0]) / (limits[1] - limits[0]))
 
 
 def named(label: str) -> str:

@@ -6,8 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from snapshot_cli.reporting.figures.lines import draw_level, draw_line
+from snapshot_cli.reporting.figures.style import LineEnd, counted, name_ends, panel_figure, style
+
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+# The paper's colours of these two figures, in shades that colour-blind readers tell apart; markers differ as well.
+ALONE = ("Snapshot alone", ("#0072b2", "o"))
+ENSEMBLE = ("Ensemble of the first k", ("#009e73", "s"))
+SINGLE = ("Single model", "#c8322b")
 
 
 @dataclass(frozen=True)
@@ -24,5 +33,36 @@ class TimePanel:
 
 
 def over_time(panels: Sequence[TimePanel], *, columns: int = 4) -> Figure:
-    """Draw small multiples, `columns` a row; one panel alone has a column's width."""
-    raise NotImplementedError
+    """Draw small multiples, `columns` a row, with one legend; one panel alone has a column's width and names at ends.
+
+    Points that are NaN are left out.
+    """
+    with style():
+        height = 1.7 if len(panels) > 2 else 2.5
+        figure, drawn = panel_figure([panel.title for panel in panels], columns=columns, height=height)
+        ends = [_draw_panel(axes, panel) for axes, panel in zip(drawn, panels, strict=True)]
+        for axes in drawn:
+            axes.set_ylabel("Error (%)" if axes.get_subplotspec().is_first_col() else "")  # type: ignore[union-attr]
+        for axes in drawn[-columns:]:  # the lowest of each column
+            axes.set_xlabel("Snapshot k")
+        if len(panels) == 1:
+            name_ends(drawn[0], ends[0])
+        else:
+            fullest = max(drawn, key=lambda axes: len(axes.get_lines()))
+            figure.legend(handles=fullest.get_lines(), loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def _draw_panel(axes: Axes, panel: TimePanel) -> list[LineEnd]:
+    members = len(panel.members)
+    x = range(1, members + 1)
+    axes.set_xlim(1 - 0.04 * members, members + 0.04 * members)
+    ends = [
+        draw_line(axes, name, colours=colours, x=x, y=errors)
+        for (name, colours), errors in ((ALONE, panel.members), (ENSEMBLE, panel.ensembles))
+    ]
+    if panel.single is not None:
+        ends.append(draw_level(axes, *SINGLE, panel.single))
+    axes.set_xticks(counted(members))
+    axes.margins(y=0.1)
+    return ends

@@ -5,8 +5,9 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
 
-from snapshot_cli.reporting.figures.style import LOOKS, look, spread
+from snapshot_cli.reporting.figures.style import LOOKS, counted, look, shades, spread, wrapped
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,26 @@ def test_every_method_has_a_colour_and_a_marker_of_its_own():
     assert look("snapshot", 0.2) == LOOKS["snapshot 0.2"]
     assert look("snapshot", 0.05) == LOOKS["snapshot"]
     assert look("nocycle", 0.1) == LOOKS["nocycle"]
+
+
+@pytest.mark.parametrize(
+    ("count", "ticks"), [(1, [1]), (6, [1, 2, 3, 4, 5, 6]), (12, [*range(1, 13)]), (20, [*range(1, 21, 2)])]
+)
+def test_an_axis_that_counts_has_as_many_ticks_as_there_is_room_for(count, ticks):
+    assert list(counted(count)) == ticks
+
+
+def test_titles_break_between_words_but_not_within_equations():
+    title = "DenseNet-40 on CIFAR-100 at α0 = 0.2"
+    assert wrapped(title, 1).split("\n") == ["DenseNet-40 on CIFAR-100 at α₀\xa0=\xa00.2"]
+    assert wrapped(title, 4).split("\n") == ["DenseNet-40 on", "CIFAR-100 at", "α₀\xa0=\xa00.2"]
+
+
+def test_shades_go_from_dark_to_light():
+    light = [sum(to_rgb(shade)) for shade in shades(6)]
+    assert len(set(light)) == 6
+    assert light[0] < light[2] < light[5]
+    assert shades(1) == shades(6)[:1]
 
 
 def test_importing_figures_and_tables_loads_no_heavy_library():

@@ -2,13 +2,13 @@ import subprocess
 import sys
 from itertools import pairwise
 
-import matplotlib
 import numpy as np
 import pytest
+from drawn_figures import everything_fits, lines, titles
 from matplotlib.colors import to_hex
 
-from snapshot_cli.reporting.figures import Curve, ensemble_size, save
-from snapshot_cli.reporting.figures.style import HEIGHT, LOOKS, WIDTH
+from snapshot_cli.reporting.figures import Curve, PaperPoint, SizePanel, ensemble_size, ensemble_size_panels
+from snapshot_cli.reporting.figures.style import HEIGHT, LOOKS, TEXT_WIDTH, WIDTH
 
 NAN = float("nan")
 SNAPSHOT = Curve("Snapshot (α0 = 0.2)", "snapshot", 0.2, [24.95, 23.9, 23.05, 22.5])
@@ -94,29 +94,39 @@ def test_a_long_title_is_wrapped():
     assert axes.get_title(loc="left").count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    ("name", "written"),
-    [
-        ("figure", ["figure.svg", "figure.png"]),
-        ("snapshot-0.2", ["snapshot-0.2.svg", "snapshot-0.2.png"]),
-        ("figure.svg", ["figure.svg"]),
-        ("figure.pdf", ["figure.pdf"]),
-    ],
-)
-def test_save(tmp_path, name, written):
-    paths = save(draw(SNAPSHOT), tmp_path / "new" / name)
-    assert [path.name for path in paths] == written
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(written)
-    starts = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
-    assert all(path.read_bytes().startswith(starts[path.suffix]) for path in paths)
+def test_intervals_over_seeds_are_a_band():
+    (axes,) = draw(Curve("A", "snapshot", 0.2, [5.0, 4.0], spreads=[0.5, 0.25]), single=None).axes
+    (band,) = axes.collections
+    corners = {tuple(corner) for corner in band.get_paths()[0].vertices.tolist()}
+    assert corners == {(1, 4.5), (1, 5.5), (2, 3.75), (2, 4.25)}
 
 
-def test_the_same_figure_gives_the_same_bytes(tmp_path):
-    first = save(draw(SNAPSHOT, TRUE), tmp_path / "a", ("svg", "png", "pdf"))
-    with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 20, "svg.hashsalt": None}):
-        second = save(draw(SNAPSHOT, TRUE), tmp_path / "b", ("svg", "png", "pdf"))
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
-    assert b"<text" not in first[0].read_bytes()
+def test_the_papers_points_are_hollow_and_explained():
+    paper = [PaperPoint(1, 24.95, 0.1), PaperPoint(4, 22.0)]
+    (axes,) = draw(Curve("A", "snapshot", 0.2, [25.0, 24.0, 23.0, 22.4], paper=paper), single=None).axes
+    (bars,) = axes.containers
+    points, _, (whiskers,) = bars.lines
+    assert points.get_xydata().tolist() == [[1, 24.95], [4, 22.0]]
+    assert (points.get_markerfacecolor(), points.get_marker()) == ("none", LOOKS["snapshot 0.2"][1])
+    np.testing.assert_allclose(whiskers.get_segments()[0], [[1, 24.85], [1, 25.05]])
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["the paper's"]
+    assert draw(SNAPSHOT).axes[0].get_legend() is None
+
+
+def test_panels_of_a_group_share_their_range():
+    curve = Curve("A", "snapshot", 0.1, [5.0, 4.0])
+    low = Curve("A", "snapshot", 0.2, [9.0, 3.0])
+    panels = [SizePanel("one", [curve], 4.5, "x"), SizePanel("two", [low], 4.5, "x"), SizePanel("three", [curve], None)]
+    figure = ensemble_size_panels(panels, measure="NLL (nats)")
+    one, two, three = figure.axes
+    assert titles(figure) == ["one", "two", "three"]
+    assert figure.get_figwidth() == TEXT_WIDTH
+    assert one.get_ylim() == two.get_ylim()
+    assert one.get_ylim()[0] < 3 < 9 < one.get_ylim()[1] < 10
+    assert three.get_ylim()[1] < 6
+    assert lines(three) == {"A": [[1, 2], [5, 4]]}
+    assert [axes.get_ylabel() for axes in figure.axes] == ["NLL (nats)", "", "NLL (nats)"]
+    assert everything_fits(figure)
 
 
 def test_drawing_leaves_pyplot_and_its_settings_alone():

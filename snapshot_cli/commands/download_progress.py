@@ -1,0 +1,43 @@
+"""What a person sees of a download: a bar on a terminal, a line a file elsewhere; on stderr."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+
+class Downloads:
+    """Show how far downloads are; called with an address, the bytes that are there, and those of the whole file."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=self._console)
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._console.is_terminal:
+            self._bar.stop()
+
+    def __call__(self, address: str, done: int, whole: int | None) -> None:
+        """Show that `done` of `whole` bytes have arrived from an address."""
+        if address not in self._tasks:
+            self._tasks[address] = self._bar.add_task(address.rpartition("/")[2], total=whole)
+            size = f" ({whole / 1e6:,.0f} MB)" if whole else ""
+            self._console.print(f"downloading {address}{size}", highlight=False, soft_wrap=True)
+        self._bar.update(self._tasks[address], completed=done, total=whole)

@@ -1,0 +1,147 @@
+"""What snapshot reproduce trains: the runs that are missing, side by side, and the lines between their snapshots."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from snapshot_cli.errors import ConfigError, Stopped, UserError
+
+if TYPE_CHECKING:
+    from snapshot_cli.config.experiment import Run
+    from snapshot_cli.config.machine import Machine
+    from snapshot_cli.config.study import Study
+
+LARGE = 50_000_000  # training images: weeks without a GPU, even for the smallest networks of the paper
+
+
+def missing(runs: Sequence[Run], results: Path) -> list[Run]:
+    """Return the runs that are not finished."""
+    from snapshot_cli.run_directory import RunDirectory
+
+    return [run for run in runs if RunDirectory.of(run, results).status != "done"]
+
+
+def to_interpolate(study: Study, results: Path) -> list[Run]:
+    """Return the runs whose errors between snapshots a study draws and that are not stored: of the first replicates."""
+    from snapshot_cli.config import plan
+    from snapshot_cli.run_directory import RunDirectory
+
+    drawings = [each for each in study.render.values() if each.kind.startswith("interpolation")]
+    chosen = [e for e in study.experiments if any(drawing.shows(e) for drawing in drawings)]
+    cells = [plan.cell(experiment) for experiment in chosen]
+    runs = dict.fromkeys(cell.runs[0] for cell in cells if len(cell.runs) == 1 and len(cell.members) > 1)
+    return [run for run in runs if not RunDirectory.of(run, results).has_interpolation]
+
+
+def show(runs: Sequence[Run], machine: Machine, *, lines: int) -> None:
+    """Print every run with its status and images, the images in all, and how many runs are to be interpolated."""
+    from snapshot_cli.run_directory import RunDirectory
+
+    images = _images(runs, machine.data)
+    status = {run: RunDirectory.of(run, machine.results).status for run in runs}
+    click.echo(f"{'status':8}{'images':>14}  run")
+    for run in runs:
+        click.echo(f"{status[run]:8}{images[run]:>14,}  {run.run_id}")
+    lacking = [run for run in runs if status[run] != "done"]
+    click.echo(
+        f"{len(runs)} run{'s' * (len(runs) > 1)}, {len(runs) - len(lacking)} done; "
+        f"{sum(images[run] for run in lacking):,} of {sum(images.values()):,} training images to go"
+    )
+    if lines:
+        click.echo(f"errors between the snapshots of {lines} run{'s' * (lines > 1)} to compute")
+
+
+def train(
+    lacking: Sequence[Run],
+    machine: Machine,
+    asked: Mapping[Run, Sequence[str]],
+    *,
+    jobs: int | None,
+    names: Sequence[str],
+) -> list[str]:
+    """Train the missing runs, the longest first, and return a line for each that failed."""
+    from snapshot_cli.launch import here
+    from snapshot_cli.training import hardware
+
+    images = _images(lacking, machine.data)
+    kind = hardware.choose(machine.device).type
+    if kind == "cpu" and machine.device == "auto" and sum(images.values()) > LARGE:
+        raise UserError(_too_large(names, images))
+    for dataset in dict.fromkeys(run.dataset for run in lacking):
+        here.prepared(dataset, machine)
+    return run_all(sorted(lacking, key=lambda run: -images[run]), machine, asked, jobs=jobs, images=images)
+
+
+def interpolate(
+    runs: Sequence[Run], machine: Machine, asked: Mapping[Run, Sequence[str]], *, jobs: int | None
+) -> list[str]:
+    """Compute the errors between the snapshots of finished runs and return a line for each that failed."""
+    click.echo(f"errors between the snapshots of {len(runs)} run{'s' * (len(runs) > 1)}:", err=True)
+    words = {run: [*asked[run], "--interpolate"] for run in runs}
+    return run_all(runs, machine, words, jobs=jobs, images=_images(runs, machine.data))
+
+
+def run_all(
+    runs: Sequence[Run],
+    machine: Machine,
+    asked: Mapping[Run, Sequence[str]],
+    *,
+    jobs: int | None,
+    images: Mapping[Run, int],
+) -> list[str]:
+    """Let a process a run do its work, several side by side; Stopped when a signal asked for it."""
+    import os
+
+    from rich.console import Console
+
+    from snapshot_cli.launch import slots
+    from snapshot_cli.launch.progress import Board
+    from snapshot_cli.launch.signals import stop_request
+    from snapshot_cli.training import hardware
+
+    kind = hardware.choose(machine.device).type
+    side_by_side = jobs or (1 if kind == "cuda" else min(os.cpu_count() or 1, len(runs)))
+    with stop_request() as stop, Board(Console(stderr=True), images, machine.results) as board:
+        failures = slots.train_all(runs, machine, asked, jobs=side_by_side, board=board, stop=stop)
+    if stop.signal is not None:
+        stopped = Stopped("stopped; the same command goes on from there")
+        stopped.exit_code = 130 if stop.signal == signal.SIGINT else Stopped.exit_code
+        raise stopped
+    return failures
+
+
+def _images(runs: Sequence[Run], data: Path) -> dict[Run, int]:
+    """Return the training images that each run looks at."""
+    from snapshot_cli.config import plan
+    from snapshot_cli.datasets.manifest import training_examples
+
+    available = training_examples(data)
+    return {run: plan.images(run, available[run.dataset]) for run in runs}
+
+
+def _too_large(names: Sequence[str], images: Mapping[Run, int]) -> str:
+    called = " ".join(names)
+    lines = [
+        f"{called}: {len(images)} runs with {sum(images.values()):,} training images to go, and no GPU here: this "
+        "would take weeks."
+    ]
+    for size in ("small", "demo"):
+        smaller = [f"{size}/{Path(name).stem}" for name in names]
+        if all(map(_exists, smaller)):
+            lines.append(f"A size for a CPU: snapshot reproduce {' '.join(smaller)}")
+            break
+    return "\n".join([*lines, f"Train it here all the same: snapshot reproduce {called} --device cpu"])
+
+
+def _exists(name: str) -> bool:
+    from snapshot_cli.config.shipped import study_path
+
+    try:
+        return study_path(name).is_file()
+    except ConfigError:
+        return False

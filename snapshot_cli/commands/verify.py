@@ -1,0 +1,57 @@
+"""snapshot verify: whether the files of finished runs are what the runs wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from snapshot_cli.commands import options
+from snapshot_cli.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from snapshot_cli.run_directory import RunDirectory
+
+
+@click.command()
+@click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
+@click.option("--all", "everything", is_flag=True, help="Check every run below the folder of results.")
+@click.option(
+    "--results-dir",
+    "results",
+    type=options.FILE,
+    default=Path("results"),
+    show_default=True,
+    metavar="R",
+    help="Folder that --all looks through.",
+)
+def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> None:
+    """Compare every file of finished runs with its sha256.
+
+    Weights that were deleted to save room are not kept, which is no fault. Ends with 1 where a file differs.
+    """
+    from snapshot_cli.run_directory import RunDirectory
+
+    if everything == bool(directories):
+        given = "both" if everything else "neither"
+        raise ConfigError(f"snapshot verify: expected either run directories or --all, given {given}")
+    found = sorted(path.parent for path in results.rglob("config.yaml")) if everything else directories
+    if not found:
+        raise UserError(f"{results}: no run in it")
+    wrong = [line for path in found for line in _check(RunDirectory(path))]
+    if wrong:
+        raise UserError("\n".join(wrong))
+
+
+def _check(directory: RunDirectory) -> list[str]:
+    """Say how a run is on stdout and return a line for every file that is wrong."""
+    if directory.status != "done":
+        if directory.status == "absent":
+            return [f"{directory.path}: not a run directory: no config.yaml in it"]
+        click.echo(f"{directory.path}: not finished")
+        return []
+    wrong, not_kept = directory.verify()
+    without = f"; not kept: {', '.join(not_kept)}" if not_kept else ""
+    click.echo(f"{directory.path}: {'NOT ' if wrong else ''}as the run wrote it{without}")
+    return wrong

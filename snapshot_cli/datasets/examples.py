@@ -1,0 +1,42 @@
+"""Take a few training images of every class, as they are stored and as a run would see them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from snapshot_cli.config.experiment import Run
+from snapshot_cli.datasets import batches
+from snapshot_cli.datasets.store import Dataset, Images
+
+
+def rows_of_classes(labels: np.ndarray, examples: int, *, seed: int = 0) -> list[int]:
+    """Choose rows, the classes taking turns; with fewer places than classes these are spread over all of them."""
+    draw = np.random.default_rng(seed)
+    classes = np.unique(labels)
+    if examples < len(classes):
+        classes = classes[np.linspace(0, len(classes) - 1, examples).round().astype(int)]
+    shuffled = [draw.permutation(np.flatnonzero(labels == label)).tolist() for label in classes]
+    turns = max(len(rows) for rows in shuffled)
+    ordered = [rows[turn] for turn in range(turns) for rows in shuffled if turn < len(rows)]
+    return sorted(ordered[:examples])
+
+
+def augmented(dataset: Dataset, rows: list[int], *, versions: int, seed: int = 0) -> Images:
+    """Return what training makes of some images, as colours again: uint8 (versions, rows, side, side, 3)."""
+    numbered = replace(  # an image's label is its place here, so that it is found again in a shuffled batch
+        dataset, train_images=np.array(dataset.train_images[rows]), train_labels=np.arange(len(rows), dtype=np.int64)
+    )
+    run = Run(dataset=dataset.manifest.name, network="resnet-8", budget=1, cycles=1, alpha0=0.1, schedule="cosine")
+    splits = batches.of_run(run, numbered, device=torch.device("cpu"), channels_last=False)
+    mean, deviation = (
+        np.array(values, np.float32)[:, None, None] for values in (dataset.manifest.mean, dataset.manifest.std)
+    )
+    made = np.empty((versions, *numbered.train_images.shape), dtype=np.uint8)
+    for version in range(versions):
+        for images, places in splits["train"].training(seed, version, batch_size=len(rows)):
+            colours = np.rint(images.numpy() * deviation + mean).clip(0, 255).astype(np.uint8)
+            made[version, places.numpy()] = colours.transpose(0, 2, 3, 1)
+    return made

@@ -1,0 +1,74 @@
+"""Choose the reader for what a person has of a dataset of the catalogue, and check that it is that dataset."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from snapshot_cli.datasets import checksum, svhn
+from snapshot_cli.datasets.catalogue import Facts
+from snapshot_cli.datasets.cifar import LAYOUTS, cifar, extracted
+from snapshot_cli.datasets.image_tree import EXPECTED, tree
+from snapshot_cli.datasets.sources import Splits, digits
+from snapshot_cli.datasets.store import Labels
+from snapshot_cli.datasets.tiny_imagenet import in_tiny_layout, tiny_imagenet
+from snapshot_cli.errors import UserError
+
+
+def read(known: Facts, source: Path | None) -> Splits:
+    """Read a dataset from its official archive, folder or files, or from a tree of the same images; not checked yet.
+
+    `source` is None for images that come with a library. Raises UserError naming what is wrong.
+    """
+    if source is None:
+        return digits()
+    if not source.exists():
+        raise UserError(f"{source}: no such file or folder")
+    packed = source.suffix.lower() == ".zip" or zipfile.is_zipfile(source)
+    if known.name in LAYOUTS and not packed and (source.is_file() or extracted(source, known)):
+        return cifar(source, known)
+    if (
+        known.name in ("svhn", "svhn-without-extra")
+        and not packed
+        and (source.is_file() or svhn.has_files(source, known))
+    ):
+        return svhn.svhn(source, known)
+    if known.name == "tiny-imagenet" and in_tiny_layout(source):
+        if packed:
+            checksum.check(source, *known.files)
+        return tiny_imagenet(source)
+    names = ", ".join(file.name for file in (*known.files, *known.also))
+    return tree(source, expected=f"the official files ({names}) or {EXPECTED}")
+
+
+def check(splits: Splits, known: Facts, where: str) -> None:
+    """Refuse images that have not the class names, side and counts of the dataset they are said to be."""
+    if known.class_names is not None and splits.classes != known.class_names:
+        odd = sorted(set(splits.classes) ^ set(known.class_names))
+        raise UserError(
+            f"{where}the classes are not those of {known.title}; differing: {', '.join(odd) or 'their order'}"
+        )
+    if len(splits.classes) != known.classes:
+        raise UserError(f"{where}{len(splits.classes)} classes, {known.title} has {known.classes}")
+    side = splits.train_images.shape[1]
+    if side != known.size:
+        raise UserError(f"{where}the images are {side}x{side}, those of {known.title} {known.size}x{known.size}")
+    for split, labels, examples, counts in (
+        ("training", splits.train_labels, known.train, known.train_counts),
+        ("test", splits.test_labels, known.test, known.test_counts),
+    ):
+        if len(labels) != examples:
+            raise UserError(f"{where}{len(labels):,} {split} images, {known.title} has {examples:,}")
+        expected = counts or (examples // known.classes,) * known.classes
+        _check_counts(
+            labels, expected, splits.classes, f"{where}{{}} {split} images of class {{}}, {known.title} has {{}}"
+        )
+
+
+def _check_counts(labels: Labels, expected: tuple[int, ...], names: tuple[str, ...], message: str) -> None:
+    found = np.bincount(labels, minlength=len(expected))
+    for name, count, right in zip(names, found, expected, strict=True):
+        if count != right:
+            raise UserError(message.format(f"{count:,}", name, f"{right:,}"))

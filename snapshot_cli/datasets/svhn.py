@@ -1,0 +1,112 @@
+"""Read SVHN's cropped digits: .mat files with images X (32, 32, 3, examples) and labels y, where 10 means 0."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snapshot_cli.datasets import checksum
+from snapshot_cli.datasets.catalogue import Facts, OfficialFile
+from snapshot_cli.datasets.sources import Splits
+from snapshot_cli.datasets.store import Images, Labels
+from snapshot_cli.errors import UserError
+
+AT_ONCE = 10_000  # images that are turned at a time
+
+
+def svhn(path: Path, facts: Facts) -> Splits:
+    """Read the .mat files of a folder: test_32x32.mat, and those of training as one split.
+
+    Raises UserError naming the file that is missing, has another checksum, or holds something else.
+    """
+    missing = [file.name for file in facts.files if not (path / file.name).is_file()]
+    if missing:
+        names = ", ".join(file.name for file in facts.files)
+        raise UserError(f"{path}: has no {', '.join(missing)}; expected a folder with {names} from {facts.source}")
+    for file in facts.files:
+        checksum.check(path / file.name, file)
+    train = [path / file.name for file in facts.files if not _of_test(file)]
+    (test,) = (path / file.name for file in facts.files if _of_test(file))
+    assert facts.class_names is not None
+    source = f"{', '.join(file.name for file in facts.files)}, the official files"
+    return Splits(*_joined(train, facts), *_joined([test], facts), facts.class_names, source)
+
+
+def has_files(path: Path, facts: Facts) -> bool:
+    """Tell whether a folder has any of the official files."""
+    return any((path / file.name).is_file() for file in facts.files)
+
+
+def _of_test(file: OfficialFile) -> bool:
+    return file.name.startswith("test")
+
+
+def _joined(paths: list[Path], facts: Facts) -> tuple[Images, Labels]:
+    """Read files into one array, which is made once: the larger one has 1.6 GB of pixels."""
+    counts = [_examples(path, facts) for path in paths]
+    images = np.empty((sum(counts), facts.size, facts.size, 3), dtype=np.uint8)
+    labels = np.empty(sum(counts), dtype=np.int64)
+    start = 0
+    for path, count in zip(paths, counts, strict=True):
+        labels[start : start + count] = _labels(path, count)
+        _fill(images[start : start + count], _variable(path, "X"))
+        start += count
+    return images, labels
+
+
+def _examples(path: Path, facts: Facts) -> int:
+    """Return how many images a file says that it holds, before any of them is read."""
+    from scipy.io import whosmat
+
+    try:
+        variables = {name: (shape, kind) for name, shape, kind in whosmat(str(path))}
+    except Exception as problem:  # scipy raises nearly anything on damaged files
+        raise _unreadable(path, problem) from problem
+    shape, kind = variables.get("X", ((), "missing"))
+    if kind != "uint8" or len(shape) != 4 or shape[:3] != (facts.size, facts.size, 3):
+        raise UserError(
+            f"{path}: X is {kind} {shape}, expected uint8 ({facts.size}, {facts.size}, 3, examples)"
+            if kind != "missing"
+            else f"{path}: has no images X"
+        )
+    if shape[3] > facts.train + facts.test:
+        raise UserError(f"{path}: {shape[3]:,} images, {facts.title} has {facts.train + facts.test:,} in all")
+    return int(shape[3])
+
+
+def _variable(path: Path, name: str) -> NDArray[Any]:
+    from scipy.io import loadmat
+
+    try:
+        found: NDArray[Any] = loadmat(str(path), variable_names=[name])[name]
+    except KeyError as problem:
+        raise UserError(f"{path}: has no {name}") from problem
+    except Exception as problem:  # scipy raises nearly anything on damaged files
+        raise _unreadable(path, problem) from problem
+    return found
+
+
+def _labels(path: Path, examples: int) -> Labels:
+    found = _variable(path, "y")
+    if found.shape != (examples, 1) or found.dtype.kind not in "uif":
+        raise UserError(f"{path}: y is {found.dtype} {found.shape}, expected a label for each of {examples:,} images")
+    wrong = found[~np.isin(found, np.arange(1, 11))]
+    if len(wrong):
+        raise UserError(f"{path}: has label {wrong[0]}, expected 1 to 10, where 10 means 0")
+    labels: Labels = found[:, 0].astype(np.int64) % 10
+    return labels
+
+
+def _fill(images: Images, found: NDArray[Any]) -> None:
+    """Turn (height, width, 3, examples) into (examples, height, width, 3), a part at a time."""
+    for start in range(0, len(images), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        images[part] = found[..., part].transpose(3, 0, 1, 2)
+
+
+def _unreadable(path: Path, problem: Exception) -> UserError:
+    reason = " ".join(str(problem).split()) or type(problem).__name__
+    return UserError(f"{path}: cannot be read as a .mat file ({reason})")

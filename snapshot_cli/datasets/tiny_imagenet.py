@@ -1,0 +1,128 @@
+"""Read the layout of Tiny ImageNet: wnids.txt, train/<wnid>/images, and validation labels in val_annotations.txt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from snapshot_cli.datasets.image_files import Files, open_files
+from snapshot_cli.datasets.image_tree import read_images
+from snapshot_cli.datasets.sources import Splits
+from snapshot_cli.errors import UserError
+
+WNIDS, TITLES, ANNOTATIONS = "wnids.txt", "words.txt", "val/val_annotations.txt"
+
+
+def in_tiny_layout(path: Path) -> bool:
+    """Tell whether a folder or zip has the layout of Tiny ImageNet, perhaps with fewer classes and images."""
+    with open_files(path) as files:
+        return {WNIDS, ANNOTATIONS} <= _inside(files).keys()
+
+
+def tiny_imagenet(path: Path, *, size: int | None = None) -> Splits:
+    """Read every image of train, and those of val, whose labels are known, as test.
+
+    The classes are sorted; one is called by its wnid and, where words.txt has it, its first title. With `size`, images
+    are averaged to that side. Raises UserError naming the file or class that is wrong.
+    """
+    with open_files(path) as found:
+        files = _inside(found)
+        wnids = _wnids(path, files)
+        train, test = _training(path, files, wnids), _validation(path, files, wnids)
+        names = [name for of_split in (train, test) for name in sorted(of_split)]
+        images = read_images(path, files, names, size=size)
+        train_labels, test_labels = (
+            np.array([wnids.index(of_split[name]) for name in sorted(of_split)], dtype=np.int64)
+            for of_split in (train, test)
+        )
+        classes = _titled(path, files, wnids)
+    kind = "folder" if path.is_dir() else "zip"
+    return Splits(
+        images[: len(train)],
+        train_labels,
+        images[len(train) :],
+        test_labels,
+        classes,
+        f"{path.resolve().name}, a {kind} in Tiny ImageNet's layout",
+    )
+
+
+def _inside(files: Files) -> Files:
+    """Return the files by their path inside the folder that is around all of them, if there is one."""
+    tops = {PurePosixPath(name).parts[0] for name in files}
+    if WNIDS in files or len(tops) != 1:
+        return files
+    (top,) = tops
+    return {name.removeprefix(f"{top}/"): read for name, read in files.items()}
+
+
+def _wnids(path: Path, files: Files) -> list[str]:
+    wnids = _text(path, files, WNIDS).split()
+    twice = [wnid for wnid, times in Counter(wnids).items() if times > 1]
+    if twice or not wnids:
+        raise UserError(f"{path}: {WNIDS} " + (f"names {twice[0]} twice" if twice else "is empty"))
+    return sorted(wnids)
+
+
+def _training(path: Path, files: Files, wnids: list[str]) -> dict[str, str]:
+    """Return the class of each training image."""
+    found = {}
+    for name in files:
+        match PurePosixPath(name).parts:
+            case ("train", wnid, "images", _):
+                found[name] = wnid
+    strange = sorted(set(found.values()) - set(wnids))
+    if strange:
+        raise UserError(f"{path}: train/{strange[0]} is no class of {WNIDS}")
+    _refuse_unequal(path, "train", found, wnids)
+    return found
+
+
+def _validation(path: Path, files: Files, wnids: list[str]) -> dict[str, str]:
+    """Return the class of each validation image."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(_text(path, files, ANNOTATIONS).splitlines(), 1):
+        where = f"{path}: {ANNOTATIONS}, line {number}"
+        file, _, rest = line.partition("\t")
+        name, wnid = f"val/images/{file}", rest.split("\t")[0]
+        if wnid not in wnids:
+            raise UserError(f"{where}: '{wnid}' is no class of {WNIDS}")
+        if name not in files:
+            raise UserError(f"{where}: there is no {name}")
+        if name in found:
+            raise UserError(f"{where}: {file} stands there twice")
+        found[name] = wnid
+    without = sorted(name for name in files if name.startswith("val/images/") and name not in found)
+    if without:
+        raise UserError(f"{path}: {without[0]} has no line in {ANNOTATIONS}")
+    _refuse_unequal(path, "val", found, wnids)
+    return found
+
+
+def _refuse_unequal(path: Path, split: str, found: dict[str, str], wnids: list[str]) -> None:
+    counts = Counter(found.values())
+    usual, _ = Counter(counts[wnid] for wnid in wnids).most_common(1)[0]
+    like_most = next(wnid for wnid in wnids if counts[wnid] == usual)
+    for wnid in wnids:
+        if counts[wnid] != usual:
+            raise UserError(
+                f"{path}: {split} has {counts[wnid]:,} images of class {wnid} and {usual:,} of {like_most},"
+                " expected as many"
+            )
+    if not usual:
+        raise UserError(f"{path}: {split} has no images")
+
+
+def _titled(path: Path, files: Files, wnids: list[str]) -> tuple[str, ...]:
+    lines = _text(path, files, TITLES).splitlines() if TITLES in files else []
+    titles = {wnid: title.split(",")[0].strip() for wnid, _, title in (line.partition("\t") for line in lines)}
+    return tuple(f"{wnid} {titles.get(wnid, '')}".strip() for wnid in wnids)
+
+
+def _text(path: Path, files: Files, name: str) -> str:
+    try:
+        return files[name]().decode("utf-8")
+    except Exception as problem:  # what zipfile raises on damaged members is a long list
+        raise UserError(f"{path}: {name} cannot be read ({problem or type(problem).__name__})") from problem

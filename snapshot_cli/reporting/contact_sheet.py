@@ -1,0 +1,75 @@
+"""Draw training images as they are stored and as the network sees them, side by side, to be looked at."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snapshot_cli.reporting.figures.style import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BLOCKS = 3  # columns of examples
+IMAGE, LABEL, TITLE, MARGIN = 0.55, 1.05, 0.55, 0.1  # inches: an image's side, a label's width, the head's height
+
+
+@dataclass(frozen=True)
+class Example:
+    """Hold a training image and what the augmentation makes of it: uint8 (height, width, 3) each."""
+
+    label: str
+    raw: NDArray[np.uint8]
+    augmented: tuple[NDArray[np.uint8], ...]
+
+
+def draw(examples: Sequence[Example], path: Path, *, title: str) -> None:
+    """Write a sheet, as PNG, SVG or PDF by the ending of its name: for each image its label, itself and its versions.
+
+    All examples have equally many augmented versions.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = 1 + len(examples[0].augmented)
+    rows = math.ceil(len(examples) / BLOCKS)
+    width, height = BLOCKS * (LABEL + columns * IMAGE) + MARGIN, TITLE + rows * IMAGE + MARGIN
+    with style():
+        figure = Figure(figsize=(width, height), dpi=200)
+        FigureCanvasAgg(figure)
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set(xlim=(0, width), ylim=(height, 0))
+        axes.axis("off")
+        axes.text(MARGIN, MARGIN, title, va="top", fontsize=9, fontweight="bold")
+        for block in range(min(BLOCKS, len(examples))):
+            _head(axes, block * (LABEL + columns * IMAGE) + LABEL)
+        for index, example in enumerate(examples):
+            block, row = divmod(index, rows)
+            _example(axes, example, left=block * (LABEL + columns * IMAGE), top=TITLE + row * IMAGE)
+        figure.savefig(path)
+
+
+def _head(axes: Axes, left: float) -> None:
+    for words, place in (("stored", left), ("augmented", left + IMAGE)):
+        axes.text(place + 0.03, TITLE - 0.06, words, fontsize=7, color="#555555")
+
+
+def _example(axes: Axes, example: Example, *, left: float, top: float) -> None:
+    axes.text(
+        left + LABEL - 0.06, top + IMAGE / 2, textwrap.fill(example.label, 15), ha="right", va="center", fontsize=7
+    )
+    for column, image in enumerate((example.raw, *example.augmented)):
+        start, gap = left + LABEL + column * IMAGE, 0.03
+        axes.imshow(
+            image,
+            extent=(start + gap, start + IMAGE - gap, top + IMAGE - gap, top + gap),
+            interpolation="nearest",
+            aspect="auto",
+        )

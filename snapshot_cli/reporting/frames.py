@@ -1,0 +1,64 @@
+"""Tables of any strings, indexed (network, method) under columns (dataset, name), as Markdown, CSV and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snapshot_cli.files import write_atomically
+from snapshot_cli.reporting import latex
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def frame(lines: Mapping[tuple[str, str], Sequence[str]], columns: Sequence[str], *, dataset: str) -> pd.DataFrame:
+    """Lay out lines of strings by network and method; `columns` are their names, all below one dataset."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        [list(line) for line in lines.values()],
+        index=pd.MultiIndex.from_tuples(list(lines), names=["network", "method"]),
+        columns=pd.MultiIndex.from_tuples([(dataset, name) for name in columns]),
+    )
+
+
+def write(
+    shown: pd.DataFrame, records: Sequence[Mapping[str, object]], stem: Path, *, title: str, notes: Sequence[str]
+) -> list[Path]:
+    """Write STEM.md, STEM.csv (the records, full precision, None as an empty field) and STEM.tex; return the paths."""
+    texts = {".md": _markdown(shown, title, notes), ".csv": _csv(records), ".tex": _latex(shown, title, notes)}
+    paths = [stem.with_name(stem.name + suffix) for suffix in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        write_atomically(path, lambda file, text=text: file.write(text.encode()))  # type: ignore[misc]
+    return paths
+
+
+def _markdown(shown: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
+    plain = shown.copy()
+    plain.columns = shown.columns.get_level_values(1)
+    plain = plain.reset_index().map(lambda text: str(text).replace("|", r"\|"))
+    align = ("left", "left", *["right"] * shown.shape[1])
+    text = plain.to_markdown(index=False, disable_numparse=True, colalign=align)
+    return "\n\n".join([f"# {title}", text, *notes]) + "\n"
+
+
+def _csv(records: Sequence[Mapping[str, object]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]) if records else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def _latex(shown: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
+    import pandas as pd
+
+    escaped = shown.map(latex.escape)
+    escaped.index = pd.MultiIndex.from_arrays([shown.index.get_level_values(k).map(latex.escape) for k in (0, 1)])
+    escaped.columns = pd.MultiIndex.from_arrays([shown.columns.get_level_values(k).map(latex.escape) for k in (0, 1)])
+    below = [rf"\par\noindent{{\footnotesize {latex.escape(note)}\par}}" for note in notes]
+    return "\n".join([f"% {title}: needs \\usepackage{{booktabs}}", latex.tabular(escaped), *below]) + "\n"

@@ -1,0 +1,159 @@
+"""The figures of runs: rate and loss over epochs, errors between snapshots, correlations, reliability."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from snapshot_cli.analysis import beyond
+from snapshot_cli.config.experiment import Run, iterations_per_epoch
+from snapshot_cli.reporting import figures
+from snapshot_cli.reporting.drawn import Drawn, Picture, Request, by_pair
+from snapshot_cli.reporting.entries import Entry
+from snapshot_cli.reporting.figures import (
+    CalibrationPanel,
+    CorrelationPanel,
+    InterpolationPanel,
+    LossCurve,
+    RateCurve,
+)
+from snapshot_cli.run_directory import RunDirectory
+
+POINTS = 600  # of a rate's curve, besides the iterations around its jumps
+STATISTICS = {
+    "reestimated": "Batch-norm statistics are estimated anew on training images at every point.",
+    "final": "Batch-norm statistics are the running ones of the last snapshot at every point; learnable parameters "
+    "alone are interpolated.",
+}
+
+
+def loss(entries: Sequence[Entry], request: Request) -> list[Drawn]:
+    """Draw the training loss of one run an experiment, with the rate below it, a figure a pair (Figure 2)."""
+    caption = (
+        "Mean training loss of every epoch, on a log scale, and the learning rate. Each restart throws the loss up, "
+        "and each cycle brings it down again."
+    )
+    drawn: list[Drawn] = []
+    for part, asked in by_pair([entry for entry in entries if _traced(entry)], request):
+        curves, rates = [_loss_curve(entry) for entry in part], [rate_curve(entry) for entry in part]
+        restarts = next((each.snapshots for each in rates if each.method == "snapshot"), rates[0].snapshots)
+        figure = figures.training_loss(curves, rates, restarts=restarts, title=part[0].group)
+        words = ", ".join(f"{curve.label} ends at {curve.losses[-1]:.2g}" for curve in curves)
+        drawn.append(Picture(asked, caption, figure, f"{part[0].group}: {words}"))
+    return drawn
+
+
+def schedule(entries: Sequence[Entry], request: Request) -> list[Drawn]:
+    """Draw the learning rates, snapshots marked, a figure a network and dataset."""
+    drawn: list[Drawn] = []
+    for part, asked in by_pair([entry for entry in entries if _traced(entry)], request):
+        rates = [rate_curve(entry) for entry in part]
+        words = ", ".join(f"{curve.label} with {len(curve.snapshots)} snapshots" for curve in rates)
+        figure = figures.schedule(rates, title=part[0].group)
+        drawn.append(Picture(asked, "Learning rate against epochs; marks are snapshots.", figure, words))
+    return drawn
+
+
+def _traced(entry: Entry) -> bool:
+    """Tell whether an experiment has one finished run with rows of metrics behind it."""
+    return len(entry.directories) == 1 and bool(entry.directories[0].metrics())
+
+
+def _epoch_length(directory: RunDirectory) -> int:
+    run = directory.run
+    return iterations_per_epoch(int(directory.summary["train_examples"]), run.batch_size)
+
+
+def _loss_curve(entry: Entry) -> LossCurve:
+    (directory,) = entry.directories
+    rows, length, experiment = directory.metrics(), _epoch_length(directory), entry.experiment
+    return LossCurve(
+        entry.method,
+        experiment.method,
+        experiment.alpha0,
+        epochs=[row["iteration"] / length for row in rows],
+        losses=[row["train_loss"] for row in rows],
+    )
+
+
+def rate_curve(entry: Entry) -> RateCurve:
+    """Return the learning rate of an experiment's run against epochs."""
+    (directory,) = entry.directories
+    run, examples, length = directory.run, int(directory.summary["train_examples"]), _epoch_length(directory)
+    places = _places(run, examples)
+    return RateCurve(
+        entry.method,
+        entry.experiment.method,
+        entry.experiment.alpha0,
+        epochs=[(place - 1) / length for place in places],
+        rates=[run.rate(place, examples) for place in places],
+        snapshots=[place / length for place in run.snapshot_iterations(examples)],
+    )
+
+
+def _places(run: Run, examples: int) -> list[int]:
+    """Return iterations close enough for a smooth line, with those before and after every jump."""
+    total = run.snapshot_iterations(examples)[-1]
+    jumps = [*run.snapshot_iterations(examples)[:-1], *(int(-(-drop * total // 1)) for drop in run.drops)]
+    around = {place for jump in jumps for place in (jump, jump + 1) if 1 <= place <= total}
+    return sorted({*range(1, total + 1, max(1, total // POINTS)), total, *around})
+
+
+def interpolation(entries: Sequence[Entry], request: Request) -> list[Drawn]:
+    """Draw errors on the lines to the last snapshot, statistics re-estimated (Figure 5)."""
+    return _interpolation(entries, request, "reestimated")
+
+
+def interpolation_final(entries: Sequence[Entry], request: Request) -> list[Drawn]:
+    """Draw errors on the lines to the last snapshot with its running statistics."""
+    return _interpolation(entries, request, "final")
+
+
+def _interpolation(entries: Sequence[Entry], request: Request, statistics: str) -> list[Drawn]:
+    stored = [entry for entry in entries if len(entry.directories) == 1 and entry.directories[0].has_interpolation]
+    panels = [_interpolation_panel(entry, statistics) for entry in stored if len(entry.scored[0].members) > 1]
+    if not panels:
+        return []
+    caption = (
+        "Test error on the line from every earlier snapshot (left) to the last one (right). A bump between says that "
+        "the two lie in different minima."
+    )
+    words = [f"{panel.title}: {len(panel.errors)} lines, highest {_highest(panel):.2f} %" for panel in panels]
+    return [Picture(request, caption, figures.interpolation(panels), "; ".join(words), [STATISTICS[statistics]])]
+
+
+def _interpolation_panel(entry: Entry, statistics: str) -> InterpolationPanel:
+    rows = [row for row in entry.directories[0].interpolation() if row[2] == statistics]
+    lambdas = sorted({place for _, place, _, _ in rows})
+    found = {(snapshot, place): error for snapshot, place, _, error in rows}
+    snapshots = sorted({snapshot for snapshot, _ in found})
+    errors = [[found[snapshot, place] for place in lambdas] for snapshot in snapshots]
+    return InterpolationPanel(f"{entry.group}, {entry.method}", lambdas, errors)
+
+
+def _highest(panel: InterpolationPanel) -> float:
+    return max(max(line) for line in panel.errors)
+
+
+def correlation(entries: Sequence[Entry], request: Request) -> list[Drawn]:
+    """Draw the pairwise correlations of the members of each ensemble (Figure 6)."""
+    several = [entry for entry in entries if entry.scored and len(entry.scored[0].members) > 1]
+    if not several:
+        return []
+    panels = [CorrelationPanel(f"{each.group}, {each.method}", beyond.correlation(each.scored)) for each in several]
+    caption = "Correlation between the softmax outputs of every two snapshots. Lower is more diverse."
+    note = "Pearson correlation over all softmax entries, examples and classes together; the paper states none."
+    words = [f"{panel.title}: first with last {panel.values[0, -1]:.3f}" for panel in panels]
+    return [Picture(request, caption, figures.correlation(panels), "; ".join(words), [note])]
+
+
+def calibration(entries: Sequence[Entry], request: Request) -> list[Drawn]:
+    """Draw a reliability diagram an experiment, a figure a network and dataset, its replicates pooled."""
+    drawn: list[Drawn] = []
+    for part, asked in by_pair([entry for entry in entries if entry.scored], request):
+        panels = [
+            CalibrationPanel(e.method, e.experiment.method, e.experiment.alpha0, beyond.reliability(e.scored))
+            for e in part
+        ]
+        caption = f"{part[0].group}: accuracy against confidence in 15 bins. Below the diagonal is overconfident."
+        drawn.append(Picture(asked, caption, figures.calibration(panels), f"{len(panels)} reliability diagrams"))
+    return drawn

@@ -1,0 +1,117 @@
+"""Errors on the lines between snapshots and the last one (Figure 5), with two treatments of batch norm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from snapshot_cli.config.experiment import Run
+from snapshot_cli.datasets.augment import Packed
+from snapshot_cli.datasets.batches import Batches, of_run
+from snapshot_cli.datasets.store import Dataset
+from snapshot_cli.errors import Stopped
+from snapshot_cli.networks import build, channels_last
+from snapshot_cli.randomness import generator
+from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.training import checkpoint
+from snapshot_cli.training.predict import BATCH_SIZE, predict
+
+LAMBDAS = tuple(k / 10 for k in range(11))
+IMAGES = 5000  # of the training images, on which batch-norm statistics are estimated
+
+State = dict[str, Tensor]
+
+
+def interpolate(
+    run: Run,
+    dataset: Dataset,
+    directory: RunDirectory,
+    *,
+    device: torch.device,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Store a finished run's test errors at lambda theta_last + (1 - lambda) theta_k, for every snapshot k before it.
+
+    Statistics "reestimated" are those of a fixed subset of the training images at every point, "final" the running ones
+    of the last snapshot, as Torch's flat parameter vector leaves them. Raises UserError where weights were not kept and
+    Stopped, with nothing stored, when `stop` says so.
+    """
+    nhwc = channels_last(run.network, device.type)
+    network = build(run.network, len(dataset.manifest.classes), dataset.manifest.size, run.dropout)
+    network.to(device=device, memory_format=torch.channels_last if nhwc else torch.contiguous_format)  # type: ignore[call-overload]
+    batches = of_run(run, dataset, device=device, channels_last=nhwc)
+    images = _subset(batches["train"], seed=run.split_seed)
+    rows = []
+    for row in _points(network, run, directory, images=images, test=batches["test"]):
+        rows.append(row)
+        if stop():
+            raise Stopped(f"{run.run_id}: stopped between two points of its interpolation; the same command starts it")
+    directory.write_interpolation(rows)
+
+
+def mixed(earlier: State, last: State, weight: float) -> State:
+    """Return weight * last + (1 - weight) * earlier for parameters; running statistics and counts are those of last."""
+    learnable = [name for name in last if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))]
+    return last | {name: weight * last[name] + (1 - weight) * earlier[name] for name in learnable}
+
+
+def reestimate(network: nn.Module, images: Batches) -> None:
+    """Set all batch-norm statistics to the means over batches of images, weighted by their size; dropout stays off."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    usual = [norm.momentum for norm in norms]
+    network.eval()
+    seen = 0
+    with torch.inference_mode():
+        for batch, labels in images.evaluation(BATCH_SIZE):
+            seen += len(labels)
+            for norm in norms:
+                norm.train()
+                norm.momentum = len(labels) / seen
+            network(batch)
+    for norm, momentum in zip(norms, usual, strict=True):
+        norm.momentum = momentum
+    network.eval()
+
+
+def _points(
+    network: nn.Module, run: Run, directory: RunDirectory, *, images: Batches, test: Batches
+) -> Iterator[dict[str, float | str]]:
+    """Yield the rows of interpolation.csv; lambda = 1 is the last snapshot, whatever the line starts from."""
+    last = _state(network, directory, run.snapshots)
+    ends = _errors(network, last, images=images, test=test)
+    for snapshot in range(1, run.snapshots):
+        earlier = _state(network, directory, snapshot)
+        for weight in LAMBDAS:
+            state = mixed(earlier, last, weight)
+            errors = ends if weight == 1 else _errors(network, state, images=images, test=test)
+            for statistics, error in errors.items():
+                yield {"snapshot": snapshot, "lambda": weight, "statistics": statistics, "test_error": error}
+
+
+def _errors(network: nn.Module, state: State, *, images: Batches, test: Batches) -> dict[str, float]:
+    """Return the test error in percent of some weights by where their batch-norm statistics come from."""
+    network.load_state_dict(state)
+    final = _error(network, test)
+    reestimate(network, images)
+    return {"final": final, "reestimated": _error(network, test)}
+
+
+def _state(network: nn.Module, directory: RunDirectory, snapshot: int) -> State:
+    checkpoint.load_weights(directory, snapshot, network)
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+def _error(network: nn.Module, test: Batches) -> float:
+    logits = predict(network, test)
+    return 100 * float((logits.argmax(1) != test.labels.cpu().numpy()).mean())
+
+
+def _subset(batches: Batches, *, seed: int) -> Batches:
+    """Return at most `IMAGES` of the images, drawn by a seed, to be looked at as they are."""
+    order = torch.randperm(batches.examples, generator=generator(seed, "statistics"))
+    rows = order[:IMAGES].to(batches.labels.device)
+    packed = Packed(batches.packed.pixels[rows], batches.packed.side, batches.packed.padding)
+    return replace(batches, packed=packed, labels=batches.labels[rows])

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+from command_line import EXPERIMENT, STUDY, snapshot, write
+from fabricated_runs import finish, finish_cells, wrong
+
+from snapshot_cli.commands.plot import KINDS
+from snapshot_cli.config import plan
+from snapshot_cli.config.load import load
+from snapshot_cli.run_directory import RunDirectory
+
+LABELS = np.arange(20) % 10
+ROWS = [{"epoch": e, "iteration": 10 * e, "rate": 0.1, "train_loss": 1.0, "train_error": 9.0} for e in range(1, 5)]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SNAPSHOT_DATA_DIR", raising=False)
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """The directories of a finished study's runs, with all that a figure can need."""
+    study = load(write(tmp_path / "study.yaml", STUDY))
+    for run in plan.runs(study):
+        directory = finish(run, tmp_path / "results/own", [wrong(LABELS, k) for k in (2, 1)], LABELS, rows=ROWS)
+        directory.write_interpolation(
+            {"snapshot": 1, "lambda": weight, "statistics": statistics, "test_error": 10.0}
+            for weight in (0.0, 1.0)
+            for statistics in ("final", "reestimated")
+        )
+    return [RunDirectory.of(run, tmp_path / "results/own").path for run in plan.runs(study)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_from_a_file_and_from_runs(tmp_path, runs, kind):
+    assert snapshot("plot", kind, "--config", "study.yaml", "-o", "a.svg") == (0, "a.svg\n", "")
+    step, cosine, _ = runs
+    assert snapshot("plot", kind, step, cosine, "-o", "b.png") == (0, "b.png\n", "")
+    assert (tmp_path / "a.svg").read_bytes().startswith(b"<?xml")
+    assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_step_run_is_a_single_model_and_nocycle(runs, monkeypatch):
+    from snapshot_cli.reporting import figures
+
+    drawn = []
+    original = figures.ensemble_size_panels
+    monkeypatch.setattr(figures, "ensemble_size_panels", lambda panels: drawn.append(panels) or original(panels))
+    assert snapshot("plot", "ensemble-size", *runs[:2], "-o", "f.svg")[0] == 0
+    ((panel,),) = drawn
+    assert panel.single == 5.0
+    assert [curve.label for curve in panel.curves] == ["NoCycle Snapshot", "Snapshot (α₀ = 0.1)"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["cost"], 2, "snapshot plot: expected either --config FILE or run directories, given neither"),
+        (
+            ["cost", "a", "--config", "study.yaml"],
+            2,
+            "snapshot plot: expected either --config FILE or run directories, given both",
+        ),
+    ],
+)
+def test_what_to_draw_has_to_be_said(words, code, message):
+    assert snapshot("plot", *words, "-o", "f.svg") == (code, "", message + "\n")
+
+
+def test_runs_that_cannot_be_drawn(tmp_path):
+    (one, _) = plan.runs(load(write(tmp_path / "e.yaml", EXPERIMENT | {"method": "singlecycle"})))
+    path = finish(one, tmp_path / "results", [wrong(LABELS, 1)], LABELS).path
+    message = f"{path}: has one cycle alone, which is no ensemble; give its study with --config\n"
+    assert snapshot("plot", "cost", path, "-o", "f.svg") == (1, "", message)
+    (run,) = plan.runs(load(write(tmp_path / "e.yaml", EXPERIMENT)))
+    directory = RunDirectory.of(run, tmp_path / "results")
+    directory.start(run, {})
+    message = f"{directory.path}: not trained to its end; type snapshot train --config {directory.path}/config.yaml\n"
+    assert snapshot("plot", "cost", directory.path, "-o", "f.svg") == (1, "", message)
+
+
+def test_no_lines_between_snapshots_are_stored(tmp_path):
+    file = write(tmp_path / "e.yaml", EXPERIMENT)
+    finish_cells(load(file), tmp_path / "results/own", lambda run, k: k)
+    assert snapshot("plot", "interpolation", "--config", "e.yaml", "-o", "f.svg") == (
+        1, "",
+        "e.yaml: no errors between snapshots are stored; type snapshot train --config e.yaml --interpolate\n",
+    )  # fmt: skip
+
+
+def test_a_study_is_scored_on_its_own_images(tmp_path):
+    """The holdout has other mistakes than the test images; the option goes before the study."""
+    base = STUDY["base"] | {"holdout": 20}
+    write(tmp_path / "s.yaml", STUDY | {"base": base, "methods": ["single"], "split": "holdout"})
+    (run,) = plan.runs(load(tmp_path / "s.yaml"))
+    directory = RunDirectory.of(run, tmp_path / "results/own")
+    directory.start(run, {})
+    for split, mistakes in (("test", 1), ("holdout", 4)):
+        for k in (1, 2):
+            directory.write_predictions(split, k, wrong(LABELS, mistakes))
+        directory.write_labels(split, LABELS)
+    directory.finish({"run": run.run_id, "dataset_hash": "x"})
+    for words, error in (([], "20.00"), (["--split", "test"], "5.00"), (["--split", "holdout"], "20.00")):
+        code, out, errors = snapshot("eval", "--config", "s.yaml", *words)
+        assert (code, errors) == (0, "")
+        assert error in out
+    assert snapshot("report", "s.yaml")[0] == 0
+    assert "20.00" in (tmp_path / "results/own/table.md").read_text()

@@ -1,0 +1,135 @@
+import pytest
+
+from snapshot_cli.config.load import load
+from snapshot_cli.config.plan import expand, images, runs
+from snapshot_cli.config.shipped import CHECKOUT
+from snapshot_cli.config.study import Study
+from snapshot_cli.datasets.catalogue import CATALOGUE, averaged_sizes
+
+CONFIGS = CHECKOUT / "configs"
+# file: cells, runs
+EXPECTED = {
+    "demo/cifar10": (1, 1),
+    "demo/snapshot": (1, 1),
+    "studies/demo/figure2": (2, 2),
+    "studies/demo/figure3": (3, 3),
+    "studies/demo/figure4": (11, 25),
+    "studies/demo/figure5": (2, 2),
+    "studies/demo/figure6": (2, 2),
+    "studies/demo/figure7": (3, 3),
+    "studies/demo/figure8": (3, 3),
+    "studies/demo/replicas": (4, 6),
+    "studies/demo/table1": (7, 11),
+    "studies/demo/table2": (3, 3),
+    "studies/demo/table3": (3, 3),
+    "studies/figure2": (2, 2),
+    "studies/figure3": (6, 6),
+    "studies/figure4": (23, 77),
+    "studies/figure5": (4, 4),
+    "studies/figure6": (4, 4),
+    "studies/figure7": (12, 12),
+    "studies/figure8": (12, 12),
+    "studies/small/figure2": (2, 2),
+    "studies/small/figure3": (9, 9),
+    "studies/small/figure4": (19, 44),
+    "studies/small/figure5": (2, 2),
+    "studies/small/figure6": (2, 2),
+    "studies/small/figure7": (6, 6),
+    "studies/small/figure8": (3, 3),
+    "studies/small/pilot": (12, 8),
+    "studies/small/replicas": (4, 8),
+    "studies/small/table1": (29, 44),
+    "studies/small/table2": (3, 3),
+    "studies/small/table3": (5, 5),
+    "studies/replicas": (4, 9),
+    "studies/table1": (46, 74),
+    "studies/table3": (5, 5),
+}
+EXAMPLES = {name: known.train for name, known in CATALOGUE.items()} | {
+    f"{name}-{side}": known.train for name, known in CATALOGUE.items() for side in averaged_sizes(known)
+}
+
+
+def shipped(name):
+    return load(CONFIGS / f"{name}.yaml", training_examples=EXAMPLES)
+
+
+def test_every_file_is_in_the_table():
+    files = {path for path in CONFIGS.rglob("*") if path.is_file()}
+    assert {path.relative_to(CONFIGS).as_posix() for path in files} == {f"{name}.yaml" for name in EXPECTED}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_file_loads_and_expands(name):
+    asked = shipped(name)
+    assert (len(expand(asked)), len(runs(asked))) == EXPECTED[name]
+    assert isinstance(asked, Study) == name.startswith("studies/")
+    assert len({run.run_id for run in runs(asked)}) == len(runs(asked))
+
+
+def test_table_1_is_the_papers():
+    methods = ["single", "dropout", "nocycle", "singlecycle", "snapshot 0.1", "snapshot 0.2"]
+    rows = {
+        "resnet-110": (200, 5, 64, [m for m in methods if m != "dropout"]),
+        "wide-resnet-32-4": (200, 5, 64, methods),
+        "densenet-40-12": (300, 6, 64, methods),
+        "densenet-100-24": (300, 6, 64, methods),
+    }
+    cells = {
+        (e.network, e.dataset, e.budget, e.cycles, e.batch_size, f"{e.method} {e.alpha0}".removesuffix(
+            " 0.1" if e.method != "snapshot" else "x"))
+        for e in shipped("studies/table1").experiments
+    }  # fmt: skip
+    assert cells == {
+        (network, dataset, budget, cycles, batch, method)
+        for network, (budget, cycles, batch, row) in rows.items()
+        for dataset in ("cifar10", "cifar100")
+        for method in row
+    }
+
+
+def test_table_1_trains_38_full_budgets():
+    budgets = [images(run, 50_000) / (50_000 * run.budget) for run in runs(shipped("studies/table1"))]
+    assert sum(budgets) == pytest.approx(38, abs=1e-9)
+    assert sum(budget == 1 for budget in budgets) == 30
+
+
+@pytest.mark.parametrize(
+    ("name", "alone"),
+    [
+        ("studies/figure2", 0), ("studies/figure3", 0), ("studies/figure5", 0), ("studies/figure6", 0),
+        ("studies/figure7", 0), ("studies/figure8", 0),
+        ("studies/figure4", 61),  # four budgets x two datasets x (1 snapshot run + 6 cycles), five members more
+        ("studies/table3", 4),  # M = 2, 4, 8, 10
+        ("studies/small/figure2", 0), ("studies/small/figure3", 0), ("studies/small/figure5", 0),
+        ("studies/small/figure6", 0), ("studies/small/figure7", 0), ("studies/small/figure8", 0),
+        ("studies/small/replicas", 2),  # two members of the true ensemble; the three snapshot runs are replicates
+        ("studies/small/figure4", 20),  # three budgets x (1 + 5), two members more
+        ("studies/small/table2", 2), ("studies/small/table3", 4),
+        ("studies/demo/figure2", 0), ("studies/demo/figure3", 0), ("studies/demo/figure5", 0),
+        ("studies/demo/figure6", 0), ("studies/demo/figure7", 0), ("studies/demo/figure8", 3),
+        ("studies/demo/figure4", 15), ("studies/demo/table2", 2), ("studies/demo/table3", 2),
+    ],
+)  # fmt: skip
+def test_runs_are_shared_with_table_1(name, alone):
+    table1 = {run.run_id for run in runs(shipped(f"{name.rpartition('/')[0]}/table1"))}
+    assert len({run.run_id for run in runs(shipped(name))} - table1) == alone
+
+
+@pytest.mark.parametrize("size", ["", "small/", "demo/"])
+def test_every_table_and_figure_comes_in_every_size(size):
+    names = {f"table{k}" for k in (1, 2, 3)} | {f"figure{k}" for k in range(2, 9)}
+    names -= set() if size else {"table2"}  # it needs ImageNet
+    found = {name.removeprefix(f"studies/{size}") for name in EXPECTED if name.startswith(f"studies/{size}")}
+    assert names <= found
+    kinds = {drawing.kind for name in names for drawing in shipped(f"studies/{size}{name}").render.values()}
+    assert kinds == {
+        "methods", "cycles", "metrics", "weighting", "ensemble-size", "loss", "budget", "interpolation",
+        "interpolation-final", "correlation", "over-time", "calibration", "cost",
+    }  # fmt: skip
+
+
+def test_the_pilot_is_scored_on_withheld_images():
+    assert {name for name in EXPECTED if getattr(shipped(name), "split", "test") == "holdout"} == {
+        "studies/small/pilot"
+    }

@@ -1,0 +1,141 @@
+import csv
+
+import numpy as np
+import pytest
+import torch
+
+from snapshot_cli.config.machine import Machine
+from snapshot_cli.datasets.batches import of_run
+from snapshot_cli.errors import Stopped, UserError
+from snapshot_cli.launch import here
+from snapshot_cli.launch.progress import Lines
+from snapshot_cli.networks import build
+from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.training import interpolate, loop
+from snapshot_cli.training.predict import predict
+
+CPU = torch.device("cpu")
+
+
+class Silent(Lines):
+    def __init__(self):
+        pass
+
+    def begin(self, done, iterations, epoch_length):
+        pass
+
+    def epoch(self, row):
+        pass
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_run, tiny_dataset, tmp_path_factory):
+    """A function that copies the directory of a finished run of M = 2."""
+    run = tiny_run(dropout=0.2)
+    directory = RunDirectory.of(run, tmp_path_factory.mktemp("results"))
+    directory.start(run, {"dataset_hash": tiny_dataset.manifest.content_hash})
+    loop.train(run, tiny_dataset, directory, device=CPU, watcher=Silent())
+    return run, directory
+
+
+def states(run, dataset, directory):
+    network = build(run.network, 4, 8, run.dropout)
+    return network, [interpolate._state(network, directory, k) for k in (1, 2)]
+
+
+def test_rows_at_the_ends_and_between(trained, tiny_dataset):
+    run, directory = trained
+    interpolate.interpolate(run, tiny_dataset, directory, device=CPU)
+    assert directory.has_interpolation
+    rows = directory.interpolation()
+    assert [row[:3] for row in rows] == [
+        (1, k / 10, statistics) for k in range(11) for statistics in ("final", "reestimated")
+    ]
+    labels = directory.labels("test")
+    last = 100 * float(np.mean(directory.predictions("test", 2).argmax(1) != labels))
+    assert rows[-2] == (1, 1.0, "final", last)
+
+    network, (first, second) = states(run, tiny_dataset, directory)
+    batches = of_run(run, tiny_dataset, device=CPU, channels_last=False)
+    half = dict(second)
+    for name in second:
+        if "running" not in name and "batches" not in name:
+            half[name] = 0.5 * first[name] + 0.5 * second[name]
+    network.load_state_dict(half)
+    wrong = predict(network, batches["test"]).argmax(1) != labels
+    assert rows[10] == (1, 0.5, "final", pytest.approx(100 * wrong.mean()))
+    interpolate.reestimate(network, batches["train"])
+    wrong = predict(network, batches["test"]).argmax(1) != labels
+    assert rows[11] == (1, 0.5, "reestimated", pytest.approx(100 * wrong.mean()))
+    with (directory.path / "interpolation.csv").open() as file:
+        assert next(csv.reader(file)) == ["snapshot", "lambda", "statistics", "test_error"]
+
+
+def test_a_point_between_is_mixed_by_hand():
+    earlier = {
+        "w": torch.tensor([2.0]),
+        "n.running_mean": torch.tensor([8.0]),
+        "n.num_batches_tracked": torch.tensor(3),
+    }
+    last = {"w": torch.tensor([4.0]), "n.running_mean": torch.tensor([1.0]), "n.num_batches_tracked": torch.tensor(9)}
+    found = interpolate.mixed(earlier, last, 0.25)
+    assert {name: float(value) for name, value in found.items()} == {
+        "w": 2.5, "n.running_mean": 1.0, "n.num_batches_tracked": 9.0,
+    }  # fmt: skip
+
+
+def test_statistics_are_the_mean_over_batches_weighted_by_size(tiny_run, tiny_dataset, monkeypatch):
+    monkeypatch.setattr(interpolate, "BATCH_SIZE", 40)  # 90 images: 40, 40, 10
+    batches = of_run(tiny_run(), tiny_dataset, device=CPU, channels_last=False)["train"]
+    network = build("resnet-8", 4, 8)
+    momentum = network.norm.momentum
+    interpolate.reestimate(network, batches)
+    with torch.inference_mode():
+        maps = [network.conv(images) for images, _ in batches.evaluation(40)]
+    means = torch.stack([each.mean((0, 2, 3)) for each in maps])
+    variances = torch.stack([each.var((0, 2, 3)) for each in maps])
+    weights = torch.tensor([40.0, 40.0, 10.0])[:, None] / 90
+    torch.testing.assert_close(network.norm.running_mean, (weights * means).sum(0), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(network.norm.running_var, (weights * variances).sum(0), rtol=1e-4, atol=1e-5)
+    assert (network.norm.momentum, network.training, network.norm.training) == (momentum, False, False)
+
+
+def test_the_subset_is_the_same_every_time_and_no_larger_than_asked(tiny_run, tiny_dataset, monkeypatch):
+    monkeypatch.setattr(interpolate, "IMAGES", 7)
+    batches = of_run(tiny_run(), tiny_dataset, device=CPU, channels_last=False)["train"]
+    one, two = (interpolate._subset(batches, seed=0) for _ in range(2))
+    assert one.examples == 7
+    assert torch.equal(one.labels, two.labels)
+    ((images, _),) = one.evaluation(10)
+    whole = torch.cat([part for part, _ in batches.evaluation(90)])
+    assert all(any(torch.equal(image, each) for each in whole) for image in images)
+
+
+def test_stopping_stores_nothing(tiny_run, tiny_dataset, trained, tmp_path):
+    run, directory = trained
+    before = (directory.path / "manifest.json").read_bytes()
+    with pytest.raises(Stopped):
+        interpolate.interpolate(run, tiny_dataset, directory, device=CPU, stop=lambda: True)
+    assert (directory.path / "manifest.json").read_bytes() == before
+
+
+def test_weights_that_were_not_kept(tiny_run, tiny_dataset, tmp_path):
+    run = tiny_run()
+    directory = RunDirectory.of(run, tmp_path)
+    directory.start(run, {})
+    directory.finish({})
+    with pytest.raises(UserError, match="the weights of this snapshot were not kept"):
+        interpolate.interpolate(run, tiny_dataset, directory, device=CPU)
+    assert not directory.has_interpolation
+
+
+def test_the_step_is_done_once_and_only_for_several_snapshots(tiny_run, tiny_data, trained, monkeypatch):
+    run, directory = trained
+    machine = Machine(tiny_data, directory.path.parents[2], "cpu", threads=1)
+    here.interpolate(run, machine)
+    before = (directory.path / "interpolation.csv").read_bytes()
+    monkeypatch.setattr(interpolate, "interpolate", None)  # a second call would not get past this
+    here.interpolate(run, machine)
+    here.interpolate(tiny_run(cycle=1), machine)
+    assert (directory.path / "interpolation.csv").read_bytes() == before
+    assert RunDirectory(directory.path).interpolation() == directory.interpolation()

@@ -1,0 +1,65 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from snapshot_cli.run_directory import RunDirectory
+
+TIMES = ("seconds", "images_per_second")
+KINDS = {
+    "cosine with dropout": {"method": "snapshot", "dropout": 0.2, "cycles": 5},
+    "step with a holdout": {"method": "nocycle", "train_size": 50, "holdout": 20, "cycles": 6},
+}
+
+
+def training(tiny_data, folder, *, budget, kills, seed, **settings):
+    """Train unbroken, and killed at random moments, and return what killing.py says and both directories."""
+    settings = {"dataset": "tiny", "network": "resnet-8", "budget": budget, "batch_size": 16, "alpha0": 0.1} | settings
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(settings))
+    script = Path(__file__).with_name("killing.py")
+    command = [sys.executable, script, folder / "tiny.yaml", tiny_data, folder, str(kills), str(seed)]
+    done = subprocess.run(
+        command, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=True
+    )
+    places = [
+        RunDirectory(path.parent)
+        for name in ("unbroken", "killed")
+        for path in folder.rglob(f"{name}/runs/**/done.json")
+    ]
+    return json.loads(done.stdout), *places
+
+
+def results(directory):
+    """The hashes of weights, predictions and configuration, and metrics.csv without the times."""
+    hashes = json.loads((directory.path / "manifest.json").read_text())
+    rows = [{name: value for name, value in row.items() if name not in TIMES} for row in directory.metrics()]
+    return {name: value for name, value in hashes.items() if name not in ("machine.json", "metrics.csv")}, rows
+
+
+def check(said, unbroken, killed, kills):
+    assert said["codes"] == [0, 0]
+    assert said["killed"] == kills
+    assert said["states"] > kills / 2  # most kills hit a training that had saved anew since the kill before
+    assert results(unbroken) == results(killed)
+    assert killed.verify() == ([], [])
+    assert sorted(path.name for path in killed.path.iterdir()) == [
+        "config.yaml", "done.json", "machine.json", "manifest.json", "metrics.csv", "predictions", "snapshots",
+    ]  # fmt: skip
+
+
+def test_a_training_that_is_killed_three_times_ends_as_one_that_is_not(tiny_data, tmp_path):
+    found = training(tiny_data, tmp_path, budget=20, kills=3, seed=os.getpid(), **KINDS["cosine with dropout"])
+    check(*found, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_training_that_is_killed_twenty_times_ends_as_one_that_is_not(tiny_data, tmp_path, kind, seed):
+    found = training(tiny_data, tmp_path, budget=120, kills=20, seed=seed, **KINDS[kind])
+    print(found[0])
+    check(*found, 20)

@@ -1,0 +1,100 @@
+import errno
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from snapshot_cli import lock
+from snapshot_cli.errors import UserError
+
+HOLD = """
+import pathlib, sys, time
+from snapshot_cli import lock
+with lock.hold(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock of a folder."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def refusal(folder):
+    with pytest.raises(UserError) as caught, lock.hold(folder):
+        pytest.fail("held twice")
+    return str(caught.value)
+
+
+def test_the_second_process_says_who_holds_it_and_writes_nothing(holder, tmp_path):
+    before = (tmp_path / ".lock").read_bytes()
+    assert re.fullmatch(
+        rf"{tmp_path}: in use by process {holder.pid} on {re.escape(os.uname().nodename)} "
+        r"since \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00; wait for it, or stop it",
+        refusal(tmp_path),
+    )
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    assert (tmp_path / ".lock").read_bytes() == before
+
+
+def test_the_lock_ends_with_its_holder(holder, tmp_path):
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert (tmp_path / ".lock").is_file()
+    with lock.hold(tmp_path):
+        assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff", b"[]", b'{"pid": "x"}', b"{}", b"null"])
+def test_a_holder_that_has_not_said_who_it_is(tmp_path, text):
+    with lock.hold(tmp_path):
+        (tmp_path / ".lock").write_bytes(text)
+        assert refusal(tmp_path) == f"{tmp_path}: in use by another process; wait for it, or stop it"
+
+
+def test_the_lock_is_let_go_after_an_error(tmp_path):
+    with pytest.raises(ZeroDivisionError), lock.hold(tmp_path):
+        raise ZeroDivisionError
+    with lock.hold(tmp_path):
+        pass
+
+
+def test_a_file_that_its_last_holder_deletes_meanwhile_is_not_held(tmp_path, monkeypatch):
+    """Else two processes would hold two files of the same name."""
+    real, times = fcntl.flock, []
+
+    def late(descriptor, operation):
+        if not times:
+            (tmp_path / ".lock").unlink()
+        times.append(descriptor)
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with lock.hold(tmp_path):
+        assert len(times) == 2
+        refusal(tmp_path)
+
+
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
+    def unsupported(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    told = []
+    with lock.hold(tmp_path, note=told.append):
+        pass
+    assert told == [
+        f"{tmp_path}: no lock on this file system (No locks available); see that no other process trains it"
+    ]

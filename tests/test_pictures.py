@@ -1,0 +1,145 @@
+import pytest
+from fabricated_runs import experiment, finish_cells, study
+
+from snapshot_cli.reporting import figures, report
+
+
+@pytest.fixture
+def panels(monkeypatch):
+    """Record what each figure is drawn from, by the name of its function."""
+    calls = {}
+
+    def recording(name, original):
+        def record(data, **options):
+            calls.setdefault(name, []).append((data, options))
+            return original(data, **options)
+
+        return record
+
+    for name in ("ensemble_size_panels", "budget", "over_time", "cost"):
+        monkeypatch.setattr(figures, name, recording(name, getattr(figures, name)))
+    return calls
+
+
+def draw(results, kind, *experiments, **drawing):
+    asked = study(*experiments, render={"figure": {"kind": kind, **drawing}})
+    return [path.name for path in report.draw(asked, results, {}).write(results)]
+
+
+FULL = {"dataset": "cifar100", "network": "densenet-40-12", "budget": 300, "cycles": 6}
+
+
+def test_the_papers_points_stand_at_their_sizes(tmp_path, panels):
+    experiments = [experiment("single", **FULL), experiment(alpha0=0.2, **FULL), experiment("ensemble", **FULL)]
+    for each in experiments:
+        finish_cells(each, tmp_path, lambda run, k: 1)
+    draw(tmp_path, "ensemble-size", *experiments)
+    (((panel,), _),) = panels["ensemble_size_panels"]
+    assert (panel.title, panel.single) == ("DenseNet-40-12 on CIFAR-100", 5.0)
+    points = {curve.label: [(p.x, p.error, p.uncertainty) for p in curve.paper] for curve in panel.curves}
+    assert points == {
+        "Snapshot (α₀ = 0.2)": [
+            (1, 24.95, 0.1), (2, 23.9, 0.1), (3, 23.05, 0.1), (4, 22.5, 0.1), (5, 22.4, 0.1), (6, 21.93, None),
+        ],
+        "True ensemble": [(m, e, 0.1) for m, e in enumerate((25.9, 22.8, 21.25, 20.4, 19.8, 19.35), start=1)],
+    }  # fmt: skip
+
+
+def test_seeds_have_bands(tmp_path, panels):
+    asked = experiment(replicates=3)
+    finish_cells(asked, tmp_path, lambda run, k: run.seed + 1 if k == 2 else 0)
+    draw(tmp_path, "ensemble-size", asked)
+    (((panel,), _),) = panels["ensemble_size_panels"]
+    assert panel.curves[0].spreads == pytest.approx([12.4207, 0.0], abs=1e-4)
+
+
+def test_a_drawing_shows_the_experiments_that_match_with_labels_of_their_own(tmp_path, panels):
+    experiments = [experiment(budget=b) for b in (4, 8)]
+    for each in experiments:
+        finish_cells(each, tmp_path, lambda run, k: 2)
+    draw(tmp_path, "ensemble-size", *experiments, match={"budget": 8})
+    (((panel,), _),) = panels["ensemble_size_panels"]
+    assert [curve.label for curve in panel.curves] == ["Snapshot (α₀ = 0.1)"]
+
+
+def test_budget(tmp_path, panels):
+    experiments = [
+        experiment("singlecycle", budget=4), experiment(budget=8, replicates=2), experiment(budget=4),
+        experiment(budget=16), experiment(budget=4, alpha0=0.2), experiment(budget=4, dataset="cifar10"),
+    ]  # fmt: skip
+    for each in experiments[:3] + experiments[4:]:
+        finish_cells(each, tmp_path, lambda run, k: 64 // run.budget - 2 * run.seed if k == run.snapshots else 0)
+    assert draw(tmp_path, "budget", *experiments) == ["figure.svg", "figure.png"]
+    (((digits, cifar10), _),) = panels["budget"]
+    assert (digits.title, cifar10.title) == ("ResNet-8 on Digits", "ResNet-8 on CIFAR-10")
+    found = {curve.label: (curve.budgets, curve.errors) for curve in digits.curves}
+    # Budget 4: 16 of 20 wrong with one member; of the label and another class the lower number wins.
+    assert found.keys() == {"SingleCycle", "Snapshot (α₀ = 0.1)", "Snapshot (α₀ = 0.2)"}
+    assert found["Snapshot (α₀ = 0.1)"][0] == [4, 8]
+    assert [len(curve.spreads) for curve in digits.curves] == [0, 2, 0]
+
+
+def test_the_papers_points_stand_at_their_budgets(tmp_path, panels):
+    experiments = [experiment(**FULL | {"budget": b}) for b in (60, 100, 300)]
+    for each in experiments:
+        finish_cells(each, tmp_path, lambda run, k: 1)
+    draw(tmp_path, "budget", *experiments)
+    (((panel,), _),) = panels["budget"]
+    assert [(p.x, p.error, p.uncertainty) for p in panel.curves[0].paper] == [(60, 27.04, 0.1), (300, 23.34, None)]
+
+
+def test_over_time_is_the_first_k(tmp_path, panels):
+    experiments = [experiment("single", cycles=3), experiment(cycles=3), experiment(cycles=3, alpha0=0.2)]
+    for each in experiments:
+        finish_cells(each, tmp_path, lambda run, k: {1: 8, 2: 6, 3: 0}[k] if run.schedule == "cosine" else 5)
+    draw(tmp_path, "over-time", *experiments)
+    ((found, _),) = panels["over_time"]
+    assert [panel.title for panel in found] == [
+        "ResNet-8 on Digits, Snapshot (α₀ = 0.1)", "ResNet-8 on Digits, Snapshot (α₀ = 0.2)"
+    ]  # fmt: skip
+    assert {(tuple(p.members), tuple(p.ensembles), p.single) for p in found} == {
+        ((40.0, 30.0, 0.0), (40.0, 30.0, 30.0), 25.0)
+    }
+
+
+def test_cost(tmp_path, panels):
+    experiments = [
+        experiment("single", budget=8), experiment(budget=8), experiment("ensemble", budget=8), experiment(budget=4)
+    ]  # fmt: skip
+    for each in experiments:
+        finish_cells(each, tmp_path, lambda run, k: 5 if run.schedule == "step" else 2)
+    draw(tmp_path, "cost", *experiments)
+    ((curves, options),) = panels["cost"]
+    assert options == {"title": "ResNet-8 on Digits"}
+    assert [(curve.label, list(curve.costs), curve.errors, list(curve.names)) for curve in curves] == [
+        ("Single model", [1.0], [25.0], []), ("Snapshot (α₀ = 0.1), budget 8", [1.0], [10.0], []),
+        ("True ensemble", [1.0, 2.0], [25.0, 25.0], ["1", "2"]), ("Snapshot (α₀ = 0.1), budget 4", [0.5], [10.0], []),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["ensemble-size", "budget", "over-time", "cost"])
+def test_nothing_finished_draws_nothing(tmp_path, kind):
+    assert draw(tmp_path, kind, experiment("single"), experiment()) == []
+
+
+@pytest.mark.parametrize("kind", ["ensemble-size", "budget", "over-time", "cost"])
+def test_what_is_missing_is_left_out(tmp_path, kind):
+    finish_cells(experiment(), tmp_path, lambda run, k: k)
+    assert draw(tmp_path, kind, experiment("single"), experiment(), experiment("ensemble")) == [
+        "figure.svg", "figure.png"
+    ]  # fmt: skip
+
+
+def test_replicas_stand_beside_true_ensembles_of_the_same_cost(tmp_path, panels):
+    experiments = [experiment(replicas=3, cycles=3), experiment("ensemble", cycles=3)]
+    right = {(1, 1), (1, 2), (1, 3), (2, 3)}  # seeds and snapshots; of the last run's three two are wrong on 6 of 20
+    for each in experiments:
+        finish_cells(each, tmp_path, lambda run, k: 0 if run.schedule == "cosine" and (run.seed, k) in right else 6)
+    draw(tmp_path, "cost", *experiments)
+    ((curves, _),) = panels["cost"]
+    # Of the last two runs' six members two are wrong, of all nine five.
+    assert [(curve.label, list(curve.costs), curve.errors, list(curve.names)) for curve in curves] == [
+        ("3 × Snapshot (α₀ = 0.1)", [1.0, 2.0, 3.0], [30.0, 0.0, 30.0], ["1", "2", "3"]),
+        ("True ensemble", [1.0, 2.0, 3.0], [30.0, 30.0, 30.0], ["1", "2", "3"]),
+    ]
+    assert draw(tmp_path, "over-time", *experiments[:1]) == []

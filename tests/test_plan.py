@@ -1,0 +1,205 @@
+from itertools import product
+
+import pytest
+
+from snapshot_cli.config.experiment import Experiment, Run
+from snapshot_cli.config.plan import TITLES, cell, cost, expand, images, label, runs
+from snapshot_cli.config.study import Study
+
+BASE = {"dataset": "digits", "network": "resnet-8", "budget": 13, "batch_size": 1437}  # 13 iterations in all
+
+
+def experiment(method, **values):
+    return Experiment(**BASE | {"method": method, "cycles": 3} | values)
+
+
+def run(**values):
+    return Run(**BASE | {"cycles": 3} | values)
+
+
+def members(asked, **where):
+    return [(member.run, member.snapshot) for member in cell(asked, **where).members]
+
+
+STEP = run(schedule="step")
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("single", [(STEP, 3)]),
+        ("dropout", [(run(schedule="step", dropout=0.2), 3)]),
+        ("nocycle", [(STEP, 1), (STEP, 2), (STEP, 3)]),
+        ("singlecycle", [(run(schedule="cosine", cycle=k, seed=k - 1), 1) for k in (1, 2, 3)]),
+        ("snapshot", [(run(schedule="cosine"), k) for k in (1, 2, 3)]),
+        ("ensemble", [(run(schedule="step", seed=k), 3) for k in (0, 1, 2)]),
+    ],
+)
+def test_members(method, expected):
+    assert members(experiment(method)) == expected
+
+
+def test_every_method_has_members_and_a_title():
+    assert set(TITLES) == set(Experiment.model_fields["method"].annotation.__args__)
+    for method in TITLES:
+        assert members(experiment(method))
+
+
+def test_what_methods_share():
+    single, nocycle, ensemble = (cell(experiment(method)).runs for method in ("single", "nocycle", "ensemble"))
+    assert single == nocycle == ensemble[:1]
+    assert len(ensemble) == 3
+    study = Study(name="s", title="t", experiments=tuple(map(experiment, ("single", "nocycle", "ensemble"))))
+    assert runs(study) == list(ensemble)
+
+
+def test_members_of_singlecycle_train_exactly_the_iterations_of_their_cycles():
+    lengths = [each.snapshot_iterations(1437) for each in cell(experiment("singlecycle")).runs]
+    ends = cell(experiment("snapshot")).runs[0].snapshot_iterations(1437)
+    assert ends == [5, 10, 13]
+    assert lengths == [[5], [5], [3]]
+
+
+def test_nocycle_takes_its_snapshots_where_the_cosine_run_does():
+    nocycle, snapshot = (cell(experiment(method)).runs[0] for method in ("nocycle", "snapshot"))
+    assert nocycle.snapshot_iterations(1437) == snapshot.snapshot_iterations(1437)
+
+
+@pytest.mark.parametrize(
+    ("values", "dropout"),
+    [({"method": "dropout"}, 0.2), ({"method": "dropout", "dropout": 0.5}, 0.5)]
+    + [({"method": method}, 0.0) for method in TITLES if method != "dropout"]
+    + [({"method": method, "dropout": 0.3}, 0.3) for method in TITLES if method != "dropout"],
+)
+def test_dropout_goes_with_any_method_and_is_a_fifth_by_default(values, dropout):
+    assert {each.dropout for each in cell(experiment(**values)).runs} == {dropout}
+
+
+def test_drops_mean_nothing_to_a_cosine_run():
+    assert cell(experiment("snapshot", drops=(0.3,))).runs == cell(experiment("snapshot")).runs
+    assert cell(experiment("single", drops=(0.3,))).runs != cell(experiment("single")).runs
+
+
+def test_a_runs_fields_are_its_experiments():
+    values = {"alpha0": 0.3, "train_size": 100, "holdout": 7, "split_seed": 2, "padding": 2, "precision": "bfloat16"}
+    for method in TITLES:
+        for each in cell(experiment(method, **values)).runs:
+            assert {name: getattr(each, name) for name in values} == values
+
+
+@pytest.mark.parametrize("method", ["single", "dropout", "nocycle", "snapshot"])
+def test_replicate_r_has_seed_r(method):
+    assert [[each.seed for each in cell(experiment(method, replicates=3), replicate=r).runs] for r in range(3)] == [
+        [0],
+        [1],
+        [2],
+    ]
+
+
+@pytest.mark.parametrize("method", ["singlecycle", "ensemble"])
+def test_members_have_seeds_r_plus_r_k(method):
+    asked = experiment(method, seed=10, replicates=2)
+    assert [[each.seed for each in cell(asked, replicate=r).runs] for r in range(2)] == [
+        [10, 12, 14],
+        [11, 13, 15],
+    ]
+
+
+@pytest.mark.parametrize("method", ["singlecycle", "ensemble"])
+def test_no_two_members_of_any_replicates_share_a_seed(method):
+    for replicates, cycles in product(range(1, 6), range(1, 9)):
+        asked = experiment(method, cycles=cycles, replicates=replicates)
+        seeds = [member.run.seed for each in expand(asked) for member in each.members]
+        assert len(seeds) - len(set(seeds)) == 0
+        assert sorted(seeds) == list(range(replicates * cycles))
+
+
+def test_member_0_of_an_ensemble_is_the_single_model():
+    for replicates in range(1, 6):
+        for r in range(replicates):
+            single, ensemble = (experiment(method, replicates=replicates) for method in ("single", "ensemble"))
+            assert members(ensemble, replicate=r)[0] == members(single, replicate=r)[0]
+
+
+def test_expand_puts_the_replicates_of_an_experiment_side_by_side():
+    both = (experiment("single", replicates=2), experiment("snapshot", replicates=2))
+    asked = Study(name="s", title="t", experiments=both)
+    assert [(each.experiment.method, each.replicate) for each in expand(asked)] == [
+        ("single", 0),
+        ("single", 1),
+        ("snapshot", 0),
+        ("snapshot", 1),
+    ]
+    assert [(each.schedule, each.seed) for each in runs(asked)] == [
+        ("step", 0),
+        ("step", 1),
+        ("cosine", 0),
+        ("cosine", 1),
+    ]
+
+
+def test_expand_one_experiment():
+    assert expand(experiment("single")) == [cell(experiment("single"))]
+    twice = experiment("single", replicates=2)
+    assert expand(twice) == [cell(twice), cell(twice, replicate=1)]
+
+
+def test_experiments_of_a_study_may_have_replicates_of_their_own():
+    both = (experiment("single", replicates=2), experiment("ensemble"))
+    asked = Study(name="s", title="t", experiments=both)
+    assert [(each.experiment.method, each.replicate) for each in expand(asked)] == [
+        ("single", 0),
+        ("single", 1),
+        ("ensemble", 0),
+    ]
+    assert [each.seed for each in runs(asked)] == [0, 1, 2]
+
+
+def test_a_run_asks_for_itself():
+    assert runs(STEP) == [STEP]
+
+
+def test_images():
+    assert images(STEP, 1437) == 13 * 1437
+    assert [images(each, 1437) for each in cell(experiment("singlecycle")).runs] == [5 * 1437, 5 * 1437, 3 * 1437]
+    assert images(run(schedule="step", train_size=100), 1437) == 13 * 100
+    assert images(run(schedule="step", holdout=37), 1437) == 13 * 1400
+    cifar = Run(dataset="cifar10", network="resnet-8", budget=200, cycles=5, schedule="cosine", cycle=1)
+    assert images(cifar, 50_000) == 40 * 50_000
+
+
+@pytest.mark.parametrize(
+    ("method", "budgets"),
+    [("single", 1), ("dropout", 1), ("nocycle", 1), ("snapshot", 1), ("singlecycle", 1), ("ensemble", 3)],
+)
+def test_cost_in_full_budgets(method, budgets):
+    asked = cell(experiment(method)).members
+    assert cost(asked) == pytest.approx(budgets)
+    assert cost(asked[:1]) == pytest.approx(1 / 3 if method == "singlecycle" else 1)
+
+
+@pytest.mark.parametrize(
+    ("values", "title"),
+    [
+        ({"method": "single"}, "Single model"),
+        ({"method": "dropout"}, "Dropout"),
+        ({"method": "nocycle"}, "NoCycle Snapshot"),
+        ({"method": "singlecycle"}, "SingleCycle"),
+        ({"method": "snapshot", "alpha0": 0.2}, "Snapshot (α₀ = 0.2)"),
+        ({"method": "ensemble"}, "True ensemble"),
+    ],
+)
+def test_label(values, title):
+    assert label(experiment(**values)) == title
+
+
+def test_replicas_of_a_snapshot_ensemble_have_seeds_of_their_own():
+    base = {"dataset": "digits", "network": "resnet-8", "budget": 4, "cycles": 2, "method": "snapshot"}
+    several = Experiment(**base, replicas=3, replicates=2)
+    for replicate, seeds in ((0, [0, 2, 4]), (1, [1, 3, 5])):
+        found = cell(several, replicate=replicate)
+        assert [(m.run.seed, m.snapshot) for m in found.members] == [(s, k) for s in seeds for k in (1, 2)]
+    assert cell(several).runs[0] == cell(Experiment(**base)).runs[0]
+    assert label(several) == "3 × Snapshot (α₀ = 0.1)"
+    with pytest.raises(ValueError, match="expected snapshot, as replicas is 3, given 'single'"):
+        Experiment(**base | {"method": "single"}, replicas=3)
