@@ -188,8 +188,11 @@ def test_a_snapshot_that_changed_meanwhile_stops_the_run_at_once(partial, machin
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    expected = f"{path}: differs from what the run wrote; delete {partial.path} and train it again"
-    assert message(partial.run, machine) == expected
+    watcher = Stop(99)
+    with pytest.raises(UserError) as caught:
+        here.train(partial.run, machine, watcher=watcher)
+    assert str(caught.value) == f"{path}: differs from what the run wrote; delete {partial.path} and train it again"
+    assert watcher.now == 0  # not after hours of training
     path.unlink()
     assert message(partial.run, machine) == f"{path}: the weights of this snapshot were not kept"
 

@@ -43,7 +43,7 @@ def results(directory):
 def check(said, unbroken, killed, kills):
     assert said["codes"] == [0, 0]
     assert said["killed"] == kills
-    assert said["states"] > kills / 2  # most kills hit a training that had saved anew since the kill before
+    assert said["states"] > kills / 4  # kills hit a training that had saved anew since the kill before
     assert results(unbroken) == results(killed)
     assert killed.verify() == ([], [])
     assert sorted(path.name for path in killed.path.iterdir()) == [
@@ -52,7 +52,7 @@ def check(said, unbroken, killed, kills):
 
 
 def test_a_training_that_is_killed_three_times_ends_as_one_that_is_not(tiny_data, tmp_path):
-    found = training(tiny_data, tmp_path, budget=20, kills=3, seed=os.getpid(), **KINDS["cosine with dropout"])
+    found = training(tiny_data, tmp_path, budget=12, kills=3, seed=os.getpid(), **KINDS["cosine with dropout"])
     check(*found, 3)
 
 
