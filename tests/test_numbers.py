@@ -40,6 +40,16 @@ def test_claims_stand_below_the_table_with_their_rule(tmp_path):
     assert table.block().notes[-2:] == [line, RULE]
 
 
+def test_budgets_of_one_network_and_dataset_are_judged_apart(tmp_path):
+    cells = [experiment(method, budget=budget) for budget in (2, 4) for method in ("single", "snapshot")]
+    asked = study(*cells, render={"table": "methods"})
+    finish_cells(asked, tmp_path, lambda run, k: 6 if run.schedule == "step" else 0)
+    (table,), _ = drawn(asked, tmp_path)
+    assert [note.partition(":")[0] for note in table.notes[:2]] == [
+        "ResNet-8 on Digits, budget 2", "ResNet-8 on Digits, budget 4"
+    ]  # fmt: skip
+
+
 def test_a_half_finished_study_judges_what_is_there(tmp_path):
     asked = study(experiment("single"), experiment(), experiment("dropout"), render={"table": "methods"})
     finish_cells(experiment("single"), tmp_path, lambda run, k: 6)

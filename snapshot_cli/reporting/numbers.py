@@ -64,7 +64,9 @@ def _with_cycles(entry: Entry) -> str:
 def _claims(entries: Sequence[Entry], question: claims.Question) -> list[str]:
     """Return a sentence for each network and dataset that has something to compare, and the rule."""
     outcomes = [
-        Outcome(entry.experiment, entry.group, {each.replicate: beyond.correct(each) for each in entry.scored})
+        Outcome(
+            entry.experiment, _group(entry, entries), {each.replicate: beyond.correct(each) for each in entry.scored}
+        )
         for entry in entries
     ]
     found = claims.judged(outcomes, question)
@@ -73,6 +75,12 @@ def _claims(entries: Sequence[Entry], question: claims.Question) -> list[str]:
         f"{group}: {'; '.join(verdict(each.verdict) for each in found if each.group == group)}." for group in groups
     ]
     return [*sentences, RULE] if sentences else []
+
+
+def _group(entry: Entry, entries: Sequence[Entry]) -> str:
+    """Return network and dataset, with the budget where the table has several of them for this pair."""
+    budgets = {other.experiment.budget for other in entries if other.group == entry.group}
+    return f"{entry.group}, budget {entry.experiment.budget}" if len(budgets) > 1 else entry.group
 
 
 def verdict(found: Verdict) -> str:
