@@ -38,6 +38,7 @@ def test_claims_stand_below_the_table_with_their_rule(tmp_path):
     assert list(table.notes) == [line, RULE]
     assert files["table.md"].endswith(f"\n\n{line}\n\n{RULE}\n")
     assert table.block().notes[-2:] == [line, RULE]
+    assert table.block().frame.iloc[:, 0].tolist() == ["30.00", "**0.00**"]
 
 
 def test_budgets_of_one_network_and_dataset_are_judged_apart(tmp_path):

@@ -46,7 +46,7 @@ class Rows:
     def block(self) -> TableBlock:
         """Return its place on the page."""
         notes = tables.sentences(self.rows, self.notes, self.request.study)
-        frame = tables.table(self.rows, study=self.request.study)
+        frame = tables.table(self.rows, flavour="markdown", study=self.request.study)  # its bold is read by the page
         return TableBlock(self.request.title, frame, notes, self.request.command)
 
 
