@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from silent import Silent
 
 from snapshot_cli import files
 from snapshot_cli.config.machine import Machine
@@ -17,17 +18,6 @@ from snapshot_cli.training import checkpoint, hardware
 
 ITERATIONS = 2
 SETTINGS = {"train_size": 20, "batch_size": 10, "budget": 1}  # a snapshot after each of two iterations
-
-
-class Silent:
-    def begin(self, done, iterations, epoch_length):
-        pass
-
-    def iteration(self, iteration, rate):
-        pass
-
-    def epoch(self, row):
-        pass
 
 
 class Disk:

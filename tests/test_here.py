@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from silent import Silent
 
 from snapshot_cli import lock
 from snapshot_cli.config import load, plan
@@ -19,17 +20,6 @@ from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import hardware, loop, predictions
 
 CONFIG = "dataset: tiny\nnetwork: resnet-8\nmethod: snapshot\nbudget: 40\nbatch_size: 16\ncycles: 2\n"
-
-
-class Silent:
-    def begin(self, done, iterations, epoch_length):
-        pass
-
-    def iteration(self, iteration, rate):
-        pass
-
-    def epoch(self, row):
-        pass
 
 
 @pytest.fixture

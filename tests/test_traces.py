@@ -47,9 +47,10 @@ def test_loss_with_the_rate_below(tmp_path, calls):
     assert options == {"restarts": [2.0, 4.0], "title": "ResNet-8 on Digits"}
     step, cosine = (dict(zip(curve.epochs, curve.rates, strict=True)) for curve in rates)
     # The step falls after half and three quarters of 40 iterations; the cosine restarts after 20.
-    assert [step[e] for e in (0.0, 1.9, 2.0, 2.9, 3.0, 3.9)] == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
-    assert [cosine[e] for e in (0.0, 1.0, 2.0)] == pytest.approx([0.1, 0.05, 0.1])
-    assert cosine[1.9] == pytest.approx(0.05 * (1 + np.cos(np.pi * 19 / 20)))
+    assert [step[e] for e in (0.1, 2.0, 2.1, 3.0, 3.1, 4.0)] == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+    assert [cosine[e] for e in (0.1, 1.1, 2.1)] == pytest.approx([0.1, 0.05, 0.1])
+    # A snapshot is taken at the low rate that ends its cycle, not at the restart.
+    assert cosine[rates[1].snapshots[0]] == pytest.approx(0.05 * (1 + np.cos(np.pi * 19 / 20)))
     assert rates[1].snapshots == [2.0, 4.0]
 
 

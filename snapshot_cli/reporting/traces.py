@@ -84,7 +84,7 @@ def rate_curve(entry: Entry) -> RateCurve:
         entry.method,
         entry.experiment.method,
         entry.experiment.alpha0,
-        epochs=[(place - 1) / length for place in places],
+        epochs=[place / length for place in places],  # where the iteration ends, as for snapshots
         rates=[run.rate(place, examples) for place in places],
         snapshots=[place / length for place in run.snapshot_iterations(examples)],
     )
