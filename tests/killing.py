@@ -39,10 +39,10 @@ def start(words, log):
     os._exit(99)
 
 
-def wait(pid, seconds):
-    """Return the exit status of a process, None where it still runs after some seconds."""
+def wait(pid, seconds, until=lambda: False):
+    """Return the exit status of a process, None where it still runs after some seconds or when something is so."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and not until():
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
@@ -51,23 +51,29 @@ def wait(pid, seconds):
 
 
 def kill(words, log, moments):
-    """Kill the same training after each of some seconds, then let it end.
+    """Kill the same training some seconds after it has saved a state of its own, for each of the moments, then let it end.
 
-    Return its exit code, how often it was killed, and how often in the middle of writing a file and after saving anew.
+    Return its exit code, how often it was killed, and how often in the middle of writing a file.
     """
-    killed, halves, states = 0, 0, set()
+    killed, halves = 0, 0
     folder = Path(words[words.index("--results-dir") + 1])
     for seconds in moments:
+        before = saved(folder)
         pid = start(words, log)
-        code = wait(pid, seconds)
+        code = wait(pid, 300, until=lambda before=before: saved(folder) != before)
+        code = wait(pid, seconds) if code is None else code
         if code is not None:
-            return code, killed, halves, len(states)
+            return code, killed, halves
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         killed += 1
         halves += any(folder.rglob(".*.tmp"))
-        states |= {path.stat().st_mtime_ns for path in folder.rglob("resume.pt")}
-    return wait(start(words, log), 300), killed, halves, len(states)
+    return wait(start(words, log), 300), killed, halves
+
+
+def saved(folder):
+    """Return when each state in a folder was written, in nanoseconds."""
+    return [path.stat().st_mtime_ns for path in folder.rglob("resume.pt")]
 
 
 def warm_up():
@@ -85,9 +91,9 @@ def main(config, data, results, kills, seed):
     code, *_ = kill([*words, f"{results}/unbroken"], f"{results}/unbroken.log", [])
     usual = time.monotonic() - before
     draw = random.Random(seed)
-    moments = [usual / (kills + 2) * draw.uniform(0.2, 1.4) for _ in range(kills)]
-    ended, killed, halves, states = kill([*words, f"{results}/killed"], f"{results}/killed.log", moments)
-    said = {"codes": [code, ended], "killed": killed, "half files": halves, "states": states, "seconds": usual}
+    moments = [usual / (kills + 2) * draw.uniform(0, 0.5) for _ in range(kills)]
+    ended, killed, halves = kill([*words, f"{results}/killed"], f"{results}/killed.log", moments)
+    said = {"codes": [code, ended], "killed": killed, "half files": halves, "seconds": usual}
     print(json.dumps(said))
 
 
