@@ -9,13 +9,14 @@ SNAPSHOT = .venv/bin/snapshot
 TABLES_AND_FIGURES = $(basename $(notdir $(wildcard $(foreach kind,table figure replicas,configs/studies/$(STUDY)$(kind)*.yaml))))
 READY = .venv/.ready
 
-.PHONY: help setup demo reproduce test test-slow test-torture check format clean
+.PHONY: help setup demo reproduce test test-slow test-torture test-configs check format clean
 
 help:
 	@echo "make setup               make .venv and install the pinned packages"
 	@echo "make demo                every method of Table 1 on small images: results/demo/"
 	@echo "make test                the tests; make test-slow: those that take minutes"
 	@echo "make test-torture        kill trainings at random moments, 80 times, and compare what they end with"
+	@echo "make test-configs        train every experiment of the paper for two iterations; 16 GB of memory, half an hour"
 	@echo "make check               formatting, lint and types"
 	@echo "make reproduce-table1    Table 1; SIZE=small or SIZE=demo for less, OPTIONS='--device cpu ...' for more"
 	@echo "make reproduce           all tables and figures; SIZE and OPTIONS as above"
@@ -36,10 +37,13 @@ test: setup
 	.venv/bin/python -m pytest --numprocesses auto
 
 test-slow: setup
-	.venv/bin/python -m pytest -m slow
+	.venv/bin/python -m pytest -m slow --ignore tests/test_shipped_experiments.py
 
 test-torture: setup
 	.venv/bin/python -m pytest -m slow tests/test_killing.py -s
+
+test-configs: setup
+	.venv/bin/python -m pytest -m slow tests/test_shipped_experiments.py -s
 
 check: setup
 	.venv/bin/ruff format --check .

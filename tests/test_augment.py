@@ -81,3 +81,40 @@ def test_normalise(channels_last):
     expected = (images.astype(np.float32) - np.float32([120, 110, 100])) / np.float32([60, 50, 40])
     np.testing.assert_array_equal(found.numpy(), expected.transpose(0, 3, 1, 2))
     np.testing.assert_array_equal(pixels.numpy(), images.transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("factors", "light"),
+    [
+        ((0, 0, 0), (0, 0, 0)),
+        ((1, 0, 0), (-31.475, -32.213, -32.368)),  # 255 x 0.2175 x (-0.5675, -0.5808, -0.5836)
+        ((0, 1, 0), (3.448, -0.022, -3.331)),  # 255 x 0.0188 x (0.7192, -0.0045, -0.6948)
+        ((0, 0, 1), (0.460, -0.934, 0.482)),  # 255 x 0.0045 x (0.4009, -0.8140, 0.4203)
+        ((-0.1, 0.2, 0.1), (3.883, 3.124, 2.619)),
+    ],
+)
+def test_light_by_hand(factors, light):
+    found = augment.light_of(torch.tensor([factors, (0, 0, 0)], dtype=torch.float32))
+    np.testing.assert_allclose(found.numpy(), [light, (0, 0, 0)], atol=1e-3)
+
+
+def test_light_is_normal_of_the_strength_asked_for():
+    draws = augment.draw(50_000, padding=0, flip=False, lighting=0.1, generator=torch.Generator().manual_seed(0))
+    factors = torch.linalg.solve(augment.light_of(torch.eye(3)).T, draws.light.T).T
+    assert draws.light.dtype == torch.float32
+    np.testing.assert_allclose(factors.mean(0), 0, atol=0.002)
+    np.testing.assert_allclose(torch.cov(factors.T), 0.01 * np.eye(3), atol=0.0003)
+
+
+def test_light_changes_nothing_else():
+    plain, lit = (
+        augment.draw(100, padding=2, flip=True, lighting=strength, generator=torch.Generator().manual_seed(3))
+        for strength in (0.0, 0.1)
+    )
+    assert plain.light is None
+    assert lit.light.shape == (100, 3)
+    for name in ("top", "left", "mirrored"):
+        assert torch.equal(getattr(plain, name), getattr(lit, name))
+    part = lit[40:60].to(torch.device("cpu"))
+    assert torch.equal(part.light, lit.light[40:60])
+    assert plain[40:60].light is None

@@ -6,6 +6,7 @@ import torch
 
 from snapshot_cli.datasets import augment, batches
 from snapshot_cli.datasets.batches import Batches, subsets
+from snapshot_cli.randomness import generator
 
 CPU = torch.device("cpu")
 
@@ -138,3 +139,36 @@ def test_batches_of_a_run(tiny_dataset, tiny_run):
 def test_border(tiny_dataset, tiny_run, own, asked, size, expected):
     dataset = replace(tiny_dataset, manifest=replace(tiny_dataset.manifest, padding=own, size=size))
     assert batches.border(tiny_run(padding=asked), dataset) == expected
+
+
+def test_light_is_added_before_normalisation_to_the_whole_image_and_its_border():
+    mean, deviation = (torch.tensor(v).view(1, 3, 1, 1) for v in ([100.0, 110.0, 120.0], [50.0, 40.0, 20.0]))
+    grey = torch.full((30, 4, 4, 3), 255, dtype=torch.uint8)  # grey and as bright as it can be: nothing is clipped
+    packed = augment.pack(grey, padding=1, fill=(255, 255, 255))
+    plain = Batches(packed, torch.arange(30), mean, deviation, flip=True, channels_last=True)
+    lit = replace(plain, lighting=0.1)
+    draws = augment.draw(30, padding=1, flip=True, lighting=0.1, generator=generator(5, "augmentation", 2))
+    (images, labels), (dark, _) = (next(each.training(5, 2, batch_size=30)) for each in (lit, plain))
+    added = (images - dark) * deviation
+    assert bool(images.isfinite().all())
+    torch.testing.assert_close(added, draws.light[:, :, None, None].expand(30, 3, 4, 4), rtol=0, atol=1e-4)
+    assert sorted(labels.tolist()) == list(range(30))
+    assert torch.equal(in_one(lit.evaluation(7))[0], in_one(plain.evaluation(7))[0])
+
+
+@pytest.mark.parametrize("start", [1, 4, 6])
+def test_a_lit_epoch_goes_on_exactly(start):
+    data = replace(numbered(27, padding=2, flip=True), lighting=0.1)
+    whole = list(data.training(5, 3, batch_size=4))
+    rest = list(data.training(5, 3, batch_size=4, start=start))
+    assert all(torch.equal(one[0], other[0]) for one, other in zip(rest, whole[start:], strict=True))
+    assert not torch.equal(whole[0][0], next(data.training(5, 4, batch_size=4))[0])
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "lighting"), [(0.0, None, 0.0), (0.1, None, 0.1), (0.1, 0.0, 0.0), (0.0, 0.2, 0.2)]
+)
+def test_lighting_is_the_runs_or_else_the_datasets(tiny_dataset, tiny_run, own, asked, lighting):
+    dataset = replace(tiny_dataset, manifest=replace(tiny_dataset.manifest, lighting=own))
+    found = batches.of_run(tiny_run(lighting=asked), dataset, device=CPU, channels_last=True)
+    assert found["train"].lighting == lighting

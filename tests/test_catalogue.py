@@ -20,6 +20,11 @@ def test_what_is_known_of_each_dataset():
     }
 
 
+def test_colours_are_altered_in_tiny_imagenet_alone():
+    assert {name: known.lighting for name, known in CATALOGUE.items() if known.lighting} == {"tiny-imagenet": 0.1}
+    assert facts("tiny-imagenet-32").lighting == 0.1
+
+
 def test_normalisation_is_that_of_the_authors_code_base():
     assert CATALOGUE["cifar10"].mean == (125.3, 123.0, 113.9)
     assert CATALOGUE["cifar10"].std == (63.0, 62.1, 66.7)

@@ -63,7 +63,7 @@ def test_dry_run_lists_status_and_images(tmp_path, study):
 def test_paper_study_counts():
     code, out, errors = snapshot("reproduce", "table1", "--dry-run")
     assert (code, errors) == (0, "")
-    assert out.splitlines()[-1] == "74 runs, 0 done; 480,000,000 of 480,000,000 training images to go"
+    assert out.splitlines()[-1] == "129 runs, 0 done; 1,025,097,280 of 1,025,097,280 training images to go"
 
 
 @pytest.mark.parametrize("verb", ["reproduce", "report"])
@@ -94,8 +94,8 @@ def test_too_large_for_what_is_here(tmp_path, trainings, name):
     code, out, errors = snapshot("reproduce", name)
     assert (code, out, trainings) == (1, "", [])
     assert errors == (
-        "Table 1: error rates (%) on CIFAR-10 and CIFAR-100: 74 runs, 0 finished, 74 to train\n"
-        f"{name}: 74 runs with 480,000,000 training images to go, and no GPU here: this would take weeks.\n"
+        "Table 1: error rates (%) on CIFAR-10, CIFAR-100, SVHN and Tiny ImageNet: 129 runs, 0 finished, 129 to train\n"
+        f"{name}: 129 runs with 1,025,097,280 training images to go, and no GPU here: this would take weeks.\n"
         "A size for a CPU: snapshot reproduce small/table1\n"
         f"Train it here all the same: snapshot reproduce {name} --device cpu\n"
     )

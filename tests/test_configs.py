@@ -1,5 +1,8 @@
+from collections import Counter
+
 import pytest
 
+from snapshot_cli.analysis.paper import is_full_size, lookup
 from snapshot_cli.config.load import load
 from snapshot_cli.config.plan import expand, images, runs
 from snapshot_cli.config.shipped import CHECKOUT
@@ -9,6 +12,21 @@ from snapshot_cli.datasets.catalogue import CATALOGUE, averaged_sizes
 CONFIGS = CHECKOUT / "configs"
 # file: cells, runs
 EXPECTED = {
+    "cifar10/densenet-100-24": (1, 1),
+    "cifar10/densenet-40-12": (1, 1),
+    "cifar10/resnet-110": (1, 1),
+    "cifar10/wide-resnet-32-4": (1, 1),
+    "cifar100/densenet-100-24": (1, 1),
+    "cifar100/densenet-40-12": (1, 1),
+    "cifar100/densenet-40-12-table3": (1, 1),
+    "cifar100/resnet-110": (1, 1),
+    "cifar100/wide-resnet-32-4": (1, 1),
+    "svhn/densenet-40-12": (1, 1),
+    "svhn/resnet-110": (1, 1),
+    "svhn/wide-resnet-32-4": (1, 1),
+    "tiny-imagenet/densenet-40-12": (1, 1),
+    "tiny-imagenet/resnet-110": (1, 1),
+    "tiny-imagenet/wide-resnet-32-4": (1, 1),
     "demo/cifar10": (1, 1),
     "demo/snapshot": (1, 1),
     "studies/demo/figure2": (2, 2),
@@ -27,8 +45,8 @@ EXPECTED = {
     "studies/figure4": (23, 77),
     "studies/figure5": (4, 4),
     "studies/figure6": (4, 4),
-    "studies/figure7": (12, 12),
-    "studies/figure8": (12, 12),
+    "studies/figure7": (24, 24),
+    "studies/figure8": (18, 18),
     "studies/small/figure2": (2, 2),
     "studies/small/figure3": (9, 9),
     "studies/small/figure4": (19, 44),
@@ -42,7 +60,7 @@ EXPECTED = {
     "studies/small/table2": (3, 3),
     "studies/small/table3": (5, 5),
     "studies/replicas": (4, 9),
-    "studies/table1": (46, 74),
+    "studies/table1": (80, 129),
     "studies/table3": (5, 5),
 }
 EXAMPLES = {name: known.train for name, known in CATALOGUE.items()} | {
@@ -67,31 +85,77 @@ def test_every_file_loads_and_expands(name):
     assert len({run.run_id for run in runs(asked)}) == len(runs(asked))
 
 
+METHODS = ["single", "dropout", "nocycle", "singlecycle", "snapshot 0.1", "snapshot 0.2"]
+# network, dataset: B, M, batch size, images withheld, runs; section 4.1
+TABLE_1 = {
+    ("resnet-110", "cifar10"): (200, 5, 64, 0, 8),
+    ("resnet-110", "cifar100"): (200, 5, 64, 0, 8),
+    ("resnet-110", "svhn"): (40, 5, 64, 6000, 8),
+    ("resnet-110", "tiny-imagenet"): (150, 6, 128, 0, 9),
+    ("wide-resnet-32-4", "cifar10"): (200, 5, 64, 0, 9),
+    ("wide-resnet-32-4", "cifar100"): (200, 5, 64, 0, 9),
+    ("wide-resnet-32-4", "svhn"): (40, 5, 64, 6000, 9),
+    ("wide-resnet-32-4", "tiny-imagenet"): (150, 6, 128, 0, 10),
+    ("densenet-40-12", "cifar10"): (300, 6, 64, 0, 10),
+    ("densenet-40-12", "cifar100"): (300, 6, 64, 0, 10),
+    ("densenet-40-12", "svhn"): (40, 5, 64, 6000, 9),
+    ("densenet-40-12", "tiny-imagenet"): (150, 6, 64, 0, 10),
+    ("densenet-100-24", "cifar10"): (300, 6, 64, 0, 10),
+    ("densenet-100-24", "cifar100"): (300, 6, 64, 0, 10),
+}
+
+
+def row_of(e):
+    return f"{e.method} {e.alpha0}" if e.method == "snapshot" else e.method
+
+
 def test_table_1_is_the_papers():
-    methods = ["single", "dropout", "nocycle", "singlecycle", "snapshot 0.1", "snapshot 0.2"]
-    rows = {
-        "resnet-110": (200, 5, 64, [m for m in methods if m != "dropout"]),
-        "wide-resnet-32-4": (200, 5, 64, methods),
-        "densenet-40-12": (300, 6, 64, methods),
-        "densenet-100-24": (300, 6, 64, methods),
+    experiments = shipped("studies/table1").experiments
+    assert {(e.network, e.dataset, e.budget, e.cycles, e.batch_size, e.holdout, row_of(e)) for e in experiments} == {
+        (*pair, *settings, method)
+        for pair, (*settings, _) in TABLE_1.items()
+        for method in METHODS
+        if (pair[0], method) != ("resnet-110", "dropout")
     }
-    cells = {
-        (e.network, e.dataset, e.budget, e.cycles, e.batch_size, f"{e.method} {e.alpha0}".removesuffix(
-            " 0.1" if e.method != "snapshot" else "x"))
+    assert all(is_full_size(experiment) for experiment in experiments)
+
+
+def test_every_number_of_table_1_in_the_paper_has_its_cell():
+    found = [
+        lookup(dataset=e.dataset, network=e.network, method=e.method, alpha0=e.alpha0, cycles=e.cycles, budget=e.budget)
         for e in shipped("studies/table1").experiments
-    }  # fmt: skip
-    assert cells == {
-        (network, dataset, budget, cycles, batch, method)
-        for network, (budget, cycles, batch, row) in rows.items()
-        for dataset in ("cifar10", "cifar100")
-        for method in row
-    }
+    ]
+    assert [value.place for value in found] == ["Table 1"] * 80
 
 
-def test_table_1_trains_38_full_budgets():
-    budgets = [images(run, 50_000) / (50_000 * run.budget) for run in runs(shipped("studies/table1"))]
-    assert sum(budgets) == pytest.approx(38, abs=1e-9)
-    assert sum(budget == 1 for budget in budgets) == 30
+def test_table_1_has_14_pairs_129_runs_and_66_full_budgets():
+    table1 = runs(shipped("studies/table1"))
+    assert Counter((run.network, run.dataset) for run in table1) == {pair: row[-1] for pair, row in TABLE_1.items()}
+    assert (len(TABLE_1), len(table1)) == (14, 129)
+    budgets = [share_of_budget(run) for run in table1]
+    assert sum(budgets) == pytest.approx(66, abs=1e-9)
+    assert sum(budget == 1 for budget in budgets) == 52
+
+
+def share_of_budget(run):
+    examples = EXAMPLES[run.dataset]
+    return images(run, examples) / (run.training_examples(examples) * run.budget)
+
+
+@pytest.mark.parametrize(("network", "dataset"), TABLE_1)
+def test_an_experiment_is_its_cell_of_table_1(network, dataset):
+    experiment = shipped(f"{dataset}/{network}")
+    (cell,) = (
+        e for e in shipped("studies/table1").experiments
+        if (e.network, e.dataset, row_of(e)) == (network, dataset, "snapshot 0.2")
+    )  # fmt: skip
+    assert experiment == cell
+    assert runs(experiment)[0].run_id in {run.run_id for run in runs(shipped("studies/table1"))}
+
+
+def test_the_experiment_of_table_3_is_its_cell():
+    (run,) = runs(shipped("cifar100/densenet-40-12-table3"))
+    assert [each.cycles for each in runs(shipped("studies/table3")) if each.run_id == run.run_id] == [8]
 
 
 @pytest.mark.parametrize(

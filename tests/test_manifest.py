@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -28,6 +29,13 @@ def write(data_dir, name, text):
 
 def test_comes_back_as_it_was():
     assert from_json(to_json(PHOTOS)) == PHOTOS
+
+
+def test_a_manifest_from_before_there_was_lighting():
+    fields = json.loads(to_json(replace(PHOTOS, lighting=0.1)))
+    assert from_json(json.dumps(fields)).lighting == 0.1
+    del fields["lighting"]
+    assert from_json(json.dumps(fields)) == PHOTOS
 
 
 def test_what_is_not_there_is_none(tmp_path):
@@ -70,6 +78,9 @@ def test_training_examples_of_the_catalogue_at_every_size_and_of_own_images(tmp_
         ({"classes": "cat"}, "classes is a list of names"),
         ({"mean": [1, 2]}, "mean is three numbers"),
         ({"std": [1, 2, "3"]}, "std is three numbers"),
+        ({"lighting": -0.1}, "lighting is a number of at least 0"),
+        ({"lighting": float("nan")}, "lighting is a number of at least 0"),
+        ({"lighting": True}, "lighting is a number of at least 0"),
     ],
 )
 def test_broken_field_names_file_and_way_out(tmp_path, change, problem):

@@ -154,6 +154,7 @@ def test_tiny_imagenet_from_zip_or_folder(tmp_path):
     ]
     assert len({manifest.content_hash for manifest in manifests}) == 1
     assert (manifests[0].train, manifests[0].test, manifests[0].padding, manifests[0].flip) == (12, 6, None, True)
+    assert [manifest.lighting for manifest in manifests] == [0.1] * 3
     images = store.load(tmp_path / "0", "tiny-imagenet").train_images.reshape(-1, 3)
     assert manifests[0].mean == pytest.approx(images.mean(axis=0), abs=1e-4)
 

@@ -61,7 +61,10 @@ def test_missing_files(tmp_path, gone):
 def test_a_file_is_no_folder(tmp_path):
     write_mats(tmp_path)
     assert not has_files(tmp_path / "train_32x32.mat", FACTS)
-    assert message_of(tmp_path / "train_32x32.mat").startswith(f"{tmp_path}/train_32x32.mat: has no train_32x32.mat")
+    assert message_of(tmp_path / "train_32x32.mat") == (
+        f"{tmp_path}/train_32x32.mat: is a file; expected a folder with train_32x32.mat, extra_32x32.mat,"
+        " test_32x32.mat from http://ufldl.stanford.edu/housenumbers"
+    )
 
 
 def test_wrong_checksum(tmp_path):

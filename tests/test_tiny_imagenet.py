@@ -47,7 +47,7 @@ def test_class_names_without_titles(tmp_path):
 
 def test_other_layouts(tmp_path):
     assert not in_tiny_layout(write_folder(tmp_path / "a", {"train/cat/1.png": b"", "test/cat/1.png": b""}))
-    assert not in_tiny_layout(write_folder(tmp_path / "b", {"wnids.txt": b""}))
+    assert in_tiny_layout(write_folder(tmp_path / "b", {"wnids.txt": b""}))  # so that what is missing is named
 
 
 def val_lines(change):
@@ -62,6 +62,10 @@ GOLDFISH = "train/n01443537/images/n01443537_0.JPEG"
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
+        *(
+            ({name: None}, f"has no {name}; Tiny ImageNet has wnids.txt, train/, val/ and val/val_annotations.txt")
+            for name in ("wnids.txt", "val/val_annotations.txt")
+        ),
         ({"wnids.txt": b""}, "wnids.txt is empty"),
         ({"wnids.txt": b"n1\nn1\n"}, "wnids.txt names n1 twice"),
         ({"wnids.txt": b"n01443537\nn02231487\n"}, "train/n04398044 is no class of wnids.txt"),

@@ -149,6 +149,8 @@ def _exceptions(dataset: str, network: str) -> dict[str, Any]:
         return {"batch_size": 256, "drops": (1 / 3, 2 / 3)}
     if dataset == "tiny-imagenet" and not network.startswith("densenet"):
         return {"batch_size": 128}
+    if dataset == "svhn":
+        return {"holdout": 6000}
     return {}
 
 

@@ -26,13 +26,9 @@ class Model(BaseModel):
     """A frozen value; unknown keys, wrong types, infinities and NaN are refused."""
 
     model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True,
         use_attribute_docstrings=True,
-        validate_default=True,
-    )
+    )  # fmt: skip
 
 
 class Recipe(Model):
@@ -85,6 +81,9 @@ class Recipe(Model):
 
     flip: bool | None = None
     """Mirror half of the images; null: the dataset's own."""
+
+    lighting: Annotated[float, Field(ge=0)] | None = None
+    """Strength of the colour alteration of Krizhevsky et al., 2012; null: the dataset's own, 0.1 for Tiny ImageNet."""
 
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of forward and backward pass; bfloat16 is autocast, with weights kept in float32."""

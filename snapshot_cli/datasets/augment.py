@@ -1,4 +1,4 @@
-"""Random crops and mirror images as one gather over images that are held packed on the device."""
+"""Random crops and mirror images as one gather over images that are held packed on the device; colour alteration."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+
+# The principal components of ImageNet's colours, one a column of red, green and blue, and their sizes where colours go
+# from 0 to 1: the constants of fb.resnet.torch.
+COMPONENTS = ((-0.5675, 0.7192, 0.4009), (-0.5808, -0.0045, -0.8140), (-0.5836, -0.6948, 0.4203))
+SIZES = (0.2175, 0.0188, 0.0045)
 
 
 @dataclass(frozen=True)
@@ -24,18 +29,23 @@ class Packed:
 
 @dataclass(frozen=True)
 class Draws:
-    """What chance decides about each image of a batch or an epoch, as int64 and bool tensors of one length."""
+    """What chance decides about each image of a batch or an epoch, as tensors of one length."""
 
     top: torch.Tensor
     left: torch.Tensor
     mirrored: torch.Tensor
 
+    light: torch.Tensor | None = None
+    """What is added to red, green and blue, 0..255: float32 (examples, 3); None: nothing."""
+
     def __getitem__(self, part: slice) -> Draws:
-        return Draws(self.top[part], self.left[part], self.mirrored[part])
+        light = None if self.light is None else self.light[part]
+        return Draws(self.top[part], self.left[part], self.mirrored[part], light)
 
     def to(self, device: torch.device) -> Draws:
         """Return the draws on a device."""
-        return Draws(self.top.to(device), self.left.to(device), self.mirrored.to(device))
+        light = None if self.light is None else self.light.to(device)
+        return Draws(self.top.to(device), self.left.to(device), self.mirrored.to(device), light)
 
 
 def pack(images: torch.Tensor, *, padding: int, fill: Sequence[float]) -> Packed:
@@ -51,11 +61,23 @@ def pack(images: torch.Tensor, *, padding: int, fill: Sequence[float]) -> Packed
     return Packed(bytes_.view(torch.int32).view(examples, whole * whole), side, padding)
 
 
-def draw(examples: int, *, padding: int, flip: bool, generator: torch.Generator) -> Draws:
-    """Draw the crop's corner, uniform over the border, and whether the image is mirrored, half of them if at all."""
+def draw(examples: int, *, padding: int, flip: bool, generator: torch.Generator, lighting: float = 0.0) -> Draws:
+    """Draw the crop's corner, uniform over the border, and whether the image is mirrored, half of them if at all.
+
+    With `lighting`, the deviation of the three factors of `light_of`, draw its light too.
+    """
     top, left = torch.randint(0, 2 * padding + 1, (2, examples), generator=generator)
     mirrored = torch.rand(examples, generator=generator) < (0.5 if flip else 0.0)
-    return Draws(top, left, mirrored)
+    light = light_of(lighting * torch.randn((examples, 3), generator=generator)) if lighting else None
+    return Draws(top, left, mirrored, light)
+
+
+def light_of(factors: torch.Tensor) -> torch.Tensor:
+    """Return what factors (examples, 3) of the principal components add to red, green and blue, 0..255 (examples, 3).
+
+    The colour alteration of Krizhevsky et al., 2012, section 4.1: the components times their sizes times the factors.
+    """
+    return factors @ (255 * torch.tensor(COMPONENTS) * torch.tensor(SIZES)).T
 
 
 def centred(examples: int, padding: int, device: torch.device) -> Draws:

@@ -29,6 +29,7 @@ class Batches:
     deviation: torch.Tensor
     flip: bool
     channels_last: bool
+    lighting: float = 0.0
 
     @property
     def examples(self) -> int:
@@ -43,7 +44,9 @@ class Batches:
         device = self.labels.device
         order = torch.randperm(self.examples, generator=generator(seed, "order", epoch)).to(device)
         chance = generator(seed, "augmentation", epoch)
-        draws = augment.draw(self.examples, padding=self.packed.padding, flip=self.flip, generator=chance).to(device)
+        draws = augment.draw(
+            self.examples, padding=self.packed.padding, flip=self.flip, generator=chance, lighting=self.lighting
+        ).to(device)
         for first in range(start * batch_size, self.examples, batch_size):
             part = slice(first, first + batch_size)
             yield self._batch(order[part], draws[part])
@@ -55,7 +58,8 @@ class Batches:
 
     def _batch(self, indices: torch.Tensor, draws: augment.Draws) -> Batch:
         images = augment.gather(self.packed, indices, draws)
-        images = augment.normalise(images, self.mean, self.deviation, channels_last=self.channels_last)
+        mean = self.mean if draws.light is None else self.mean - draws.light[:, :, None, None]
+        images = augment.normalise(images, mean, self.deviation, channels_last=self.channels_last)
         return images, self.labels[indices]
 
 
@@ -90,6 +94,7 @@ def of_run(run: Run, dataset: Dataset, *, device: torch.device, channels_last: b
     chosen = subsets(dataset.train_labels, train_size=run.train_size, holdout=run.holdout, seed=run.split_seed)
     padding = border(run, dataset)
     flip = dataset.manifest.flip if run.flip is None else run.flip
+    lighting = dataset.manifest.lighting if run.lighting is None else run.lighting
 
     def batches(images: np.ndarray, labels: np.ndarray, border: int) -> Batches:
         mean, deviation = (
@@ -98,7 +103,8 @@ def of_run(run: Run, dataset: Dataset, *, device: torch.device, channels_last: b
         )
         pixels = torch.from_numpy(np.array(images)).to(device)
         packed = augment.pack(pixels, padding=border, fill=dataset.manifest.mean)
-        return Batches(packed, torch.from_numpy(np.array(labels)).to(device), mean, deviation, flip, channels_last)
+        own = torch.from_numpy(np.array(labels)).to(device)
+        return Batches(packed, own, mean, deviation, flip, channels_last, lighting)
 
     splits = {
         "train": batches(dataset.train_images[chosen.training], dataset.train_labels[chosen.training], padding),

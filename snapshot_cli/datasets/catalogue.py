@@ -50,6 +50,8 @@ class Facts:
     """What is downloaded, all of it; empty: the images come with a library."""
     also: tuple[OfficialFile, ...] = ()
     """Other archives of the same images; they are read where a person has them."""
+    lighting: float = 0.0
+    """Strength of the colour alteration in training."""
 
 
 def _kriz(name: str, md5: str, *mirrors: str) -> OfficialFile:
@@ -164,6 +166,7 @@ CATALOGUE: dict[str, Facts] = {
         source="http://cs231n.stanford.edu/tiny-imagenet-200.zip",
         licence="ImageNet's terms: non-commercial research and education only",
         class_names=None,
+        lighting=0.1,  # Krizhevsky et al., 2012, whom the paper names
         files=(
             OfficialFile(
                 "tiny-imagenet-200.zip",

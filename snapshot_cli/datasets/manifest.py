@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ class Manifest:
     """Border for random crops, in pixels; None: an eighth of the side."""
     flip: bool
     content_hash: str
+    lighting: float = 0.0
+    """Strength of the colour alteration in training."""
 
 
 def to_json(manifest: Manifest) -> str:
@@ -42,7 +45,7 @@ def from_json(text: str) -> Manifest:
     """Read a manifest's JSON text; ValueError where it is not one."""
     fields = json.loads(text)
     expected = set(Manifest.__dataclass_fields__)
-    if not isinstance(fields, dict) or set(fields) != expected:
+    if not isinstance(fields, dict) or set(fields) | {"lighting"} != expected:  # which older manifests lack
         raise ValueError(f"expected the fields {', '.join(sorted(expected))}")
     if not all(isinstance(fields[key], str) for key in ("name", "source", "content_hash")):
         raise ValueError("name, source and content_hash are words")
@@ -50,10 +53,13 @@ def from_json(text: str) -> Manifest:
         raise ValueError("size, train and test are whole numbers")
     if not (fields["padding"] is None or type(fields["padding"]) is int) or type(fields["flip"]) is not bool:
         raise ValueError("padding is a whole number or null, flip is true or false")
+    lighting = fields.get("lighting", 0.0)
+    if type(lighting) not in (int, float) or not 0 <= lighting < math.inf:
+        raise ValueError("lighting is a number of at least 0")
     if not isinstance(fields["classes"], list) or not all(isinstance(name, str) for name in fields["classes"]):
         raise ValueError("classes is a list of names")
     channels = {key: _three(fields[key], key) for key in ("mean", "std")}
-    return Manifest(**{**fields, **channels, "classes": tuple(fields["classes"])})
+    return Manifest(**{**fields, **channels, "classes": tuple(fields["classes"]), "lighting": float(lighting)})
 
 
 def _three(values: Any, key: str) -> tuple[float, float, float]:

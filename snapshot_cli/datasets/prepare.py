@@ -122,6 +122,7 @@ def _manifest(name: str, splits: Splits, arrays: Arrays, defaults: Facts | None)
         padding=defaults.padding if defaults else None,
         flip=defaults.flip if defaults else True,
         content_hash=store.content_hash(arrays),
+        lighting=defaults.lighting if defaults else 0.0,
     )
 
 

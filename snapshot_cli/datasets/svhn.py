@@ -25,7 +25,8 @@ def svhn(path: Path, facts: Facts) -> Splits:
     missing = [file.name for file in facts.files if not (path / file.name).is_file()]
     if missing:
         names = ", ".join(file.name for file in facts.files)
-        raise UserError(f"{path}: has no {', '.join(missing)}; expected a folder with {names} from {facts.source}")
+        what = "is a file" if path.is_file() else f"has no {', '.join(missing)}"
+        raise UserError(f"{path}: {what}; expected a folder with {names} from {facts.source}")
     for file in facts.files:
         checksum.check(path / file.name, file)
     train = [path / file.name for file in facts.files if not _of_test(file)]

@@ -16,9 +16,9 @@ WNIDS, TITLES, ANNOTATIONS = "wnids.txt", "words.txt", "val/val_annotations.txt"
 
 
 def in_tiny_layout(path: Path) -> bool:
-    """Tell whether a folder or zip has the layout of Tiny ImageNet, perhaps with fewer classes and images."""
+    """Tell whether a folder or zip has the layout of Tiny ImageNet, perhaps with fewer classes, images or files."""
     with open_files(path) as files:
-        return {WNIDS, ANNOTATIONS} <= _inside(files).keys()
+        return not _inside(files).keys().isdisjoint({WNIDS, ANNOTATIONS})
 
 
 def tiny_imagenet(path: Path, *, size: int | None = None) -> Splits:
@@ -122,6 +122,8 @@ def _titled(path: Path, files: Files, wnids: list[str]) -> tuple[str, ...]:
 
 
 def _text(path: Path, files: Files, name: str) -> str:
+    if name not in files:
+        raise UserError(f"{path}: has no {name}; Tiny ImageNet has wnids.txt, train/, val/ and val/val_annotations.txt")
     try:
         return files[name]().decode("utf-8")
     except Exception as problem:  # what zipfile raises on damaged members is a long list
