@@ -93,9 +93,7 @@ def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> 
     say(console, f"{title}{'already trained' if done else 'training'}: {path}")
     patience = 0.0 if unit.launcher() is None else unit.PATIENCE
     with watcher(console) as looking_on:
-        here.train(
-            run, machine, watcher=looking_on, stop=stop, note=lambda text: say(console, text), patience=patience
-        )
+        here.train(run, machine, watcher=looking_on, stop=stop, note=lambda text: say(console, text), patience=patience)
 
 
 def _interpolate(run: Run, machine: Machine, stop: Callable[[], bool]) -> None:

@@ -37,7 +37,9 @@ def places(gpus: Sequence[str], *, jobs: int | None, per_gpu: int | None, runs: 
         raise ConfigError(f"--per-gpu {per_gpu}: the runs are trained on the CPU here; use --jobs N")
     room = len(gpus) * (per_gpu or 1)
     if per_gpu is not None and jobs is not None and jobs > room:
-        raise ConfigError(f"--jobs {jobs}: {len(gpus)} GPU{'s' * (len(gpus) > 1)} with --per-gpu {per_gpu} have room for {room}")
+        raise ConfigError(
+            f"--jobs {jobs}: {len(gpus)} GPU{'s' * (len(gpus) > 1)} with --per-gpu {per_gpu} have room for {room}"
+        )
     count = jobs or room or min(os.cpu_count() or 1, runs)
     return [gpus[number % len(gpus)] if gpus else "" for number in range(count)]
 

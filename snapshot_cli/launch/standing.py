@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -50,16 +50,14 @@ def look(run: Run, results: Path, images: int) -> Standing:
     """Return how a run stands that looks at `images` training images in all."""
     directory = RunDirectory.of(run, results)
     state, where, words = _state(directory)
+    known = Standing(run.run_id, state, images, images if state == "done" else 0, where=where, words=words)
     try:
         rows = directory.metrics()
-        facts = _facts(rows[-1], run, images) if rows else {}
+        return _with_epoch(known, rows[-1], run) if rows else known
     except UserError as error:
-        facts, words = {}, words or str(error)
-    except (LookupError, ValueError, OverflowError):
-        facts = {}
-    seen = images if state == "done" else int(facts.pop("seen", 0))
-    facts.pop("seen", None)
-    return Standing(run.run_id, state, images, seen, where=where, words=words, **facts)
+        return replace(known, words=words or str(error))
+    except (LookupError, ValueError, OverflowError):  # half a row, of an epoch that is being written elsewhere
+        return known
 
 
 def summary(standings: Iterable[Standing]) -> str:
@@ -107,10 +105,12 @@ def _silence(directory: RunDirectory) -> str:
     return f"no sign of life for {duration(seconds)}" if seconds > SILENT_SECONDS else ""
 
 
-def _facts(row: Mapping[str, float], run: Run, images: int) -> dict[str, float]:
-    return {
-        "seen": min(int(row["iteration"]) * run.batch_size, images),
-        "rate": row["rate"],
-        "error": row["train_error"],
-        "images_per_second": row["images_per_second"],
-    }
+def _with_epoch(known: Standing, row: Mapping[str, float], run: Run) -> Standing:
+    seen = min(int(row["iteration"]) * run.batch_size, known.images)
+    return replace(
+        known,
+        seen=known.images if known.state == "done" else seen,
+        rate=row["rate"],
+        error=row["train_error"],
+        images_per_second=row["images_per_second"],
+    )
