@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -93,14 +94,16 @@ def train_all(
     remote = ray.remote(**_resources(machine, gpus, per_gpu))(work)
     everywhere = replace(machine, data=machine.data.resolve(), results=machine.results.resolve())
     waiting, running, told, failures = list(runs), dict[Any, Run](), set[Run](), list[str]()
+    cancelled = set[Any]()
     with _marked(everywhere.results) as marker:
         while running or (waiting and not stop()):
             while waiting and not stop() and (jobs is None or len(running) < jobs):
                 run = waiting.pop(0)
                 running[remote.remote(Task(run, everywhere, tuple(extra), gpus > 0, marker))] = run
             if stop():
-                for reference in running:
+                for reference in running.keys() - cancelled:
                     ray.cancel(reference)
+                    cancelled.add(reference)
             _tell(running.values(), told, everywhere, board)
             for reference in ray.wait(list(running), timeout=POLL_SECONDS)[0]:
                 run = running.pop(reference)
@@ -128,7 +131,9 @@ def work(task: Task) -> tuple[int, dict[str, bytes]]:
 def _wait(process: subprocess.Popen[bytes]) -> int:
     """Return the exit code of a process; when the task is cancelled, after the process has saved its state."""
     try:
-        return process.wait()
+        while process.poll() is None:
+            time.sleep(POLL_SECONDS)  # an interruption by Ray ends no waiting for a process
+        return process.returncode
     except KeyboardInterrupt:
         process.terminate()
         process.wait()
