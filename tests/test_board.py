@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 
 import pytest
 from rich.console import Console
@@ -20,7 +21,7 @@ def console(*, terminal, height=40):
 def drawn(renderable):
     out = Console(file=io.StringIO(), width=150)
     out.print(renderable)
-    return [line.rstrip() for line in out.file.getvalue().splitlines()]
+    return [re.sub("  +", "  ", line.rstrip()) for line in out.file.getvalue().splitlines()]
 
 
 def test_a_line_for_every_event_off_a_terminal(tmp_path, tiny_run):
@@ -53,11 +54,11 @@ def test_a_table_on_a_terminal(tmp_path, tiny_run, monkeypatch):
         looking_on.look()
     assert "far, process" in out.file.getvalue()
     assert drawn(board.screen(looking_on._standings.values(), 40)) == [
-        "run                                 state      done    rate    error  images/s  left  where, or why not",
-        f"{runs[1].run_id}  running  35.6 %  0.0500  45.68 %        87   2 s  far, process {os.getpid()}",
-        f"{runs[0].run_id}        failed    0.0 %       -        -         -     -  no room",
-        f"{runs[2].run_id}  waiting   0.0 %       -        -         -     -",
-        f"{runs[3].run_id}  waiting   0.0 %       -        -         -     -",
+        "run  state  done  rate  error  images/s  left  where, or why not",
+        f"{runs[1].run_id}  running  35.6 %  0.0500  45.68 %  87  2 s  far, process {os.getpid()}",
+        f"{runs[0].run_id}  failed  0.0 %  -  -  -  -  no room",
+        f"{runs[2].run_id}  waiting  0.0 %  -  -  -  -",
+        f"{runs[3].run_id}  waiting  0.0 %  -  -  -  -",
         "4 runs: 2 waiting, 1 failed, 1 running; 8.9 % of the images, 11 s left at 87 images/s",
     ]
 

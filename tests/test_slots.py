@@ -85,7 +85,8 @@ def test_slots_that_are_not_there(gpus, message):
 def test_every_slot_has_its_gpu_and_its_threads(monkeypatch, tmp_path, tiny_run):
     fake(
         monkeypatch,
-        "import os, time; print(*(os.environ[n] for n in ('CUDA_VISIBLE_DEVICES', 'OMP_NUM_THREADS', 'SNAPSHOT_LAUNCHER')))\n"
+        "import os, time\n"
+        "print(*map(os.environ.get, ('CUDA_VISIBLE_DEVICES', 'OMP_NUM_THREADS', 'SNAPSHOT_LAUNCHER')))\n"
         "time.sleep(0.3)",
     )
     runs = [tiny_run(seed=seed) for seed in range(4)]

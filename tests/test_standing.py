@@ -88,7 +88,8 @@ def test_durations(seconds, words):
 
 def test_summary():
     runs = [
-        Standing("a", "done", 100, 100, images_per_second=1000.0), Standing("b", "running", 100, 50, images_per_second=5.0),
+        Standing("a", "done", 100, 100, images_per_second=1000.0),
+        Standing("b", "running", 100, 50, images_per_second=5.0),
         Standing("c", "waiting", 100), Standing("d", "failed", 100),
     ]  # fmt: skip
     assert standing.summary(runs) == (
