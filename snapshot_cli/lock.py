@@ -7,8 +7,10 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,17 +18,48 @@ from snapshot_cli.errors import UserError
 
 FILE_NAME = ".lock"
 UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+POLL_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who wrote that it holds a lock."""
+
+    pid: int
+    host: str
+    since: str
+
+    @property
+    def gone(self) -> bool:
+        """Tell whether it was a process of this host and has ended; of another host's nobody here can tell."""
+        if self.host != socket.gethostname():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass
+        return False
+
+
+def holder(folder: Path) -> Holder | None:
+    """Return who holds the lock of a folder as its file says, None where nobody does; the lock is not touched."""
+    try:
+        return _parse((folder / FILE_NAME).read_bytes())
+    except OSError:
+        return None
 
 
 @contextmanager
-def hold(folder: Path, *, note: Callable[[str], None] = lambda text: None) -> Iterator[None]:
+def hold(folder: Path, *, note: Callable[[str], None] = lambda text: None, patience: float = 0.0) -> Iterator[None]:
     """Hold the lock of a folder, which is made where it is not there; `note` is told where locks are not supported.
 
-    Raises UserError that says which process holds it.
+    Raises UserError that says which process holds it, when that is still so after `patience` seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE_NAME
-    descriptor = _open(path, note)
+    descriptor = _open(path, note, time.monotonic() + patience)
     try:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, _myself().encode())
@@ -36,16 +69,19 @@ def hold(folder: Path, *, note: Callable[[str], None] = lambda text: None) -> It
         os.close(descriptor)
 
 
-def _open(path: Path, note: Callable[[str], None]) -> int:
+def _open(path: Path, note: Callable[[str], None], until: float) -> int:
     """Return the descriptor of the locked file; again when its last holder deletes it in the meantime."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(descriptor, 1000, 0)
+            content = os.pread(descriptor, 1000, 0)
             os.close(descriptor)
-            raise UserError(f"{path.parent}: {_words(holder)}; wait for it, or stop it") from None
+            if time.monotonic() < until:
+                time.sleep(POLL_SECONDS)
+                continue
+            raise UserError(f"{path.parent}: {_words(_parse(content))}; wait for it, or stop it") from None
         except OSError as error:
             if error.errno not in UNSUPPORTED:
                 raise
@@ -60,9 +96,15 @@ def _myself() -> str:
     return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since})
 
 
-def _words(holder: bytes) -> str:
+def _parse(content: bytes) -> Holder | None:
     try:
-        facts = json.loads(holder)
-        return f"in use by process {facts['pid']:d} on {facts['host']} since {facts['since']}"
+        facts = json.loads(content)
+        return Holder(int(facts["pid"]), str(facts["host"]), str(facts["since"]))
     except (ValueError, LookupError, TypeError):
+        return None
+
+
+def _words(holder: Holder | None) -> str:
+    if holder is None:
         return "in use by another process"
+    return f"in use by process {holder.pid} on {holder.host} since {holder.since}"

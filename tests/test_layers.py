@@ -42,7 +42,7 @@ MAY_IMPORT = {
 # Where a part may reach into a package, but not into all of it:
 ONLY = {
     ("config", "datasets"): {"catalogue"},
-    ("config", "networks"): {"names"},
+    ("config", "networks"): {"names", "operations"},
     ("reporting", "datasets"): {"catalogue"},
     ("reporting", "networks"): {"names"},
     ("launch", "datasets"): {"prepare", "store"},

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -98,3 +99,23 @@ def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
     assert told == [
         f"{tmp_path}: no lock on this file system (No locks available); see that no other process trains it"
     ]
+
+
+def test_who_holds_it_is_read_from_the_file_alone(holder, tmp_path):
+    found = lock.holder(tmp_path)
+    assert (found.pid, found.host, found.gone) == (holder.pid, os.uname().nodename, False)
+    refusal(tmp_path)
+    holder.kill()
+    holder.wait()
+    assert lock.holder(tmp_path).gone
+    (tmp_path / ".lock").write_text(json.dumps({"pid": holder.pid, "host": "elsewhere", "since": "then"}))
+    assert not lock.holder(tmp_path).gone
+    (tmp_path / ".lock").write_text("half")
+    assert lock.holder(tmp_path) is None
+    assert lock.holder(tmp_path / "nowhere") is None
+
+
+def test_patience_waits_for_a_holder_that_is_about_to_end(holder, tmp_path):
+    threading.Timer(0.3, holder.kill).start()
+    with lock.hold(tmp_path, patience=30):
+        assert lock.holder(tmp_path).pid == os.getpid()

@@ -3,8 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from snapshot_cli.launch.progress import Bar, Board, Lines, watcher
-from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.launch.progress import Bar, Lines, watcher
 
 ROW = {
     "epoch": 1, "iteration": 6, "rate": 0.05, "train_loss": 1.23456, "train_error": 45.678, "seconds": 2.0,
@@ -53,40 +52,3 @@ def test_a_bar_on_a_terminal(done):
 def test_a_bar_that_never_begins():
     with Bar(console(terminal=True)):
         pass
-
-
-def test_a_board_off_a_terminal(tmp_path, tiny_run):
-    out = console(terminal=False)
-    runs = {tiny_run(seed=seed): 270 for seed in (0, 1, 2)}
-    with Board(out, runs, tmp_path) as board:
-        for run, outcome in zip(runs, ("done", "failed", "stopped"), strict=True):
-            board.started(run)
-            board.look([run])
-            board.ended(run, outcome)
-    first, second, third = (run.run_id for run in runs)
-    assert out.file.getvalue() == (
-        f"training {first}\ndone: {first} (1 of 3)\ntraining {second}\nfailed: {second} (2 of 3)\n"
-        f"training {third}\nstopped: {third} (3 of 3)\n"
-    )
-
-
-def test_a_board_on_a_terminal_counts_images(tmp_path, tiny_run):
-    out = console(terminal=True)
-    runs = {tiny_run(seed=seed): 270 for seed in (0, 1)}
-    one, other = runs
-    with Board(out, runs, tmp_path) as board:
-        task = board._progress.tasks[0]
-        board.started(one)
-        board.look([one])
-        assert (task.completed, task.total) == (0, 540)
-        RunDirectory.of(one, tmp_path).write_metrics([ROW])
-        board.look([one])
-        assert task.completed == 96  # 6 iterations of 16 images
-        RunDirectory.of(one, tmp_path).write_metrics([ROW | {"iteration": 18}])
-        board.look([one, other])
-        assert task.completed == 270
-        board.ended(one, "done")
-        board.ended(other, "failed")
-        board.look([])
-        assert task.completed == 270
-    assert "2 of 2 runs, 0 in training" in out.file.getvalue()

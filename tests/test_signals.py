@@ -61,14 +61,22 @@ def test_reproduce_passes_a_signal_on_and_says_that_the_same_command_goes_on(tmp
 
     monkeypatch.setattr(subprocess, "Popen", popen)
 
-    def look(board, running):
+    def look(board):
         if Path("ready").exists() and not Path("asked").exists():
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr("snapshot_cli.launch.progress.Board.look", look)
+    monkeypatch.setattr("snapshot_cli.launch.board.Board.look", look)
     monkeypatch.setattr("snapshot_cli.training.hardware._git", lambda *arguments: None)
     write(tmp_path / "study.yaml", STUDY)
     found, _, errors = snapshot("reproduce", "study.yaml", "--jobs", "1", "--device", "cpu")
     assert found == code
     assert errors.splitlines()[-1] == "stopped; the same command goes on from there"
     assert Path("asked").read_text() == str(int(signal.SIGTERM))
+
+
+def test_the_end_of_the_launcher_is_a_wish():
+    with stop_request(os.getppid()) as stop:
+        assert not stop()
+    with stop_request(os.getpid()) as stop:  # not our parent: whoever was has gone
+        assert stop()
+        assert stop.signal is None

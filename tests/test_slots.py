@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -7,7 +8,8 @@ import pytest
 
 from snapshot_cli.config import load, plan
 from snapshot_cli.config.machine import Machine
-from snapshot_cli.launch import slots
+from snapshot_cli.errors import ConfigError
+from snapshot_cli.launch import slots, unit
 from snapshot_cli.run_directory import RunDirectory
 
 STUDY = """\
@@ -21,16 +23,19 @@ class Noted:
     """A board that notes what it is told."""
 
     def __init__(self):
-        self.told, self.most = [], 0
+        self.told, self.running, self.most = [], 0, 0
 
     def started(self, run):
         self.told.append(("started", run.seed))
+        self.running += 1
+        self.most = max(self.most, self.running)
 
-    def ended(self, run, outcome):
+    def ended(self, run, outcome, words=""):
         self.told.append((outcome, run.seed))
+        self.running -= 1
 
-    def look(self, running):
-        self.most = max(self.most, len(running))
+    def look(self):
+        pass
 
 
 def fake(monkeypatch, script):
@@ -47,6 +52,51 @@ def fake(monkeypatch, script):
     return started
 
 
+@pytest.mark.parametrize(
+    ("gpus", "jobs", "per_gpu", "runs", "expected"),
+    [
+        ([], 3, None, 9, ["", "", ""]),
+        ([], None, None, 1, [""]),
+        (["0"], None, None, 9, ["0"]),
+        (["0"], 2, None, 9, ["0", "0"]),
+        (["4", "6"], None, None, 9, ["4", "6"]),
+        (["4", "6"], None, 2, 9, ["4", "6", "4", "6"]),
+        (["4", "6"], 3, 2, 9, ["4", "6", "4"]),
+    ],
+)
+def test_slots_go_round_the_gpus(gpus, jobs, per_gpu, runs, expected):
+    assert slots.places(gpus, jobs=jobs, per_gpu=per_gpu, runs=runs) == expected
+
+
+@pytest.mark.parametrize(
+    ("gpus", "message"),
+    [
+        ([], "--per-gpu 2: the runs are trained on the CPU here; use --jobs N"),
+        (["0"], "--jobs 5: 1 GPU with --per-gpu 2 have room for 2"),
+        (["0", "1"], "--jobs 5: 2 GPUs with --per-gpu 2 have room for 4"),
+    ],
+)
+def test_slots_that_are_not_there(gpus, message):
+    with pytest.raises(ConfigError) as caught:
+        slots.places(gpus, jobs=5, per_gpu=2, runs=9)
+    assert str(caught.value) == message
+
+
+def test_every_slot_has_its_gpu_and_its_threads(monkeypatch, tmp_path, tiny_run):
+    fake(
+        monkeypatch,
+        "import os, time\n"
+        "print(*map(os.environ.get, ('CUDA_VISIBLE_DEVICES', 'OMP_NUM_THREADS', 'SNAPSHOT_LAUNCHER')))\n"
+        "time.sleep(0.3)",
+    )
+    runs = [tiny_run(seed=seed) for seed in range(4)]
+    machine = Machine(tmp_path, tmp_path, threads=3)
+    slots.train_all(runs, machine, dict.fromkeys(runs, ()), places=["4", "6"], board=Noted(), stop=lambda: False)
+    said = [(RunDirectory.of(run, tmp_path).path / "log.txt").read_text().split() for run in runs]
+    assert sorted(gpu for gpu, *_ in said) == ["4", "4", "6", "6"]
+    assert [words[1:] for words in said] == [["3", str(os.getpid())]] * 4
+
+
 def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_path, tiny_run):
     started = fake(monkeypatch, "import sys; print('words'); print(f'last {seed}'); sys.exit(seed == 1)")
     runs, board = [tiny_run(seed=seed) for seed in range(3)], Noted()
@@ -54,7 +104,7 @@ def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_
         runs,
         Machine(Path("D"), tmp_path, "cpu"),
         {run: ["--config", "F"] for run in runs},
-        jobs=2,
+        places=[""] * 2,
         board=board,
         stop=lambda: False,
     )
@@ -77,7 +127,12 @@ def test_no_more_at_once_than_there_are_slots(monkeypatch, tmp_path, tiny_run, j
     board = Noted()
     runs = [tiny_run(seed=seed) for seed in range(3)]
     assert not slots.train_all(
-        runs, Machine(tmp_path, tmp_path), {run: [] for run in runs}, jobs=jobs, board=board, stop=lambda: False
+        runs,
+        Machine(tmp_path, tmp_path),
+        {run: [] for run in runs},
+        places=[""] * jobs,
+        board=board,
+        stop=lambda: False,
     )
     assert board.most <= jobs
     assert [seed for word, seed in board.told if word == "started"] == [0, 1, 2]
@@ -88,21 +143,27 @@ def test_a_stop_ends_the_running_and_starts_no_other(monkeypatch, tmp_path, tiny
     board = Noted()
     runs = [tiny_run(seed=seed) for seed in range(3)]
     failures = slots.train_all(
-        runs, Machine(tmp_path, tmp_path), dict.fromkeys(runs, ()), jobs=1, board=board, stop=lambda: bool(board.told)
+        runs,
+        Machine(tmp_path, tmp_path),
+        dict.fromkeys(runs, ()),
+        places=[""],
+        board=board,
+        stop=lambda: bool(board.told),
     )
     assert failures == []
     assert board.told == [("started", 0), ("stopped", 0)]
 
 
-def test_a_process_that_ends_without_a_word(monkeypatch, tmp_path, tiny_run):
-    fake(monkeypatch, "import os; os.kill(os.getpid(), 9)")
+def test_a_process_that_is_killed(monkeypatch, tmp_path, tiny_run):
+    fake(monkeypatch, "import os; print(1); os.kill(os.getpid(), 9)")
     run = tiny_run()
     (failure,) = slots.train_all(
-        [run], Machine(tmp_path, tmp_path), {run: []}, jobs=1, board=Noted(), stop=lambda: False
+        [run], Machine(tmp_path, tmp_path), {run: []}, places=[""], board=Noted(), stop=lambda: False
     )
     assert failure == (
-        f"{run.run_id}: ended without a word (all of it: {RunDirectory.of(run, tmp_path).path / 'log.txt'})"
+        f"{run.run_id}: killed by signal 9 (all of it: {RunDirectory.of(run, tmp_path).path / 'log.txt'})"
     )
+    assert unit.failure(RunDirectory.of(run, tmp_path).path) == "killed by signal 9"
 
 
 def test_a_directory_that_cannot_be_made_stops_no_other(monkeypatch, tmp_path, tiny_run):
@@ -112,7 +173,7 @@ def test_a_directory_that_cannot_be_made_stops_no_other(monkeypatch, tmp_path, t
     path.parent.mkdir(parents=True)
     path.write_text("a file")
     failures = slots.train_all(
-        runs, Machine(tmp_path, tmp_path), dict.fromkeys(runs, ()), jobs=1, board=board, stop=lambda: False
+        runs, Machine(tmp_path, tmp_path), dict.fromkeys(runs, ()), places=[""], board=board, stop=lambda: False
     )
     assert failures == [f"{runs[0].run_id}: {path}: File exists"]
     assert board.told == [("failed", 0), ("started", 1), ("done", 1)]
@@ -125,12 +186,14 @@ def test_leaving_at_once_asks_the_trainings_to_stop(monkeypatch, tmp_path, tiny_
     monkeypatch.setattr(slots, "_start", lambda *a, **o: (started.append(real(*a, **o)), started[-1])[1])
 
     class Impatient(Noted):
-        def look(self, running):
+        def look(self):
             raise KeyboardInterrupt
 
     run = tiny_run()
     with pytest.raises(KeyboardInterrupt):
-        slots.train_all([run], Machine(tmp_path, tmp_path), {run: ()}, jobs=1, board=Impatient(), stop=lambda: False)
+        slots.train_all(
+            [run], Machine(tmp_path, tmp_path), {run: ()}, places=[""], board=Impatient(), stop=lambda: False
+        )
     assert started[0].process.wait(10) == -signal.SIGTERM
 
 
@@ -144,7 +207,7 @@ def test_real_trainings_end_done_beside_one_that_fails(tiny_data, tmp_path):
     blocked.snapshot_path(1).mkdir(parents=True)
     board = Noted()
     failures = slots.train_all(
-        good, machine, {run: ["--config", str(file)] for run in good}, jobs=2, board=board, stop=lambda: False
+        good, machine, {run: ["--config", str(file)] for run in good}, places=[""] * 2, board=board, stop=lambda: False
     )
     assert RunDirectory.of(good[0], machine.results).status == "done"
     assert blocked.status == "partial"

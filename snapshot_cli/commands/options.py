@@ -63,6 +63,33 @@ checkpoint_option = click.option(
     help="Save the state to go on from this often, besides the end of every epoch.",
 )
 
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Runs side by side.  [default: what --per-gpu says, one a core without a GPU]",
+)
+per_gpu_option = click.option(
+    "--per-gpu", type=click.IntRange(1), metavar="K", help="Runs side by side on each GPU.  [default: 1]"
+)
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Who runs them: processes on this machine, or Ray.",
+)
+address_option = click.option(
+    "--address", metavar="A", help="Ray cluster to use: auto or HOST:PORT.  [default: this machine alone]"
+)
+
+
+def engine_options(command: Command) -> Command:
+    """Add the options that say how many runs are trained at once, and by whom."""
+    for option in (address_option, engine_option, per_gpu_option, jobs_option):
+        command = option(command)
+    return command
+
 
 def machine_options(command: Command) -> Command:
     """Add the options that say where and how runs are trained."""

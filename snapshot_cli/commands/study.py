@@ -32,10 +32,17 @@ class Asked:
 @studies_argument
 @options.set_option
 @options.machine_options
-@click.option(
-    "--jobs", type=click.IntRange(1), metavar="N", help="Runs side by side.  [default: 1 on a GPU, else one a core]"
-)
+@options.engine_options
+@click.option("--shard", metavar="I/N", help="Only the I-th of N lists of runs of equal cost; draw nothing.")
 @click.option("--dry-run", is_flag=True, help="List the runs and how far they are, and train nothing.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "commands"]),
+    default="table",
+    show_default=True,
+    help="Of --dry-run: commands prints a shell command for each run that is to be trained.",
+)
 def reproduce(
     names: tuple[str, ...],
     sets: tuple[str, ...],
@@ -45,7 +52,12 @@ def reproduce(
     threads: int | None,
     checkpoint_seconds: float,
     jobs: int | None,
+    per_gpu: int | None,
+    engine: str,
+    address: str | None,
+    shard: str | None,
     dry_run: bool,
+    form: str,
 ) -> None:
     """Train what studies lack, then draw their tables and figures.
 
@@ -54,25 +66,38 @@ def reproduce(
     """
     from snapshot_cli.commands import trainings
     from snapshot_cli.config import plan
+    from snapshot_cli.launch.engine import Engine
 
-    asked, folder = _studies(names, sets, data, results)
+    if form == "commands" and not dry_run:
+        raise ConfigError("--format commands: goes with --dry-run")
+    by = Engine(engine, jobs, per_gpu, address)
+    asked, folder = studies(names, sets, data, results)
     machine = options.machine(data, folder, device, threads, checkpoint_seconds)
     words: dict[Run, list[str]] = {}
     for each in asked:
         for run in plan.runs(each.study):
             words.setdefault(run, ["--config", str(each.file), *_repeat("--set", sets)])
-    runs = list(words)
+    runs = list(words) if shard is None else trainings.share(list(words), shard, data)
     lines = list(dict.fromkeys(run for each in asked for run in trainings.to_interpolate(each.study, folder)))
+    lines = [run for run in lines if run in runs]
+    if dry_run and form == "commands":
+        trainings.print_commands(runs, machine, words, lines)
+        return
     if dry_run:
         trainings.show(runs, machine, lines=len(lines))
         return
     lacking = trainings.missing(runs, folder)
-    click.echo(_summary(asked, len(runs), len(lacking)), err=True)
-    failures = trainings.train(lacking, machine, words, jobs=jobs, names=names) if lacking else []
+    click.echo(_summary(asked, len(runs), len(lacking), shard), err=True)
+    failures = trainings.train(lacking, machine, words, engine=by, names=names) if lacking else []
     still = set(trainings.missing(lines, folder))
     finished = [run for run in lines if run not in still]
-    failures += trainings.interpolate(finished, machine, words, jobs=jobs) if finished else []
-    _draw(asked, folder, data, options.repeated(sets, results))
+    failures += trainings.interpolate(finished, machine, words, engine=by) if finished else []
+    if shard is None:
+        _draw(asked, folder, data, options.repeated(sets, results))
+    else:
+        click.echo(
+            f"snapshot report {' '.join(names)}{options.repeated(sets, results)} draws what is finished", err=True
+        )
     if failures:
         tried = len(lacking) or len(finished)
         raise UserError("\n".join([f"{len(failures)} of {tried} runs failed:", *failures]))
@@ -88,12 +113,12 @@ def report(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: P
 
     What is missing is shown as a dash with a footnote. report.html in the same folder has all studies of that size.
     """
-    asked, folder = _studies(names, sets, data, results)
+    asked, folder = studies(names, sets, data, results)
     _draw(asked, folder, data, options.repeated(sets, results))
 
 
-def _studies(names: Sequence[str], sets: tuple[str, ...], data: Path, results: Path | None) -> tuple[list[Asked], Path]:
-    """Return the studies and the folder of results that they share."""
+def studies(names: Sequence[str], sets: tuple[str, ...], data: Path, results: Path | None) -> tuple[list[Asked], Path]:
+    """Return the studies and the folder of results that they share; ConfigError where they share none."""
     from snapshot_cli.config.shipped import study_path
     from snapshot_cli.config.study import Study
 
@@ -116,11 +141,15 @@ def _studies(names: Sequence[str], sets: tuple[str, ...], data: Path, results: P
     return found, folders[0]
 
 
-def _summary(asked: Sequence[Asked], runs: int, lacking: int) -> str:
+def _summary(asked: Sequence[Asked], runs: int, lacking: int, shard: str | None) -> str:
     title = asked[0].study.title if len(asked) == 1 else f"{len(asked)} studies"
+    title += f", shard {shard}" if shard else ""
     of_runs = "the only run" if runs == 1 else f"all {runs} runs"
+    if runs == 0:
+        return f"{title}: no run in it, there are more shards than runs"
     if lacking == 0:
-        return f"{title}: {of_runs} finished before, nothing was trained; drawn from what is there:"
+        then = "" if shard else "; drawn from what is there:"
+        return f"{title}: {of_runs} finished before, nothing was trained{then}"
     return f"{title}: {runs} run{'s' * (runs > 1)}, {runs - lacking} finished, {lacking} to train"
 
 

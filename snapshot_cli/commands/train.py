@@ -42,13 +42,14 @@ def train(
     what was stopped goes on where it was.
     """
     from snapshot_cli.commands.evaluate import score, show
+    from snapshot_cli.launch import unit
     from snapshot_cli.launch.signals import stop_request
 
     asked = options.load(file, sets, data)
     folder = options.results_folder(file, results)
     machine = options.machine(data, folder, device, threads, checkpoint_seconds)
     runs = _runs(asked, run_id, file)
-    with stop_request() as stop:
+    with stop_request(unit.launcher()) as stop:
         for number, run in enumerate(runs, start=1):
             try:
                 _train(run, machine, stop, f"run {number} of {len(runs)}: " if len(runs) > 1 else "")
@@ -82,7 +83,7 @@ def _one_of(runs: list[Run]) -> str:
 def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> None:
     from rich.console import Console
 
-    from snapshot_cli.launch import here
+    from snapshot_cli.launch import here, unit
     from snapshot_cli.launch.progress import say, watcher
     from snapshot_cli.run_directory import RunDirectory
 
@@ -90,8 +91,9 @@ def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> 
     path = RunDirectory.of(run, machine.results).path
     done = RunDirectory.of(run, machine.results).status == "done"
     say(console, f"{title}{'already trained' if done else 'training'}: {path}")
+    patience = 0.0 if unit.launcher() is None else unit.PATIENCE
     with watcher(console) as looking_on:
-        here.train(run, machine, watcher=looking_on, stop=stop, note=lambda text: say(console, text))
+        here.train(run, machine, watcher=looking_on, stop=stop, note=lambda text: say(console, text), patience=patience)
 
 
 def _interpolate(run: Run, machine: Machine, stop: Callable[[], bool]) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Run
     from snapshot_cli.config.machine import Machine
     from snapshot_cli.config.study import Study
+    from snapshot_cli.launch.engine import Engine
 
 LARGE = 50_000_000  # training images: weeks without a GPU, even for the smallest networks of the paper
 
@@ -42,18 +43,47 @@ def show(runs: Sequence[Run], machine: Machine, *, lines: int) -> None:
     """Print every run with its status and images, the images in all, and how many runs are to be interpolated."""
     from snapshot_cli.run_directory import RunDirectory
 
-    images = _images(runs, machine.data)
+    sizes = images(runs, machine.data)
     status = {run: RunDirectory.of(run, machine.results).status for run in runs}
     click.echo(f"{'status':8}{'images':>14}  run")
     for run in runs:
-        click.echo(f"{status[run]:8}{images[run]:>14,}  {run.run_id}")
+        click.echo(f"{status[run]:8}{sizes[run]:>14,}  {run.run_id}")
     lacking = [run for run in runs if status[run] != "done"]
     click.echo(
         f"{len(runs)} run{'s' * (len(runs) > 1)}, {len(runs) - len(lacking)} done; "
-        f"{sum(images[run] for run in lacking):,} of {sum(images.values()):,} training images to go"
+        f"{sum(sizes[run] for run in lacking):,} of {sum(sizes.values()):,} training images to go"
     )
     if lines:
         click.echo(f"errors between the snapshots of {lines} run{'s' * (lines > 1)} to compute")
+
+
+def print_commands(
+    runs: Sequence[Run], machine: Machine, asked: Mapping[Run, Sequence[str]], lines: Sequence[Run]
+) -> None:
+    """Print for every run that is not finished, or whose line is to be computed, a command for a shell."""
+    from snapshot_cli.launch import unit
+
+    unfinished = set(missing(runs, machine.results))
+    for run in longest_first(runs, machine.data):
+        if run in unfinished or run in lines:
+            extra = ["--interpolate"] if run in lines else []
+            click.echo(unit.shell_command(run, machine, [*asked[run], *extra]))
+
+
+def longest_first(runs: Sequence[Run], data: Path) -> list[Run]:
+    """Return the runs, the one with the most operations first."""
+    from snapshot_cli.launch import sharing
+
+    return sharing.longest_first(_costs(runs, data))
+
+
+def share(runs: Sequence[Run], shard: str, data: Path) -> list[Run]:
+    """Return the i-th of n lists of nearly equal cost, for a shard i/n, in the order that the runs are in."""
+    from snapshot_cli.launch import sharing
+
+    number, count = sharing.parse_shard(shard)
+    chosen = set(sharing.shares(_costs(runs, data), count)[number - 1])
+    return [run for run in runs if run in chosen]
 
 
 def train(
@@ -61,29 +91,29 @@ def train(
     machine: Machine,
     asked: Mapping[Run, Sequence[str]],
     *,
-    jobs: int | None,
+    engine: Engine,
     names: Sequence[str],
 ) -> list[str]:
     """Train the missing runs, the longest first, and return a line for each that failed."""
     from snapshot_cli.launch import here
     from snapshot_cli.training import hardware
 
-    images = _images(lacking, machine.data)
-    kind = hardware.choose(machine.device).type
-    if kind == "cpu" and machine.device == "auto" and sum(images.values()) > LARGE:
-        raise UserError(_too_large(names, images))
+    sizes = images(lacking, machine.data)
+    if not engine.elsewhere:
+        kind = hardware.choose(machine.device).type
+        if kind == "cpu" and machine.device == "auto" and sum(sizes.values()) > LARGE:
+            raise UserError(_too_large(names, sizes))
     for dataset in dict.fromkeys(run.dataset for run in lacking):
         here.prepared(dataset, machine)
-    return run_all(sorted(lacking, key=lambda run: -images[run]), machine, asked, jobs=jobs, images=images)
+    return run_all(longest_first(lacking, machine.data), machine, asked, engine=engine)
 
 
 def interpolate(
-    runs: Sequence[Run], machine: Machine, asked: Mapping[Run, Sequence[str]], *, jobs: int | None
+    runs: Sequence[Run], machine: Machine, asked: Mapping[Run, Sequence[str]], *, engine: Engine
 ) -> list[str]:
     """Compute the errors between the snapshots of finished runs and return a line for each that failed."""
     click.echo(f"errors between the snapshots of {len(runs)} run{'s' * (len(runs) > 1)}:", err=True)
-    words = {run: [*asked[run], "--interpolate"] for run in runs}
-    return run_all(runs, machine, words, jobs=jobs, images=_images(runs, machine.data))
+    return run_all(runs, machine, asked, engine=engine, extra=["--interpolate"])
 
 
 def run_all(
@@ -91,23 +121,23 @@ def run_all(
     machine: Machine,
     asked: Mapping[Run, Sequence[str]],
     *,
-    jobs: int | None,
-    images: Mapping[Run, int],
+    engine: Engine,
+    extra: Sequence[str] = (),
 ) -> list[str]:
     """Let a process a run do its work, several side by side; Stopped when a signal asked for it."""
-    import os
-
     from rich.console import Console
 
-    from snapshot_cli.launch import slots
-    from snapshot_cli.launch.progress import Board
+    from snapshot_cli.launch.board import Board
     from snapshot_cli.launch.signals import stop_request
-    from snapshot_cli.training import hardware
 
-    kind = hardware.choose(machine.device).type
-    side_by_side = jobs or (1 if kind == "cuda" else min(os.cpu_count() or 1, len(runs)))
-    with stop_request() as stop, Board(Console(stderr=True), images, machine.results) as board:
-        failures = slots.train_all(runs, machine, asked, jobs=side_by_side, board=board, stop=stop)
+    gpus = [] if engine.elsewhere else _gpus(machine)
+    sizes = images(runs, machine.data)
+    with (
+        engine.connected(),  # before the signals, which Ray would take
+        stop_request() as stop,
+        Board(Console(stderr=True), sizes, machine.results) as board,
+    ):
+        failures = engine.train_all(runs, machine, asked, extra=extra, gpus=gpus, board=board, stop=stop)
     if stop.signal is not None:
         stopped = Stopped("stopped; the same command goes on from there")
         stopped.exit_code = 130 if stop.signal == signal.SIGINT else Stopped.exit_code
@@ -115,7 +145,31 @@ def run_all(
     return failures
 
 
-def _images(runs: Sequence[Run], data: Path) -> dict[Run, int]:
+def _gpus(machine: Machine) -> list[str]:
+    """Return the names of this machine's GPUs, as CUDA_VISIBLE_DEVICES has them."""
+    import os
+
+    import torch
+
+    from snapshot_cli.training import hardware
+
+    if hardware.choose(machine.device).type == "cpu":
+        return []
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    count = torch.cuda.device_count()
+    return visible[:count] or [str(number) for number in range(count)]
+
+
+def _costs(runs: Sequence[Run], data: Path) -> dict[Run, int]:
+    """Return the operations of each run."""
+    from snapshot_cli.config import plan
+    from snapshot_cli.datasets.manifest import image_sides, training_examples
+
+    available, sides = training_examples(data), image_sides(data)
+    return {run: plan.operations(run, available[run.dataset], sides[run.dataset]) for run in runs}
+
+
+def images(runs: Sequence[Run], data: Path) -> dict[Run, int]:
     """Return the training images that each run looks at."""
     from snapshot_cli.config import plan
     from snapshot_cli.datasets.manifest import training_examples
@@ -124,10 +178,10 @@ def _images(runs: Sequence[Run], data: Path) -> dict[Run, int]:
     return {run: plan.images(run, available[run.dataset]) for run in runs}
 
 
-def _too_large(names: Sequence[str], images: Mapping[Run, int]) -> str:
+def _too_large(names: Sequence[str], sizes: Mapping[Run, int]) -> str:
     called = " ".join(names)
     lines = [
-        f"{called}: {len(images)} runs with {sum(images.values()):,} training images to go, and no GPU here: this "
+        f"{called}: {len(sizes)} runs with {sum(sizes.values()):,} training images to go, and no GPU here: this "
         "would take weeks."
     ]
     for size in ("small", "demo"):

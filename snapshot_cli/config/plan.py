@@ -8,6 +8,7 @@ from typing import Any
 
 from snapshot_cli.config.experiment import Experiment, Recipe, Run
 from snapshot_cli.config.study import Study
+from snapshot_cli.networks.operations import forward
 
 DROP_PROBABILITY = 0.2  # of the method dropout, section 4.1
 TITLES = {
@@ -86,6 +87,11 @@ def images(run: Run, available: int) -> int:
     """Return how many training images a run looks at, given the training images of its dataset."""
     examples = run.training_examples(available)
     return examples * run.budget * run.snapshot_iterations(examples)[-1] // run.iterations(examples)
+
+
+def operations(run: Run, available: int, side: int) -> int:
+    """Return the multiply-adds of a run's forward passes: what its time is taken to be proportional to."""
+    return images(run, available) * forward(run.network, side)
 
 
 def cost(members: Sequence[Member]) -> float:

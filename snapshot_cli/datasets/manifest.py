@@ -99,3 +99,10 @@ def training_examples(data_dir: Path) -> dict[str, int]:
     known = {name: facts.train for name, facts in CATALOGUE.items()}
     sized = {f"{name}-{size}": facts.train for name, facts in CATALOGUE.items() for size in averaged_sizes(facts)}
     return known | sized | {name: manifest.train for name, manifest in prepared(data_dir).items()}
+
+
+def image_sides(data_dir: Path) -> dict[str, int]:
+    """Return the side in pixels of every known dataset's images, as `training_examples` knows them."""
+    known = {name: facts.size for name, facts in CATALOGUE.items()}
+    sized = {f"{name}-{size}": size for name, facts in CATALOGUE.items() for size in averaged_sizes(facts)}
+    return known | sized | {name: manifest.size for name, manifest in prepared(data_dir).items()}

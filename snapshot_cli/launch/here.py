@@ -32,11 +32,12 @@ def train(
     watcher: Watcher,
     stop: Callable[[], bool] = lambda: False,
     note: Callable[[str], None] = lambda text: None,
+    patience: float = 0.0,
 ) -> RunDirectory:
     """Train what is missing of a run and return its directory; a finished run is only checked against its dataset.
 
-    `note` is told what a person should know. Raises UserError when another process holds the run's directory or when
-    the disk is full, which loses nothing that was saved.
+    `note` is told what a person should know. Raises UserError when another process still holds the run's directory
+    after `patience` seconds, or when the disk is full, which loses nothing that was saved.
     """
     dataset_hash = prepared(run.dataset, machine).content_hash
     directory = RunDirectory.of(run, machine.results)
@@ -48,7 +49,7 @@ def train(
     from snapshot_cli.training import hardware, loop
 
     device, dataset = _device(machine), _dataset(run, machine)
-    with _alone(directory, note):
+    with _alone(directory, note, patience):
         if directory.status == "absent":
             directory.start(run, hardware.describe(device) | {"dataset_hash": dataset_hash})
         else:
@@ -77,10 +78,12 @@ def interpolate(run: Run, machine: Machine, *, stop: Callable[[], bool] = lambda
 
 
 @contextmanager
-def _alone(directory: RunDirectory, note: Callable[[str], None] = lambda text: None) -> Iterator[None]:
+def _alone(
+    directory: RunDirectory, note: Callable[[str], None] = lambda text: None, patience: float = 0.0
+) -> Iterator[None]:
     """Hold the lock of a directory, without what killed processes left there; a full disk becomes a UserError."""
     try:
-        with lock.hold(directory.path, note=note):
+        with lock.hold(directory.path, note=note, patience=patience):
             remove_leftovers(directory.path)
             yield
     except OSError as error:

@@ -1,7 +1,8 @@
-"""Ctrl-C and SIGTERM as a wish to stop, which training fulfils between two iterations."""
+"""Ctrl-C, SIGTERM and a launcher's death as a wish to stop, which training fulfils between two iterations."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +10,15 @@ from types import FrameType
 
 
 class StopRequest:
-    """Whether a signal asked to stop, and which one was the first."""
+    """Whether a signal asked to stop, and which one was the first; or whether the launcher is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, launcher: int | None = None) -> None:
+        """Look out for signals and, where there is a `launcher`, for the end of that process, our parent."""
         self.signal: int | None = None
+        self._launcher = launcher
 
     def __call__(self) -> bool:
-        return self.signal is not None
+        return self.signal is not None or self._launcher not in (None, os.getppid())
 
     def note(self, number: int, frame: FrameType | None) -> None:
         """Take note of a signal; a second Ctrl-C leaves at once."""
@@ -25,9 +28,9 @@ class StopRequest:
 
 
 @contextmanager
-def stop_request() -> Iterator[StopRequest]:
-    """Turn SIGINT and SIGTERM into a request while the context lasts."""
-    request = StopRequest()
+def stop_request(launcher: int | None = None) -> Iterator[StopRequest]:
+    """Turn SIGINT, SIGTERM and the end of the launcher, if there is one, into a request while the context lasts."""
+    request = StopRequest(launcher)
     before = {number: signal.signal(number, request.note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield request

@@ -4,27 +4,44 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
-from snapshot_cli.launch.progress import Board
-from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.errors import ConfigError
+from snapshot_cli.launch import unit
+from snapshot_cli.launch.board import Board
+from snapshot_cli.launch.standing import State
 
 POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A run in its process, whose output goes to a log in the run's directory."""
+    """A run in its process, and the GPU that is its own as long: "" for none, None to leave it to the environment."""
 
     run: Run
     process: subprocess.Popen[bytes]
-    log: Path
+    gpu: str | None
+
+
+def places(gpus: Sequence[str], *, jobs: int | None, per_gpu: int | None, runs: int) -> list[str | None]:
+    """Return the GPU of each slot, "" where there is none: the slots go round the GPUs.
+
+    Without `jobs` there are `per_gpu` slots, or one, on every GPU; on a machine without one a slot a core, and no more
+    than runs. Raises ConfigError for more jobs than `per_gpu` has room for, and for `per_gpu` without a GPU.
+    """
+    if per_gpu is not None and not gpus:
+        raise ConfigError(f"--per-gpu {per_gpu}: the runs are trained on the CPU here; use --jobs N")
+    room = len(gpus) * (per_gpu or 1)
+    if per_gpu is not None and jobs is not None and jobs > room:
+        raise ConfigError(
+            f"--jobs {jobs}: {len(gpus)} GPU{'s' * (len(gpus) > 1)} with --per-gpu {per_gpu} have room for {room}"
+        )
+    count = jobs or room or min(os.cpu_count() or 1, runs)
+    return [gpus[number % len(gpus)] if gpus else "" for number in range(count)]
 
 
 def train_all(
@@ -32,22 +49,24 @@ def train_all(
     machine: Machine,
     asked: Mapping[Run, Sequence[str]],
     *,
-    jobs: int,
+    places: Sequence[str | None],
     board: Board,
     stop: Callable[[], bool],
 ) -> list[str]:
-    """Train the runs, in order, in `jobs` slots and return a line for each that failed; a failure stops no other run.
+    """Train the runs, in order, in a slot at each of the places and return a line for each that failed.
 
-    `asked` are for each run the options of `snapshot train` that name the file it comes from. Once `stop` says so, the
-    processes are told to save their state, and the runs that are not finished are left as they are.
+    `asked` are for each run the options of `snapshot train` that name the file it comes from. A failure stops no other
+    run. Once `stop` says so, the processes are told to save their state, and the runs that are not finished are left as
+    they are.
     """
-    waiting, running, failures = list(runs), list[Slot](), list[str]()
+    waiting, free, running, failures = list(runs), list(places), list[Slot](), list[str]()
     try:
         while running or (waiting and not stop()):
-            while waiting and len(running) < jobs and not stop():
+            while waiting and free and not stop():
                 run = waiting.pop(0)
                 try:
-                    running.append(_start(run, machine, asked[run], jobs=jobs))
+                    running.append(_start(run, machine, asked[run], gpu=free[0], slots=len(places)))
+                    free.pop(0)
                     board.started(run)
                 except OSError as error:
                     failures.append(f"{run.run_id}: {error.filename}: {error.strerror}")
@@ -55,23 +74,27 @@ def train_all(
             if stop():
                 _terminate(running)
             time.sleep(POLL_SECONDS)
-            failures += _ended(running, board, stop)
-            board.look([slot.run for slot in running])
+            for slot in [slot for slot in running if slot.process.poll() is not None]:
+                running.remove(slot)
+                free.append(slot.gpu)
+                failures += _end(slot, machine, board, stopped=stop())
+            board.look()
     finally:
         _terminate(running)
     return failures
 
 
-def _ended(running: list[Slot], board: Board, stop: Callable[[], bool]) -> list[str]:
-    """Take the slots whose process has ended out of `running` and return a line for each that failed."""
-    failures = []
-    for slot in [slot for slot in running if slot.process.poll() is not None]:
-        running.remove(slot)
-        outcome = "done" if slot.process.returncode == 0 else "stopped" if stop() else "failed"
-        if outcome == "failed":
-            failures.append(f"{slot.run.run_id}: {_last_line(slot.log)} (all of it: {slot.log})")
+def _end(slot: Slot, machine: Machine, board: Board, *, stopped: bool) -> list[str]:
+    """Tell the board of a run whose process has ended and return a line if it failed."""
+    code = slot.process.returncode
+    outcome: State = "done" if code == 0 else "stopped" if stopped else "failed"
+    if outcome != "failed":
         board.ended(slot.run, outcome)
-    return failures
+        return []
+    directory = unit.directory(slot.run, machine)
+    line = unit.failed(slot.run.run_id, directory, code)
+    board.ended(slot.run, outcome, unit.failure(directory) or "")
+    return [line]
 
 
 def _terminate(running: Sequence[Slot]) -> None:
@@ -80,19 +103,7 @@ def _terminate(running: Sequence[Slot]) -> None:
         slot.process.terminate()
 
 
-def _start(run: Run, machine: Machine, asked: Sequence[str], *, jobs: int) -> Slot:
-    directory = RunDirectory.of(run, machine.results).path
-    directory.mkdir(parents=True, exist_ok=True)
-    log = directory / "log.txt"
-    threads = machine.threads or max(1, (os.cpu_count() or 1) // jobs)
-    command = [sys.executable, "-m", "snapshot_cli", "train", *asked, "--run", run.run_id]
-    command += ["--data-dir", str(machine.data), "--results-dir", str(machine.results)]
-    command += ["--device", machine.device, "--threads", str(threads)]
-    command += ["--checkpoint-seconds", f"{machine.checkpoint_seconds:g}"]
-    with log.open("ab") as output:
-        return Slot(run, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output), log)
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "ended without a word"
+def _start(run: Run, machine: Machine, asked: Sequence[str], *, gpu: str | None, slots: int) -> Slot:
+    threads = machine.threads or max(1, (os.cpu_count() or 1) // slots)
+    arguments = unit.words(run, replace(machine, threads=threads), asked)
+    return Slot(run, unit.start(arguments, unit.directory(run, machine), unit.variables(threads, gpu)), gpu)

@@ -1,0 +1,98 @@
+"""snapshot status: where every run stands, from files alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from snapshot_cli.commands import options
+from snapshot_cli.errors import UserError
+
+if TYPE_CHECKING:
+    from snapshot_cli.launch.standing import Standing
+
+WATCH_SECONDS = 2.0
+
+
+@click.command()
+@click.argument("names", metavar="[STUDY]...", nargs=-1)
+@options.set_option
+@options.data_option
+@options.results_option
+@click.option("--watch", is_flag=True, help="Look again every two seconds, until all runs are done or Ctrl-C.")
+def status(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: Path | None, watch: bool) -> None:
+    """Show where the runs of studies stand: state, progress, rate, training error, speed, time left, host.
+
+    STUDY is as for reproduce; without one, every run below results/, or R, that was ever started. Progress is that of
+    the last finished epoch. Only files are read, so it works while others train, from any host that sees them.
+    """
+    found = _of_studies(names, sets, data, results) if names else _below(results or Path("results"), data)
+    if not watch:
+        _print(found())
+    else:
+        _watch(found)
+
+
+def _of_studies(
+    names: Sequence[str], sets: tuple[str, ...], data: Path, results: Path | None
+) -> Callable[[], list[Standing]]:
+    from snapshot_cli.commands.study import studies
+    from snapshot_cli.commands.trainings import images
+    from snapshot_cli.config import plan
+    from snapshot_cli.launch import standing
+
+    asked, folder = studies(names, sets, data, results)
+    sizes = images(list(dict.fromkeys(run for each in asked for run in plan.runs(each.study))), data)
+    return lambda: [standing.look(run, folder, size) for run, size in sizes.items()]
+
+
+def _below(results: Path, data: Path) -> Callable[[], list[Standing]]:
+    from snapshot_cli.config import plan
+    from snapshot_cli.datasets.manifest import training_examples
+    from snapshot_cli.launch import standing
+    from snapshot_cli.run_directory import RunDirectory
+
+    available = training_examples(data)
+    paths = sorted(path.parent for path in results.rglob("config.yaml"))
+    if not paths:
+        raise UserError(f"{results}: no run in it; for the runs that a study will have, type snapshot status STUDY")
+    found = []
+    for path in paths:
+        run = RunDirectory(path).run
+        if run.dataset not in available:
+            raise UserError(f"{path}: of the dataset '{run.dataset}', which is not prepared in {data}; see --data-dir")
+        found.append((run, path.parents[2], plan.images(run, available[run.dataset])))
+    return lambda: [standing.look(run, folder, size) for run, folder, size in found]
+
+
+def _print(standings: Sequence[Standing]) -> None:
+    from snapshot_cli.launch import board, standing
+
+    options.show([board.table(standings)])
+    click.echo(standing.summary(standings))
+
+
+def _watch(found: Callable[[], list[Standing]]) -> None:
+    """Draw again and again on a terminal; elsewhere print the line about all runs whenever it changes."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from snapshot_cli.launch import board, standing
+
+    console, last = Console(), ""
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            standings = found()
+            line = standing.summary(standings)
+            if console.is_terminal:
+                live.update(board.screen(standings, console.height), refresh=True)
+            elif line != last:
+                click.echo(line)
+            if all(each.state == "done" for each in standings):
+                return
+            last = line
+            time.sleep(WATCH_SECONDS)

@@ -1,0 +1,116 @@
+"""How far runs are, where they run and why they failed: from files alone, so from any process and any host."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from snapshot_cli import lock
+from snapshot_cli.config.experiment import Run
+from snapshot_cli.errors import UserError
+from snapshot_cli.launch import unit
+from snapshot_cli.run_directory import RunDirectory
+
+State = Literal["running", "failed", "stopped", "waiting", "done"]
+ORDER: tuple[State, ...] = ("running", "failed", "stopped", "waiting", "done")
+SILENT_SECONDS = 3600.0  # a training saves its state every 300 seconds, unless it is told otherwise
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a run stands as of its last finished epoch."""
+
+    run_id: str
+    state: State
+    images: int
+    """Training images that the run looks at in all."""
+    seen: int = 0
+    """Training images that it has looked at."""
+    rate: float | None = None
+    """Learning rate at the end of the epoch."""
+    error: float | None = None
+    """Training error of the epoch in percent."""
+    images_per_second: float | None = None
+    where: str = ""
+    """Host and process of a running one."""
+    words: str = ""
+    """Why it failed, or what is odd about it."""
+
+    @property
+    def left(self) -> float | None:
+        """Seconds that are left at the speed of the last epoch; None where there was none."""
+        return (self.images - self.seen) / self.images_per_second if self.images_per_second else None
+
+
+def look(run: Run, results: Path, images: int) -> Standing:
+    """Return how a run stands that looks at `images` training images in all."""
+    directory = RunDirectory.of(run, results)
+    state, where, words = _state(directory)
+    known = Standing(run.run_id, state, images, images if state == "done" else 0, where=where, words=words)
+    try:
+        rows = directory.metrics()
+        return _with_epoch(known, rows[-1], run) if rows else known
+    except UserError as error:
+        return replace(known, words=words or str(error))
+    except (LookupError, ValueError, OverflowError):  # half a row, of an epoch that is being written elsewhere
+        return known
+
+
+def summary(standings: Iterable[Standing]) -> str:
+    """Return a line with the runs in each state, the share of the images and the time left at the present speed."""
+    all_of_them = list(standings)
+    counts = Counter(each.state for each in all_of_them)
+    total, seen = sum(each.images for each in all_of_them), sum(each.seen for each in all_of_them)
+    line = f"{len(all_of_them)} run{'s' * (len(all_of_them) != 1)}: "
+    line += ", ".join(f"{counts[state]} {state}" for state in reversed(ORDER) if counts[state])
+    line += f"; {100 * seen / total:.1f} % of the images" if total else ""
+    speed = sum(each.images_per_second or 0.0 for each in all_of_them if each.state == "running")
+    return f"{line}, {duration((total - seen) / speed)} left at {speed:,.0f} images/s" if speed else line
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its two largest units."""
+    minutes = round(seconds / 60)
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes // 1440} d {minutes % 1440 // 60:02} h"
+
+
+def _state(directory: RunDirectory) -> tuple[State, str, str]:
+    """Return a run's state, where it runs, and why it failed or when it last gave a sign of life."""
+    holder = lock.holder(directory.path)
+    if holder is not None and not holder.gone:
+        return "running", f"{holder.host}, process {holder.pid}", _silence(directory)
+    if directory.status == "done":
+        return "done", "", ""
+    failure = unit.failure(directory.path)
+    if failure is not None:
+        return "failed", "", failure
+    return ("stopped" if directory.status == "partial" else "waiting"), "", ""
+
+
+def _silence(directory: RunDirectory) -> str:
+    """Say how long nothing was written by a run whose lock is held, where that is long: its host may be gone."""
+    paths = (directory.path / lock.FILE_NAME, directory.resume_path)
+    signs = [path.stat().st_mtime for path in paths if path.exists()]
+    seconds = time.time() - max(signs, default=time.time())
+    return f"no sign of life for {duration(seconds)}" if seconds > SILENT_SECONDS else ""
+
+
+def _with_epoch(known: Standing, row: Mapping[str, float], run: Run) -> Standing:
+    seen = min(int(row["iteration"]) * run.batch_size, known.images)
+    return replace(
+        known,
+        seen=known.images if known.state == "done" else seen,
+        rate=row["rate"],
+        error=row["train_error"],
+        images_per_second=row["images_per_second"],
+    )

@@ -1,0 +1,81 @@
+"""The unit of work of every engine: a run as one `snapshot train` process, with its log and how it ended."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from snapshot_cli.config.experiment import Run
+from snapshot_cli.config.machine import Machine
+from snapshot_cli.run_directory import RunDirectory
+
+LOG = "log.txt"
+FAILURE = "failure.txt"
+LAUNCHER = "SNAPSHOT_LAUNCHER"  # the process id of who started a training, which stops when that process has ended
+PATIENCE = 60.0  # seconds that a launched training waits for one whose launcher died to save its state
+
+
+def words(run: Run, machine: Machine, asked: Sequence[str]) -> list[str]:
+    """Return what follows `snapshot` to train a run, given the options of `snapshot train` that name its file."""
+    found = ["train", *asked, "--run", run.run_id]
+    found += ["--data-dir", str(machine.data), "--results-dir", str(machine.results)]
+    found += ["--device", machine.device]
+    found += [] if machine.threads is None else ["--threads", str(machine.threads)]
+    return [*found, "--checkpoint-seconds", f"{machine.checkpoint_seconds:g}"]
+
+
+def shell_command(run: Run, machine: Machine, asked: Sequence[str]) -> str:
+    """Return the command of a run as a line for a shell."""
+    return shlex.join(["snapshot", *words(run, machine, asked)])
+
+
+def start(arguments: Sequence[str], directory: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start `snapshot ARGUMENTS` with some variables added to the environment; its output goes to the run's log."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / FAILURE).unlink(missing_ok=True)
+    command = [sys.executable, "-m", "snapshot_cli", *arguments]
+    variables = os.environ | environment | {LAUNCHER: str(os.getpid())}
+    with (directory / LOG).open("ab") as output:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=variables)
+
+
+def variables(threads: int | None, gpu: str | None) -> dict[str, str]:
+    """Return the environment of a slot: its threads and its GPU, "" for none; None leaves them as they are."""
+    found = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+    return found if gpu is None else found | {"CUDA_VISIBLE_DEVICES": gpu}
+
+
+def failed(run_id: str, directory: Path, code: int) -> str:
+    """Return a line about a run that failed, and leave the reason in its directory for `snapshot status`."""
+    log = directory / LOG
+    reason = _last_line(log) if code >= 0 else f"killed by signal {-code}"
+    (directory / FAILURE).write_text(reason + "\n")
+    return f"{run_id}: {reason} (all of it: {log})"
+
+
+def failure(directory: Path) -> str | None:
+    """Return why a run failed when it was last tried, None where it did not."""
+    try:
+        return (directory / FAILURE).read_text(errors="replace").strip()
+    except OSError:
+        return None
+
+
+def directory(run: Run, machine: Machine) -> Path:
+    """Return the directory of a run."""
+    return RunDirectory.of(run, machine.results).path
+
+
+def launcher() -> int | None:
+    """Return the process that launched this one, None where a person did."""
+    text = os.environ.get(LAUNCHER, "")
+    return int(text) if text.isdigit() else None
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "ended without a word"

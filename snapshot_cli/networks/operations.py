@@ -1,0 +1,57 @@
+"""What a network costs: multiply-adds of its convolutions for one image, from its name alone; torch is not needed."""
+
+from __future__ import annotations
+
+from snapshot_cli.networks import LARGE_IMAGE
+from snapshot_cli.networks.names import parse
+
+BOTTLENECKS = ((64, 3), (128, 4), (256, 6), (512, 3))  # channels and blocks of a ResNet-50's stages (He et al. 2015)
+
+
+def forward(name: str, side: int) -> int:
+    """Return the multiply-adds of the convolutions in a forward pass over one image of side x side pixels.
+
+    A training step takes about three times as many; batch norm and the linear layer are left out.
+    """
+    architecture = parse(name)
+    if architecture.family == "imagenet-resnet":
+        return _bottlenecks(side)
+    side = side // 2 if side >= LARGE_IMAGE else side
+    if architecture.family == "densenet":
+        return _densenet(*architecture.sizes, side=side)
+    return _resnet(*architecture.sizes, side=side)
+
+
+def _resnet(depth: int, width: int = 1, *, side: int) -> int:
+    channels = 16 * width
+    total = 9 * 3 * channels * side**2
+    for inputs, outputs, pixels in ((1, 1, side**2), (1, 2, side**2 // 4), (2, 4, side**2 // 16)):
+        first = 9 * inputs * outputs * channels**2 * pixels
+        total += first + ((depth - 2) // 3 - 1) * 9 * (outputs * channels) ** 2 * pixels
+    return total
+
+
+def _densenet(depth: int, growth: int, *, side: int) -> int:
+    layers, channels = (depth - 4) // 3, 16
+    total = 9 * 3 * channels * side**2
+    for block in range(3):
+        total += sum(9 * (channels + growth * k) * growth for k in range(layers)) * side**2
+        channels += growth * layers
+        if block < 2:
+            total += channels**2 * side**2
+            side //= 2
+    return total
+
+
+def _bottlenecks(side: int) -> int:
+    side = -(-side // 2)
+    total, inputs = 49 * 3 * 64 * side**2, 64
+    side = -(-side // 2)
+    for stage, (channels, blocks) in enumerate(BOTTLENECKS):
+        before, side = side, -(-side // 2) if stage else side
+        for block in range(blocks):
+            entered = before if block == 0 else side
+            total += inputs * channels * entered**2 + (9 + 4) * channels**2 * side**2
+            total += inputs * 4 * channels * side**2 if block == 0 else 0
+            inputs = 4 * channels
+    return total

@@ -1,0 +1,71 @@
+import io
+import json
+import os
+import re
+
+import pytest
+from rich.console import Console
+
+from snapshot_cli.launch import board, unit
+from snapshot_cli.launch.board import Board
+from snapshot_cli.launch.standing import Standing
+from snapshot_cli.run_directory import RunDirectory
+
+ROW = {"epoch": 1, "iteration": 6, "rate": 0.05, "train_error": 45.678, "images_per_second": 87.0}
+
+
+def console(*, terminal, height=40):
+    return Console(file=io.StringIO(), force_terminal=terminal, width=150, height=height)
+
+
+def drawn(renderable):
+    out = Console(file=io.StringIO(), width=150)
+    out.print(renderable)
+    return [re.sub("  +", "  ", line.rstrip()) for line in out.file.getvalue().splitlines()]
+
+
+def test_a_line_for_every_event_off_a_terminal(tmp_path, tiny_run):
+    out = console(terminal=False)
+    runs = {tiny_run(seed=seed): 270 for seed in (0, 1, 2)}
+    with Board(out, runs, tmp_path) as looking_on:
+        for run, outcome in zip(runs, ("done", "failed", "stopped"), strict=True):
+            looking_on.started(run)
+            looking_on.look()
+            looking_on.ended(run, outcome)
+    first, second, third = (run.run_id for run in runs)
+    assert out.file.getvalue() == (
+        f"training {first}\ndone: {first} (1 of 3)\ntraining {second}\nfailed: {second} (2 of 3)\n"
+        f"training {third}\nstopped: {third} (3 of 3)\n"
+    )
+
+
+def test_a_table_on_a_terminal(tmp_path, tiny_run, monkeypatch):
+    monkeypatch.setattr(board, "REFRESH_SECONDS", 0.0)
+    out = console(terminal=True)
+    runs = [tiny_run(seed=seed) for seed in range(4)]
+    (place := RunDirectory.of(runs[1], tmp_path)).write_metrics([ROW])
+    (place.path / ".lock").write_text(json.dumps({"pid": os.getpid(), "host": "far", "since": "now"}))
+    (RunDirectory.of(runs[2], tmp_path).path).mkdir(parents=True)
+    (RunDirectory.of(runs[2], tmp_path).path / unit.FAILURE).write_text("of an earlier try")
+    with Board(out, dict.fromkeys(runs, 270), tmp_path) as looking_on:
+        looking_on.started(runs[0])
+        looking_on.started(runs[1])
+        looking_on.ended(runs[0], "failed", "no room")
+        looking_on.look()
+    assert "far, process" in out.file.getvalue()
+    assert drawn(board.screen(looking_on._standings.values(), 40)) == [
+        "run  state  done  rate  error  images/s  left  where, or why not",
+        f"{runs[1].run_id}  running  35.6 %  0.0500  45.68 %  87  2 s  far, process {os.getpid()}",
+        f"{runs[0].run_id}  failed  0.0 %  -  -  -  -  no room",
+        f"{runs[2].run_id}  waiting  0.0 %  -  -  -  -",
+        f"{runs[3].run_id}  waiting  0.0 %  -  -  -  -",
+        "4 runs: 2 waiting, 1 failed, 1 running; 8.9 % of the images, 11 s left at 87 images/s",
+    ]
+
+
+@pytest.mark.parametrize(("height", "rows", "more"), [(40, 9, []), (11, 6, ["and 3 more"]), (1, 1, ["and 8 more"])])
+def test_what_does_not_fit_is_counted(height, rows, more):
+    standings = [Standing(f"run-{number}", "waiting", 10) for number in range(8)] + [Standing("last", "running", 10)]
+    lines = drawn(board.screen(standings, height))
+    assert lines[1].startswith("last ")
+    assert lines[1 + rows :] == [*more, "9 runs: 8 waiting, 1 running; 0.0 % of the images"]

@@ -1,0 +1,218 @@
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from command_line import STUDY, snapshot, write
+from silent import Silent
+
+from snapshot_cli import lock
+from snapshot_cli.config.machine import Machine
+from snapshot_cli.errors import ConfigError
+from snapshot_cli.launch import here, ray_engine
+from snapshot_cli.launch.engine import Engine
+from snapshot_cli.run_directory import RunDirectory
+
+STORE = 80_000_000
+NEVER = {"jobs": None, "per_gpu": None, "stop": lambda: False}
+
+
+class Noted:
+    """A board that notes what it is told, and does something whenever it is to look."""
+
+    def __init__(self, look=lambda: None):
+        self.told, self.look = [], look
+
+    def started(self, run):
+        self.told.append(("started", run.seed))
+
+    def ended(self, run, outcome, words=""):
+        self.told.append((outcome, run.seed))
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A cluster of processes on this machine; a node has no room for runs unless it is given some."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    started = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": STORE})
+    yield started
+    started.shutdown()
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ConfigError) as caught, ray_engine.connected(None):
+        pass
+    assert str(caught.value) == "--engine ray: Ray is not installed here; type: pip install 'snapshot-cli[ray]'"
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("foo", "expected auto or HOST:PORT, such as 10.0.0.1:6379"),
+        ("foo:bar", "expected auto or HOST:PORT, such as 10.0.0.1:6379"),
+        ("foo:99999", "expected auto or HOST:PORT, such as 10.0.0.1:6379"),
+        (
+            "127.0.0.1:1",
+            "nobody answers there (Connection refused); the address is what ray start --head printed",
+        ),
+    ],
+)
+def test_addresses_where_nobody_is(address, message):
+    pytest.importorskip("ray")
+    with pytest.raises(ConfigError) as caught, ray_engine.connected(address):
+        pass
+    assert str(caught.value) == f"--address {address}: {message}"
+
+
+def test_an_address_goes_with_ray():
+    with pytest.raises(ConfigError) as caught:
+        Engine(address="auto")
+    assert str(caught.value) == "--address auto: goes with --engine ray"
+
+
+def test_the_command_line_ends_with_2_and_a_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    write(tmp_path / "study.yaml", STUDY)
+    code, _, errors = snapshot("reproduce", "study.yaml", "--engine", "ray", "--device", "cpu")
+    assert (code, errors.splitlines()[1:]) == (
+        2, ["--engine ray: Ray is not installed here; type: pip install 'snapshot-cli[ray]'"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("device", "per_gpu", "message"),
+    [
+        ("cuda", None, "--device cuda: the Ray cluster has no GPU; use --device cpu, or --device auto"),
+        ("auto", 4, "--per-gpu 4: the runs are trained on CPUs; use --jobs N"),
+    ],
+)
+def test_a_cluster_without_gpus(device, per_gpu, message):
+    with pytest.raises(ConfigError) as caught:
+        ray_engine._resources(Machine(Path(), Path(), device), 0, per_gpu)
+    assert str(caught.value) == message
+
+
+def test_eight_runs_on_four_gpus_two_on_each(cluster, tmp_path, tiny_run, monkeypatch):
+    """The work is a stand-in that waits for the other seven, so that all eight must run at once."""
+
+    def work(task):
+        (tmp_path / f"{task.run.seed}").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
+        end = time.monotonic() + 60
+        while len(list(tmp_path.glob("[0-7]"))) < 8 and time.monotonic() < end:
+            time.sleep(0.05)
+        return 0 if task.on_gpu and time.monotonic() < end else 1, {}
+
+    monkeypatch.setattr(ray_engine, "work", work)
+    cluster.add_node(num_cpus=1, num_gpus=4, object_store_memory=STORE)
+    runs, board = [tiny_run(seed=seed) for seed in range(8)], Noted()
+    with ray_engine.connected(cluster.address):
+        failures = ray_engine.train_all(
+            runs, Machine(tmp_path, tmp_path / "results"), (), board=board, **NEVER | {"per_gpu": 2}
+        )
+    assert failures == []
+    assert sorted(path.read_text() for path in tmp_path.glob("[0-7]")) == ["0", "0", "1", "1", "2", "2", "3", "3"]
+    assert sorted(board.told) == sorted([(word, seed) for word in ("started", "done") for seed in range(8)])
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+def parent(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def breaking(directory, breaks):
+    """Return what a board calls when it looks: `breaks` of the training's process, once, after some epochs."""
+    broken = []
+
+    def look():
+        holder = lock.holder(directory.path)
+        if not broken and holder is not None and len(directory.metrics()) >= 3:
+            broken.append(directory.metrics()[-1]["iteration"])
+            breaks(holder.pid)
+
+    return look, broken
+
+
+def assert_same_and_resumed(directory, run, tiny_data, tmp_path, broken):
+    unbroken = here.train(run, Machine(tiny_data, tmp_path / "unbroken", "cpu", 1), watcher=Silent())
+    assert directory.status == "done"
+    for kind in ("snapshots/1.safetensors", "snapshots/2.safetensors", "predictions/test-2.npy"):
+        assert (directory.path / kind).read_bytes() == (unbroken.path / kind).read_bytes()
+    words = [line.split() for line in (directory.path / "log.txt").read_text().splitlines()]
+    assert [int(line[3]) for line in words if line[:3] == ["going", "on", "after"]][-1] >= broken[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["worker", "training"])
+def test_a_process_killed_is_tried_again_and_ends_with_the_same_bytes(cluster, tiny_data, tmp_path, tiny_run, victim):
+    run = tiny_run(budget=40)
+    machine = Machine(tiny_data, tmp_path / "results", "cpu", 1, 0)
+    directory = RunDirectory.of(run, machine.results)
+    look, broken = breaking(directory, lambda pid: os.kill(parent(pid) if victim == "worker" else pid, signal.SIGKILL))
+    board = Noted(look)
+    cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    with ray_engine.connected(cluster.address):
+        assert ray_engine.train_all([run], machine, (), board=board, **NEVER) == []
+    assert board.told == [("started", 0), ("done", 0)]
+    assert_same_and_resumed(directory, run, tiny_data, tmp_path, broken)
+
+
+@pytest.mark.slow
+def test_a_node_removed_costs_only_the_work_since_the_last_state(cluster, tiny_data, tmp_path, tiny_run):
+    run = tiny_run(budget=40)
+    machine = Machine(tiny_data, tmp_path / "results", "cpu", 1, 0)
+    directory = RunDirectory.of(run, machine.results)
+    nodes = [cluster.add_node(num_cpus=1, object_store_memory=STORE) for _ in range(2)]
+
+    def remove(pid):
+        raylet = {node.all_processes["raylet"][0].process.pid: node for node in nodes}
+        cluster.remove_node(raylet[parent(parent(pid))], allow_graceful=False)
+
+    look, broken = breaking(directory, remove)
+    with ray_engine.connected(cluster.address):
+        assert ray_engine.train_all([run], machine, (), board=Noted(look), **NEVER) == []
+    assert_same_and_resumed(directory, run, tiny_data, tmp_path, broken)
+    assert len(cluster.worker_nodes) == 1
+
+
+@pytest.mark.slow
+def test_a_stop_lets_trainings_save_their_state(cluster, tiny_data, tmp_path, tiny_run):
+    machine = Machine(tiny_data, tmp_path / "results", "cpu", 1, 0)
+    run, board = tiny_run(budget=400), Noted()
+    directory = RunDirectory.of(run, machine.results)
+    cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    wishes = NEVER | {"stop": lambda: len(directory.metrics()) >= 1}
+    with ray_engine.connected(cluster.address):
+        assert ray_engine.train_all([run], machine, (), board=board, **wishes) == []
+    assert board.told == [("started", 0), ("stopped", 0)]
+    assert directory.resume_path.is_file()
+    assert lock.holder(directory.path) is None
+    assert "stopped after" in (directory.path / "log.txt").read_text().splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_what_a_node_without_the_shared_folder_trains_is_brought_back(
+    cluster, tiny_data, tmp_path, tiny_run, monkeypatch
+):
+    """The node is given another folder, in which there is no marker of the driver's."""
+    machine, run = Machine(tiny_data, tmp_path / "results", "cpu", 1), tiny_run()
+    real, node = ray_engine.work, tmp_path / "node"
+
+    def work(task):
+        return real(replace(task, machine=replace(task.machine, results=node), marker=node / "marker"))
+
+    monkeypatch.setattr(ray_engine, "work", work)
+    cluster.add_node(num_cpus=1, object_store_memory=STORE)
+    with ray_engine.connected(cluster.address):
+        assert ray_engine.train_all([run], machine, (), board=Noted(), **NEVER) == []
+    brought = RunDirectory.of(run, machine.results)
+    assert brought.verify() == ([], [])
+    assert (brought.path / "log.txt").is_file()
+    assert not (brought.path / ".lock").exists()

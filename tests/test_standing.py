@@ -1,0 +1,99 @@
+import json
+import os
+import socket
+
+import pytest
+
+from snapshot_cli import lock
+from snapshot_cli.launch import standing, unit
+from snapshot_cli.launch.standing import Standing
+from snapshot_cli.run_directory import RunDirectory
+
+ROW = {"epoch": 1, "iteration": 6, "rate": 0.05, "train_error": 45.678, "images_per_second": 87.0}
+
+
+@pytest.fixture
+def started(tmp_path, tiny_run):
+    """A run with one epoch behind it."""
+    directory = RunDirectory.of(tiny_run(), tmp_path)
+    directory.start(tiny_run(), {})
+    directory.write_metrics([ROW])
+    return directory
+
+
+def look(directory, tmp_path):
+    return standing.look(directory.asked, tmp_path, 270)
+
+
+def hold(directory, *, pid, host):
+    (directory.path / ".lock").write_text(json.dumps({"pid": pid, "host": host, "since": "then"}))
+
+
+def test_nothing_there(tmp_path, tiny_run):
+    assert standing.look(tiny_run(), tmp_path, 270) == Standing(tiny_run().run_id, "waiting", 270)
+
+
+def test_stopped_after_an_epoch(started, tmp_path):
+    found = look(started, tmp_path)
+    assert found == Standing(started.run.run_id, "stopped", 270, 96, 0.05, 45.678, 87.0)
+    assert found.left == 2.0
+
+
+def test_running_while_the_lock_is_held(started, tmp_path):
+    with lock.hold(started.path):
+        assert (look(started, tmp_path).state, look(started, tmp_path).where) == (
+            "running", f"{socket.gethostname()}, process {os.getpid()}"
+        )  # fmt: skip
+    assert look(started, tmp_path).state == "stopped"
+
+
+def test_a_lock_that_a_killed_process_left(started, tmp_path):
+    pid = os.spawnlp(os.P_NOWAIT, "true", "true")
+    os.waitpid(pid, 0)
+    hold(started, pid=pid, host=socket.gethostname())
+    assert look(started, tmp_path).state == "stopped"
+
+
+def test_a_host_that_has_long_been_silent(started, tmp_path):
+    hold(started, pid=1, host="far")
+    assert (look(started, tmp_path).where, look(started, tmp_path).words) == ("far, process 1", "")
+    os.utime(started.path / ".lock", (0, 0))
+    assert look(started, tmp_path).words.startswith("no sign of life for ")
+
+
+def test_failed_when_it_was_last_tried(started, tmp_path):
+    (started.path / unit.FAILURE).write_text("the loss is not finite\n")
+    found = look(started, tmp_path)
+    assert (found.state, found.words, found.seen) == ("failed", "the loss is not finite", 96)
+    hold(started, pid=1, host="far")
+    assert look(started, tmp_path).state == "running"
+
+
+@pytest.mark.parametrize("text", ["iteration\n", "iteration\nx\n", "iteration,rate\n6\n", ""])
+def test_half_a_table_is_no_fault(started, tmp_path, text):
+    (started.path / "metrics.csv").write_text(text)
+    assert (look(started, tmp_path).state, look(started, tmp_path).seen) == ("stopped", 0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"), (59.4, "59 s"), (60, "1 min"), (3599, "1 h 00 min"), (3540, "59 min"), (7500, "2 h 05 min"),
+        (86400, "1 d 00 h"), (273600, "3 d 04 h"),
+    ],
+)  # fmt: skip
+def test_durations(seconds, words):
+    assert standing.duration(seconds) == words
+
+
+def test_summary():
+    runs = [
+        Standing("a", "done", 100, 100, images_per_second=1000.0),
+        Standing("b", "running", 100, 50, images_per_second=5.0),
+        Standing("c", "waiting", 100), Standing("d", "failed", 100),
+    ]  # fmt: skip
+    assert standing.summary(runs) == (
+        "4 runs: 1 done, 1 waiting, 1 failed, 1 running; 37.5 % of the images, 50 s left at 5 images/s"
+    )
+    assert standing.summary(runs[:1]) == "1 run: 1 done; 100.0 % of the images"
+    assert standing.summary([]) == "0 runs: "
