@@ -34,8 +34,8 @@ MAY_IMPORT = {
     "analysis": {"errors", "config", "run_directory"},
     "reporting": {"errors", "files", "config", "run_directory", "analysis", "datasets", "networks"},
     "launch": {"errors", "files", "lock", "config", "datasets", "run_directory", "training"},
-    "commands": {"errors", "config", "datasets", "run_directory", "training", "analysis", "reporting", "launch"}
-    | {"serving"},
+    "commands": {"errors", "files", "formats", "config", "datasets", "run_directory", "training", "analysis"}
+    | {"reporting", "launch", "serving"},
     "serving": {"errors", "files", "config", "datasets", "networks", "run_directory", "training", "analysis"},
     "cli": {"errors", "commands"},
     "__main__": {"cli"},
