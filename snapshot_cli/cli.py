@@ -10,7 +10,9 @@ import click
 from snapshot_cli.commands.config import config
 from snapshot_cli.commands.data import data
 from snapshot_cli.commands.evaluate import evaluate
+from snapshot_cli.commands.export import export
 from snapshot_cli.commands.plot import plot
+from snapshot_cli.commands.predict import predict
 from snapshot_cli.commands.status import status
 from snapshot_cli.commands.study import report, reproduce
 from snapshot_cli.commands.train import train
@@ -56,5 +58,5 @@ def main() -> None:
     """
 
 
-for _command in (train, evaluate, reproduce, status, report, plot, verify, config, data):
+for _command in (train, evaluate, reproduce, status, report, plot, verify, export, predict, config, data):
     main.add_command(_command)

@@ -34,10 +34,12 @@ MAY_IMPORT = {
     "analysis": {"errors", "config", "run_directory"},
     "reporting": {"errors", "files", "config", "run_directory", "analysis", "datasets", "networks"},
     "launch": {"errors", "files", "lock", "config", "datasets", "run_directory", "training"},
-    "commands": {"errors", "config", "datasets", "run_directory", "training", "analysis", "reporting", "launch"},
+    "commands": {"errors", "files", "formats", "config", "datasets", "run_directory", "training", "analysis"}
+    | {"reporting", "launch", "serving"},
+    "serving": {"errors", "files", "config", "datasets", "networks", "run_directory", "training", "analysis"},
     "cli": {"errors", "commands"},
     "__main__": {"cli"},
-    "": set(),
+    "": {"serving", "training"},
 }
 # Where a part may reach into a package, but not into all of it:
 ONLY = {
@@ -46,6 +48,8 @@ ONLY = {
     ("reporting", "datasets"): {"catalogue"},
     ("reporting", "networks"): {"names"},
     ("launch", "datasets"): {"prepare", "store"},
+    ("", "serving"): {"ensemble"},
+    ("", "training"): {"scheduler"},
     ("commands", "datasets"): {"catalogue", "download", "examples", "manifest", "prepare", "store"},
 }
 # Modules that use torch, or training, which does; of them, besides training, those that do so when imported:
@@ -53,9 +57,11 @@ TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks", "networks.densenet", "networks.resnet",
     "training.checkpoint", "training.hardware", "training.interpolate", "training.loop", "training.predict",
     "training.predictions", "launch.here", "commands.trainings", "randomness",
+    "__init__", "training.scheduler", "serving.ensemble", "serving.exported", "serving.onnx_file",
 }  # fmt: skip
 IMPORT_TORCH = {
-    "datasets.augment", "datasets.batches", "datasets.examples", "networks.densenet", "networks.resnet", "randomness"
+    "datasets.augment", "datasets.batches", "datasets.examples", "networks.densenet", "networks.resnet", "randomness",
+    "serving.ensemble", "serving.exported",
 }  # fmt: skip
 HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "scipy", "sklearn", "PIL")
 

@@ -59,7 +59,7 @@ def evaluate(
         asked = options.load(file, sets, data)
         study = asked.name if isinstance(asked, Study) else None
         folder = options.results_folder(file, results)
-        _check_trained(asked, folder, f"snapshot train --config {file}{options.repeated(sets, results)}", file)
+        check_trained(asked, folder, f"snapshot train --config {file}{options.repeated(sets, results)}", file)
         scored = score(asked, folder, data, split=split)
     if as_json:
         answer = words.as_json(scored[0]) if study is None else words.study_as_json(study, scored)
@@ -100,7 +100,7 @@ def dataset_hashes(data: Path) -> dict[str, str]:
     return {name: manifest.content_hash for name, manifest in prepared(data).items()}
 
 
-def _check_trained(asked: Experiment | Study | Run, results: Path, command: str, file: Path) -> None:
+def check_trained(asked: Experiment | Study | Run, results: Path, command: str, file: Path) -> None:
     from snapshot_cli.config import plan
     from snapshot_cli.run_directory import RunDirectory
 

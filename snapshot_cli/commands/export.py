@@ -1,0 +1,89 @@
+"""snapshot export: an ensemble as one file that runs without this package, and its model card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from snapshot_cli.commands import options
+from snapshot_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from snapshot_cli.config.experiment import Experiment
+    from snapshot_cli.serving.finished import Snapshot
+
+FORMATS = ("pt2", "onnx")
+
+
+@click.command(short_help="Write an ensemble into one file that runs without this package.")
+@click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
+@click.option("--config", "file", type=options.FILE, metavar="FILE", help="Experiment whose ensemble to export.")
+@options.set_option
+@options.data_option
+@options.results_option
+@click.option(
+    "-o", "output", type=options.FILE, required=True, metavar="FILE", help="Where to write: a name in .pt2 or .onnx."
+)
+@click.option("--last", type=click.IntRange(1), metavar="M", help="The last M members alone.  [default: all]")
+@click.option(
+    "--format", "kind", type=click.Choice(FORMATS), help="pt2 is torch.export's.  [default: by the ending of -o]"
+)
+def export(
+    directories: tuple[Path, ...],
+    file: Path | None,
+    sets: tuple[str, ...],
+    data: Path,
+    results: Path | None,
+    output: Path,
+    last: int | None,
+    kind: str | None,
+) -> None:
+    """Write an ensemble into one file that runs without this package.
+
+    The file maps raw images, uint8 (batch, 3, side, side), to averaged probabilities and the members' agreement; a
+    program opens it with torch.export.load or onnxruntime. Its model card lies beside it, as JSON and Markdown. Give
+    the FILE that was trained, or run directories: their snapshots, in the order given, are then one ensemble.
+    """
+    endings = [f".{each}" for each in FORMATS if kind in (None, each)]
+    if output.suffix not in endings:
+        raise ConfigError(f"-o {output}: expected a name that ends in {' or '.join(endings)}")
+    if (file is None) == (not directories):
+        given = "neither" if file is None else "both"
+        raise ConfigError(f"snapshot export: expected either --config FILE or run directories, given {given}")
+    from snapshot_cli.run_directory import RunDirectory
+    from snapshot_cli.serving import finished
+
+    if file is None:
+        experiment, snapshots = None, finished.all_snapshots([RunDirectory(path) for path in directories])
+    else:
+        experiment, snapshots = _of_file(file, sets, data, results)
+    snapshots = finished.last(snapshots, last)
+    from snapshot_cli.serving.export import export as write
+
+    card = write(snapshots, data, output, experiment=experiment)
+    error = card["test"]["ensemble"]["top1_error"]
+    click.echo(f"{output}: {len(snapshots)} member{'s' * (len(snapshots) > 1)}, test error {error:.2f} %")
+    click.echo(f"model card: {output}.md, {output}.json")
+
+
+def _of_file(
+    file: Path, sets: tuple[str, ...], data: Path, results: Path | None
+) -> tuple[Experiment | None, list[Snapshot]]:
+    """Return the one experiment that a file asks for, None for a run, and its members, of the first replicate."""
+    from snapshot_cli.commands.evaluate import check_trained
+    from snapshot_cli.config import plan
+    from snapshot_cli.config.experiment import Run
+    from snapshot_cli.config.study import Study
+    from snapshot_cli.run_directory import RunDirectory
+    from snapshot_cli.serving import finished
+
+    asked, folder = options.load(file, sets, data), options.results_folder(file, results)
+    if isinstance(asked, Study):
+        raise ConfigError(f"{file}: expected one experiment, given a study; give run directories of it instead")
+    check_trained(asked, folder, f"snapshot train --config {file}{options.repeated(sets, results)}", file)
+    if isinstance(asked, Run):
+        return None, finished.all_snapshots([RunDirectory.of(asked, folder)])
+    members = plan.cell(asked).members
+    return asked, [(RunDirectory.of(member.run, folder), member.snapshot) for member in members]

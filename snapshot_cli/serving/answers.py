@@ -1,0 +1,47 @@
+"""What an ensemble says of images: a row a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+import numpy as np
+
+from snapshot_cli.errors import UserError
+from snapshot_cli.serving.classifier import Classifier
+from snapshot_cli.serving.images import Reader, fitted
+
+BATCH_SIZE = 64
+
+Row = dict[str, str | float]
+
+
+def rows(
+    classifier: Classifier, images: Iterable[tuple[str, Reader]], *, unreadable: Callable[[str], None]
+) -> Iterator[Row]:
+    """Yield file, class, its probability and the members' agreement for every image, in order.
+
+    `unreadable` is told, in a line, of every file that is no image or too small.
+    """
+    readable = _readable(classifier.side, images, unreadable)
+    while batch := list(islice(readable, BATCH_SIZE)):
+        pixels = np.stack([image for _, image in batch]).transpose(0, 3, 1, 2)
+        probabilities, agreement = classifier.answer(np.ascontiguousarray(pixels))
+        chosen = probabilities.argmax(1)
+        for (name, _), label, own, agreeing in zip(batch, chosen, probabilities, agreement, strict=True):
+            yield {
+                "file": name,
+                "class": classifier.classes[label],
+                "probability": round(float(own[label]), 6),
+                "agreement": round(float(agreeing), 6),
+            }
+
+
+def _readable(
+    side: int, images: Iterable[tuple[str, Reader]], unreadable: Callable[[str], None]
+) -> Iterator[tuple[str, np.ndarray]]:
+    for name, read in images:
+        try:
+            yield name, fitted(read, name, side)
+        except UserError as error:
+            unreadable(str(error))

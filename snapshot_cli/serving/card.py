@@ -1,0 +1,156 @@
+"""The model card of an exported ensemble: what it was trained on, how, and what it is worth; as JSON and Markdown."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from snapshot_cli.analysis import metrics
+from snapshot_cli.analysis.cells import Scored
+from snapshot_cli.config.experiment import Experiment
+from snapshot_cli.datasets.catalogue import CATALOGUE, split_name
+from snapshot_cli.datasets.manifest import Manifest
+from snapshot_cli.run_directory import RunDirectory
+
+OPENED = {
+    "pt2": [
+        'program = torch.export.load("{file}").module()',
+        "probabilities, agreement = program(images)  # a torch tensor",
+    ],
+    "onnx": [
+        'session = onnxruntime.InferenceSession("{file}")',
+        'probabilities, agreement = session.run(None, {{"images": images}})  # a numpy array',
+    ],
+}
+RULE = "the central square, averaged over areas to {side}x{side} pixels; smaller images are refused"
+SCORES = {
+    "top1_error": "top-1 error, %",
+    "top5_error": "top-5 error, %",
+    "nll": "NLL, nats",
+    "brier": "Brier score, 0 to 2",
+    "ece": "ECE, 15 bins",
+    "calibrated_nll": "NLL after temperature scaling, nats",
+}
+
+
+def facts(scored: Scored, manifest: Manifest, experiment: Experiment | None) -> dict[str, Any]:
+    """Return all that is said of an ensemble, ready for JSON; `scored` has its members alone, on test images."""
+    return {
+        "classes": list(manifest.classes),
+        "side": manifest.size,
+        "input": f"images: uint8 (batch, 3, {manifest.size}, {manifest.size}), channels red, green, blue, 0 to 255",
+        "resizing": RULE.format(side=manifest.size),
+        "outputs": {
+            "probabilities": f"float32 (batch, {len(manifest.classes)}), the mean of the members' softmax outputs",
+            "agreement": "float32 (batch), the share of members whose most probable class is the ensemble's",
+        },
+        "data": _data(manifest),
+        "experiment": None if experiment is None else experiment.model_dump(mode="json"),
+        "test": {"images": scored.examples, **_scores(scored)},
+        "members": [
+            {"run": member.run.run_id, "snapshot": member.snapshot, "test_error": scores.top1_error}
+            | {"weights_sha256": hashlib.sha256(directory.weights(member.snapshot)).hexdigest()}
+            for member, scores, directory in zip(
+                scored.members, scored.evaluation.members, scored.directories, strict=True
+            )
+        ],
+        "runs": {each.run.run_id: _run(each) for each in dict.fromkeys(scored.directories)},
+        "exported_with": {
+            "python": platform.python_version(),
+            "versions": {name: version(name) for name in ("snapshot-cli", "torch", "numpy")},
+        },
+    }
+
+
+def markdown(card: Mapping[str, Any]) -> str:
+    """Return the card for people."""
+    data, test = card["data"], card["test"]
+    networks = ", ".join(dict.fromkeys(run["config"]["network"] for run in card["runs"].values()))
+    lines = [
+        f"# {card['file']}",
+        "",
+        f"An ensemble of {len(card['members'])} x {networks}, trained on {data['title']}, whose softmax outputs are "
+        f"averaged (snapshot ensembles, https://arxiv.org/abs/1704.00109).",
+        "",
+        *("## Input and output", "", f"- {card['input']}; normalisation is inside"),
+        f"- images of other sizes: {card['resizing']}",
+        *(f"- {name}: {what}" for name, what in card["outputs"].items()),
+        f"- classes, in order: {', '.join(card['classes'])}",
+        *("", "```python", *(line.format(file=card["file"]) for line in OPENED[card["format"]]), "```"),
+        *("", "## Data", ""),
+        *(f"- {key.replace('_', ' ')}: {value}" for key, value in data.items() if value is not None),
+        *("", f"## Errors and calibration on {test['images']:,} test images", ""),
+        *_table(["", "ensemble", "last member alone"], _score_rows(test)),
+        *("", "## Members", ""),
+        *_table(
+            ["run", "snapshot", "test error, %", "sha256 of the weights"],
+            [[m["run"], m["snapshot"], f"{m['test_error']:.2f}", m["weights_sha256"]] for m in card["members"]],
+        ),
+        *("", "## Training", ""),
+    ]
+    for name, run in card["runs"].items():
+        settings = ", ".join(f"{key} {value}" for key, value in run["config"].items() if value is not None)
+        place_facts = {key: value for key, value in run.items() if key not in ("config", "versions")} | run["versions"]
+        place = ", ".join(f"{key.replace('_', ' ')} {each}" for key, each in place_facts.items() if each is not None)
+        lines += [f"- {name}: {settings}", f"  - {place}"]
+    made = ", ".join(f"{name} {number}" for name, number in card["exported_with"]["versions"].items())
+    lines += ["", "## This file", "", f"- format: {card['format']}", f"- sha256: {card['sha256']}"]
+    lines += [f"- exported with: python {card['exported_with']['python']}, {made}", ""]
+    lines += ["The numbers are those of the test images above; nothing is measured on other images."]
+    return "\n".join(lines) + "\n"
+
+
+def _data(manifest: Manifest) -> dict[str, Any]:
+    known = CATALOGUE.get(split_name(manifest.name)[0])
+    return {
+        "dataset": manifest.name,
+        "title": manifest.name if known is None else known.title,
+        "source": manifest.source,
+        "licence": None if known is None else known.licence,
+        "training_images": manifest.train,
+        "test_images": manifest.test,
+        "side": manifest.size,
+        "channel_means": list(manifest.mean),
+        "channel_deviations": list(manifest.std),
+        "content_hash": manifest.content_hash,
+    }
+
+
+def _scores(scored: Scored) -> dict[str, dict[str, float | None]]:
+    probabilities = scored.probabilities
+    both = {"ensemble": probabilities.mean(0), "last_member": probabilities[-1]}
+    found = {"ensemble": scored.evaluation.ensembles[-1], "last_member": scored.evaluation.members[-1]}
+    return {
+        name: asdict(found[name]) | {"calibrated_nll": metrics.calibrated_nll(both[name], scored.labels)}
+        for name in both
+    }
+
+
+def _run(directory: RunDirectory) -> dict[str, Any]:
+    machine, summary = directory.machine, directory.summary
+    kept = ("started", "device", "device_name", "threads", "python", "commit")
+    return {
+        "config": directory.run.model_dump(mode="json"),
+        **{name: machine.get(name) for name in kept},
+        "versions": machine.get("versions", {}),
+        "uncommitted_changes": directory.uncommitted_changes,
+        "training_images": summary.get("train_examples"),
+        "iterations": summary.get("iterations"),
+        "seconds": summary.get("seconds"),
+    }
+
+
+def _score_rows(test: Mapping[str, Any]) -> list[list[str]]:
+    ensemble, member = test["ensemble"], test["last_member"]
+    known = [name for name in SCORES if ensemble[name] is not None]
+    digits = {name: 2 if name.endswith("error") else 4 for name in known}
+    return [[SCORES[name], *(f"{each[name]:.{digits[name]}f}" for each in (ensemble, member))] for name in known]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(map(str, line))} |" for line in lines]

@@ -1,0 +1,77 @@
+"""Whatever answers for images: a finished run or an exported file, with what one must know to ask it; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snapshot_cli.errors import UserError
+
+Answers = tuple[NDArray[np.float32], NDArray[np.float32]]
+FACTS = "snapshot.json"  # the name of the card inside an exported file
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Classes in order, the side of the images, and what maps uint8 (batch, 3, side, side) to answers.
+
+    These are the averaged probabilities (batch, classes) and the members' agreement (batch): the share of members whose
+    most probable class is the ensemble's.
+    """
+
+    classes: tuple[str, ...]
+    side: int
+    answer: Callable[[NDArray[np.uint8]], Answers]
+
+
+def of(path: Path, data: Path) -> Classifier:
+    """Return a run's directory or an exported file as a classifier; a run needs its dataset prepared in `data`.
+
+    Raises UserError for what is neither, and what the readers of both raise.
+    """
+    if path.is_dir():
+        return of_run(path, data)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file or folder")
+    if path.suffix == ".onnx":
+        from snapshot_cli.serving import onnx_file
+
+        return onnx_file.read(path)
+    from snapshot_cli.serving import exported
+
+    return exported.read(path)
+
+
+def of_run(path: Path, data: Path) -> Classifier:
+    """Return all snapshots of a finished run as a classifier."""
+    import torch
+
+    from snapshot_cli.serving.ensemble import SnapshotEnsemble, agreement
+
+    ensemble = SnapshotEnsemble.load(path, data=data)
+
+    def answer(images: NDArray[np.uint8]) -> Answers:
+        with torch.inference_mode():
+            members = ensemble.member_probabilities(torch.from_numpy(images))
+            return members.mean(0).numpy(), agreement(members).numpy()
+
+    assert ensemble.side is not None
+    return Classifier(ensemble.classes, ensemble.side, answer)
+
+
+def of_facts(facts: Mapping[str, Any], path: Path, answer: Callable[[NDArray[np.uint8]], Answers]) -> Classifier:
+    """Return the classifier that an exported file describes; UserError where it describes none."""
+    try:
+        return Classifier(tuple(map(str, facts["classes"])), int(facts["side"]), answer)
+    except (KeyError, TypeError, ValueError):
+        raise unreadable(path) from None
+
+
+def unreadable(path: Path) -> UserError:
+    """Return the error that says that a file is not what `snapshot export` writes."""
+    return UserError(f"{path}: neither a run's directory nor a file that snapshot export has written")

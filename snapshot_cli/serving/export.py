@@ -1,0 +1,44 @@
+"""Write an ensemble of finished runs into one file, with its model card beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from snapshot_cli.analysis import cells
+from snapshot_cli.config.experiment import Experiment
+from snapshot_cli.files import make_folder, sha256, write_atomically
+from snapshot_cli.serving import card, exported, finished, onnx_file
+from snapshot_cli.serving.ensemble import SnapshotEnsemble
+from snapshot_cli.serving.finished import Snapshot
+
+WRITERS = {".pt2": exported.to_bytes, ".onnx": onnx_file.to_bytes}
+
+
+def export(
+    snapshots: Sequence[Snapshot], data: Path, output: Path, *, experiment: Experiment | None = None
+) -> dict[str, Any]:
+    """Write the ensemble of some snapshots as `output`, a name in .pt2 or .onnx, and return its card.
+
+    The card lies beside it, with .json and .md after its name. Raises UserError for weights that were not kept, for
+    images that are not those of the runs, and for .onnx where the packages that write it are not installed; OSError,
+    naming the file, where it cannot be written.
+    """
+    if output.suffix == ".onnx":
+        onnx_file.require("onnx", "onnxscript")
+    make_folder(output.parent)  # before what takes long
+    manifest = finished.manifest(snapshots, data)
+    ensemble = SnapshotEnsemble.of(snapshots, manifest)
+    scored = cells.score(snapshots, {manifest.name: manifest.content_hash})
+    facts = card.facts(scored, manifest, experiment)
+    _write(output, WRITERS[output.suffix](ensemble, facts))
+    whole = {"file": output.name, "format": output.suffix.removeprefix("."), "sha256": sha256(output), **facts}
+    _write(output.with_name(f"{output.name}.json"), (json.dumps(whole, indent=2) + "\n").encode())
+    _write(output.with_name(f"{output.name}.md"), card.markdown(whole).encode())
+    return whole
+
+
+def _write(path: Path, content: bytes) -> None:
+    write_atomically(path, lambda file: file.write(content))

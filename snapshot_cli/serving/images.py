@@ -1,0 +1,44 @@
+"""Images that somebody asks about: files and folders, cropped and averaged as prepared datasets are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from snapshot_cli.datasets.averaging import area_average
+from snapshot_cli.datasets.image_files import open_files, pixels
+from snapshot_cli.datasets.store import Images
+from snapshot_cli.errors import UserError
+
+Reader = Callable[[], bytes]
+
+
+def found(paths: Iterable[Path]) -> Iterator[tuple[str, Reader]]:
+    """Yield name and bytes of every file that is named, and of every one in a folder, sorted; hidden ones left out.
+
+    Raises UserError for a folder without files.
+    """
+    with ExitStack() as opened:
+        for path in paths:
+            if not path.is_dir():
+                yield str(path), path.read_bytes
+                continue
+            files = opened.enter_context(open_files(path))
+            if not files:
+                raise UserError(f"{path}: no files in it")
+            yield from ((str(path / name), files[name]) for name in sorted(files))
+
+
+def fitted(read: Reader, name: str, side: int) -> Images:
+    """Return an image as uint8 (side, side, 3): its central square, averaged as `snapshot data prepare` does.
+
+    Raises UserError, naming it, for what is no image or smaller than that.
+    """
+    image = pixels(read, name)
+    height, width = image.shape[:2]
+    if min(height, width) < side:
+        raise UserError(
+            f"{name}: is {width}x{height}, too small for the {side}x{side} that the ensemble was trained on"
+        )
+    return image if height == width == side else area_average(image, side)

@@ -1,0 +1,71 @@
+import io
+
+import pytest
+import torch
+
+from snapshot_cli import SnapshotSchedule
+from snapshot_cli.errors import UserError
+from snapshot_cli.schedule import cosine_rate, cycle_length, snapshot_iterations
+
+
+def made(rates=(0.1,), iterations=7, cycles=3):
+    groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": rate} for rate in rates]
+    optimizer = torch.optim.SGD(groups)
+    return optimizer, SnapshotSchedule(optimizer, iterations=iterations, cycles=cycles)
+
+
+def trace(optimizer, schedule, iterations):
+    """Return the rates of every iteration's groups and the iterations at which a cycle ended."""
+    rates, ends = [], []
+    for _ in range(iterations):
+        rates.append([group["lr"] for group in optimizer.param_groups])
+        optimizer.step()
+        schedule.step()
+        if schedule.cycle_ended:
+            ends.append(schedule.last_epoch)
+    return rates, ends
+
+
+@pytest.mark.parametrize(("iterations", "cycles"), [(7, 3), (12, 4), (5, 1), (6, 6), (300, 8)])
+def test_rates_and_ends_are_those_of_the_paper(iterations, cycles):
+    rates, ends = trace(*made((0.1, 0.02), iterations, cycles), iterations)
+    length = cycle_length(iterations, cycles)
+    assert rates == [
+        [cosine_rate(t, alpha0=alpha0, length=length) for alpha0 in (0.1, 0.02)] for t in range(1, iterations + 1)
+    ]
+    assert ends == snapshot_iterations(iterations, cycles)
+
+
+def test_the_last_rate_stays():
+    optimizer, schedule = made()
+    rates, ends = trace(optimizer, schedule, 10)
+    assert rates[6] == rates[7] == rates[9]
+    assert ends == [3, 6, 7]
+
+
+@pytest.mark.parametrize("done", range(8))
+@pytest.mark.parametrize("order", ["both", "schedule first", "optimizer before the schedule is made", "schedule alone"])
+def test_a_restored_schedule_goes_on_exactly(done, order):
+    optimizer, schedule = made((0.1, 0.02))
+    trace(optimizer, schedule, done)
+    content = io.BytesIO()
+    torch.save((optimizer.state_dict(), schedule.state_dict()), content)
+    content.seek(0)
+    of_optimizer, of_schedule = torch.load(content, weights_only=True)
+    other = torch.optim.SGD([{"params": g["params"], "lr": 0.5} for g in optimizer.param_groups])
+    if order == "optimizer before the schedule is made":
+        other.load_state_dict(of_optimizer)
+    restored = SnapshotSchedule(other, iterations=9, cycles=2)
+    if order == "both":
+        other.load_state_dict(of_optimizer)
+    restored.load_state_dict(of_schedule)
+    if order == "schedule first":
+        other.load_state_dict(of_optimizer)
+    assert restored.get_last_lr() == schedule.get_last_lr()
+    assert restored.cycle_ended == schedule.cycle_ended
+    assert trace(other, restored, 7 - done) == trace(optimizer, schedule, 7 - done)
+
+
+def test_cycles_that_do_not_fit():
+    with pytest.raises(UserError, match=r"^5 cycles do not fit into 6 iterations; the nearest number that works is 6$"):
+        made(iterations=6, cycles=5)
