@@ -9,7 +9,7 @@ SNAPSHOT = .venv/bin/snapshot
 TABLES_AND_FIGURES = $(basename $(notdir $(wildcard $(foreach kind,table figure replicas,configs/studies/$(STUDY)$(kind)*.yaml))))
 READY = .venv/.ready
 
-.PHONY: help setup demo reproduce test test-slow test-torture check format clean
+.PHONY: docs help setup demo reproduce test test-slow test-torture check format clean
 
 help:
 	@echo "make setup               make .venv and install the pinned packages"
@@ -17,6 +17,7 @@ help:
 	@echo "make test                the tests; make test-slow: those that take minutes"
 	@echo "make test-torture        kill trainings at random moments, 80 times, and compare what they end with"
 	@echo "make check               formatting, lint and types"
+	@echo "make docs                schemas, references and first lines of configs, as the code has them"
 	@echo "make reproduce-table1    Table 1; SIZE=small or SIZE=demo for less, OPTIONS='--device cpu ...' for more"
 	@echo "make reproduce           all tables and figures; SIZE and OPTIONS as above"
 	@echo "make clean               remove .venv and what tools leave behind; results stay"
@@ -49,6 +50,9 @@ check: setup
 format: setup
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+
+docs: setup
+	.venv/bin/python docs/generate.py
 
 reproduce: setup
 	$(SNAPSHOT) reproduce $(addprefix $(STUDY),$(TABLES_AND_FIGURES)) $(OPTIONS)
