@@ -9,6 +9,7 @@ import click
 
 from snapshot_cli.commands.config import config
 from snapshot_cli.commands.data import data
+from snapshot_cli.commands.estimate import estimate
 from snapshot_cli.commands.evaluate import evaluate
 from snapshot_cli.commands.plot import plot
 from snapshot_cli.commands.study import report, reproduce
@@ -55,5 +56,5 @@ def main() -> None:
     """
 
 
-for _command in (train, evaluate, reproduce, report, plot, verify, config, data):
+for _command in (train, evaluate, reproduce, report, plot, verify, estimate, config, data):
     main.add_command(_command)

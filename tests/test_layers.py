@@ -45,14 +45,14 @@ ONLY = {
     ("config", "networks"): {"names"},
     ("reporting", "datasets"): {"catalogue"},
     ("reporting", "networks"): {"names"},
-    ("launch", "datasets"): {"prepare", "store"},
+    ("launch", "datasets"): {"catalogue", "prepare", "store"},
     ("commands", "datasets"): {"catalogue", "download", "examples", "manifest", "prepare", "store"},
 }
 # Modules that use torch, or training, which does; of them, besides training, those that do so when imported:
 TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks", "networks.densenet", "networks.resnet",
     "training.checkpoint", "training.hardware", "training.interpolate", "training.loop", "training.predict",
-    "training.predictions", "launch.here", "commands.trainings", "randomness",
+    "training.predictions", "training.measure", "launch.estimate", "launch.here", "commands.trainings", "randomness",
 }  # fmt: skip
 IMPORT_TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks.densenet", "networks.resnet", "randomness"

@@ -20,7 +20,7 @@ def experiment() -> Schema:
 
 def study() -> Schema:
     """Return the schema of a study's file; wherever it holds settings of experiments, those are an experiment's."""
-    schema = {"$schema": DRAFT} | _of(StudyFile)
+    schema: Schema = {"$schema": DRAFT, **_of(StudyFile)}
     parts, properties = schema["$defs"], schema["properties"]
     settings = _of(Experiment)
     fields = {name: {"$ref": f"#/$defs/Settings/properties/{name}"} for name in settings["properties"]}
