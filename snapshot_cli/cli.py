@@ -9,6 +9,7 @@ import click
 
 from snapshot_cli.commands.config import config
 from snapshot_cli.commands.data import data
+from snapshot_cli.commands.doctor import doctor
 from snapshot_cli.commands.estimate import estimate
 from snapshot_cli.commands.evaluate import evaluate
 from snapshot_cli.commands.plot import plot
@@ -56,5 +57,5 @@ def main() -> None:
     """
 
 
-for _command in (train, evaluate, reproduce, report, plot, verify, estimate, config, data):
+for _command in (train, evaluate, reproduce, report, plot, verify, estimate, doctor, config, data):
     main.add_command(_command)

@@ -52,7 +52,8 @@ ONLY = {
 TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks", "networks.densenet", "networks.resnet",
     "training.checkpoint", "training.hardware", "training.interpolate", "training.loop", "training.predict",
-    "training.predictions", "training.measure", "launch.estimate", "launch.here", "commands.trainings", "randomness",
+    "training.predictions", "training.measure", "launch.estimate", "launch.doctor", "launch.here",
+    "commands.trainings", "randomness",
 }  # fmt: skip
 IMPORT_TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks.densenet", "networks.resnet", "randomness"
