@@ -9,7 +9,7 @@ SNAPSHOT = .venv/bin/snapshot
 TABLES_AND_FIGURES = $(basename $(notdir $(wildcard $(foreach kind,table figure replicas,configs/studies/$(STUDY)$(kind)*.yaml))))
 READY = .venv/.ready
 
-.PHONY: help setup demo reproduce test test-slow test-torture test-configs check format clean
+.PHONY: help setup demo reproduce test test-slow test-torture test-configs check docs format clean
 
 help:
 	@echo "make setup               make .venv and install the pinned packages"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-torture        kill trainings at random moments, 80 times, and compare what they end with"
 	@echo "make test-configs        train every experiment of the paper for two iterations; 16 GB of memory, half an hour"
 	@echo "make check               formatting, lint and types"
+	@echo "make docs                schemas, references and first lines of configs, as the code has them"
 	@echo "make reproduce-table1    Table 1; SIZE=small or SIZE=demo for less, OPTIONS='--device cpu ...' for more"
 	@echo "make reproduce           all tables and figures; SIZE and OPTIONS as above"
 	@echo "make clean               remove .venv and what tools leave behind; results stay"
@@ -53,6 +54,9 @@ check: setup
 format: setup
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+
+docs: setup
+	.venv/bin/python docs/generate.py
 
 reproduce: setup
 	$(SNAPSHOT) reproduce $(addprefix $(STUDY),$(TABLES_AND_FIGURES)) $(OPTIONS)

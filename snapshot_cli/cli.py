@@ -9,6 +9,8 @@ import click
 
 from snapshot_cli.commands.config import config
 from snapshot_cli.commands.data import data
+from snapshot_cli.commands.doctor import doctor
+from snapshot_cli.commands.estimate import estimate
 from snapshot_cli.commands.evaluate import evaluate
 from snapshot_cli.commands.export import export
 from snapshot_cli.commands.plot import plot
@@ -58,5 +60,8 @@ def main() -> None:
     """
 
 
-for _command in (train, evaluate, reproduce, status, report, plot, verify, export, predict, config, data):
+VERBS = (
+    train, evaluate, reproduce, status, report, plot, verify, export, predict, estimate, doctor, config, data,
+)  # fmt: skip
+for _command in VERBS:
     main.add_command(_command)

@@ -25,6 +25,8 @@ Options:
 Commands:
   config     Show what a YAML file means.
   data       Prepare, list, show and verify datasets.
+  doctor     Say what this machine lacks and what to type.
+  estimate   Say what a file will take, and train nothing.
   eval       Print the errors of snapshots and ensembles.
   plot       Draw one figure from finished runs.
   report     Draw what is finished of studies.

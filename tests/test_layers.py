@@ -47,16 +47,17 @@ ONLY = {
     ("config", "networks"): {"names", "operations"},
     ("reporting", "datasets"): {"catalogue"},
     ("reporting", "networks"): {"names"},
-    ("launch", "datasets"): {"prepare", "store"},
     ("", "serving"): {"ensemble"},
     ("", "training"): {"scheduler"},
+    ("launch", "datasets"): {"catalogue", "prepare", "store"},
     ("commands", "datasets"): {"catalogue", "download", "examples", "manifest", "prepare", "store"},
 }
 # Modules that use torch, or training, which does; of them, besides training, those that do so when imported:
 TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks", "networks.densenet", "networks.resnet",
     "training.checkpoint", "training.hardware", "training.interpolate", "training.loop", "training.predict",
-    "training.predictions", "launch.here", "commands.trainings", "randomness",
+    "training.predictions", "training.measure", "launch.estimate", "launch.doctor", "launch.here",
+    "commands.trainings", "randomness",
     "__init__", "training.scheduler", "serving.ensemble", "serving.exported", "serving.onnx_file",
 }  # fmt: skip
 IMPORT_TORCH = {

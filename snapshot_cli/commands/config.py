@@ -15,7 +15,7 @@ def config() -> None:
 
 
 @config.command()
-@click.argument("file", type=options.FILE)
+@click.argument("file", type=options.CONFIG)
 @options.set_option
 @options.data_option
 def show(file: Path, sets: tuple[str, ...], data: Path) -> None:

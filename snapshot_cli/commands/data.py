@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from snapshot_cli.commands import options
+from snapshot_cli.commands import completion, options
 from snapshot_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _row(name: str, manifest: Manifest | None, folder: Path) -> tuple[str, ...]:
 
 
 @data.command(short_help="Turn images into a prepared dataset.")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.datasets)
 @click.option("--from", "source", type=options.FILE, metavar="PATH", help="Archive, folder or zip that has the images.")
 @click.option(
     "--size", type=click.IntRange(4), metavar="PIXELS", help="Average the images down to this side, a multiple of 4."
@@ -89,7 +89,7 @@ def prepare(name: str, source: Path | None, size: int | None, data: Path) -> Non
 
 
 @data.command(short_help="Draw training images, stored and augmented.")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.datasets)
 @click.option("-o", "--output", type=options.FILE, required=True, metavar="FILE", help="A .png, .svg or .pdf.")
 @click.option(
     "--images",
@@ -130,7 +130,7 @@ def show(name: str, output: Path, images: int, data: Path) -> None:
 
 
 @data.command(short_help="Check a prepared dataset, byte for byte.")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.datasets)
 @options.data_option
 def verify(name: str, data: Path) -> None:
     """Compare a prepared dataset with its manifest, byte for byte."""

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 @click.command("eval")
 @click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
-@click.option("--config", "file", type=options.FILE, metavar="FILE", help="Experiment or study whose runs to evaluate.")
+@click.option(
+    "--config", "file", type=options.CONFIG, metavar="FILE", help="Experiment or study whose runs to evaluate."
+)
 @options.set_option
 @options.data_option
 @options.results_option

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import click
 
+from snapshot_cli.commands.completion import ConfigFile
 from snapshot_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., None])
 FILE = click.Path(path_type=Path)
+CONFIG = ConfigFile()
 WIDEST = 10_000  # columns; more than any table has
 
 config_option = click.option(
-    "--config", "file", type=FILE, required=True, metavar="FILE", help="Experiment or study, in YAML."
+    "--config", "file", type=CONFIG, required=True, metavar="FILE", help="Experiment or study, in YAML."
 )
 set_option = click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Use another value than the file's; may be repeated."

@@ -23,7 +23,7 @@ BY_PAIR = ("schedule", "loss", "calibration", "cost")  # of which a figure shows
 @click.command(short_help="Draw one figure from finished runs.")
 @click.argument("kind", type=click.Choice(KINDS), metavar="KIND")
 @click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
-@click.option("--config", "file", type=options.FILE, metavar="FILE", help="Experiment or study whose runs to draw.")
+@click.option("--config", "file", type=options.CONFIG, metavar="FILE", help="Experiment or study whose runs to draw.")
 @options.set_option
 @options.data_option
 @options.results_option

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from snapshot_cli.commands import options
+from snapshot_cli.commands import completion, options
 from snapshot_cli.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Run
     from snapshot_cli.config.study import Study
 
-studies_argument = click.argument("names", metavar="STUDY...", nargs=-1, required=True)
+studies_argument = click.argument(
+    "names", metavar="STUDY...", nargs=-1, required=True, shell_complete=completion.studies
+)
 
 
 @dataclass(frozen=True)

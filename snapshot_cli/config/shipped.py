@@ -7,7 +7,8 @@ from pathlib import Path
 
 from snapshot_cli.errors import ConfigError
 
-CHECKOUT = Path(__file__).parents[2]
+# What holds configs/: the checkout, where the package's link leads, or, installed from a wheel, the package.
+CHECKOUT = (Path(__file__).parents[1] / "configs").resolve().parent
 SIZES = ("demo", "small")
 
 
@@ -18,15 +19,42 @@ def study_path(name: str) -> Path:
     """
     if name.endswith((".yaml", ".yml")) or Path(name).is_file():
         return Path(name)
-    folders = [Path("configs/studies"), CHECKOUT / "configs/studies"]
-    for folder in folders:
+    for folder in _folders("studies"):
         path = folder / f"{name}.yaml"
         if path.is_file():
             return path
-    known = sorted({p.relative_to(f).with_suffix("").as_posix() for f in folders for p in f.rglob("*.yaml")})
+    known = studies()
     near = get_close_matches(name, known, 1)
     hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known) or 'none here'}."
     raise ConfigError(f"{name}: no such study; {hint} For a file of your own: give its path, ending in .yaml")
+
+
+def studies() -> list[str]:
+    """Return the bare names of all studies, as `study_path` takes them."""
+    return _names("studies")
+
+
+def experiments() -> list[str]:
+    """Return the bare names of all experiments, as `config_path` takes them: demo/snapshot."""
+    return [name for name in _names(".") if not name.startswith("studies/")]
+
+
+def config_path(name: str) -> Path:
+    """Return the file of a path, or of the bare name of an experiment or study (demo/snapshot, demo/table1)."""
+    path = Path(name)
+    candidates = [folder / f"{name}.yaml" for kind in (".", "studies") for folder in _folders(kind)]
+    found = next((each for each in candidates if each.is_file()), path)
+    return path if path.is_file() else found
+
+
+def _names(kind: str) -> list[str]:
+    folders = _folders(kind)
+    return sorted({p.relative_to(f).with_suffix("").as_posix() for f in folders for p in f.rglob("*.yaml")})
+
+
+def _folders(kind: str) -> list[Path]:
+    """Return where to look, the working folder first."""
+    return [Path("configs") / kind, CHECKOUT / "configs" / kind]
 
 
 def bare_name(path: Path) -> str | None:

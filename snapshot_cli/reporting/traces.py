@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from snapshot_cli.analysis import beyond
-from snapshot_cli.config.experiment import Run, iterations_per_epoch
+from snapshot_cli.config.experiment import iterations_per_epoch
 from snapshot_cli.reporting import figures
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, by_pair
 from snapshot_cli.reporting.entries import Entry
@@ -16,9 +16,9 @@ from snapshot_cli.reporting.figures import (
     LossCurve,
     RateCurve,
 )
+from snapshot_cli.reporting.rate_curve import planned
 from snapshot_cli.run_directory import RunDirectory
 
-POINTS = 600  # of a rate's curve, besides the iterations around its jumps
 STATISTICS = {
     "reestimated": "Batch-norm statistics are estimated anew on training images at every point.",
     "final": "Batch-norm statistics are the running ones of the last snapshot at every point; learnable parameters "
@@ -78,24 +78,8 @@ def _loss_curve(entry: Entry) -> LossCurve:
 def rate_curve(entry: Entry) -> RateCurve:
     """Return the learning rate of an experiment's run against epochs."""
     (directory,) = entry.directories
-    run, examples, length = directory.run, int(directory.summary["train_examples"]), _epoch_length(directory)
-    places = _places(run, examples)
-    return RateCurve(
-        entry.method,
-        entry.experiment.method,
-        entry.experiment.alpha0,
-        epochs=[place / length for place in places],  # where the iteration ends, as for snapshots
-        rates=[run.rate(place, examples) for place in places],
-        snapshots=[place / length for place in run.snapshot_iterations(examples)],
-    )
-
-
-def _places(run: Run, examples: int) -> list[int]:
-    """Return iterations close enough for a smooth line, with those before and after every jump."""
-    total = run.snapshot_iterations(examples)[-1]
-    jumps = [*run.snapshot_iterations(examples)[:-1], *(int(-(-drop * total // 1)) for drop in run.drops)]
-    around = {place for jump in jumps for place in (jump, jump + 1) if 1 <= place <= total}
-    return sorted({*range(1, total + 1, max(1, total // POINTS)), total, *around})
+    examples = int(directory.summary["train_examples"])
+    return planned(directory.run, examples, label=entry.method, method=entry.experiment.method)
 
 
 def interpolation(entries: Sequence[Entry], request: Request) -> list[Drawn]:

@@ -1,0 +1,54 @@
+"""What the shell completes beyond verbs and options: bare names of configs and studies, datasets; then files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+Items = list[CompletionItem[str]]
+
+
+class ConfigFile(click.Path):
+    """The path of a YAML file, or the bare name of one that is shipped: demo/snapshot, demo/table1."""
+
+    name = "file"
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the file that a path or a name stands for."""
+        from snapshot_cli.config.shipped import config_path
+
+        return config_path(str(super().convert(value, param, ctx)))
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
+        """Return the names of shipped experiments and studies, and let the shell add files."""
+        from snapshot_cli.config import shipped
+
+        return _beginning([*shipped.experiments(), *shipped.studies()], incomplete, files=True)
+
+
+def studies(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
+    """Return the bare names of studies, and let the shell add files."""
+    from snapshot_cli.config import shipped
+
+    return _beginning(shipped.studies(), incomplete, files=True)
+
+
+def datasets(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
+    """Return the names of the datasets that are known or prepared in the default folder."""
+    from snapshot_cli.datasets.catalogue import CATALOGUE
+    from snapshot_cli.datasets.manifest import prepared
+
+    return _beginning([*CATALOGUE, *prepared(ctx.params.get("data") or Path("data"))], incomplete)
+
+
+def _beginning(names: Iterable[str], incomplete: str, *, files: bool = False) -> Items:
+    """Return the names that begin so, after them a mark for the shell's own completion of files."""
+    found = [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete)]
+    return [*found, CompletionItem(incomplete, type="file")] if files else found

@@ -1,0 +1,43 @@
+"""snapshot doctor: what this machine has, what it lacks and what to type."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from snapshot_cli.commands import options
+from snapshot_cli.errors import UserError
+
+MARKS = {"good": "ok", "note": "--", "missing": "NO"}
+
+
+@click.command(short_help="Say what this machine lacks and what to type.")
+@options.data_option
+@click.option(
+    "--results-dir",
+    "results",
+    type=options.FILE,
+    default=Path("results"),
+    show_default=True,
+    metavar="R",
+    help="Folder of results.",
+)
+def doctor(data: Path, results: Path) -> None:
+    """Say what this machine lacks for training and what to type.
+
+    Looks at Python, packages, GPU and driver, free memory and disk, whether the folders can be written to, prepared
+    datasets and optional extras. NO marks what is needed and missing, and then the exit code is 1; -- what is merely
+    worth knowing.
+    """
+    from snapshot_cli.config.machine import Machine
+    from snapshot_cli.launch import doctor as examination
+
+    findings = examination.examine(Machine(data, results))
+    for finding in findings:
+        click.echo(f"{MARKS[finding.state]}  {finding.subject}: {finding.words}")
+        if finding.remedy:
+            click.echo(f"    -> {finding.remedy}")
+    missing = [finding.subject for finding in findings if finding.state == "missing"]
+    if missing:
+        raise UserError(f"needed and missing: {', '.join(missing)}; do what stands below each NO, then try again")

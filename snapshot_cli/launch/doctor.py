@@ -1,0 +1,178 @@
+"""What a machine has and lacks for training, each with what to do about it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from snapshot_cli.config.machine import Machine
+from snapshot_cli.datasets.catalogue import how_to_prepare
+from snapshot_cli.datasets.store import prepared
+from snapshot_cli.errors import UserError
+
+State = Literal["good", "note", "missing"]
+PACKAGE = "snapshot-cli"
+OLDEST = (3, 11)
+ROOM, LITTLE = 10e9, 1e9  # bytes of disk: for the datasets of Table 1 and its runs, and for anything at all
+MEMORY = 2e9  # bytes; torch alone takes half a gigabyte
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, whether it is good, worth a note or missing, in words, and what to do."""
+
+    subject: str
+    state: State
+    words: str
+    remedy: str = ""
+
+
+def examine(machine: Machine) -> list[Finding]:
+    """Return everything that was found, in the order in which it is needed."""
+    return [
+        python(sys.version_info[:3]),
+        *packages(importlib.metadata.requires(PACKAGE) or []),
+        accelerator(),
+        memory(),
+        *(finding for folder in (machine.data, machine.results) for finding in room(folder)),
+        datasets(machine.data),
+        *extras(importlib.metadata.requires(PACKAGE) or []),
+    ]
+
+
+def python(version: tuple[int, ...]) -> Finding:
+    """Look at the version of Python."""
+    words = ".".join(map(str, version))
+    if version < OLDEST:
+        return Finding("Python", "missing", f"{words}; 3.11 or newer is needed", "make PYTHON=python3.11 setup")
+    return Finding("Python", "good", f"{words} on {platform.system()} {platform.machine()}")
+
+
+def packages(requirements: list[str]) -> Iterator[Finding]:
+    """Look at the packages that are always needed: one finding where all are good."""
+    needed = [(_name(each), _oldest(each)) for each in requirements if "extra ==" not in each]
+    wrong = [(name, oldest, _version(name)) for name, oldest in needed if _numbers(_version(name)) < _numbers(oldest)]
+    for name, oldest, found in wrong:
+        words = f"{found}; {oldest} or newer is needed" if found else "not installed"
+        yield Finding(name, "missing", words, f"pip install '{name}>={oldest}'")
+    if not wrong:
+        yield Finding("packages", "good", f"all {len(needed)} that are needed, torch {_version('torch')} among them")
+
+
+def extras(requirements: list[str]) -> Iterator[Finding]:
+    """Look at the optional packages, an extra at a time."""
+    groups: dict[str, list[str]] = {}
+    for each in requirements:
+        match = re.search(r"extra == ['\"]([^'\"]+)", each)
+        if match:
+            groups.setdefault(match[1], []).append(_name(each))
+    for extra, names in groups.items():
+        lacking = [name for name in names if not _version(name)]
+        if lacking:
+            yield Finding(
+                f"extra {extra}", "note", f"without {', '.join(lacking)}", f"pip install '{PACKAGE}[{extra}]'"
+            )
+        else:
+            yield Finding(f"extra {extra}", "good", "installed")
+
+
+def accelerator() -> Finding:
+    """Look at the GPU, its driver and whether torch can use them."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return Finding("torch", "missing", f"does not load: {error}", "pip install --force-reinstall torch torchvision")
+    driver = _driver()
+    if torch.cuda.is_available():
+        name = torch.cuda.get_device_name(0)
+        return Finding("GPU", "good", f"{name}, driver {driver or 'unknown'}, CUDA {torch.version.cuda}")
+    if driver is None:
+        return Finding("GPU", "note", "none; training takes the CPU", "")
+    built = f"torch {torch.__version__} was built for {f'CUDA {torch.version.cuda}' if torch.version.cuda else 'CPUs'}"
+    remedy = "update the driver, or install a torch for it: https://pytorch.org/get-started/locally"
+    return Finding("GPU", "note", f"there is one, driver {driver}, but torch cannot use it; {built}", remedy)
+
+
+def memory() -> Finding:
+    """Look at the memory that is free."""
+    path = Path("/proc/meminfo")
+    match = re.search(r"MemAvailable:\s+(\d+) kB", path.read_text()) if path.is_file() else None
+    if match is None:
+        return Finding("memory", "note", "cannot be told on this system")
+    free = int(match[1]) * 1024
+    if free < MEMORY:
+        return Finding("memory", "note", f"{free / 1e9:.1f} GB free", "end other programs, or give reproduce --jobs 1")
+    return Finding("memory", "good", f"{free / 1e9:.1f} GB free")
+
+
+def room(folder: Path) -> Iterator[Finding]:
+    """Look whether a folder, or the nearest one above that exists, can be written to and has room."""
+    place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(b"x")
+    except OSError as error:
+        remedy = "give another folder with --data-dir or --results-dir"
+        yield Finding(str(folder), "missing", f"cannot be written to: {error.strerror}", remedy)
+        return
+    free = shutil.disk_usage(place).free
+    words = f"can be written to, {free / 1e9:.1f} GB free"
+    if free < LITTLE:
+        yield Finding(str(folder), "missing", words, "make room; snapshot estimate says how much a file needs")
+    elif free < ROOM:
+        yield Finding(str(folder), "note", words, "make room; snapshot estimate says how much a file needs")
+    else:
+        yield Finding(str(folder), "good", words)
+
+
+def datasets(data: Path) -> Finding:
+    """Look at the prepared datasets."""
+    try:
+        names = list(prepared(data))
+    except UserError as error:
+        return Finding("datasets", "missing", str(error))
+    if not names:
+        return Finding("datasets", "note", "only digits, which prepares itself", how_to_prepare("cifar10"))
+    return Finding("datasets", "good", ", ".join(names))
+
+
+def _driver() -> str | None:
+    """Return the version of the NVIDIA driver, None where there is none."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20, env=os.environ)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip().partition("\n")[0] or None
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[^A-Za-z0-9._-]", requirement)[0]
+
+
+def _oldest(requirement: str) -> str:
+    match = re.search(r">=\s*([0-9.]+)", requirement)
+    return match[1] if match else "0"
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers that a version begins with; none for what is not installed."""
+    match = re.match(r"[0-9]+(\.[0-9]+)*", version)
+    return tuple(map(int, match[0].split("."))) if match else ()

@@ -1,0 +1,103 @@
+"""What runs will take before they are trained: iterations, images, memory, disk and, from a few iterations, time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from snapshot_cli.config import plan
+from snapshot_cli.config.experiment import Run
+from snapshot_cli.config.machine import Machine
+from snapshot_cli.datasets import store
+from snapshot_cli.datasets.catalogue import facts
+from snapshot_cli.errors import UserError
+
+FLOAT = 4  # bytes
+GREY = (127.5, 127.5, 127.5)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the runs of one network on one dataset take together; bytes, and seconds one run after another."""
+
+    run: Run
+    """One of them."""
+    runs: int
+    iterations: int
+    images: int
+    parameters: int
+    memory: int
+    """Of one run: weights, gradients, momentum, what a batch keeps for the backward pass, and the images."""
+    disk: int
+    """What stays: snapshots and predictions."""
+    resume: int
+    """What one run needs besides while it is trained: the state to go on from, and the one that replaces it."""
+    seconds: float | None
+
+
+def needs(
+    runs: Sequence[Run], machine: Machine, *, steps: int, note: Callable[[str], None] = lambda text: None
+) -> list[Needs]:
+    """Return what runs take, those alike together; with 0 steps nothing is measured, and seconds are None."""
+    alike: dict[tuple[object, ...], list[Run]] = {}
+    for run in runs:
+        key = (run.dataset, run.network, run.batch_size, run.precision, bool(run.dropout), run.train_size, run.holdout)
+        alike.setdefault(key, []).append(run)
+    return [_together(group, machine, steps=steps, note=note) for group in alike.values()]
+
+
+def _together(group: Sequence[Run], machine: Machine, *, steps: int, note: Callable[[str], None]) -> Needs:
+    from snapshot_cli.training import measure
+
+    first, manifest = group[0], manifest_of(group[0].dataset, machine)
+    examples, classes = first.training_examples(manifest.train), len(manifest.classes)
+    iterations = sum(run.snapshot_iterations(examples)[-1] for run in group)
+    size = measure.size(first, classes=classes, image_size=manifest.size)
+    snapshots = sum(run.snapshots for run in group)
+    held = images_held(first, manifest)
+    return Needs(
+        run=first,
+        runs=len(group),
+        iterations=iterations,
+        images=sum(plan.images(run, manifest.train) for run in group),
+        parameters=size.parameters,
+        memory=3 * FLOAT * size.parameters + size.activations + held,
+        disk=snapshots * (size.weights + (manifest.test + first.holdout) * classes * FLOAT),
+        resume=2 * (size.weights + FLOAT * size.parameters),
+        seconds=iterations * _seconds(first, manifest, machine, steps=steps, note=note) if steps else None,
+    )
+
+
+def _seconds(run: Run, manifest: store.Manifest, machine: Machine, *, steps: int, note: Callable[[str], None]) -> float:
+    import torch
+
+    from snapshot_cli.training import hardware, measure
+
+    device = hardware.choose(machine.device)
+    if machine.threads:
+        torch.set_num_threads(machine.threads)
+    seconds = measure.seconds_per_iteration(run, manifest, device=device, steps=steps)
+    note(f"{run.network} on {run.dataset}: {seconds:.4g} s an iteration, the median of {steps} on {device.type}")
+    return seconds
+
+
+def images_held(run: Run, manifest: store.Manifest) -> int:
+    """Return the bytes of the images that a training holds on the device: uint8, with borders where it crops."""
+    own = manifest.padding if run.padding is None else run.padding
+    border = manifest.size // 8 if own is None else own
+    training = run.training_examples(manifest.train) * (manifest.size + 2 * border) ** 2
+    return 3 * (training + (manifest.test + run.holdout) * manifest.size**2)
+
+
+def manifest_of(name: str, machine: Machine) -> store.Manifest:
+    """Return the manifest of a prepared dataset, or what the catalogue knows of one that is not prepared yet."""
+    manifest, known = store.read_manifest(machine.data, name), facts(name)
+    if manifest is not None:
+        return manifest
+    if known is None:
+        raise UserError(f"dataset '{name}' is not prepared in {machine.data}; type: snapshot data list")
+    classes = known.class_names or tuple(map(str, range(known.classes)))
+    mean, std = known.mean or GREY, known.std or GREY
+    return store.Manifest(
+        name, known.source, classes, known.size, known.train, known.test, mean, std, known.padding, known.flip, ""
+    )

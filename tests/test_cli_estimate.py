@@ -1,0 +1,62 @@
+import pytest
+from command_line import EXPERIMENT, STUDY, snapshot, write
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return write(tmp_path / "mine.yaml", EXPERIMENT)
+
+
+def test_an_experiment(file):
+    code, out, errors = snapshot("estimate", "--config", "mine.yaml", "--steps", "0", "-o", "rate.svg")
+    assert (code, errors) == (0, "")
+    lines = [line.rstrip() for line in out.splitlines()]
+    assert lines[0] == "rate.svg"
+    assert lines[1].startswith("  0.1 █")
+    assert lines[9] == "snapshots after iterations 46, 92"
+    assert lines[11].split() == ["network", "dataset", "runs", "images", "parameters", "memory", "disk", "time"]
+    assert lines[13].split() == ["resnet-8", "digits", "1", "5,748", "75,290", "4", "MB", "0.6", "MB", "-"]
+    assert lines[16] == "1.2 MB for the state of a run to go on from."
+    assert file.with_name("rate.svg").read_text().startswith("<?xml")
+
+
+def test_time_is_measured_and_said_on_stderr(file):
+    code, out, errors = snapshot("estimate", "--config", "mine.yaml", "--steps", "1", "--device", "cpu")
+    assert code == 0
+    assert errors.startswith("resnet-8 on digits: ")
+    assert errors.endswith(" s an iteration, the median of 1 on cpu\n")
+    assert " s" in out.splitlines()[12]
+
+
+def test_a_study_has_a_row_a_network_and_a_sum(file, tmp_path):
+    write(tmp_path / "study.yaml", STUDY | {"axes": {"network": ["resnet-8", "resnet-14"]}})
+    code, out, _ = snapshot("estimate", "--config", "study.yaml", "--steps", "0")
+    assert code == 0
+    rows = [line.split() for line in out.splitlines() if "MB" in line]
+    assert [row[:4] for row in rows[:2]] == [
+        ["resnet-8", "digits", "3", "17,244"],
+        ["resnet-14", "digits", "3", "17,244"],
+    ]
+    assert rows[2][:4] == ["in", "all", "6", "34,488"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--steps", "0", "-o", "rate.gif"], 2, "-o rate.gif: expected a name that ends in .svg, .png or .pdf\n"),
+        (["--set", "cycles=1000"], 2,
+         "--set: cycles: 1000 cycles do not fit into 92 iterations; the nearest number that works is 92\n"),
+    ],
+)  # fmt: skip
+def test_mistakes(file, words, code, message):
+    assert snapshot("estimate", "--config", "mine.yaml", *words) == (code, "", message)
+
+
+def test_a_figure_of_several_networks_is_refused(file, tmp_path):
+    write(tmp_path / "study.yaml", STUDY | {"axes": {"network": ["resnet-8", "resnet-14"]}})
+    assert snapshot("estimate", "--config", "study.yaml", "--steps", "0", "-o", "rate.svg") == (
+        2,
+        "",
+        "-o rate.svg: study.yaml has several networks or datasets; choose one with --set, or leave -o out\n",
+    )

@@ -1,0 +1,88 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from click.shell_completion import ShellComplete
+from command_line import CHECKOUT, EXPERIMENT, snapshot, write
+
+from snapshot_cli.cli import main
+
+COMPLETE = ShellComplete(main, {}, "snapshot", "_SNAPSHOT_COMPLETE")
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SNAPSHOT_DATA_DIR", raising=False)
+
+
+def completed(*words):
+    *before, incomplete = words
+    return [(item.type, item.value) for item in COMPLETE.get_completions(before, incomplete)]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["tr"], [("plain", "train")]),
+        (["plot", "sch"], [("plain", "schedule")]),
+        (["reproduce", "small/pi"], [("plain", "small/pilot"), ("file", "small/pi")]),
+        (["report", "table1", "table3"], [("plain", "table3"), ("file", "table3")]),
+        (["train", "--config", "demo/sn"], [("plain", "demo/snapshot"), ("file", "demo/sn")]),
+        (["eval", "--config", "demo/table1"], [("plain", "demo/table1"), ("file", "demo/table1")]),
+        (["config", "show", "mine"], [("file", "mine")]),
+        (["data", "prepare", "cifar"], [("plain", "cifar10"), ("plain", "cifar100")]),
+        (["train", "--devi"], [("plain", "--device")]),
+        (["train", "--device", "c"], [("plain", "cpu"), ("plain", "cuda")]),
+    ],
+)
+def test_what_is_completed(words, found):
+    assert completed(*words) == found
+
+
+def test_studies_and_datasets_of_ones_own(tmp_path, tiny_data):
+    write(tmp_path / "configs/studies/mine/first.yaml", {})
+    write(tmp_path / "configs/other.yaml", {})
+    (tmp_path / "data").symlink_to(tiny_data)
+    assert completed("report", "mine/")[0] == ("plain", "mine/first")
+    assert completed("train", "--config", "oth")[0] == ("plain", "other")
+    assert completed("data", "show", "ti") == [("plain", "tiny-imagenet"), ("plain", "tiny")]
+
+
+def test_a_bare_name_is_a_file(tmp_path):
+    shipped = snapshot("config", "show", CHECKOUT / "configs/demo/snapshot.yaml")
+    assert shipped[0] == 0
+    assert snapshot("config", "show", "demo/snapshot") == shipped
+    write(tmp_path / "demo/snapshot", EXPERIMENT)
+    assert "budget: 4\n" in snapshot("config", "show", "demo/snapshot")[1]
+
+
+def test_a_name_that_is_nothing():
+    assert snapshot("config", "show", "demo/snap") == (2, "", "demo/snap: no such file\n")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_line_of_the_shells_own_file_works_and_loads_nothing_heavy(shell, tmp_path):
+    script = run(f"{shell}_source", tmp_path)
+    assert f"_SNAPSHOT_COMPLETE={shell}_complete" in script
+    words = {"COMP_WORDS": "snapshot reproduce small/pi", "COMP_CWORD": "small/pi" if shell == "fish" else "2"}
+    answer = run(f"{shell}_complete", tmp_path, words)
+    assert "small/pilot" in answer
+    assert "heavy []" in answer
+
+
+CODE = """
+import sys
+from snapshot_cli.cli import main
+try:
+    main(prog_name="snapshot")
+finally:
+    print("heavy", sorted({"torch", "pandas", "matplotlib", "scipy", "PIL", "sklearn"} & set(sys.modules)))
+"""
+
+
+def run(instruction, cwd, words=None):
+    environment = os.environ | {"_SNAPSHOT_COMPLETE": instruction} | (words or {})
+    command = [sys.executable, "-c", CODE]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=True).stdout

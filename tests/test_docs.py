@@ -1,0 +1,98 @@
+"""Every command that README and docs show is one that exists; those of the tutorial are run in order."""
+
+import re
+import shlex
+
+import click
+import numpy as np
+import pytest
+from command_line import CHECKOUT, snapshot
+from PIL import Image
+
+from snapshot_cli.cli import main
+from snapshot_cli.config.shipped import config_path
+
+PAGES = sorted([CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *(CHECKOUT / "docs").glob("*.md")])
+GENERATED = {"config.md", "commands.md"}
+
+
+def commands(page):
+    """Return the lines of a page's console blocks without what follows a #."""
+    blocks = re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)
+    return [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+
+
+SHOWN = [(page.name, line) for page in PAGES for line in commands(page)]
+
+
+@pytest.mark.parametrize(("page", "line"), [(page, line) for page, line in SHOWN if line.startswith("snapshot ")])
+def test_every_command_is_understood(page, line):
+    command, words, path = main, shlex.split(line)[1:], ["snapshot"]
+    while isinstance(command, click.Group):
+        path.append(words[0])
+        command, words = command.commands[words[0]], words[1:]
+    context = command.make_context(" ".join(path), words)
+    assert context.params
+    file = context.params.get("file")
+    if file is not None and "/" in str(file) and "results" not in file.parts:
+        assert config_path(str(file)).is_file(), f"{page} names {file}"
+
+
+def test_every_other_line_is_a_make_target():
+    rules = re.findall(r"^([a-z%-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
+    others = [line for _, line in SHOWN if line and not line.startswith("snapshot ")]
+    assert others
+    assert {line.split()[1] for line in others if line.startswith("make ")} <= set(rules)
+    assert all(line.startswith("make ") for line in others)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_paths_lead_somewhere(page):
+    text = page.read_text()
+    links = re.findall(r"\]\((?!http)([^)#]+)", text)
+    assert all((page.parent / link).exists() for link in links), links
+    if page.name not in GENERATED:
+        paths = re.findall(r"`((?:configs|tests|snapshot_cli)/[^`* ]+)`", text)
+        paths = [path for path in paths if "NAME" not in path and "MODULE" not in path]
+        assert all((CHECKOUT / path).exists() for path in paths), paths
+
+
+def test_every_page_is_in_the_index():
+    index = (CHECKOUT / "docs" / "README.md").read_text()
+    assert all(f"({page.name})" in index for page in (CHECKOUT / "docs").glob("*.md") if page.name != "README.md")
+    assert "(docs/README.md)" in (CHECKOUT / "README.md").read_text()
+
+
+SMALLER = {"resnet-20": "resnet-8", "budget: 100": "budget: 10"}
+
+
+def test_the_tutorial_works_from_its_first_line_to_its_last(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = CHECKOUT / "docs" / "tutorial.md"
+    settings = re.search(r"Write `photos.yaml`:\n\n```yaml\n(.*?)```", page.read_text(), re.DOTALL)[1]
+    for long, short in SMALLER.items():
+        assert long in settings
+        settings = settings.replace(long, short)
+    (tmp_path / "photos.yaml").write_text(settings)
+    draw_photos(tmp_path / "photos")
+    for line in commands(page):
+        code, _, errors = snapshot(*shlex.split(line)[1:])
+        assert code == 0, f"{line}\n{errors}"
+    assert {"sheet.png", "rate.svg", "ensemble-size.png", "schedule.svg"} <= {p.name for p in tmp_path.iterdir()}
+
+
+def draw_photos(folder):
+    """Write photographs of 40x36 pixels of two classes that differ in colour."""
+    draw = np.random.default_rng(0)
+    for split, examples in (("train", 8), ("test", 3)):
+        for label, colour in (("leaf", (60, 160, 60)), ("stone", (120, 120, 130))):
+            (folder / split / label).mkdir(parents=True)
+            for number in range(examples):
+                pixels = draw.integers(-50, 50, (36, 40, 3)) + colour
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / split / label / f"{number}.png")
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name not in GENERATED], ids=lambda page: page.name)
+def test_lines_are_no_longer_than_a_screen(page):
+    text = re.sub(r"^\|.*$", "", page.read_text(), flags=re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= 130

@@ -1,0 +1,109 @@
+import sys
+from types import SimpleNamespace
+
+import pytest
+from command_line import snapshot
+
+from snapshot_cli.config.machine import Machine
+from snapshot_cli.launch import doctor
+from snapshot_cli.launch.doctor import Finding
+
+VERSIONS = {"torch": "2.14.1+cu130", "click": "8.1", "numpy": "2.4.6"}
+
+
+@pytest.fixture(autouse=True)
+def versions(monkeypatch):
+    monkeypatch.setattr(doctor, "_version", lambda name: VERSIONS.get(name, ""))
+
+
+def test_python():
+    assert doctor.python((3, 11, 0)).state == "good"
+    assert doctor.python((3, 10, 9)) == Finding(
+        "Python", "missing", "3.10.9; 3.11 or newer is needed", "make PYTHON=python3.11 setup"
+    )
+
+
+def test_packages():
+    assert list(doctor.packages(["torch>=2.10", "numpy>=2.0", 'rich>=1; extra == "more"'])) == [
+        Finding("packages", "good", "all 2 that are needed, torch 2.14.1+cu130 among them")
+    ]
+    assert list(doctor.packages(["torch>=2.10", "click>=8.2", "scipy>=1.14"])) == [
+        Finding("click", "missing", "8.1; 8.2 or newer is needed", "pip install 'click>=8.2'"),
+        Finding("scipy", "missing", "not installed", "pip install 'scipy>=1.14'"),
+    ]
+
+
+def test_extras():
+    found = doctor.extras(["click>=8", 'numpy>=2; extra == "array"', "ray>=2; extra == 'ray'", 'q; extra == "ray"'])
+    assert list(found) == [
+        Finding("extra array", "good", "installed"),
+        Finding("extra ray", "note", "without ray, q", "pip install 'snapshot-cli[ray]'"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("available", "built", "driver", "state", "words"),
+    [
+        (True, "13.0", "580.1", "good", "Card, driver 580.1, CUDA 13.0"),
+        (False, "13.0", None, "note", "none; training takes the CPU"),
+        (False, "13.0", "470.2", "note",
+         "there is one, driver 470.2, but torch cannot use it; torch 2.14 was built for CUDA 13.0"),
+        (False, None, "580.1", "note",
+         "there is one, driver 580.1, but torch cannot use it; torch 2.14 was built for CPUs"),
+    ],
+)  # fmt: skip
+def test_accelerator(monkeypatch, available, built, driver, state, words):
+    cuda = SimpleNamespace(is_available=lambda: available, get_device_name=lambda _: "Card")
+    torch = SimpleNamespace(cuda=cuda, version=SimpleNamespace(cuda=built), __version__="2.14")
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setattr(doctor, "_driver", lambda: driver)
+    found = doctor.accelerator()
+    assert (found.subject, found.state, found.words) == ("GPU", state, words)
+
+
+def test_a_torch_that_does_not_load(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert (doctor.accelerator().subject, doctor.accelerator().state) == ("torch", "missing")
+
+
+@pytest.mark.parametrize(("free", "state"), [(5e8, "missing"), (5e9, "note"), (5e10, "good")])
+def test_room(tmp_path, monkeypatch, free, state):
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda place: SimpleNamespace(free=free))
+    (found,) = doctor.room(tmp_path / "not/there/yet")
+    assert (found.state, found.words) == (state, f"can be written to, {free / 1e9:.1f} GB free")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / "data").write_text("")
+    (found,) = doctor.room(tmp_path / "data")
+    assert (found.state, found.words) == ("missing", "cannot be written to: Not a directory")
+
+
+def test_datasets(tmp_path, tiny_data):
+    assert doctor.datasets(tiny_data) == Finding("datasets", "good", "tiny")
+    assert doctor.datasets(tmp_path).state == "note"
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/manifest.json").write_text("{")
+    found = doctor.datasets(tmp_path)
+    assert found.state == "missing"
+    assert "delete the folder" in found.words
+
+
+def test_the_command(tmp_path, monkeypatch):
+    good, bad = Finding("Python", "good", "3.11"), Finding("disk", "missing", "full", "make room")
+    monkeypatch.setattr(doctor, "examine", lambda machine: [good, Finding("GPU", "note", "none")])
+    assert snapshot("doctor") == (0, "ok  Python: 3.11\n--  GPU: none\n", "")
+    monkeypatch.setattr(doctor, "examine", lambda machine: [good, bad])
+    assert snapshot("doctor") == (
+        1,
+        "ok  Python: 3.11\nNO  disk: full\n    -> make room\n",
+        "needed and missing: disk; do what stands below each NO, then try again\n",
+    )
+
+
+def test_here(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    found = doctor.examine(Machine(tmp_path / "data", tmp_path / "results"))
+    assert [each.subject for each in found[:3]] == ["Python", "packages", "GPU"]
+    assert {each.state for each in found[:3]} <= {"good", "note"}

@@ -1,0 +1,56 @@
+import pytest
+
+from snapshot_cli.config.machine import Machine
+from snapshot_cli.errors import UserError
+from snapshot_cli.launch import estimate
+
+# resnet-8 with 4 classes: 10 have 75,290 parameters, 65 a class; batch norm has statistics and a count besides.
+PARAMETERS, WEIGHTS = 75_290 - 65 * 6, 301_576
+
+
+@pytest.fixture
+def machine(tiny_data, tmp_path):
+    return Machine(tiny_data, tmp_path, "cpu")
+
+
+def test_what_runs_take(machine, tiny_run):
+    runs = [tiny_run(), tiny_run(seed=1), tiny_run(cycle=1, seed=2)]
+    (found,) = estimate.needs(runs, machine, steps=0)
+    assert (found.runs, found.iterations, found.images) == (3, 18 + 18 + 9, 270 + 270 + 135)
+    assert found.parameters == PARAMETERS
+    assert found.seconds is None
+    assert found.disk == 5 * (WEIGHTS + 23 * 4 * 4)
+    assert found.resume == 2 * (WEIGHTS + 4 * PARAMETERS)
+    assert found.memory > 12 * PARAMETERS + 3 * (90 * 10 * 10 + 23 * 64)
+
+
+def test_runs_that_differ_in_what_they_take_stand_apart(machine, tiny_run):
+    runs = [tiny_run(), tiny_run(dropout=0.2), tiny_run(batch_size=8), tiny_run(network="resnet-14"), tiny_run(seed=1)]
+    found = estimate.needs(runs, machine, steps=0)
+    assert [each.runs for each in found] == [2, 1, 1, 1]
+    plain, dropped, half, deep = (each.memory for each in found)
+    assert half < plain < dropped
+    assert plain < deep
+
+
+def test_time_is_that_of_all_iterations(machine, tiny_run, monkeypatch):
+    monkeypatch.setattr("snapshot_cli.training.measure.seconds_per_iteration", lambda *_, **__: 0.5)
+    lines = []
+    (found,) = estimate.needs([tiny_run()], machine, steps=3, note=lines.append)
+    assert found.seconds == 9
+    assert lines == ["resnet-8 on tiny: 0.5 s an iteration, the median of 3 on cpu"]
+
+
+def test_images_on_the_device(tiny_run, machine):
+    manifest = estimate.manifest_of("tiny", machine)
+    assert estimate.images_held(tiny_run(), manifest) == 3 * (90 * 10**2 + 23 * 8**2)
+    assert estimate.images_held(tiny_run(padding=0, holdout=10), manifest) == 3 * (80 + 33) * 8**2
+
+
+def test_a_dataset_that_is_not_prepared(machine):
+    manifest = estimate.manifest_of("cifar100", machine)
+    assert (manifest.train, manifest.test, manifest.size, len(manifest.classes)) == (50_000, 10_000, 32, 100)
+    assert len(estimate.manifest_of("tiny-imagenet", machine).classes) == 200
+    with pytest.raises(UserError) as caught:
+        estimate.manifest_of("mine", machine)
+    assert str(caught.value) == f"dataset 'mine' is not prepared in {machine.data}; type: snapshot data list"
