@@ -52,6 +52,8 @@ def seeded(name, **options):
         ("imagenet-resnet-50", 1000, 25_557_032),
         ("resnet-110", 100, 1_727_962 + 90 * 65),
         ("wide-resnet-32-4", 100, 7_386_186 + 90 * 257),
+        ("densenet-40-12", 100, 1_019_722 + 90 * 449),
+        ("densenet-100-24", 100, 27_249_082 + 90 * 2321),
     ],
 )
 def test_parameter_counts(name, classes, parameters):
@@ -152,7 +154,7 @@ def test_order_of_the_layers_of_a_densenet():
     ]
 
 
-@pytest.mark.parametrize("name", ["resnet-8", "densenet-7-4"])
+@pytest.mark.parametrize("name", ["resnet-8", "wide-resnet-8-2", "densenet-7-4"])
 def test_only_the_first_convolution_changes_for_64_pixels(name):
     small, large = layers(build(name)), layers(build(name, image_size=64), side=64)
     assert large == [small[0].replace("/1", "/2"), *small[1:]]

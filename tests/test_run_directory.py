@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import math
@@ -231,3 +232,14 @@ def test_a_config_that_is_no_run(directory, content):
     assert message(lambda: directory.run) == (
         f"{path}: not the configuration of a run; delete {directory.path} and train it again"
     )
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_weights_may_be_large(tmp_path, finished):
+    """A snapshot of Wide-ResNet-32-4 has 30 MB, one of DenseNet-100-24 109 MB."""
+    directory, content = RunDirectory(tmp_path), bytes(17_000_000)
+    directory.snapshot_path(1).parent.mkdir()
+    directory.snapshot_path(1).write_bytes(content)
+    if finished:
+        directory.finish({})
+    assert directory.weights(1, None if finished else hashlib.sha256(content).hexdigest()) == content
