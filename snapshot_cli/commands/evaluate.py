@@ -103,6 +103,7 @@ def dataset_hashes(data: Path) -> dict[str, str]:
 
 
 def check_trained(asked: Experiment | Study | Run, results: Path, command: str, file: Path) -> None:
+    """Raise UserError, with the command to type, where runs that a file asks for are not finished."""
     from snapshot_cli.config import plan
     from snapshot_cli.run_directory import RunDirectory
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,9 @@ def read(path: Path) -> Classifier:
     """Return an exported file as a classifier; UserError where it is none."""
     extra = {FACTS: ""}
     try:
+        with zipfile.ZipFile(path) as archive:  # torch would print a traceback for what is no program
+            if not any(name.endswith(f"/{FACTS}") for name in archive.namelist()):
+                raise unreadable(path)
         module = torch.export.load(io.BytesIO(path.read_bytes()), extra_files=extra).module()
         facts = json.loads(extra[FACTS])
     except Exception:  # torch raises nearly anything on files that are not its own

@@ -24,8 +24,9 @@ def require(*names: str) -> None:
     """Raise UserError with the command to type where a package is not installed."""
     absent = [name for name in names if find_spec(name) is None]
     if absent:
+        verb = "is" if len(absent) == 1 else "are"
         raise UserError(
-            f"ONNX needs {' and '.join(absent)}, which is not installed; type: pip install 'snapshot-cli[onnx]'"
+            f"ONNX needs {' and '.join(absent)}, which {verb} not installed; type: pip install 'snapshot-cli[onnx]'"
         )
 
 

@@ -1,0 +1,179 @@
+"""What `snapshot export` and `snapshot predict` say; tests/test_exported.py has what the files are worth."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import STUDY, snapshot, write
+from PIL import Image
+
+from snapshot_cli.config import plan
+from snapshot_cli.config.load import load
+
+SETTINGS = {"dataset": "tiny", "network": "resnet-8", "method": "snapshot", "budget": 1, "cycles": 2, "batch_size": 16}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, tiny_data):
+    path = tmp_path_factory.mktemp("export")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path)
+        write(path / "e.yaml", SETTINGS)
+        assert snapshot("train", "--config", "e.yaml", "--device", "cpu", "--data-dir", tiny_data)[0] == 0
+    return path
+
+
+@pytest.fixture(autouse=True)
+def here(folder, monkeypatch, tiny_data):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("SNAPSHOT_DATA_DIR", str(tiny_data))
+
+
+@pytest.fixture
+def run(folder):
+    (run,) = plan.runs(load(folder / "e.yaml"))
+    return f"results/own/runs/{run.run_id}"
+
+
+@pytest.fixture
+def no_program(monkeypatch):
+    """Write the facts of a file alone, for torch.export takes seconds."""
+    monkeypatch.setattr(
+        "snapshot_cli.serving.export.WRITERS", {".pt2": lambda ensemble, facts: json.dumps(facts).encode()}
+    )
+
+
+def test_export_of_a_file_and_of_its_run(no_program, run):
+    code, out, errors = snapshot("export", "--config", "e.yaml", "-o", "new/e.pt2")
+    card = json.loads(Path("new/e.pt2.json").read_text())
+    error = card["test"]["ensemble"]["top1_error"]
+    assert (code, out, errors) == (
+        0, f"new/e.pt2: 2 members, test error {error:.2f} %\nmodel card: new/e.pt2.md, new/e.pt2.json\n", ""
+    )  # fmt: skip
+    assert error == json.loads(snapshot("eval", run, "--json")[1])["ensembles"][1]["top1_error"]
+    assert card["experiment"]["method"] == "snapshot"
+    assert snapshot("export", run, "-o", "new/run.pt2", "--last", "1")[0] == 0
+    other = json.loads(Path("new/run.pt2.json").read_text())
+    assert other["experiment"] is None
+    assert other["members"] == card["members"][1:]
+
+
+MISTAKES = [
+    (["-o", "e.pt"], 2, "-o e.pt: expected a name that ends in .pt2 or .onnx"),
+    (["-o", "e.pt2", "--format", "onnx"], 2, "-o e.pt2: expected a name that ends in .onnx"),
+    (["-o", "e.pt2"], 2, "snapshot export: expected either --config FILE or run directories, given neither"),
+    (
+        ["RUN", "--config", "e.yaml", "-o", "e.pt2"],
+        2, "snapshot export: expected either --config FILE or run directories, given both",
+    ),
+    (["RUN", "-o", "e.pt2", "--last", "9"], 2, "--last 9: expected at most 2, the snapshots that there are"),
+    (["RUN", "-o", "e.yaml/e.pt2"], 1, "e.yaml: File exists"),
+    (["nowhere", "-o", "e.pt2"], 1, "nowhere: not a run directory: no config.yaml in it"),
+    (
+        ["--config", "study.yaml", "-o", "e.pt2"],
+        2, "study.yaml: expected one experiment, given a study; give run directories of it instead",
+    ),
+    (
+        ["--config", "e.yaml", "--set", "seed=5", "-o", "e.pt2"],
+        1, "e.yaml: its run is not trained to the end in results/own; "
+        "type snapshot train --config e.yaml --set seed=5",
+    ),
+    (["unfinished", "-o", "e.pt2"], 1,
+     "unfinished: not trained to its end; type snapshot train --config unfinished/config.yaml"),
+    (["light", "-o", "e.pt2"], 1, "light/snapshots/1.safetensors: the weights of this snapshot were not kept"),
+    (["RUN", "--data-dir", "empty", "-o", "e.pt2"], 1,
+     "dataset 'tiny' is not prepared in empty; type: snapshot data prepare tiny --from PATH --size PIXELS "
+     "(PATH: a folder or zip with {train,test}/<class>/<file>)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "code", "message"), MISTAKES)
+def test_mistakes(no_program, run, words, code, message):
+    write(Path("study.yaml"), STUDY)
+    for name, lost in (("unfinished", "done.json"), ("light", "snapshots/1.safetensors")):
+        if not Path(name).exists():
+            shutil.copytree(run, name)
+            Path(name, lost).unlink()
+    words = [run if word == "RUN" else word for word in words]
+    assert snapshot("export", *words) == (code, "", message + "\n")
+
+
+@pytest.mark.parametrize(
+    ("absent", "words"),
+    [
+        (["onnxscript"], "onnxscript, which is not installed"),
+        (["onnx", "onnxscript"], "onnx and onnxscript, which are not installed"),
+    ],
+)
+def test_without_onnx(run, monkeypatch, absent, words):
+    monkeypatch.setattr("snapshot_cli.serving.onnx_file.find_spec", lambda name: None if name in absent else name)
+    assert snapshot("export", run, "-o", "e.onnx") == (
+        1, "", f"ONNX needs {words}; type: pip install 'snapshot-cli[onnx]'\n"
+    )  # fmt: skip
+    assert not Path("e.onnx").exists()
+
+
+@pytest.fixture
+def images(tmp_path, tiny_dataset):
+    """A folder with an image of each class, one of them large and not square, and one file that is none."""
+    for label in range(4):
+        pixels = np.array(tiny_dataset.test_images[np.flatnonzero(tiny_dataset.test_labels == label)[0]])
+        if label == 2:
+            pixels = np.pad(pixels.repeat(3, 0).repeat(3, 1), ((0, 0), (4, 4), (0, 0)))
+        (tmp_path / "in").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / f"in/{label}.png")
+    return tmp_path / "in"
+
+
+def test_predictions_are_those_of_the_run(run, images, tiny_dataset):
+    from snapshot_cli.analysis.ensembles import mean_probabilities
+    from snapshot_cli.run_directory import RunDirectory
+
+    code, out, errors = snapshot("predict", run, images)
+    assert (code, errors) == (0, "")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    firsts = [np.flatnonzero(tiny_dataset.test_labels == label)[0] for label in range(4)]
+    members = [RunDirectory(Path(run)).predictions("test", k)[firsts] for k in (1, 2)]
+    expected = mean_probabilities(members)
+    for label, row in enumerate(rows):
+        chosen = expected[label].argmax()
+        agreeing = np.mean([member[label].argmax() == chosen for member in members])
+        assert (row["file"], row["class"]) == (str(images / f"{label}.png"), "abcd"[chosen])
+        assert float(row["probability"]) == pytest.approx(expected[label, chosen], abs=1e-5)
+        assert float(row["agreement"]) == agreeing
+    assert snapshot("predict", run, images, "-o", images / "new/answers.csv") == (0, f"{images}/new/answers.csv\n", "")
+    assert (images / "new/answers.csv").read_text() == out
+
+
+def test_images_that_cannot_be_read_are_named(run, images):
+    (images / "1.png").write_text("no image")
+    Image.new("RGB", (6, 20)).save(images / "3.png")
+    code, out, errors = snapshot("predict", run, images, images / "0.png")
+    assert [line.split(",")[0] for line in out.splitlines()] == [
+        "file", f"{images}/0.png", f"{images}/2.png", f"{images}/0.png"
+    ]  # fmt: skip
+    assert (code, errors) == (
+        1, f"{images}/1.png: cannot be read as an image (no image format that Pillow knows)\n"
+        f"{images}/3.png: is 6x20, too small for the 8x8 that the ensemble was trained on\n"
+        "2 of 5 images are not classified\n",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["RUN", "nothing.png"], "nothing.png: no such file or folder"),
+        (["RUN", "hollow"], "hollow: no files in it"),
+        (["nothing.pt2", "e.yaml"], "nothing.pt2: no such file or folder"),
+        (["e.yaml", "e.yaml"], "e.yaml: neither a run's directory nor a file that snapshot export has written"),
+        (["hollow", "e.yaml"], "hollow: not a run directory: no config.yaml in it"),
+    ],
+)
+def test_mistakes_of_predict(run, words, message):
+    Path("hollow").mkdir(exist_ok=True)
+    words = [run if word == "RUN" else word for word in words]
+    assert snapshot("predict", *words) == (1, "", message + "\n")
