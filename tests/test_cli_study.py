@@ -1,4 +1,5 @@
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -235,3 +236,53 @@ def test_the_page_has_all_studies_of_the_size_that_have_something(tmp_path):
     page = (tmp_path / "results/demo/report.html").read_text()
     assert page.index("TABLE9") < page.index("FIGURE9")
     assert "OTHER" not in page
+
+
+def test_shards_share_the_runs(tmp_path, study, trainings):
+    every = [run.run_id for run in plan.runs(study)]
+    shown = [snapshot("reproduce", "study.yaml", "--dry-run", "--shard", f"{i}/2")[1].splitlines() for i in (1, 2)]
+    ids = [[line.split()[-1] for line in lines[1:-1]] for lines in shown]
+    assert sorted(ids[0] + ids[1]) == sorted(every)
+    assert sorted(map(len, ids)) == [1, 2]
+    assert snapshot("reproduce", "study.yaml", "--shard", "2/2")[2].splitlines()[:2] == [
+        "A study, shard 2/2: 1 run, 0 finished, 1 to train",
+        "snapshot report study.yaml draws what is finished",
+    ]
+    assert [run.run_id for run in trainings[0][0]] == ids[1]
+    assert not (tmp_path / "results/own/table.md").exists()
+
+
+def test_more_shards_than_runs(study, trainings):
+    assert snapshot("reproduce", "study.yaml", "--shard", "4/4") == (
+        0, "",
+        "A study, shard 4/4: no run in it, there are more shards than runs\n"
+        "snapshot report study.yaml draws what is finished\n",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--shard", "3/2"], "--shard 3/2: expected i/n with i from 1 to n, such as 1/8"),
+        (["--format", "commands"], "--format commands: goes with --dry-run"),
+        (["--address", "auto"], "--address auto: goes with --engine ray"),
+    ],
+)
+def test_options_that_do_not_fit(study, words, message):
+    assert snapshot("reproduce", "study.yaml", *words) == (2, "", message + "\n")
+
+
+def test_a_shell_command_for_each_run_that_is_to_be_trained(tmp_path, two):
+    finish_cells(two[1], tmp_path / "R $HOME", lambda run, k: k)
+    single, snapshots, second = plan.runs(two[0])
+    words = ("b.yaml", "a.yaml", "--dry-run", "--format", "commands", "--results-dir", "R $HOME", "--threads", "2")
+    code, out, errors = snapshot("reproduce", *words, "--set", "title=It's")
+    assert (code, errors) == (0, "")
+    run = "--data-dir data --results-dir 'R $HOME' --device auto --threads 2 --checkpoint-seconds 300"
+    title = """--set 'title=It'"'"'s'"""
+    assert out.splitlines() == [
+        f"snapshot train --config b.yaml {title} --interpolate --run {single.run_id} {run}",
+        f"snapshot train --config b.yaml {title} --interpolate --run {snapshots.run_id} {run}",
+        f"snapshot train --config a.yaml {title} --run {second.run_id} {run}",
+    ]
+    assert [shlex.split(line)[-7] for line in out.splitlines()] == ["R $HOME"] * 3

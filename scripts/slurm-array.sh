@@ -1,0 +1,30 @@
+#!/bin/bash
+# Train studies as a Slurm array, each task its share of the runs:
+#   sbatch --array=1-8 scripts/slurm-array.sh table1 table3
+# Five minutes before a task's time is over, or when it is preempted, its trainings save their state and end with 75; the
+# task is put into the queue again and goes on from there. What is finished is drawn by: snapshot report table1 table3
+#SBATCH --job-name=snapshot
+#SBATCH --gpus-per-task=1
+#SBATCH --cpus-per-task=2
+#SBATCH --time=08:00:00
+#SBATCH --signal=B:TERM@300
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=slurm-%A-%a.txt
+
+first=$SLURM_ARRAY_TASK_MIN
+shard=$((SLURM_ARRAY_TASK_ID - first + 1))/$SLURM_ARRAY_TASK_COUNT
+
+snapshot reproduce "$@" --shard "$shard" &
+process=$!
+trap 'kill -TERM "$process"' TERM
+while true; do
+    wait "$process"
+    code=$?
+    kill -0 "$process" 2>/dev/null || break    # a signal ends wait, but not the process
+done
+
+if [ "$code" -eq 75 ]; then
+    scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+fi
+exit "$code"

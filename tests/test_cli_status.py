@@ -1,0 +1,80 @@
+import json
+import re
+
+import pytest
+from command_line import STUDY, snapshot, write
+from fabricated_runs import finish_cells
+
+from snapshot_cli.commands import status
+from snapshot_cli.config import plan
+from snapshot_cli.config.load import load
+from snapshot_cli.launch import unit
+from snapshot_cli.run_directory import RunDirectory
+
+ROW = {"epoch": 1, "iteration": 23, "rate": 0.05, "train_error": 45.678, "images_per_second": 87.0}
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SNAPSHOT_DATA_DIR", raising=False)
+    return load(write(tmp_path / "study.yaml", STUDY))
+
+
+def lines(text):
+    return [re.sub("  +", "  ", line.strip()) for line in text.splitlines()]
+
+
+def test_every_run_of_a_study(tmp_path, study):
+    single, snapshots, second = plan.runs(study)
+    directory = RunDirectory.of(single, tmp_path / "results/own")
+    directory.start(single, {})
+    directory.write_metrics([ROW])
+    (directory.path / ".lock").write_text(json.dumps({"pid": 12, "host": "far", "since": "then"}))
+    failed = RunDirectory.of(second, tmp_path / "results/own")
+    failed.start(second, {})
+    (failed.path / unit.FAILURE).write_text("the loss is [not] finite")
+    code, out, errors = snapshot("status", "study.yaml")
+    assert (code, errors) == (0, "")
+    assert lines(out) == [
+        "run  state  done  rate  error  images/s  left  where, or why not",
+        f"{single.run_id}  running  25.6 %  0.0500  45.68 %  87  49 s  far, process 12",
+        f"{snapshots.run_id}  waiting  0.0 %  -  -  -  -",
+        f"{second.run_id}  failed  0.0 %  -  -  -  -  the loss is [not] finite",
+        "3 runs: 1 waiting, 1 failed, 1 running; 8.5 % of the images, 3 min left at 87 images/s",
+    ]
+    assert lines(snapshot("status")[1])[1:] == [
+        *sorted([lines(out)[1], lines(out)[3]]),
+        "2 runs: 1 failed, 1 running; 12.8 % of the images, 2 min left at 87 images/s",
+    ]
+
+
+def test_watching_ends_when_all_is_done(tmp_path, study, monkeypatch):
+    looked = []
+
+    def sleep(seconds):
+        looked.append(seconds)
+        if len(looked) == 2:
+            finish_cells(study, tmp_path / "results/own", lambda run, k: k)
+
+    monkeypatch.setattr(status.time, "sleep", sleep)
+    assert snapshot("status", "study.yaml", "--watch") == (
+        0, "3 runs: 3 waiting; 0.0 % of the images\n3 runs: 3 done; 100.0 % of the images\n", ""
+    )  # fmt: skip
+    assert looked == [2.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ([], 1, "results: no run in it; for the runs that a study will have, type snapshot status STUDY\n"),
+        (
+            ["--results-dir", "R"],
+            1,
+            "R: no run in it; for the runs that a study will have, type snapshot status STUDY\n",
+        ),
+        (["nowhere.yaml"], 2, "nowhere.yaml: no such file\n"),
+    ],
+)
+def test_nothing_to_show(study, words, code, message):
+    assert snapshot("status", *words) == (code, "", message)
