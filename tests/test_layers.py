@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "launch": {"errors", "files", "lock", "config", "datasets", "run_directory", "training"},
     "commands": {"errors", "config", "datasets", "run_directory", "training", "analysis", "reporting", "launch"},
     "cli": {"errors", "commands"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "launch"},
     "": set(),
 }
 # Where a part may reach into a package, but not into all of it:
@@ -46,6 +46,7 @@ ONLY = {
     ("reporting", "datasets"): {"catalogue"},
     ("reporting", "networks"): {"names"},
     ("launch", "datasets"): {"prepare", "store"},
+    ("__main__", "launch"): {"signals"},
     ("commands", "datasets"): {"catalogue", "download", "examples", "manifest", "prepare", "store"},
 }
 # Modules that use torch, or training, which does; of them, besides training, those that do so when imported:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import STUDY, snapshot, write
+from command_line import CHECKOUT, STUDY, snapshot, write
 
 from snapshot_cli.launch.signals import stop_request
 
@@ -72,3 +72,18 @@ def test_reproduce_passes_a_signal_on_and_says_that_the_same_command_goes_on(tmp
     assert found == code
     assert errors.splitlines()[-1] == "stopped; the same command goes on from there"
     assert Path("asked").read_text() == str(int(signal.SIGTERM))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_signal_while_the_program_is_still_loading(tmp_path, number, code):
+    """The click that it finds here is never done with loading."""
+    (tmp_path / "click.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)")
+    paths = os.pathsep.join([str(tmp_path), str(CHECKOUT)])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "snapshot_cli", "train", "--config", "some.yaml"],
+        env=os.environ | {"PYTHONPATH": paths}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "loading\n"
+    process.send_signal(number)
+    assert process.communicate(timeout=60) == ("", "stopped; the same command goes on from there\n")
+    assert process.returncode == code

@@ -44,6 +44,7 @@ def reproduce(
     device: str,
     threads: int | None,
     checkpoint_seconds: float,
+    deterministic: bool,
     jobs: int | None,
     dry_run: bool,
 ) -> None:
@@ -56,7 +57,7 @@ def reproduce(
     from snapshot_cli.config import plan
 
     asked, folder = _studies(names, sets, data, results)
-    machine = options.machine(data, folder, device, threads, checkpoint_seconds)
+    machine = options.machine(data, folder, device, threads, checkpoint_seconds, deterministic)
     words: dict[Run, list[str]] = {}
     for each in asked:
         for run in plan.runs(each.study):

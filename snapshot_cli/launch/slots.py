@@ -89,6 +89,7 @@ def _start(run: Run, machine: Machine, asked: Sequence[str], *, jobs: int) -> Sl
     command += ["--data-dir", str(machine.data), "--results-dir", str(machine.results)]
     command += ["--device", machine.device, "--threads", str(threads)]
     command += ["--checkpoint-seconds", f"{machine.checkpoint_seconds:g}"]
+    command += ["--deterministic"] * machine.deterministic
     with log.open("ab") as output:
         return Slot(run, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output), log)
 
