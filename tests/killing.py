@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 import torch._dynamo
 
-from snapshot_cli import __main__ as program
+from snapshot_cli import cli as program
 from snapshot_cli.commands import evaluate
 from snapshot_cli.datasets import prepare
 from snapshot_cli.launch import here, progress
@@ -51,7 +51,7 @@ def wait(pid, seconds, until=lambda: False):
 
 
 def kill(words, log, moments):
-    """Kill the same training some seconds after it has saved a state of its own, once for each; then let it end.
+    """Kill the same training some seconds after it saved a state of its own, for each of the moments, then let it end.
 
     Return its exit code, how often it was killed, and how often in the middle of writing a file.
     """

@@ -38,7 +38,7 @@ MAY_IMPORT = {
     | {"reporting", "launch", "serving"},
     "serving": {"errors", "files", "config", "datasets", "networks", "run_directory", "training", "analysis"},
     "cli": {"errors", "commands"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "launch"},
     "": {"serving", "training"},
 }
 # Where a part may reach into a package, but not into all of it:
@@ -50,6 +50,7 @@ ONLY = {
     ("", "serving"): {"ensemble"},
     ("", "training"): {"scheduler"},
     ("launch", "datasets"): {"catalogue", "prepare", "store"},
+    ("__main__", "launch"): {"signals"},
     ("commands", "datasets"): {"catalogue", "download", "examples", "manifest", "prepare", "store"},
 }
 # Modules that use torch, or training, which does; of them, besides training, those that do so when imported:
