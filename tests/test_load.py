@@ -224,6 +224,22 @@ def test_no_dropout_in_imagenet_resnet():
     ]
 
 
+@pytest.mark.parametrize("network", ["imagenet-resnet-50", "densenet-7-4"])
+def test_no_stochastic_depth_where_there_are_no_blocks(network):
+    text = changed("resnet-8", network)
+    assert loaded(text + "stochastic_depth: 0\n").network == network
+    assert refused(text + "stochastic_depth: 0.5\n") == [
+        f"6:1: stochastic_depth: expected 0, as {network} has no blocks to skip, given 0.5"
+    ]
+
+
+@pytest.mark.parametrize("value", ["1.0", "1.5"])
+def test_a_last_block_that_is_never_trained_is_refused(value):
+    assert refused(GOOD + f"stochastic_depth: {value}\n") == [
+        f"6:1: stochastic_depth: expected a number below 1, given {value}"
+    ]
+
+
 def test_the_papers_letters_are_answered_with_our_words_and_nothing_is_missing():
     text = "dataset: digits\nnetwork: resnet-8\nM: 2\nB: 4\nlr: 0.1\nmethod: snapshot\n"
     assert refused(text) == [

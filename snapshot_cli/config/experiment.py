@@ -76,6 +76,9 @@ class Recipe(Model):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Drop probability; goes with any method."""
 
+    stochastic_depth: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability of skipping the last block of a ResNet in training, in proportion for the blocks before it."""
+
     padding: Count | None = None
     """Border of mean-coloured pixels for random crops; null: the dataset's own, an eighth of the side for most."""
 
@@ -89,7 +92,7 @@ class Recipe(Model):
     """Arithmetic of forward and backward pass; bfloat16 is autocast, with weights kept in float32."""
 
     seed: Count = 0
-    """Seed of the initial weights, the order, the augmentation and the dropout."""
+    """Seed of the initial weights, the order, the augmentation, the dropout and the skipped blocks."""
 
     @field_validator("dataset")
     @classmethod
@@ -148,6 +151,14 @@ class Recipe(Model):
     def _place_for_dropout(cls, value: float, info: ValidationInfo) -> float:
         if value and _has_no_dropout(info):
             raise ValueError(f"expected 0, as {info.data['network']} has no place for dropout, given {value:g}")
+        return value
+
+    @field_validator("stochastic_depth")
+    @classmethod
+    def _blocks_to_skip(cls, value: float, info: ValidationInfo) -> float:
+        network = info.data.get("network", "resnet-8")
+        if value and names.parse(network).family not in names.SKIPPABLE:
+            raise ValueError(f"expected 0, as {network} has no blocks to skip, given {value:g}")
         return value
 
     @field_validator("nesterov")
