@@ -86,7 +86,7 @@ class ResNet(nn.Module):
 
 
 def survival_probabilities(blocks: int, drop: float) -> list[float]:
-    """Return each block's, falling linearly from 1 before the first to 1 - drop at the last (Huang et al. 2016, eq. 4)."""
+    """Return those of blocks 1..L: 1 - drop l / L, a linear decay to the last (Huang et al. 2016, equation 4)."""
     return [1 - drop * block / blocks for block in range(1, blocks + 1)]
 
 
