@@ -521,6 +521,11 @@ def test_a_wrong_set_of_a_study_is_said_once(sets, lines):
         ),
         (
             "table: methods",
+            "table: {kind: methods, match: {network: resnet-20}}",
+            ["12:26: render.table.match: matches no experiment"],
+        ),
+        (
+            "table: methods",
             "table: [methods]",
             ["12:3: render.table: expected a mapping (key: value), given a list"],
         ),

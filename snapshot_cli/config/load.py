@@ -106,6 +106,7 @@ def _study(source: Source, settings: Mapping[str, Setting], overrides: Mapping[s
     if file is None:
         raise _error(mistakes)
     experiments = _experiments(source, file, others, mistakes)
+    mistakes = mistakes or _idle_drawings(source, file)
     if mistakes:
         raise _error(mistakes)
     return Study(
@@ -135,6 +136,18 @@ def _experiments(
         experiments += [experiment] if experiment else []
         mistakes += wrong
     return experiments
+
+
+def _idle_drawings(source: Source, file: StudyFile) -> list[Mistake]:
+    """Return the mistakes of drawings that match no experiment as the file alone has them, without --set."""
+    experiments = [source.attempt(Experiment, cell)[0] for cell in spell_out(file, {})]
+    if None in experiments:
+        return []
+    return [
+        source.mistake(("render", stem, "match"), f"render.{stem}.match: matches no experiment")
+        for stem, drawing in file.render.items()
+        if drawing.match and not any(drawing.shows(each) for each in experiments if each)
+    ]
 
 
 def _error(mistakes: Iterable[Mistake]) -> ConfigError:
