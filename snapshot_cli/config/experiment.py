@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from snapshot_cli import schedule as schedules
+from snapshot_cli.config.model import Model
 from snapshot_cli.datasets.catalogue import check_name
 from snapshot_cli.errors import UserError
 from snapshot_cli.networks import names
@@ -20,15 +21,6 @@ Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Name = Annotated[str, Field(max_length=100)]
 Method = Literal["single", "dropout", "nocycle", "singlecycle", "snapshot", "ensemble"]
-
-
-class Model(BaseModel):
-    """A frozen value; unknown keys, wrong types, infinities and NaN are refused."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True,
-        use_attribute_docstrings=True,
-    )  # fmt: skip
 
 
 class Recipe(Model):
