@@ -39,7 +39,7 @@ class Judged:
 def judged(outcomes: Sequence[Outcome], question: Question) -> list[Judged]:
     """Answer every claim that some experiments of one table can be asked about, Holm's correction over all of them.
 
-    "methods": Snapshot beats every baseline, alpha0 = 0.2 beats 0.1, a true ensemble beats Snapshot, and Snapshot with an
+    "methods": Snapshot beats every baseline, alpha0 = 0.2 beats 0.1, a true ensemble beats Snapshot, Snapshot with an
     implicit ensemble beats Snapshot without. "cycles": Snapshot beats the single model, and every number of cycles
     between the smallest and the largest beats these two.
     """
