@@ -6,7 +6,7 @@ PYTHON ?= python3
 SIZE ?= paper
 STUDY = $(if $(filter paper,$(SIZE)),,$(SIZE)/)
 SNAPSHOT = .venv/bin/snapshot
-TABLES_AND_FIGURES = $(basename $(notdir $(wildcard $(foreach kind,table figure replicas,configs/studies/$(STUDY)$(kind)*.yaml))))
+TABLES_AND_FIGURES = $(basename $(notdir $(wildcard $(foreach kind,table figure replicas implicit,configs/studies/$(STUDY)$(kind)*.yaml))))
 READY = .venv/.ready
 
 .PHONY: help setup demo reproduce test test-slow test-torture test-configs check docs format clean

@@ -100,5 +100,15 @@ def test_two_numbers_of_cycles_are_no_question():
     assert answers([outcome("snapshot", 20, cycles=2), outcome("snapshot", 0, cycles=4)], "cycles") == {}
 
 
+def test_an_implicit_ensemble_is_held_against_the_same_without():
+    skipping = {"stochastic_depth": 0.5}
+    outcomes = [outcome("snapshot", 20), outcome("snapshot", 0, **skipping), outcome("single", 0, **skipping)]
+    name = "Snapshot (α₀ = 0.1) with stochastic depth 0.5"
+    assert answers(outcomes) == {
+        ("net on set", f"{name} beats Snapshot (α₀ = 0.1)"): "yes",
+        ("net on set", f"{name} beats Single model with stochastic depth 0.5"): "not decided",
+    }
+
+
 def test_several_runs_together_are_not_the_papers_question():
     assert answers([outcome("single", 20), outcome("snapshot", 0, replicas=2)]) == {}

@@ -33,10 +33,9 @@ def test_names_stand_left_of_single_points_and_beside_lines():
     places = {text.get_text(): (text.xy, text.get_horizontalalignment()) for text in axes.texts}
     assert places["Single model"] == ((1, 25.9), "right")
     assert places["Snapshot (α₀ = 0.2)"] == ((1, 21.9), "right")
-    assert places["True ensemble"] == ((2, 22.8), "left")  # the upper line: above it
-    assert places["Snapshot × K"] == ((3, 19.8), "right")  # the lower one: below its end
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["True ensemble", "Snapshot × K"]
     assert places["2"] == ((2, 22.8), "left")
-    assert places["K = 2"] == ((2, 20.5), "right")
+    assert places["K = 2"] == ((2, 20.5), "left")
     assert words(axes)[:3] == ["1", "2", "3"]
 
 
@@ -55,7 +54,26 @@ def test_another_measure_and_an_interval():
 
 def test_a_line_without_names_has_its_own_alone():
     (axes,) = draw(CostCurve("True ensemble", "ensemble", None, [1, 2], [3.0, 2.0])).axes
-    assert words(axes) == ["True ensemble"]
+    assert words(axes) == []
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["True ensemble"]
+
+
+def test_names_of_points_stand_off_a_line_that_rises():
+    (axes,) = draw(CostCurve("True ensemble", "ensemble", None, [1, 2, 3], [3.0, 1.0, 2.0], "abc"), SINGLE).axes
+    assert {text.get_text(): text.get_verticalalignment() for text in axes.texts if text.get_text() in "abc"} == {
+        "a": "bottom", "b": "top", "c": "bottom"
+    }  # fmt: skip
+
+
+def test_names_of_lines_lie_above_the_lines_and_within_the_axes():
+    figure = draw(SINGLE, ENSEMBLE, REPLICAS)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    box = axes.get_legend().get_window_extent()
+    inside = axes.transData.transform([(1, 25.9)])[0]
+    assert box.y0 > inside[1] or box.x0 > inside[0]
+    assert box.x1 <= axes.bbox.x1 + 1
+    assert box.y1 <= axes.bbox.y1 + 1
 
 
 def test_costs_below_one_budget_are_not_cut_off():

@@ -46,6 +46,8 @@ def test_every_method_has_a_colour_and_a_marker_of_its_own():
     assert look("snapshot", 0.2) == LOOKS["snapshot 0.2"]
     assert look("snapshot", 0.05) == LOOKS["snapshot"]
     assert look("nocycle", 0.1) == LOOKS["nocycle"]
+    assert look("snapshot with dropout", 0.2) == (LOOKS["snapshot 0.2"][0], "v")
+    assert look("single with dropout with stochastic depth", 0.2) == (LOOKS["single"][0], "*")
 
 
 @pytest.mark.parametrize(

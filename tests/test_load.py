@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from snapshot_cli.config.experiment import Experiment, Run
-from snapshot_cli.config.load import EXPECTED, OTHER_NAMES, load
+from snapshot_cli.config.expected import EXPECTED, OTHER_NAMES
+from snapshot_cli.config.load import load
 from snapshot_cli.config.study import Drawing, Rendering, Study
 from snapshot_cli.errors import ConfigError
 
@@ -221,6 +222,22 @@ def test_no_dropout_in_imagenet_resnet():
     ]
     assert refused(text + "dropout: 0.5\n") == [
         "6:1: dropout: expected 0, as imagenet-resnet-50 has no place for dropout, given 0.5"
+    ]
+
+
+@pytest.mark.parametrize("network", ["imagenet-resnet-50", "densenet-7-4"])
+def test_no_stochastic_depth_where_there_are_no_blocks(network):
+    text = changed("resnet-8", network)
+    assert loaded(text + "stochastic_depth: 0\n").network == network
+    assert refused(text + "stochastic_depth: 0.5\n") == [
+        f"6:1: stochastic_depth: expected 0, as {network} has no blocks to skip, given 0.5"
+    ]
+
+
+@pytest.mark.parametrize("value", ["1.0", "1.5"])
+def test_a_last_block_that_is_never_trained_is_refused(value):
+    assert refused(GOOD + f"stochastic_depth: {value}\n") == [
+        f"6:1: stochastic_depth: expected a number below 1, given {value}"
     ]
 
 
@@ -502,6 +519,11 @@ def test_a_wrong_set_of_a_study_is_said_once(sets, lines):
             "table: methods",
             "table: {kind: methods, match: {net: resnet-8}}",
             ["12:26: render.table.match: expected fields of an experiment, given net"],
+        ),
+        (
+            "table: methods",
+            "table: {kind: methods, match: {network: resnet-20}}",
+            ["12:26: render.table.match: matches no experiment"],
         ),
         (
             "table: methods",

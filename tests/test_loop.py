@@ -63,7 +63,9 @@ def files(directory):
 def by_hand(run, dataset, iterations, *, momentum_reset_at=None):
     """Return network and losses of a plain loop over the same batches, with torch's SGD and the formula of Eq. 2."""
     torch.manual_seed(derive(run.seed, "weights"))
-    network = build("resnet-8", 4, 8, run.dropout).to(memory_format=torch.channels_last)
+    network = build("resnet-8", 4, 8, run.dropout, stochastic_depth=run.stochastic_depth).to(
+        memory_format=torch.channels_last
+    )
     optimizer = torch.optim.SGD(
         network.parameters(), lr=1.0, momentum=0.9, nesterov=True, weight_decay=1e-4, fused=True
     )
@@ -78,7 +80,7 @@ def by_hand(run, dataset, iterations, *, momentum_reset_at=None):
         if run.schedule == "step":
             rate = run.alpha0 * 0.1 ** ((iteration - 1 >= total / 2) + (iteration - 1 >= 3 * total / 4))
         optimizer.param_groups[0]["lr"] = rate
-        if run.dropout:
+        if run.dropout or run.stochastic_depth:
             torch.manual_seed(derive(run.seed, "dropout", iteration - 1))
         if iteration == momentum_reset_at:
             optimizer.state.clear()
@@ -145,7 +147,8 @@ def test_there_are_m_snapshots_and_predictions_of_each(unbroken, tiny_dataset):
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"schedule": "step"}, {"dropout": 0.3}, {"cycles": 4}, {"seed": 3, "cycles": 1}]
+    "changes",
+    [{}, {"schedule": "step"}, {"dropout": 0.3}, {"stochastic_depth": 0.5}, {"cycles": 4}, {"seed": 3, "cycles": 1}],
 )
 def test_snapshots_are_the_weights_of_a_plain_loop(tiny_dataset, tiny_run, tmp_path, changes):
     run = tiny_run(**changes)
@@ -200,6 +203,7 @@ RESUMED = {
     "cosine": {},
     "step": {"schedule": "step"},
     "dropout": {"dropout": 0.3, "cycles": 4},
+    "stochastic depth": {"stochastic_depth": 0.5, "dropout": 0.1},
     "holdout": {"train_size": 40, "holdout": 20, "batch_size": 7, "cycles": 5, "schedule": "step", "dropout": 0.1},
 }
 
@@ -295,7 +299,9 @@ def test_weights_that_are_not_finite_are_never_saved_as_a_good_state(tiny_datase
 
 
 def test_nothing_is_asked_of_the_device_during_an_epoch(tiny_dataset, tiny_run, tmp_path, monkeypatch):
-    training = loop.prepare(tiny_run(dropout=0.1), tiny_dataset, RunDirectory(tmp_path), device=CPU)
+    training = loop.prepare(
+        tiny_run(dropout=0.1, stochastic_depth=0.5), tiny_dataset, RunDirectory(tmp_path), device=CPU
+    )
     asked = []
     for name in ("item", "tolist", "numpy", "__float__", "__int__", "__bool__", "__index__"):
         real = getattr(torch.Tensor, name)

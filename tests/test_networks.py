@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from snapshot_cli.errors import UserError
 from snapshot_cli.networks import build, channels_last
+from snapshot_cli.networks.resnet import Block
 
 SMALL = ["resnet-8", "wide-resnet-8-2", "densenet-13-12"]
 
@@ -189,6 +190,87 @@ def test_dropout_acts_in_training_mode_only(name):
     assert not torch.equal(network(x), network(x))
     network.eval()
     assert torch.equal(network(x), network(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "drop", "survivals"),
+    [
+        ("resnet-8", 0.5, [5 / 6, 4 / 6, 3 / 6]),
+        ("wide-resnet-8-2", 0.3, [0.9, 0.8, 0.7]),
+        ("resnet-14", 0.6, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]),
+        ("resnet-110", 0.5, [1 - block / 108 for block in range(1, 55)]),  # the paper's p_L = 0.5, its L = 54
+        ("resnet-8", 0.0, [1, 1, 1]),
+    ],
+)
+def test_survival_falls_linearly_to_the_last_block(name, drop, survivals):
+    with torch.device("meta"):
+        network = build(name, stochastic_depth=drop)
+    blocks = [module for module in network.modules() if isinstance(module, Block)]
+    assert [block.survival for block in blocks] == pytest.approx(survivals)
+
+
+@pytest.mark.parametrize("name", ["densenet-7-4", "imagenet-resnet-50"])
+def test_networks_without_blocks_to_skip_refuse_stochastic_depth(name):
+    with pytest.raises(UserError) as error:
+        build(name, stochastic_depth=0.5)
+    assert str(error.value) == f"{name} has no blocks to skip; take stochastic_depth out or set it to 0"
+
+
+def block_of_ones(survival):
+    """Return a block whose residual is 3 wherever images are constant and statistics are stored ones."""
+    block = Block(2, 2, stride=1, dropout=0.0, survival=survival).double()
+    torch.nn.init.zeros_(block.conv1.weight)
+    torch.nn.init.zeros_(block.conv2.weight)
+    torch.nn.init.constant_(block.norm2.bias, 3.0)
+    return block
+
+
+def test_a_batch_passes_through_a_block_or_around_it_as_often_as_the_probability_says():
+    block, x = block_of_ones(0.75), torch.ones(2, 2, 4, 4, dtype=torch.float64)
+    torch.manual_seed(0)
+    passes = [block(x) for _ in range(2000)]
+    assert all(len(outputs.unique()) == 1 for outputs in passes)  # one draw a batch
+    means = [float(outputs.mean().detach()) for outputs in passes]
+    assert set(means) == {1.0, 4.0}
+    assert sum(means) / 2000 == pytest.approx(1 + 0.75 * 3, abs=4 * 3 * math.sqrt(0.75 * 0.25 / 2000))
+    assert bool((block.eval()(x) == 1 + 0.75 * 3).all())  # the expectation, by hand
+
+
+def test_the_gradient_of_a_block_is_that_of_its_gate():
+    x, seen = torch.ones(2, 2, 4, 4, dtype=torch.float64, requires_grad=True), set()
+    torch.manual_seed(0)
+    for _ in range(10):
+        block, x.grad = block_of_ones(0.5), None
+        (outputs := block(x)).sum().backward()
+        is_open = bool(outputs[0, 0, 0, 0] == 4)
+        seen.add(is_open)
+        assert block.norm2.bias.grad.tolist() == [32.0 * is_open] * 2  # 2 images of 16 pixels
+        assert bool((x.grad == 1).all())
+        block.eval()(x).sum().backward()
+        assert block.norm2.bias.grad.tolist() == [32.0 * is_open + 16] * 2
+    assert seen == {True, False}
+
+
+def test_without_stochastic_depth_nothing_is_drawn_and_nothing_scaled():
+    x = torch.randn(8, 3, 8, 8)
+    before = torch.get_rng_state()
+    network = build("resnet-8", 10, 8)
+    torch.set_rng_state(before)
+    network(x)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", ["resnet-8", "wide-resnet-8-2"])
+def test_stochastic_depth_acts_in_training_mode_and_is_exported_scaled(name):
+    network, x = seeded(name, image_size=8, stochastic_depth=0.5), torch.randn(8, 3, 8, 8)
+    assert len({float(network(x).sum().detach()) for _ in range(20)}) > 1
+    network.eval()
+    assert torch.equal(network(x), network(x))
+    exported = torch.export.export(network, (x,)).module()
+    torch.testing.assert_close(exported(x), network(x))
+    plain = build(name, image_size=8).eval()
+    plain.load_state_dict(network.state_dict())
+    assert not torch.allclose(plain(x), network(x))
 
 
 # Names and weight shapes of released snapshots: to change one is to make old snapshots unreadable.

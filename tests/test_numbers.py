@@ -3,7 +3,7 @@ import csv
 import pytest
 from fabricated_runs import experiment, finish_cells, study
 
-from snapshot_cli.analysis.statistics import RULE, Verdict
+from snapshot_cli.analysis.statistics import Verdict, rule
 from snapshot_cli.reporting import numbers, report
 
 
@@ -35,10 +35,15 @@ def test_claims_stand_below_the_table_with_their_rule(tmp_path):
     (table,), files = drawn(asked, tmp_path)
     # Six of 20 examples are wrong with one network alone: 30 points, p = 2 / 2^6.
     line = "ResNet-8 on Digits: Snapshot (α₀ = 0.1) beats Single model: yes (+30.00 points, p = 0.031)."
-    assert list(table.notes) == [line, RULE]
-    assert files["table.md"].endswith(f"\n\n{line}\n\n{RULE}\n")
-    assert table.block().notes[-2:] == [line, RULE]
+    assert list(table.notes) == [line, rule("test")]
+    assert files["table.md"].endswith(f"\n\n{line}\n\n{rule('test')}\n")
+    assert table.block().notes[-2:] == [line, rule("test")]
     assert table.block().frame.iloc[:, 0].tolist() == ["30.00", "**0.00**"]
+
+
+def test_the_rule_names_the_images_that_were_scored_on():
+    assert "these weights on this test set." in rule("test")
+    assert "these weights on these withheld training images." in rule("holdout")
 
 
 def test_budgets_of_one_network_and_dataset_are_judged_apart(tmp_path):

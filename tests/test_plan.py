@@ -32,7 +32,7 @@ STEP = run(schedule="step")
         ("nocycle", [(STEP, 1), (STEP, 2), (STEP, 3)]),
         ("singlecycle", [(run(schedule="cosine", cycle=k, seed=k - 1), 1) for k in (1, 2, 3)]),
         ("snapshot", [(run(schedule="cosine"), k) for k in (1, 2, 3)]),
-        ("ensemble", [(run(schedule="step", seed=k), 3) for k in (0, 1, 2)]),
+        ("ensemble", [(run(schedule="step", seed=k), 3) for k in (2, 1, 0)]),
     ],
 )
 def test_members(method, expected):
@@ -47,10 +47,10 @@ def test_every_method_has_members_and_a_title():
 
 def test_what_methods_share():
     single, nocycle, ensemble = (cell(experiment(method)).runs for method in ("single", "nocycle", "ensemble"))
-    assert single == nocycle == ensemble[:1]
+    assert single == nocycle == ensemble[-1:]
     assert len(ensemble) == 3
     study = Study(name="s", title="t", experiments=tuple(map(experiment, ("single", "nocycle", "ensemble"))))
-    assert runs(study) == list(ensemble)
+    assert runs(study) == [ensemble[2], ensemble[0], ensemble[1]]
 
 
 def test_members_of_singlecycle_train_exactly_the_iterations_of_their_cycles():
@@ -96,12 +96,12 @@ def test_replicate_r_has_seed_r(method):
     ]
 
 
-@pytest.mark.parametrize("method", ["singlecycle", "ensemble"])
-def test_members_have_seeds_r_plus_r_k(method):
+@pytest.mark.parametrize(("method", "order"), [("singlecycle", 1), ("ensemble", -1)])
+def test_members_have_seeds_r_plus_r_k(method, order):
     asked = experiment(method, seed=10, replicates=2)
     assert [[each.seed for each in cell(asked, replicate=r).runs] for r in range(2)] == [
-        [10, 12, 14],
-        [11, 13, 15],
+        [10, 12, 14][::order],
+        [11, 13, 15][::order],
     ]
 
 
@@ -114,11 +114,11 @@ def test_no_two_members_of_any_replicates_share_a_seed(method):
         assert sorted(seeds) == list(range(replicates * cycles))
 
 
-def test_member_0_of_an_ensemble_is_the_single_model():
+def test_the_last_member_of_an_ensemble_is_the_single_model():
     for replicates in range(1, 6):
         for r in range(replicates):
             single, ensemble = (experiment(method, replicates=replicates) for method in ("single", "ensemble"))
-            assert members(ensemble, replicate=r)[0] == members(single, replicate=r)[0]
+            assert members(ensemble, replicate=r)[-1] == members(single, replicate=r)[0]
 
 
 def test_expand_puts_the_replicates_of_an_experiment_side_by_side():
@@ -187,6 +187,13 @@ def test_cost_in_full_budgets(method, budgets):
         ({"method": "singlecycle"}, "SingleCycle"),
         ({"method": "snapshot", "alpha0": 0.2}, "Snapshot (α₀ = 0.2)"),
         ({"method": "ensemble"}, "True ensemble"),
+        ({"method": "dropout", "dropout": 0.5}, "Dropout"),
+        ({"method": "dropout", "stochastic_depth": 0.5}, "Dropout with stochastic depth 0.5"),
+        ({"method": "single", "dropout": 0.2}, "Single model with dropout 0.2"),
+        (
+            {"method": "snapshot", "dropout": 0.2, "stochastic_depth": 0.5},
+            "Snapshot (α₀ = 0.1) with dropout 0.2 with stochastic depth 0.5",
+        ),
     ],
 )
 def test_label(values, title):
@@ -196,10 +203,10 @@ def test_label(values, title):
 def test_replicas_of_a_snapshot_ensemble_have_seeds_of_their_own():
     base = {"dataset": "digits", "network": "resnet-8", "budget": 4, "cycles": 2, "method": "snapshot"}
     several = Experiment(**base, replicas=3, replicates=2)
-    for replicate, seeds in ((0, [0, 2, 4]), (1, [1, 3, 5])):
+    for replicate, seeds in ((0, [4, 2, 0]), (1, [5, 3, 1])):
         found = cell(several, replicate=replicate)
         assert [(m.run.seed, m.snapshot) for m in found.members] == [(s, k) for s in seeds for k in (1, 2)]
-    assert cell(several).runs[0] == cell(Experiment(**base)).runs[0]
+    assert cell(several).runs[-1] == cell(Experiment(**base)).runs[0]
     assert label(several) == "3 × Snapshot (α₀ = 0.1)"
     with pytest.raises(ValueError, match="expected snapshot, as replicas is 3, given 'single'"):
         Experiment(**base | {"method": "single"}, replicas=3)

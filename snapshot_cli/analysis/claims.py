@@ -8,7 +8,7 @@ from typing import Literal
 
 from snapshot_cli.analysis.statistics import Comparison, Correct, Verdict, judge
 from snapshot_cli.config.experiment import Experiment
-from snapshot_cli.config.plan import label
+from snapshot_cli.config.plan import implicit, label
 
 BASELINES = ("single", "dropout", "nocycle", "singlecycle")
 ANY_CYCLES = ("single", "dropout")  # their network at the end does not depend on M
@@ -39,8 +39,9 @@ class Judged:
 def judged(outcomes: Sequence[Outcome], question: Question) -> list[Judged]:
     """Answer every claim that some experiments of one table can be asked about, Holm's correction over all of them.
 
-    "methods": Snapshot beats every baseline, alpha0 = 0.2 beats 0.1, a true ensemble beats Snapshot. "cycles": Snapshot
-    beats the single model, and every number of cycles between the smallest and the largest beats these two.
+    "methods": Snapshot beats every baseline, alpha0 = 0.2 beats 0.1, a true ensemble beats Snapshot, Snapshot with an
+    implicit ensemble beats Snapshot without. "cycles": Snapshot beats the single model, and every number of cycles
+    between the smallest and the largest beats these two.
     """
     pairs = list(_pairs(outcomes, question))
     comparisons = [_comparison(claim, better, worse) for claim, better, worse in pairs]
@@ -55,6 +56,10 @@ def _pairs(outcomes: Sequence[Outcome], question: Question) -> Iterator[tuple[st
     for snapshot in (each for each in outcomes if each.experiment.method == "snapshot"):
         others = [each for each in outcomes if each is not snapshot and _alike(snapshot, each)]
         yield from ask(snapshot, others)
+        if implicit(snapshot.experiment):
+            plain = snapshot.experiment.model_copy(update={"dropout": 0.0, "stochastic_depth": 0.0})
+            claim = f"{label(snapshot.experiment)} beats {label(plain)}"
+            yield from ((claim, snapshot, each) for each in outcomes if each.experiment == plain)
 
 
 def _methods(snapshot: Outcome, others: Sequence[Outcome]) -> Iterator[tuple[str, Outcome, Outcome]]:

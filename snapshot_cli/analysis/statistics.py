@@ -13,12 +13,18 @@ from numpy.typing import NDArray
 Answer = Literal["yes", "no", "not decided"]
 Correct = NDArray[np.bool_]
 
+SCORED_ON = {"test": "this test set", "holdout": "these withheld training images"}
 RULE = (
     "A claim holds (yes) or is contradicted (no) where the difference of errors is significant at 5 % after Holm's "
     "correction over the comparisons of this table; else it is not decided. One seed: exact McNemar test, which speaks "
-    "for these weights on this test set. Three seeds or more: paired t interval of the per-seed differences. "
+    "for these weights on {images}. Three seeds or more: paired t interval of the per-seed differences. "
     "Two seeds decide nothing."
 )
+
+
+def rule(split: Literal["test", "holdout"]) -> str:
+    """Return the rule in words, with the images that were scored on."""
+    return RULE.format(images=SCORED_ON[split])
 
 
 def mcnemar(correct_a: Correct, correct_b: Correct) -> float:

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from snapshot_cli import schedule as schedules
+from snapshot_cli.config.model import Model
 from snapshot_cli.datasets.catalogue import check_name
 from snapshot_cli.errors import UserError
 from snapshot_cli.networks import names
@@ -20,15 +21,6 @@ Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Name = Annotated[str, Field(max_length=100)]
 Method = Literal["single", "dropout", "nocycle", "singlecycle", "snapshot", "ensemble"]
-
-
-class Model(BaseModel):
-    """A frozen value; unknown keys, wrong types, infinities and NaN are refused."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True,
-        use_attribute_docstrings=True,
-    )  # fmt: skip
 
 
 class Recipe(Model):
@@ -76,6 +68,9 @@ class Recipe(Model):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Drop probability; goes with any method."""
 
+    stochastic_depth: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Probability of skipping the last block of a ResNet in training, in proportion for the blocks before it."""
+
     padding: Count | None = None
     """Border of mean-coloured pixels for random crops; null: the dataset's own, an eighth of the side for most."""
 
@@ -89,7 +84,7 @@ class Recipe(Model):
     """Arithmetic of forward and backward pass; bfloat16 is autocast, with weights kept in float32."""
 
     seed: Count = 0
-    """Seed of the initial weights, the order, the augmentation and the dropout."""
+    """Seed of the initial weights, the order, the augmentation, the dropout and the skipped blocks."""
 
     @field_validator("dataset")
     @classmethod
@@ -148,6 +143,14 @@ class Recipe(Model):
     def _place_for_dropout(cls, value: float, info: ValidationInfo) -> float:
         if value and _has_no_dropout(info):
             raise ValueError(f"expected 0, as {info.data['network']} has no place for dropout, given {value:g}")
+        return value
+
+    @field_validator("stochastic_depth")
+    @classmethod
+    def _blocks_to_skip(cls, value: float, info: ValidationInfo) -> float:
+        network = info.data.get("network", "resnet-8")
+        if value and names.parse(network).family not in names.SKIPPABLE:
+            raise ValueError(f"expected 0, as {network} has no blocks to skip, given {value:g}")
         return value
 
     @field_validator("nesterov")

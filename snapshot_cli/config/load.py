@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from snapshot_cli.config import yaml_file
+from snapshot_cli.config.expected import EXPECTED, OTHER_NAMES
 from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.study import PARTS, Setting, Study, StudyFile, combinations, idle_rules, spell_out, values
 from snapshot_cli.errors import ConfigError
@@ -22,20 +23,6 @@ T = TypeVar("T", bound=BaseModel)
 Mistake = tuple[tuple[int, int], str]  # line and column to sort by, and the sentence
 LAST = (sys.maxsize, 0)
 MOST = 10_000  # combinations of a study; the paper's largest has 48
-OTHER_NAMES = {
-    "M": "cycles", "snapshots": "cycles", "B": "budget", "epochs": "budget", "lr": "alpha0", "learning_rate": "alpha0",
-    "data": "dataset", "model": "network", "arch": "network", "net": "network", "wd": "weight_decay",
-    "bs": "batch_size",
-}  # fmt: skip
-EXPECTED = {
-    "int_type": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
-    "finite_number": "a finite number", "bool_type": "true or false", "string_type": "text",
-    "dict_type": "a mapping (key: value)", "model_type": "a mapping (key: value)", "list_type": "a list",
-    "tuple_type": "a list of numbers", "too_short": "at least one value", "literal_error": "{expected}",
-    "string_too_long": "at most {max_length} characters",
-    "greater_than": "a number above {gt:g}", "greater_than_equal": "a number of at least {ge:g}",
-    "less_than": "a number below {lt:g}", "less_than_equal": "a number of at most {le:g}",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -106,6 +93,7 @@ def _study(source: Source, settings: Mapping[str, Setting], overrides: Mapping[s
     if file is None:
         raise _error(mistakes)
     experiments = _experiments(source, file, others, mistakes)
+    mistakes = mistakes or _idle_drawings(source, file)
     if mistakes:
         raise _error(mistakes)
     return Study(
@@ -135,6 +123,18 @@ def _experiments(
         experiments += [experiment] if experiment else []
         mistakes += wrong
     return experiments
+
+
+def _idle_drawings(source: Source, file: StudyFile) -> list[Mistake]:
+    """Return the mistakes of drawings that match no experiment as the file alone has them, without --set."""
+    experiments = [source.attempt(Experiment, cell)[0] for cell in spell_out(file, {})]
+    if None in experiments:
+        return []
+    return [
+        source.mistake(("render", stem, "match"), f"render.{stem}.match: matches no experiment")
+        for stem, drawing in file.render.items()
+        if drawing.match and not any(drawing.shows(each) for each in experiments if each)
+    ]
 
 
 def _error(mistakes: Iterable[Mistake]) -> ConfigError:

@@ -61,8 +61,8 @@ def cell(experiment: Experiment, *, replicate: int = 0) -> Cell:
     """Return the members of one replicate of an experiment.
 
     Replicate r has seed + r; the k-th member (k from 0) of SingleCycle and of a true ensemble, and the k-th replica of
-    a snapshot ensemble, have seed + r + R k, so that no two of any replicates share a seed, and member 0 of a true
-    ensemble is the single model.
+    a snapshot ensemble, have seed + r + R k, so that no two of any replicates share a seed. Of true ensembles and of
+    replicas the highest k comes first: their last member, alone, is the single model, or their last run Snapshot.
     """
     members = {
         "single": _single,
@@ -80,7 +80,16 @@ def label(experiment: Experiment) -> str:
     title = TITLES[experiment.method]
     if experiment.replicas > 1:
         title = f"{experiment.replicas} × {title}"
-    return f"{title} (α₀ = {experiment.alpha0:g})" if experiment.method == "snapshot" else title
+    if experiment.method == "snapshot":
+        title = f"{title} (α₀ = {experiment.alpha0:g})"
+    return " with ".join([title, *implicit(experiment)])
+
+
+def implicit(experiment: Experiment) -> list[str]:
+    """Return the implicit ensembles that a method other than dropout is combined with, in words."""
+    dropout = 0.0 if experiment.method == "dropout" else experiment.dropout
+    amounts = {"dropout": dropout, "stochastic depth": experiment.stochastic_depth}
+    return [f"{name} {amount:g}" for name, amount in amounts.items() if amount]
 
 
 def images(run: Run, available: int) -> int:
@@ -109,7 +118,7 @@ def _nocycle(experiment: Experiment, seed: int) -> list[Member]:
 
 
 def _snapshot(experiment: Experiment, seed: int) -> list[Member]:
-    seeds = [seed + experiment.replicates * j for j in range(experiment.replicas)]
+    seeds = [seed + experiment.replicates * k for k in reversed(range(experiment.replicas))]
     return [Member(_cosine(experiment, each), k) for each in seeds for k in range(1, experiment.cycles + 1)]
 
 
@@ -119,7 +128,7 @@ def _singlecycle(experiment: Experiment, seed: int) -> list[Member]:
 
 
 def _ensemble(experiment: Experiment, seed: int) -> list[Member]:
-    seeds = [seed + experiment.replicates * k for k in range(experiment.cycles)]
+    seeds = [seed + experiment.replicates * k for k in reversed(range(experiment.cycles))]
     return [Member(_step(experiment, each), experiment.cycles) for each in seeds]
 
 

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from snapshot_cli.config.experiment import Experiment, Model
+from snapshot_cli.config.experiment import Experiment
+from snapshot_cli.config.model import Model
 
 Place = tuple[str | int, ...]
 Split = Literal["test", "holdout"]

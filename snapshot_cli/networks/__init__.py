@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snapshot_cli.errors import UserError
-from snapshot_cli.networks.names import parse
+from snapshot_cli.networks.names import SKIPPABLE, parse
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,12 +23,17 @@ CHANNELS_LAST = {
 }
 
 
-def build(name: str, classes: int = 10, image_size: int = 32, dropout: float = 0.0) -> nn.Module:
+def build(
+    name: str, classes: int = 10, image_size: int = 32, dropout: float = 0.0, *, stochastic_depth: float = 0.0
+) -> nn.Module:
     """Return the network of that name for square images, freshly initialised from torch's random generator.
 
-    Raises ValueError for an unknown name, UserError for an image side or a dropout that the network cannot take.
+    Raises ValueError for an unknown name, UserError for an image side, a dropout or a stochastic depth that the network
+    cannot take.
     """
     architecture = parse(name)
+    if stochastic_depth and architecture.family not in SKIPPABLE:
+        raise UserError(f"{name} has no blocks to skip; take stochastic_depth out or set it to 0")
     stride = _first_stride(name, image_size)
     network: nn.Module
     if architecture.family == "imagenet-resnet":
@@ -44,7 +49,9 @@ def build(name: str, classes: int = 10, image_size: int = 32, dropout: float = 0
     else:
         from snapshot_cli.networks.resnet import ResNet
 
-        network = ResNet(*architecture.sizes, classes=classes, stride=stride, dropout=dropout)
+        network = ResNet(
+            *architecture.sizes, classes=classes, stride=stride, dropout=dropout, stochastic_depth=stochastic_depth
+        )
     initialise(network)
     return network
 

@@ -15,6 +15,7 @@ FAMILIES = {
 }
 # family: the depths that exist, in words and as (step, smallest)
 DEPTHS = {"resnet": ("6n+2", 6, 8), "wide-resnet": ("6n+2", 6, 8), "densenet": ("3N+4", 3, 7)}
+SKIPPABLE = ("resnet", "wide-resnet")  # the families whose blocks stochastic depth can skip
 LARGEST = 2000
 COUNTS = {1: "one size", 2: "two sizes"}
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 
 class Block(nn.Module):
-    """Add two 3x3 convolutions to a parameter-free shortcut (He et al. 2015, figure 2 and option A)."""
+    """Add two 3x3 convolutions to a parameter-free shortcut (He et al. 2015, figure 2 and option A).
 
-    def __init__(self, inputs: int, channels: int, *, stride: int, dropout: float) -> None:
+    `survival` is the probability that a training batch passes through them; later they are scaled by it (Huang et al.
+    2016, equations 2 and 5).
+    """
+
+    def __init__(self, inputs: int, channels: int, *, stride: int, dropout: float, survival: float = 1.0) -> None:
         super().__init__()
-        self.channels, self.stride = channels, stride
+        self.channels, self.stride, self.survival = channels, stride, survival
         self.conv1 = nn.Conv2d(inputs, channels, 3, stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(channels)
         # between the two convolutions, as in szagoruyko/wide-residual-networks; the paper does not say where
@@ -22,8 +29,18 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = functional.relu(self.norm1(self.conv1(x)), inplace=True)
         y = self.norm2(self.conv2(self.dropout(y)))
+        if self.survival < 1:
+            y = y * self.gate(y)
         y += self.shortcut(x)
         return functional.relu(y, inplace=True)
+
+    def gate(self, y: Tensor) -> Tensor | float:
+        """Return 1 or 0, drawn once for a training batch, and the survival probability in evaluation mode.
+
+        A closed gate is a factor of 0 and no branch, so that the host need not wait for it: the block's batch norm
+        still sees the batch, and its weights still decay.
+        """
+        return torch.bernoulli(y.new_full((), self.survival)) if self.training else self.survival
 
     def shortcut(self, x: Tensor) -> Tensor:
         """Return every `stride`-th pixel with zero channels appended, as fb.resnet.torch does for its type A."""
@@ -37,16 +54,28 @@ class ResNet(nn.Module):
     """Map images (examples, 3, side, side) to logits (examples, classes) with 6n+2 layers; `width` is the paper's K.
 
     The first convolution is widened with the others, since a block of fb.resnet.torch can only double the channels.
+    `stochastic_depth` is the probability of skipping the last block (Huang et al. 2016).
     """
 
-    def __init__(self, depth: int, width: int = 1, *, classes: int = 10, stride: int = 1, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        depth: int,
+        width: int = 1,
+        *,
+        classes: int = 10,
+        stride: int = 1,
+        dropout: float = 0.0,
+        stochastic_depth: float = 0.0,
+    ) -> None:
         super().__init__()
         blocks, channels = (depth - 2) // 6, 16 * width
+        survivals = survival_probabilities(3 * blocks, stochastic_depth)
         self.conv = nn.Conv2d(3, channels, 3, stride, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
-        self.stage1 = _stage(channels, channels, blocks=blocks, stride=1, dropout=dropout)
-        self.stage2 = _stage(channels, 2 * channels, blocks=blocks, stride=2, dropout=dropout)
-        self.stage3 = _stage(2 * channels, 4 * channels, blocks=blocks, stride=2, dropout=dropout)
+        first, second, third = (survivals[blocks * stage : blocks * (stage + 1)] for stage in range(3))
+        self.stage1 = _stage(channels, channels, stride=1, dropout=dropout, survivals=first)
+        self.stage2 = _stage(channels, 2 * channels, stride=2, dropout=dropout, survivals=second)
+        self.stage3 = _stage(2 * channels, 4 * channels, stride=2, dropout=dropout, survivals=third)
         self.classifier = nn.Linear(4 * channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -56,6 +85,16 @@ class ResNet(nn.Module):
         return logits
 
 
-def _stage(inputs: int, channels: int, *, blocks: int, stride: int, dropout: float) -> nn.Sequential:
-    first = Block(inputs, channels, stride=stride, dropout=dropout)
-    return nn.Sequential(first, *(Block(channels, channels, stride=1, dropout=dropout) for _ in range(blocks - 1)))
+def survival_probabilities(blocks: int, drop: float) -> list[float]:
+    """Return those of blocks 1..L: 1 - drop l / L, a linear decay to the last (Huang et al. 2016, equation 4)."""
+    return [1 - drop * block / blocks for block in range(1, blocks + 1)]
+
+
+def _stage(inputs: int, channels: int, *, stride: int, dropout: float, survivals: Sequence[float]) -> nn.Sequential:
+    places = [(inputs, stride)] + [(channels, 1)] * (len(survivals) - 1)
+    return nn.Sequential(
+        *(
+            Block(before, channels, stride=step, dropout=dropout, survival=survival)
+            for (before, step), survival in zip(places, survivals, strict=True)
+        )
+    )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from snapshot_cli.analysis import beyond, claims
 from snapshot_cli.analysis.beyond import Metrics
 from snapshot_cli.analysis.claims import Outcome
-from snapshot_cli.analysis.statistics import RULE, Verdict
+from snapshot_cli.analysis.statistics import Verdict, rule
 from snapshot_cli.config.plan import label
 from snapshot_cli.reporting import frames, tables, titles
 from snapshot_cli.reporting.drawn import Drawn, Grid, Request, Rows
@@ -74,7 +74,8 @@ def _claims(entries: Sequence[Entry], question: claims.Question) -> list[str]:
     sentences = [
         f"{group}: {'; '.join(verdict(each.verdict) for each in found if each.group == group)}." for group in groups
     ]
-    return [*sentences, RULE] if sentences else []
+    split = next((scored.split for entry in entries for scored in entry.scored), "test")
+    return [*sentences, rule(split)] if sentences else []
 
 
 def _group(entry: Entry, entries: Sequence[Entry]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from snapshot_cli.analysis import beyond
 from snapshot_cli.config import plan
+from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.reporting import figures
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, by_pair
 from snapshot_cli.reporting.entries import Entry, errors, grouped, mean, means, paper_value, spread, spreads
@@ -47,9 +48,14 @@ def ensemble_size(entries: Sequence[Entry], request: Request) -> list[Drawn]:
 
 
 def _size_panel(entries: Sequence[Entry]) -> SizePanel:
-    single = next((mean(_last(each)) for each in entries if each.experiment.method == "single"), None)
-    curves = [_size_curve(entry) for entry in entries if entry.experiment.method != "single"]
-    return SizePanel(entries[0].group, curves, single)
+    plain = [each for each in entries if _looks(each.experiment) == "single"]
+    curves = [_size_curve(entry) for entry in entries if entry not in plain]
+    return SizePanel(entries[0].group, curves, mean(_last(plain[0])) if plain else None)
+
+
+def _looks(experiment: Experiment) -> str:
+    """Return a method and its implicit ensembles, as `figures.style.look` knows them."""
+    return " with ".join([experiment.method, *(words.rpartition(" ")[0] for words in plan.implicit(experiment))])
 
 
 def _size_curve(entry: Entry) -> Curve:
@@ -57,7 +63,7 @@ def _size_curve(entry: Entry) -> Curve:
     sizes = range(1, len(found[0]) + 1)
     values = {m: paper_value(experiment, m if len(sizes) > 1 else None) for m in sizes}
     points = [PaperPoint(m, value.value, value.uncertainty) for m, value in values.items() if value]
-    return Curve(entry.method, experiment.method, experiment.alpha0, means(found), spreads(found), points)
+    return Curve(entry.method, _looks(experiment), experiment.alpha0, means(found), spreads(found), points)
 
 
 def _last(entry: Entry) -> list[float]:
@@ -173,7 +179,7 @@ def _cost_curves(entries: Sequence[Entry]) -> list[CostCurve]:
         curves.append(
             CostCurve(
                 entry.method,
-                experiment.method,
+                _looks(experiment),
                 experiment.alpha0,
                 costs=[share * plan.cost(members[-m:]) for m in sizes],
                 errors=[mean(column) for column in columns],

@@ -40,7 +40,10 @@ def interpolate(
     Stopped, with nothing stored, when `stop` says so.
     """
     nhwc = channels_last(run.network, device.type)
-    network = build(run.network, len(dataset.manifest.classes), dataset.manifest.size, run.dropout)
+    manifest = dataset.manifest
+    network = build(
+        run.network, len(manifest.classes), manifest.size, run.dropout, stochastic_depth=run.stochastic_depth
+    )
     network.to(device=device, memory_format=torch.channels_last if nhwc else torch.contiguous_format)  # type: ignore[call-overload]
     batches = of_run(run, dataset, device=device, channels_last=nhwc)
     images = _subset(batches["train"], seed=run.split_seed)

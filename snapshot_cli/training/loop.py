@@ -105,7 +105,9 @@ def prepare(
     """
     manifest, nhwc = dataset.manifest, channels_last(run.network, device.type)
     torch.manual_seed(derive(run.seed, "weights"))
-    network = build(run.network, len(manifest.classes), manifest.size, run.dropout)
+    network = build(
+        run.network, len(manifest.classes), manifest.size, run.dropout, stochastic_depth=run.stochastic_depth
+    )
     network.to(device=device, memory_format=torch.channels_last if nhwc else torch.contiguous_format)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(
         network.parameters(),
@@ -172,7 +174,7 @@ def step(
     run = training.run
     for group in training.optimizer.param_groups:
         group["lr"] = rate
-    if run.dropout:
+    if run.dropout or run.stochastic_depth:
         torch.manual_seed(derive(run.seed, "dropout", training.progress.iteration))
     with torch.autocast(training.device.type, dtype=torch.bfloat16, enabled=run.precision == "bfloat16"):
         logits = training.network(images)

@@ -45,8 +45,8 @@ class CostCurve:
 def cost(curves: Sequence[CostCurve], *, title: str, measure: str = "Error (%)") -> Figure:
     """Draw error (or another measure) against training cost in full budgets.
 
-    Methods of one point are named left of the axes, where one budget is. Lines fall and flatten, so the highest has
-    free space above and right of it and the others below and left: there their names and those of their points are.
+    Methods of one point are named left of the axes, where one budget is. Lines begin there too and fall, so the room
+    for their names is at the upper right.
     """
     with style():
         figure = blank_figure(WIDTH, HEIGHT + 0.3)
@@ -54,10 +54,12 @@ def cost(curves: Sequence[CostCurve], *, title: str, measure: str = "Error (%)")
         axes.set_title(wrapped(title, 1))
         ends = [_draw(axes, curve) for curve in curves]
         lines = [curve for curve in curves if len(curve.costs) > 1]
-        highest = max(lines, key=lambda curve: curve.errors[1], default=None)
-        _dress(axes, curves, measure)
+        _dress(axes, curves, measure, names=len(lines))
         for curve in lines:
-            _name_line(axes, curve, above=curve is highest)
+            if curve.names:
+                _name_points(axes, curve)
+        if lines:
+            _name_lines(axes, lines)
         name_ends(axes, [end for curve, end in zip(curves, ends, strict=True) if curve not in lines], side="left")
     return figure
 
@@ -67,46 +69,39 @@ def _draw(axes: Axes, curve: CostCurve) -> LineEnd:
     return draw_line(axes, curve.label, colours=colours, x=curve.costs, y=curve.errors, spreads=curve.spreads)
 
 
-def _name_line(axes: Axes, curve: CostCurve, *, above: bool) -> None:
-    """Write the names of a line's points, and its own beside the second or below the last of them."""
+def _name_points(axes: Axes, curve: CostCurve) -> None:
+    """Write the names of a line's points right of them: above where it falls or ends, below where it rises."""
     colour, _ = look(curve.method, curve.alpha0)
-    offset, ha, va = ((2, 2), "left", "bottom") if above else ((-2, -2), "right", "top")
-    places = list(zip(curve.costs, curve.errors, strict=True))
-    for number, (place, name) in enumerate(zip(places, curve.names, strict=bool(curve.names))):
-        side = (offset, ha, va) if number else ((2, 2), "left", "bottom")  # left of the first stand other names
-        _write(axes, name, place, side[0], colour, ha=side[1], va=side[2], size=LABEL_SIZE - 1)
-    beside = curve.names[1] if curve.names else ""
-    if above:
-        _write(axes, curve.label, places[1], (6 + 4 * len(beside), 2), colour, ha=ha, va=va)
-    else:
-        _write(axes, curve.label, places[-1], (0, -12 if curve.names else -3), colour, ha=ha, va=va)
+    nexts = [*curve.errors[1:], curve.errors[-1]]
+    for place, name, after in zip(zip(curve.costs, curve.errors, strict=True), curve.names, nexts, strict=True):
+        below = after > place[1]
+        axes.annotate(
+            named(name), xy=place, xytext=(2, -2 if below else 2), textcoords="offset points", color=darker(colour),
+            fontsize=LABEL_SIZE - 1, ha="left", va="top" if below else "bottom",
+        )  # fmt: skip
 
 
-def _write(
-    axes: Axes,
-    text: str,
-    place: tuple[float, float],
-    offset: tuple[float, float],
-    colour: str,
-    *,
-    ha: str,
-    va: str,
-    size: float = LABEL_SIZE,
-) -> None:
-    axes.annotate(
-        named(text), xy=place, xytext=offset, textcoords="offset points", color=darker(colour), fontsize=size, ha=ha,
-        va=va,
-    )  # fmt: skip
+def _name_lines(axes: Axes, lines: Sequence[CostCurve]) -> None:
+    """Write the names of the lines where no line is, in their colours."""
+    drawn = {line.get_label(): line for line in axes.get_lines()}
+    axes.legend(
+        [drawn[curve.label] for curve in lines],
+        [named(curve.label) for curve in lines],
+        labelcolor=[darker(look(curve.method, curve.alpha0)[0]) for curve in lines],
+        loc="upper right",
+        frameon=False,
+        borderaxespad=0,
+    )
 
 
-def _dress(axes: Axes, curves: Sequence[CostCurve], measure: str) -> None:
-    """Move the y axis to the right, as names stand left, and leave room for them."""
+def _dress(axes: Axes, curves: Sequence[CostCurve], measure: str, *, names: int) -> None:
+    """Move the y axis to the right, as names stand left, and leave room above for the names of lines."""
     costs = {cost for curve in curves for cost in curve.costs}
     cheapest, dearest = min(costs), max(2.0, *costs)
     axes.set_xlim(cheapest - 0.06 * dearest, dearest + 0.06 * dearest)
-    axes.margins(y=0.15)
+    axes.margins(y=0.08)
     low, high = axes.get_ylim()
-    axes.set_ylim(low - 0.06 * (high - low), high)  # room for the name of a line that ends lowest
+    axes.set_ylim(low, high + 0.1 * names * (high - low))
     axes.set_xticks(sorted({cost for cost in costs if cost == int(cost)}))
     axes.yaxis.tick_right()
     axes.yaxis.set_label_position("right")

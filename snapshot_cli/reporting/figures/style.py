@@ -57,13 +57,21 @@ LOOKS: dict[str, tuple[str, str]] = {
     "ensemble": ("#009e73", "P"),
 }
 
+# Combined with an implicit ensemble a method keeps its colour.
+IMPLICIT_MARKERS = {"dropout": "v", "stochastic depth": "*"}
+
 # The dotted line from the end of a line to its name.
 LEADER = {"arrowstyle": "-", "linewidth": 0.5, "linestyle": ":", "shrinkA": 1, "shrinkB": 3}
 
 
 def look(method: str, alpha0: float | None = None) -> tuple[str, str]:
-    """Return the colour and the marker of a method; Snapshot at an alpha0 that the paper does not use has its own."""
-    return LOOKS.get(f"{method} {alpha0}") or LOOKS[method]
+    """Return the colour and the marker of a method; Snapshot at an alpha0 that the paper does not use has its own.
+
+    A method may name the implicit ensembles that it is combined with: "snapshot with dropout".
+    """
+    method, *implicit = method.split(" with ")
+    colour, marker = LOOKS.get(f"{method} {alpha0}") or LOOKS[method]
+    return colour, IMPLICIT_MARKERS[implicit[-1]] if implicit else marker
 
 
 def spread(positions: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:
@@ -169,11 +177,13 @@ def name_ends(axes: Axes, ends: Sequence[LineEnd], *, side: Literal["left", "rig
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)
     heights = [_height(axes, end.y) * points for end in ends]
-    moved = spread(heights, gap=1.25 * LABEL_SIZE, low=0, high=points)
+    labels = [named(end.label).replace(" with ", "\nwith ") for end in ends]
+    rows = max((label.count("\n") + 1 for label in labels), default=1)
+    moved = spread(heights, gap=1.25 * LABEL_SIZE * rows, low=0, high=points)
     right = side == "right"
-    for end, height in zip(ends, moved, strict=True):
+    for end, label, height in zip(ends, labels, moved, strict=True):
         axes.annotate(
-            named(end.label),
+            label,
             xy=(end.x, end.y),
             xytext=(9 if right else -9, height),
             textcoords=OffsetFrom(axes, (int(right), 0), unit="points"),
