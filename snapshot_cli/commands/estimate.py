@@ -59,7 +59,7 @@ def estimate(
     if output is not None and output.suffix not in FORMATS:
         raise ConfigError(f"-o {output}: expected a name that ends in .svg, .png or .pdf")
     asked = options.load(file, sets, data)
-    machine = options.machine(data, Path("results"), device, threads, 300)
+    machine = options.machine(data, Path("results"), device, threads, 300, deterministic=False)
     if output is not None:
         click.echo(_draw(asked, machine, output, file))
     runs = plan.runs(asked)

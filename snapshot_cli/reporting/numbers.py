@@ -14,6 +14,7 @@ from snapshot_cli.reporting import frames, tables, titles
 from snapshot_cli.reporting.drawn import Drawn, Grid, Request, Rows
 from snapshot_cli.reporting.entries import Entry, errors, grouped, mean, means, paper_value, spread
 from snapshot_cli.reporting.tables import DASH
+from snapshot_cli.run_directory import Split
 
 CALIBRATED = (
     "Calibrated NLL: after temperature scaling, each half of the images taking its temperature from the other half "
@@ -74,7 +75,7 @@ def _claims(entries: Sequence[Entry], question: claims.Question) -> list[str]:
     sentences = [
         f"{group}: {'; '.join(verdict(each.verdict) for each in found if each.group == group)}." for group in groups
     ]
-    split = next((scored.split for entry in entries for scored in entry.scored), "test")
+    split: Split = next((scored.split for entry in entries for scored in entry.scored), "test")
     return [*sentences, rule(split)] if sentences else []
 
 
