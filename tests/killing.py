@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 import torch._dynamo
 
-from snapshot_cli import __main__ as program
+from snapshot_cli import cli as program
 from snapshot_cli.commands import evaluate
 from snapshot_cli.datasets import prepare
 from snapshot_cli.launch import here, progress

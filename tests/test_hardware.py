@@ -1,10 +1,11 @@
+import os
 import sys
 from importlib.metadata import version
 
 import pytest
 import torch
 
-from snapshot_cli.errors import ConfigError
+from snapshot_cli.errors import ConfigError, UserError
 from snapshot_cli.training import hardware
 
 CPU = torch.device("cpu")
@@ -39,7 +40,8 @@ def test_describe(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/somewhere/snapshot", "train", "--config", "x.yaml"])
     found = hardware.describe(CPU)
     assert list(found) == [
-        "started", "command", "device", "device_name", "threads", "python", "versions", "commit", "uncommitted_changes",
+        "started", "command", "device", "device_name", "threads", "deterministic", "python", "versions", "commit",
+        "uncommitted_changes",
     ]  # fmt: skip
     assert found["command"] == ["snapshot", "train", "--config", "x.yaml"]
     assert found["device"] == "cpu"
@@ -65,3 +67,42 @@ def test_a_dirty_checkout_is_marked(monkeypatch, changes, expected):
 def test_without_git_there_is_no_answer(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert hardware._git("status") is None
+
+
+def mode():
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.deterministic,
+        os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+        hardware.describe(CPU)["deterministic"],
+    )
+
+
+@pytest.fixture(params=[None, ":16:8"])
+def before(request, monkeypatch):
+    monkeypatch.setattr(hardware, "_git", lambda *arguments: None)
+    if request.param is None:
+        monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    else:
+        monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", request.param)
+    return (False, False, request.param, False)
+
+
+def test_the_deterministic_mode_is_set_and_undone(before):
+    with hardware.kernels(deterministic=False):
+        assert mode() == before
+    with hardware.kernels(deterministic=True):
+        assert mode() == (True, True, ":4096:8", True)
+    assert mode() == before
+    with pytest.raises(ZeroDivisionError), hardware.kernels(deterministic=True):
+        raise ZeroDivisionError
+    assert mode() == before
+
+
+def test_an_operation_without_a_deterministic_kernel_is_named(before):
+    with pytest.raises(UserError) as caught, hardware.kernels(deterministic=True):
+        torch.zeros(3).put_(torch.tensor([0]), torch.ones(1))
+    assert str(caught.value) == "--deterministic: torch has no deterministic kernel for put_; leave it out"
+    assert mode() == before
+    with pytest.raises(RuntimeError, match="shape"), hardware.kernels(deterministic=True):
+        torch.zeros(3).reshape(2)

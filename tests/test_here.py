@@ -5,9 +5,11 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from silent import Silent
 
 from snapshot_cli import lock
@@ -205,6 +207,27 @@ def test_going_on_elsewhere_is_told_and_recorded(partial, machine, monkeypatch):
     later = {"started": "later", **elsewhere}
     assert found.places == [place | {"resumed": [later]}, later]
     assert found.uncommitted_changes  # here or there
+
+
+def test_the_deterministic_mode_holds_during_the_training_and_is_recorded(machine, tiny_run, monkeypatch):
+    seen, real = [], loop.step
+    monkeypatch.setattr(loop, "step", lambda *a: (seen.append(torch.backends.cudnn.deterministic), real(*a))[1])
+    run = tiny_run(budget=1)
+    here.train(run, replace(machine, deterministic=True), watcher=Silent())
+    assert set(seen) == {True}
+    assert RunDirectory.of(run, machine.results).machine["deterministic"] is True
+    assert not torch.backends.cudnn.deterministic
+
+
+def test_a_state_of_an_earlier_version_was_not_deterministic(partial, machine):
+    place = {name: value for name, value in partial.machine.items() if name != "deterministic"}
+    (partial.path / "machine.json").write_text(json.dumps(place))
+    told, stop = [], Stop(12)
+    with pytest.raises(Stopped):
+        here.train(partial.run, machine, watcher=stop, stop=stop, note=told.append)
+    assert told == []
+    here.train(partial.run, replace(machine, deterministic=True), watcher=Silent(), note=told.append)
+    assert told[0].startswith(f"{partial.path}: goes on where deterministic False -> True: numbers may differ")
 
 
 def test_going_on_at_the_same_place_is_not_recorded(partial, machine):

@@ -38,7 +38,7 @@ MAY_IMPORT = {
     | {"reporting", "launch", "serving"},
     "serving": {"errors", "files", "config", "datasets", "networks", "run_directory", "training", "analysis"},
     "cli": {"errors", "commands"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "launch"},
     "": {"serving", "training"},
 }
 # Where a part may reach into a package, but not into all of it:
@@ -49,6 +49,7 @@ ONLY = {
     ("reporting", "networks"): {"names"},
     ("", "serving"): {"ensemble"},
     ("", "training"): {"scheduler"},
+    ("__main__", "launch"): {"signals"},
     ("launch", "datasets"): {"catalogue", "prepare", "store"},
     ("commands", "datasets"): {"catalogue", "download", "examples", "manifest", "prepare", "store"},
 }

@@ -13,7 +13,7 @@ from snapshot_cli.errors import Stopped, UserError
 from snapshot_cli.networks import build
 from snapshot_cli.randomness import derive
 from snapshot_cli.run_directory import RunDirectory
-from snapshot_cli.training import checkpoint, loop, predictions
+from snapshot_cli.training import checkpoint, hardware, loop, predictions
 
 CPU = torch.device("cpu")
 LENGTH, LAST = 6, 18  # iterations of an epoch and of the run of tiny_run(); 90 images, so the last batch has 10
@@ -34,7 +34,7 @@ class Silent:
         pass
 
 
-def train(run, dataset, path, *, stop_at=(), **options):
+def train(run, dataset, path, *, stop_at=(), device=CPU, **options):
     """Train with a stop after each of some iterations, going on in between; return the directory and the iterations."""
     directory, seen = RunDirectory(path), []
     if directory.status == "absent":
@@ -43,7 +43,7 @@ def train(run, dataset, path, *, stop_at=(), **options):
         watcher = Silent()
         try:
             loop.train(
-                run, dataset, directory, device=CPU, watcher=watcher,
+                run, dataset, directory, device=device, watcher=watcher,
                 stop=lambda wanted=wanted, watcher=watcher: watcher.seen[-1][0] == wanted, **options,
             )  # fmt: skip
         except Stopped:
@@ -319,3 +319,16 @@ def test_bfloat16_trains_and_predicts_in_float32(unbroken, tiny_dataset, tiny_ru
     losses, others = ([row["train_loss"] for row in each.metrics()] for each in (directory, unbroken[0]))
     assert losses != others
     np.testing.assert_allclose(losses, others, rtol=0.2)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("network", ["resnet-8", "wide-resnet-8-2", "densenet-13-12"])
+@pytest.mark.parametrize("kind", RESUMED)
+def test_on_a_gpu_a_stopped_run_ends_as_an_unbroken_one_in_the_deterministic_mode(
+    tiny_dataset, tiny_run, tmp_path, kind, network
+):
+    run, device = tiny_run(network=network, **RESUMED[kind]), torch.device("cuda")
+    with hardware.kernels(deterministic=True):
+        expected = files(train(run, tiny_dataset, tmp_path / "unbroken", device=device)[0])
+        stopped = train(run, tiny_dataset, tmp_path / "stopped", stop_at=[1, 5, 6], device=device)[0]
+    assert files(stopped) == expected

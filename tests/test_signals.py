@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import STUDY, snapshot, write
+from command_line import CHECKOUT, STUDY, snapshot, write
 
 from snapshot_cli.launch.signals import stop_request
 
@@ -80,3 +80,18 @@ def test_the_end_of_the_launcher_is_a_wish():
     with stop_request(os.getpid()) as stop:  # not our parent: whoever was has gone
         assert stop()
         assert stop.signal is None
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_signal_while_the_program_is_still_loading(tmp_path, number, code):
+    """The click that it finds here is never done with loading."""
+    (tmp_path / "click.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)")
+    paths = os.pathsep.join([str(tmp_path), str(CHECKOUT)])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "snapshot_cli", "train", "--config", "some.yaml"],
+        env=os.environ | {"PYTHONPATH": paths}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout.readline() == "loading\n"
+    process.send_signal(number)
+    assert process.communicate(timeout=60) == ("", "stopped; the same command goes on from there\n")
+    assert process.returncode == code

@@ -64,6 +64,9 @@ checkpoint_option = click.option(
     metavar="N",
     help="Save the state to go on from this often, besides the end of every epoch.",
 )
+deterministic_option = click.option(
+    "--deterministic", is_flag=True, help="On a GPU, train with kernels that give the same bits every time; slower."
+)
 
 jobs_option = click.option(
     "--jobs",
@@ -95,7 +98,7 @@ def engine_options(command: Command) -> Command:
 
 def machine_options(command: Command) -> Command:
     """Add the options that say where and how runs are trained."""
-    for option in (checkpoint_option, threads_option, device_option, results_option, data_option):
+    for option in (deterministic_option, checkpoint_option, threads_option, device_option, results_option, data_option):
         command = option(command)
     return command
 
@@ -152,8 +155,10 @@ def show(tables: Iterable[Table]) -> None:
         console.width = WIDEST
 
 
-def machine(data: Path, results: Path, device: str, threads: int | None, checkpoint_seconds: float) -> Machine:
+def machine(
+    data: Path, results: Path, device: str, threads: int | None, checkpoint_seconds: float, deterministic: bool = False
+) -> Machine:
     """Return the machine that the options describe."""
     from snapshot_cli.config.machine import Machine
 
-    return Machine(data, results, cast("Device", device), threads, checkpoint_seconds)
+    return Machine(data, results, cast("Device", device), threads, checkpoint_seconds, deterministic)

@@ -53,6 +53,7 @@ def reproduce(
     device: str,
     threads: int | None,
     checkpoint_seconds: float,
+    deterministic: bool,
     jobs: int | None,
     per_gpu: int | None,
     engine: str,
@@ -74,7 +75,7 @@ def reproduce(
         raise ConfigError("--format commands: goes with --dry-run")
     by = Engine(engine, jobs, per_gpu, address)
     asked, folder = studies(names, sets, data, results)
-    machine = options.machine(data, folder, device, threads, checkpoint_seconds)
+    machine = options.machine(data, folder, device, threads, checkpoint_seconds, deterministic)
     words: dict[Run, list[str]] = {}
     for each in asked:
         for run in plan.runs(each.study):

@@ -33,6 +33,7 @@ def train(
     device: str,
     threads: int | None,
     checkpoint_seconds: float,
+    deterministic: bool,
     run_id: str | None,
     interpolate: bool,
 ) -> None:
@@ -47,7 +48,7 @@ def train(
 
     asked = options.load(file, sets, data)
     folder = options.results_folder(file, results)
-    machine = options.machine(data, folder, device, threads, checkpoint_seconds)
+    machine = options.machine(data, folder, device, threads, checkpoint_seconds, deterministic)
     runs = _runs(asked, run_id, file)
     with stop_request(unit.launcher()) as stop:
         for number, run in enumerate(runs, start=1):

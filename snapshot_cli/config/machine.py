@@ -28,3 +28,6 @@ class Machine:
 
     checkpoint_seconds: float = CHECKPOINT_SECONDS
     """The most between two saves of a run's state; it is saved at the end of every epoch, too."""
+
+    deterministic: bool = False
+    """Take kernels that give the same bits every time, also on a GPU, where they are slower."""

@@ -21,8 +21,14 @@ if TYPE_CHECKING:
     from snapshot_cli.training.loop import Watcher
 
 ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-FACTS = ("device", "device_name", "threads", "python", "versions", "commit", "uncommitted_changes")
-NUMBERS = ("device", "device_name", "threads", "versions")  # may change the last digits; with the code, more
+FACTS = ("device", "device_name", "threads", "deterministic", "python", "versions", "commit", "uncommitted_changes")
+NUMBERS = (
+    "device",
+    "device_name",
+    "threads",
+    "deterministic",
+    "versions",
+)  # may change the last digits; with the code, more
 
 
 def train(
@@ -49,7 +55,7 @@ def train(
     from snapshot_cli.training import hardware, loop
 
     device, dataset = _device(machine), _dataset(run, machine)
-    with _alone(directory, note, patience):
+    with _alone(directory, note, patience), hardware.kernels(deterministic=machine.deterministic):
         if directory.status == "absent":
             directory.start(run, hardware.describe(device) | {"dataset_hash": dataset_hash})
         else:
@@ -70,10 +76,11 @@ def interpolate(run: Run, machine: Machine, *, stop: Callable[[], bool] = lambda
     if directory.has_interpolation or run.snapshots == 1:
         return
 
+    from snapshot_cli.training import hardware
     from snapshot_cli.training.interpolate import interpolate
 
     device, dataset = _device(machine), _dataset(run, machine)
-    with _alone(directory):
+    with _alone(directory), hardware.kernels(deterministic=machine.deterministic):
         interpolate(run, dataset, directory, device=device, stop=stop)
 
 
@@ -113,7 +120,8 @@ def _dataset(run: Run, machine: Machine) -> store.Dataset:
 
 def _note_differences(directory: RunDirectory, now: dict[str, Any], note: Callable[[str], None]) -> None:
     """Record what differs from where the run was last trained, and say what may change its numbers."""
-    last = {name: value for place in directory.places for name, value in place.items()}
+    last = {"deterministic": False}  # as earlier versions trained, which do not say so
+    last |= {name: value for place in directory.places for name, value in place.items()}
     differing = {name: now[name] for name in FACTS if now[name] != last.get(name)}
     if not differing:
         return

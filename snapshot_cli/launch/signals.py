@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+CODES = {signal.SIGTERM: 75, signal.SIGINT: 130}
+
+
+def leave_when_asked() -> None:
+    """Let SIGTERM and Ctrl-C end the program with the exit codes of a training that was stopped, whatever it does."""
+    for number in CODES:
+        signal.signal(number, _leave)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os.write(2, b"stopped; the same command goes on from there\n")  # print may be what is interrupted
+    sys.exit(CODES[signal.Signals(number)])
 
 
 class StopRequest:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +16,9 @@ from typing import Any
 import torch
 
 from snapshot_cli.config.machine import Device
-from snapshot_cli.errors import ConfigError
+from snapshot_cli.errors import ConfigError, UserError
+
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"  # cuBLAS reads it when it is first used
 
 
 def choose(name: Device) -> torch.device:
@@ -25,6 +30,31 @@ def choose(name: Device) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
+@contextmanager
+def kernels(*, deterministic: bool) -> Iterator[None]:
+    """Let torch take, where that is asked for, only kernels that give the same bits every time.
+
+    Raises UserError where torch has no such kernel for something that the training does.
+    """
+    if not deterministic:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.deterministic, os.environ.get(WORKSPACE)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.deterministic, os.environ[WORKSPACE] = True, ":4096:8"
+    try:
+        yield
+    except RuntimeError as error:
+        if "does not have a deterministic implementation" not in str(error):
+            raise
+        operation = str(error).split()[0]
+        raise UserError(f"--deterministic: torch has no deterministic kernel for {operation}; leave it out") from error
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.deterministic = before[1]
+        _set(WORKSPACE, before[2])
+
+
 def describe(device: torch.device) -> dict[str, Any]:
     """Return versions, device, threads, commit, command line and the time now, for machine.json."""
     return {
@@ -33,10 +63,19 @@ def describe(device: torch.device) -> dict[str, Any]:
         "device": device.type,
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "threads": torch.get_num_threads(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in ("torch", "torchvision", "numpy")},
         **_commit(),
     }
+
+
+def _set(name: str, value: str | None) -> None:
+    """Set an environment variable, or take it away."""
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
 
 
 def _commit() -> dict[str, Any]:
