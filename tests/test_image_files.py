@@ -1,11 +1,13 @@
 import io
+import os
 import stat
+import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
 from fabricated_images import png, write_folder, write_zip
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from snapshot_cli.datasets import image_files
 from snapshot_cli.datasets.image_files import open_files, pixels
@@ -191,3 +193,49 @@ def test_too_many_pixels_are_refused(monkeypatch, limit):
 def test_file_that_vanished(tmp_path):
     with pytest.raises(UserError, match=r"there: cannot be read as an image .*No such file"):
         pixels((tmp_path / "gone.png").read_bytes, "there")
+
+
+def said_of(path, name):
+    with open_files(path) as files, pytest.raises(UserError) as caught:
+        pixels(files[name], f"{path}: {name}")
+    return str(caught.value)
+
+
+def test_zip_that_lies_about_a_size_is_unpacked_no_further(tmp_path):
+    path, zeros = tmp_path / "lying.zip", 20_000_000
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("1.png", bytes(zeros))
+    path.write_bytes(path.read_bytes().replace(zeros.to_bytes(4, "little"), (1000).to_bytes(4, "little")))
+    tracemalloc.start()
+    assert said_of(path, "1.png") == f"{path}: 1.png: cannot be read as an image (Bad CRC-32 for file '1.png')"
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+def test_zip_member_whose_name_would_break_a_line(tmp_path):
+    path = write_zip(tmp_path / "photos", {"train/cat/a\nb.png": b""})
+    assert refusal(path) == f"{path}: member 'train/cat/a\\nb.png' has control characters in its name; refused"
+
+
+@pytest.mark.parametrize("write", [write_folder, write_zip])
+def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch, write):
+    path = write(tmp_path / "photos", {"1.png": bytes(11)})
+    monkeypatch.setattr(image_files, "LARGEST", 10)
+    assert said_of(path, "1.png") == (f"{path}: 1.png: cannot be read as an image (11 bytes, expected at most 10)")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "device"])
+def test_a_pipe_or_device_is_not_read(tmp_path, make):
+    make(tmp_path / "1.png")
+    assert said_of(tmp_path, "1.png") == (
+        f"{tmp_path}: 1.png: cannot be read as an image (a pipe or a device, not a file)"
+    )
+
+
+def test_postscript_is_not_run(monkeypatch):
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *a, **k: pytest.fail("ran"))
+    with pytest.raises(UserError) as caught:
+        decoded(encoded(Image.new("RGB", (8, 8)), "eps"))
+    assert str(caught.value) == (
+        "here: cannot be read as an image (PostScript is a program, which Ghostscript would run)"
+    )

@@ -121,6 +121,13 @@ def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_
     ]  # fmt: skip
 
 
+def test_the_deterministic_mode_is_passed_on(monkeypatch, tmp_path, tiny_run):
+    started, run = fake(monkeypatch, ""), tiny_run()
+    machine = Machine(tmp_path, tmp_path, deterministic=True)
+    slots.train_all([run], machine, {run: ()}, jobs=1, board=Noted(), stop=lambda: False)
+    assert started[0][-1] == "--deterministic"
+
+
 @pytest.mark.parametrize("jobs", [1, 2, 9])
 def test_no_more_at_once_than_there_are_slots(monkeypatch, tmp_path, tiny_run, jobs):
     fake(monkeypatch, "import time; time.sleep(0.2)")

@@ -21,6 +21,7 @@ Files = dict[str, Callable[[], bytes]]
 """What to call for a file's bytes, by its path inside the folder or zip, '/' between the parts."""
 
 DEEPEST = 5  # parts of a path: one more than top/train/class/file, so that a folder too many is seen
+LARGEST = 2**29  # bytes of a file: as many pixels as Pillow reads at most, with 16 bits in each of three channels
 EXPANSION = 1000  # deflate cannot pack images better; more is a bomb
 
 
@@ -47,6 +48,8 @@ def pixels(read: Callable[[], bytes], where: str) -> Images:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(read())) as image:
+                if image.format == "EPS":
+                    raise ValueError("PostScript is a program, which Ghostscript would run")
                 return np.array(_rgb(ImageOps.exif_transpose(image)))
     except Exception as problem:  # Pillow's decoders raise nearly anything on damaged files
         raise UserError(f"{where}: cannot be read as an image ({_reason(problem)})") from problem
@@ -84,8 +87,23 @@ def _folder_files(path: Path) -> Files:
         inside = Path(folder).relative_to(path)
         if len(inside.parts) + 1 >= DEEPEST:
             below.clear()  # also what ends a loop of links
-        files |= {(inside / name).as_posix(): Path(folder, name).read_bytes for name in names}
+        files |= {(inside / name).as_posix(): _file_reader(Path(folder, name)) for name in names}
     return files
+
+
+def _file_reader(path: Path) -> Callable[[], bytes]:
+    def read() -> bytes:
+        if path.exists() and not path.is_file():
+            raise ValueError("a pipe or a device, not a file")
+        return _of_size(path.stat().st_size, path.read_bytes)
+
+    return read
+
+
+def _of_size(size: int, read: Callable[[], bytes]) -> bytes:
+    if size > LARGEST:
+        raise ValueError(f"{size:,} bytes, expected at most {LARGEST:,}")
+    return read()
 
 
 @contextmanager
@@ -114,6 +132,8 @@ def _refuse_unfit(path: Path, member: zipfile.ZipInfo) -> None:
     name = PureWindowsPath(member.filename)  # knows both slashes and drives
     if name.root or ".." in name.parts or name.drive:
         raise UserError(f"{path}: member {member.filename} points outside the zip; refused")
+    if any(ord(character) < ord(" ") for character in member.filename):
+        raise UserError(f"{path}: member {member.filename!r} has control characters in its name; refused")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise UserError(f"{path}: member {member.filename} is a link; refused")
     if member.flag_bits & 1:
@@ -121,4 +141,8 @@ def _refuse_unfit(path: Path, member: zipfile.ZipInfo) -> None:
 
 
 def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:
-    return lambda: archive.read(member)
+    def read() -> bytes:
+        with archive.open(member) as file:
+            return file.read(member.file_size)  # not read(), which unpacks all there is, whatever the zip says of it
+
+    return lambda: _of_size(member.file_size, read)
