@@ -56,6 +56,7 @@ def test_a_training_that_is_killed_three_times_ends_as_one_that_is_not(tiny_data
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_training_that_is_killed_twenty_times_ends_as_one_that_is_not(tiny_data, tmp_path, kind, seed):

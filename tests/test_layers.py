@@ -49,6 +49,7 @@ ONLY = {
     ("reporting", "networks"): {"names"},
     ("", "serving"): {"ensemble"},
     ("", "training"): {"scheduler"},
+    ("__main__", "launch"): {"signals"},
     ("launch", "datasets"): {"catalogue", "prepare", "store"},
     ("__main__", "launch"): {"signals"},
     ("commands", "datasets"): {"catalogue", "download", "examples", "manifest", "prepare", "store"},

@@ -311,6 +311,12 @@ def test_a_binary_file(data):
     assert str(caught.value) == "a.yaml: not YAML: expected text in UTF-8"
 
 
+def test_a_file_without_an_end():
+    with pytest.raises(ConfigError) as caught:
+        load(Path("/dev/zero"))
+    assert str(caught.value) == "/dev/zero: too long for a configuration: more than 1000000 characters"
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [

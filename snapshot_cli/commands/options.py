@@ -156,7 +156,7 @@ def show(tables: Iterable[Table]) -> None:
 
 
 def machine(
-    data: Path, results: Path, device: str, threads: int | None, checkpoint_seconds: float, deterministic: bool
+    data: Path, results: Path, device: str, threads: int | None, checkpoint_seconds: float, deterministic: bool = False
 ) -> Machine:
     """Return the machine that the options describe."""
     from snapshot_cli.config.machine import Machine

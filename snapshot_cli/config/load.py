@@ -143,7 +143,8 @@ def _error(mistakes: Iterable[Mistake]) -> ConfigError:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            return file.read(yaml_file.LARGEST + 1)
     except FileNotFoundError:
         near = get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], 1)
         hint = f"; did you mean '{path.parent / near[0]}'?" if near else ""

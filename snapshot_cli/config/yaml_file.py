@@ -56,7 +56,7 @@ def parse(text: str, name: str) -> Document:
     mappings as keys, anchors, aliases, tags, more than one document, and what is too long, too large or too deep.
     """
     if len(text) > LARGEST:
-        raise ConfigError(f"{name}: too long for a configuration: {len(text)} characters, at most {LARGEST}")
+        raise ConfigError(f"{name}: too long for a configuration: more than {LARGEST} characters")
     try:
         _refuse_what_surprises(text, name)
         root = yaml.compose(text, Loader=_Reader)

@@ -25,8 +25,8 @@ def words(run: Run, machine: Machine, asked: Sequence[str]) -> list[str]:
     found += ["--data-dir", str(machine.data), "--results-dir", str(machine.results)]
     found += ["--device", machine.device]
     found += [] if machine.threads is None else ["--threads", str(machine.threads)]
-    found += ["--checkpoint-seconds", f"{machine.checkpoint_seconds:g}"]
-    return found + ["--deterministic"] * machine.deterministic
+    found += ["--deterministic"] * machine.deterministic
+    return [*found, "--checkpoint-seconds", f"{machine.checkpoint_seconds:g}"]
 
 
 def shell_command(run: Run, machine: Machine, asked: Sequence[str]) -> str:
