@@ -81,9 +81,7 @@ class RunDirectory:
         """The run of config.yaml; UserError when there is none, when it is not one and when another was asked for."""
         path = self.path / CONFIG
         if not path.is_file():
-            raise UserError(
-                f"{self.path}: not a run directory: no config.yaml in it; those are results/SIZE/runs/DATASET/RUN"
-            )
+            raise UserError(f"{self.path}: not a run directory: no config.yaml in it; those lie in results/SIZE/runs")
         try:
             run = Run.model_validate(yaml_file.parse(self._read(CONFIG).decode(), str(path)).value)
         except ValueError:

@@ -41,7 +41,7 @@ def test_what_is_not_finished_and_what_is_no_run(runs, tmp_path):
     assert snapshot("verify", "results") == (
         1,
         "",
-        "results: not a run directory: no config.yaml in it; those are results/SIZE/runs/DATASET/RUN\n",
+        "results: not a run directory: no config.yaml in it; those lie in results/SIZE/runs\n",
     )
     assert snapshot("verify", "--all", "--results-dir", "nowhere") == (
         1,

@@ -224,7 +224,7 @@ def test_broken_json(directory, content, words):
 def test_a_folder_that_is_no_run(tmp_path):
     assert (
         message(lambda: RunDirectory(tmp_path).run)
-        == f"{tmp_path}: not a run directory: no config.yaml in it; those are results/SIZE/runs/DATASET/RUN"
+        == f"{tmp_path}: not a run directory: no config.yaml in it; those lie in results/SIZE/runs"
     )
 
 
