@@ -81,7 +81,7 @@ class RunDirectory:
         """The run of config.yaml; UserError when there is none, when it is not one and when another was asked for."""
         path = self.path / CONFIG
         if not path.is_file():
-            raise UserError(f"{self.path}: not a run directory: no config.yaml in it")
+            raise UserError(f"{self.path}: not a run directory: no config.yaml in it; those lie in results/SIZE/runs")
         try:
             run = Run.model_validate(yaml_file.parse(self._read(CONFIG).decode(), str(path)).value)
         except ValueError:
@@ -156,7 +156,10 @@ class RunDirectory:
             rows = table_from_bytes(self._read(INTERPOLATION))
             return [(int(r["snapshot"]), float(r["lambda"]), r["statistics"], float(r["test_error"])) for r in rows]
         except (ValueError, KeyError):
-            raise UserError(f"{self.path / INTERPOLATION}: not a table of interpolations; delete it") from None
+            raise UserError(
+                f"{self.path / INTERPOLATION}: not a table of interpolations; delete it and "
+                f"type snapshot train --config {self.path / CONFIG} --interpolate"
+            ) from None
 
     def write_predictions(self, split: Split, snapshot: int, logits: np.ndarray) -> None:
         """Store a snapshot's logits, float32 (examples, classes)."""

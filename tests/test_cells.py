@@ -65,7 +65,8 @@ def test_missing_runs(tmp_path):
     with pytest.raises(UserError) as raised:
         score_cell(cell, tmp_path, {})
     assert str(raised.value) == (
-        f"{cell.runs[1].run_id}: not trained to its end below {tmp_path} (1 of 2 runs missing)"
+        f"{cell.runs[1].run_id}: not trained to its end below {tmp_path} (1 of 2 runs missing); "
+        "snapshot train with the same --config trains them"
     )
 
 

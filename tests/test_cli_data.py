@@ -86,7 +86,7 @@ def test_the_data_folder_comes_from_the_environment(monkeypatch):
         (["show", "birds", "-o", "a.png"], 1, f"dataset 'birds' is not prepared in data; type: {OWN.format('birds')}"),
         (
             ["show", "birds", "-o", "a.txt"], 2,
-            "expected a file that ends in .png, .svg or .pdf, given 'a.txt'",
+            "-o a.txt: expected a name that ends in .svg, .png or .pdf",
         ),
         (["prepare", "cifar10", "--from", "nowhere"], 1, "nowhere: no such file or folder"),
         (

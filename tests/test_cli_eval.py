@@ -131,7 +131,7 @@ def test_nan_stays_nan(tmp_path):
             ["--config", "e.yaml", "runs"], 2,
             "snapshot eval: expected either --config FILE or run directories, given both",
         ),
-        (["nowhere"], 1, "nowhere: not a run directory: no config.yaml in it"),
+        (["nowhere"], 1, "nowhere: not a run directory: no config.yaml in it; those lie in results/SIZE/runs"),
         (["--config", "nowhere/e.yaml"], 2, "nowhere/e.yaml: no such file"),
         (
             ["--config", "e.yaml"], 1,

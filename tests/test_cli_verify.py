@@ -38,8 +38,16 @@ def test_every_file_that_is_wrong_is_named_and_weights_may_be_missing(runs):
 def test_what_is_not_finished_and_what_is_no_run(runs, tmp_path):
     (runs[0] / "done.json").unlink()
     assert snapshot("verify", runs[0]) == (0, f"{runs[0]}: not finished\n", "")
-    assert snapshot("verify", "results") == (1, "", "results: not a run directory: no config.yaml in it\n")
-    assert snapshot("verify", "--all", "--results-dir", "nowhere") == (1, "", "nowhere: no run in it\n")
+    assert snapshot("verify", "results") == (
+        1,
+        "",
+        "results: not a run directory: no config.yaml in it; those lie in results/SIZE/runs\n",
+    )
+    assert snapshot("verify", "--all", "--results-dir", "nowhere") == (
+        1,
+        "",
+        "nowhere: no run in it; snapshot train --config FILE trains one, or give another --results-dir\n",
+    )
 
 
 @pytest.mark.parametrize(("words", "given"), [((), "neither"), (("--all", "x"), "both")])

@@ -59,7 +59,11 @@ def test_a_bare_name_is_a_file(tmp_path):
 
 
 def test_a_name_that_is_nothing():
-    assert snapshot("config", "show", "demo/snap") == (2, "", "demo/snap: no such file\n")
+    assert snapshot("config", "show", "demo/snap") == (
+        2,
+        "",
+        "demo/snap: no such file, and nothing shipped of that name; did you mean 'demo/snapshot'?\n",
+    )
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -10,6 +10,8 @@ from command_line import CHECKOUT, snapshot
 from PIL import Image
 
 from snapshot_cli.cli import main
+from snapshot_cli.config.load import load
+from snapshot_cli.config.plan import runs
 from snapshot_cli.config.shipped import config_path
 
 PAGES = sorted([CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *(CHECKOUT / "docs").glob("*.md")])
@@ -36,6 +38,22 @@ def test_every_command_is_understood(page, line):
     file = context.params.get("file")
     if file is not None and "/" in str(file) and "results" not in file.parts:
         assert config_path(str(file)).is_file(), f"{page} names {file}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in GENERATED], ids=lambda page: page.name)
+def test_commands_in_a_sentence_exist(page):
+    for line in re.findall(r"`snapshot ([^`]+)`", page.read_text()):
+        command, words = main, shlex.split(line)
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            command, words = command.commands[words[0].rstrip(",")], words[1:]
+        known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+        assert {word for word in words if word.startswith("--")} <= known, line
+
+
+def test_runs_are_named_as_they_are():
+    ids = re.findall(r"digits/[a-z0-9-]+-cosine-M4-[0-9a-f]{8}", "".join(page.read_text() for page in PAGES))
+    asked = [load(config_path(f"demo/{name}")) for name in ("snapshot", "table1")]
+    assert set(ids) <= {run.run_id for each in asked for run in runs(each)}
 
 
 def test_every_other_line_is_a_make_target():
@@ -90,9 +108,3 @@ def draw_photos(folder):
             for number in range(examples):
                 pixels = draw.integers(-50, 50, (36, 40, 3)) + colour
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / split / label / f"{number}.png")
-
-
-@pytest.mark.parametrize("page", [p for p in PAGES if p.name not in GENERATED], ids=lambda page: page.name)
-def test_lines_are_no_longer_than_a_screen(page):
-    text = re.sub(r"^\|.*$", "", page.read_text(), flags=re.MULTILINE)
-    assert max(map(len, text.splitlines())) <= 130

@@ -53,4 +53,7 @@ def test_a_dataset_that_is_not_prepared(machine):
     assert len(estimate.manifest_of("tiny-imagenet", machine).classes) == 200
     with pytest.raises(UserError) as caught:
         estimate.manifest_of("mine", machine)
-    assert str(caught.value) == f"dataset 'mine' is not prepared in {machine.data}; type: snapshot data list"
+    assert str(caught.value) == (
+        f"dataset 'mine' is not prepared in {machine.data}; type: snapshot data prepare mine --from PATH --size PIXELS"
+        " (PATH: a folder or zip with {train,test}/<class>/<file>)"
+    )

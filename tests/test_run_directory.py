@@ -222,7 +222,10 @@ def test_broken_json(directory, content, words):
 
 
 def test_a_folder_that_is_no_run(tmp_path):
-    assert message(lambda: RunDirectory(tmp_path).run) == f"{tmp_path}: not a run directory: no config.yaml in it"
+    assert (
+        message(lambda: RunDirectory(tmp_path).run)
+        == f"{tmp_path}: not a run directory: no config.yaml in it; those lie in results/SIZE/runs"
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"budget: 3\n", b"[1]\n", b"\xff\xfe\n"])

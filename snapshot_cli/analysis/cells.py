@@ -56,7 +56,7 @@ def score_cell(cell: Cell, results: Path, dataset_hashes: Mapping[str, str], *, 
     if lacking:
         raise UserError(
             f"{lacking[0].run_id}: not trained to its end below {results} "
-            f"({len(lacking)} of {len(cell.runs)} runs missing)"
+            f"({len(lacking)} of {len(cell.runs)} runs missing); snapshot train with the same --config trains them"
         )
     members = [(RunDirectory.of(member.run, results), member.snapshot) for member in cell.members]
     return replace(score(members, dataset_hashes, split=split), experiment=cell.experiment, replicate=cell.replicate)

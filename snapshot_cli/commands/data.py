@@ -108,7 +108,7 @@ def show(name: str, output: Path, images: int, data: Path) -> None:
     from snapshot_cli.datasets import store
 
     if output.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise ConfigError(f"expected a file that ends in .png, .svg or .pdf, given '{output}'")
+        raise ConfigError(f"-o {output}: expected a name that ends in .svg, .png or .pdf")
     dataset = store.load(data, name)
 
     from snapshot_cli.datasets import examples

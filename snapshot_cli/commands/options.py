@@ -120,7 +120,7 @@ def as_study(asked: Experiment | Study | Run, file: Path) -> Study:
         return asked
     if isinstance(asked, Experiment):
         return Study(name=file.stem, title=file.stem, experiments=(asked,))
-    raise ConfigError(f"{file}: expected an experiment or a study, given a single run")
+    raise ConfigError(f"{file}: expected an experiment or a study, given a single run; give its directory instead")
 
 
 def results_folder(file: Path, results: Path | None) -> Path:

@@ -38,7 +38,9 @@ def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> No
         raise ConfigError(f"snapshot verify: expected either run directories or --all, given {given}")
     found = sorted(path.parent for path in results.rglob("config.yaml")) if everything else directories
     if not found:
-        raise UserError(f"{results}: no run in it")
+        raise UserError(
+            f"{results}: no run in it; snapshot train --config FILE trains one, or give another --results-dir"
+        )
     wrong = [line for path in found for line in _check(RunDirectory(path))]
     if wrong:
         raise UserError("\n".join(wrong))
@@ -48,7 +50,7 @@ def _check(directory: RunDirectory) -> list[str]:
     """Say how a run is on stdout and return a line for every file that is wrong."""
     if directory.status != "done":
         if directory.status == "absent":
-            return [f"{directory.path}: not a run directory: no config.yaml in it"]
+            return [f"{directory.path}: not a run directory: no config.yaml in it; those lie in results/SIZE/runs"]
         click.echo(f"{directory.path}: not finished")
         return []
     wrong, not_kept = directory.verify()

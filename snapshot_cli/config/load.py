@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from snapshot_cli.config import yaml_file
+from snapshot_cli.config import shipped, yaml_file
 from snapshot_cli.config.expected import EXPECTED, OTHER_NAMES
 from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.study import PARTS, Setting, Study, StudyFile, combinations, idle_rules, spell_out, values
@@ -146,9 +146,7 @@ def _read(path: Path) -> str:
         with path.open(encoding="utf-8") as file:
             return file.read(yaml_file.LARGEST + 1)
     except FileNotFoundError:
-        near = get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], 1)
-        hint = f"; did you mean '{path.parent / near[0]}'?" if near else ""
-        raise ConfigError(f"{path}: no such file{hint}") from None
+        raise ConfigError(f"{path}: no such file{shipped.nearest(path)}") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: expected a YAML file, given a folder") from None
     except UnicodeDecodeError:

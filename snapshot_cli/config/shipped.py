@@ -47,6 +47,17 @@ def config_path(name: str) -> Path:
     return path if path.is_file() else found
 
 
+def nearest(path: Path) -> str:
+    """Say what may have been meant by a path that leads nowhere, or by a bare name of nothing that is shipped."""
+    if path.suffix:
+        near = get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], 1)
+        return f"; did you mean '{path.parent / near[0]}'?" if near else ""
+    known = experiments() + studies()
+    meant = get_close_matches(str(path), known, 1)
+    hint = f"did you mean '{meant[0]}'?" if meant else f"known are {', '.join(known)}"
+    return f", and nothing shipped of that name; {hint}"
+
+
 def _names(kind: str) -> list[str]:
     folders = _folders(kind)
     return sorted({p.relative_to(f).with_suffix("").as_posix() for f in folders for p in f.rglob("*.yaml")})

@@ -9,7 +9,7 @@ from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import store
-from snapshot_cli.datasets.catalogue import facts
+from snapshot_cli.datasets.catalogue import facts, how_to_prepare
 from snapshot_cli.errors import UserError
 
 FLOAT = 4  # bytes
@@ -95,7 +95,7 @@ def manifest_of(name: str, machine: Machine) -> store.Manifest:
     if manifest is not None:
         return manifest
     if known is None:
-        raise UserError(f"dataset '{name}' is not prepared in {machine.data}; type: snapshot data list")
+        raise UserError(f"dataset '{name}' is not prepared in {machine.data}; type: {how_to_prepare(name)}")
     classes = known.class_names or tuple(map(str, range(known.classes)))
     mean, std = known.mean or GREY, known.std or GREY
     return store.Manifest(
