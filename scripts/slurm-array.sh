@@ -15,9 +15,9 @@
 first=$SLURM_ARRAY_TASK_MIN
 shard=$((SLURM_ARRAY_TASK_ID - first + 1))/$SLURM_ARRAY_TASK_COUNT
 
+trap 'kill -TERM $!' TERM
 snapshot reproduce "$@" --shard "$shard" &
 process=$!
-trap 'kill -TERM "$process"' TERM
 while true; do
     wait "$process"
     code=$?

@@ -31,6 +31,7 @@ Commands:
   plot       Draw one figure from finished runs.
   report     Draw what is finished of studies.
   reproduce  Train what studies lack, then draw them.
+  status     Show how far every run is, and where it runs.
   train      Train what a file asks for and print the errors.
   verify     Compare every file of finished runs with its sha256.
 """

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 WATCH_SECONDS = 2.0
 
 
-@click.command()
+@click.command(short_help="Show how far every run is, and where it runs.")
 @click.argument("names", metavar="[STUDY]...", nargs=-1)
 @options.set_option
 @options.data_option
