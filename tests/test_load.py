@@ -8,8 +8,8 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.expected import EXPECTED, OTHER_NAMES
+from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.load import load
 from snapshot_cli.config.study import Drawing, Rendering, Study
 from snapshot_cli.errors import ConfigError
