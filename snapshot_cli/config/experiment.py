@@ -11,15 +11,11 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from snapshot_cli import schedule as schedules
-from snapshot_cli.config.model import Model
+from snapshot_cli.config.model import Count, Fraction, Model, Name, Positive
 from snapshot_cli.datasets.catalogue import check_name
 from snapshot_cli.errors import UserError
 from snapshot_cli.networks import names
 
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Name = Annotated[str, Field(max_length=100)]
 Method = Literal["single", "dropout", "nocycle", "singlecycle", "snapshot", "ensemble"]
 
 

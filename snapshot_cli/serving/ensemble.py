@@ -62,7 +62,9 @@ class SnapshotEnsemble(nn.Module):
         """Return some snapshots of finished runs that were trained on a prepared dataset."""
         ensemble = cls(mean=manifest.mean, std=manifest.std, classes=manifest.classes, side=manifest.size)
         for directory, snapshot in snapshots:
-            network = build(directory.run.network, len(manifest.classes), manifest.size, directory.run.dropout)
+            run = directory.run
+            depth = run.stochastic_depth  # blocks are scaled by it in evaluation mode
+            network = build(run.network, len(manifest.classes), manifest.size, run.dropout, stochastic_depth=depth)
             load_weights(directory, snapshot, network)
             ensemble.members.append(network.eval().requires_grad_(False))
         return ensemble

@@ -33,7 +33,7 @@ class Size:
 def size(run: Run, *, classes: int, image_size: int) -> Size:
     """Count what a run's network is made of and what a batch keeps, on tensors that have shapes and no content."""
     with torch.device("meta"):
-        network = build(run.network, classes, image_size, run.dropout)
+        network = build(run.network, classes, image_size, run.dropout, stochastic_depth=run.stochastic_depth)
         images = torch.empty(run.batch_size, 3, image_size, image_size)
         labels = torch.empty(run.batch_size, dtype=torch.int64)
     state = network.state_dict().values()
