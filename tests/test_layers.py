@@ -51,7 +51,6 @@ ONLY = {
     ("", "training"): {"scheduler"},
     ("__main__", "launch"): {"signals"},
     ("launch", "datasets"): {"catalogue", "prepare", "store"},
-    ("__main__", "launch"): {"signals"},
     ("commands", "datasets"): {"catalogue", "download", "examples", "manifest", "prepare", "store"},
 }
 # Modules that use torch, or training, which does; of them, besides training, those that do so when imported:
