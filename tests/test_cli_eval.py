@@ -61,7 +61,7 @@ def test_top5_needs_six_classes(tmp_path, classes, top5):
 
 def test_directories_in_the_order_given_are_one_ensemble(tmp_path):
     asked = load(write(tmp_path / "e.yaml", EXPERIMENT | {"method": "ensemble"}))
-    one, other = finish_cells(asked, tmp_path / "results/own", lambda run, k: 2 * run.seed + k)
+    other, one = finish_cells(asked, tmp_path / "results/own", lambda run, k: 2 * run.seed + k)
     found = as_json(other.path, one.path)
     assert [(m["run"], m["snapshot"], m["top1_error"]) for m in found["members"]] == [
         (other.run.run_id, 1, 15.0), (other.run.run_id, 2, 20.0), (one.run.run_id, 1, 5.0), (one.run.run_id, 2, 10.0)
@@ -89,7 +89,7 @@ def test_a_study_side_by_side(tmp_path):
     assert lines == [
         ["Single model", "10.00", ""],
         ["Snapshot (α₀ = 0.1)", "10.00", "5.00"],
-        ["True ensemble", "15.00", "10.00"],
+        ["True ensemble", "10.00", "10.00"],
     ]
     found = as_json("--config", file)
     assert list(found) == ["study", "cells"]

@@ -124,7 +124,7 @@ def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_
 def test_the_deterministic_mode_is_passed_on(monkeypatch, tmp_path, tiny_run):
     started, run = fake(monkeypatch, ""), tiny_run()
     machine = Machine(tmp_path, tmp_path, deterministic=True)
-    slots.train_all([run], machine, {run: ()}, jobs=1, board=Noted(), stop=lambda: False)
+    slots.train_all([run], machine, {run: ()}, places=[None], board=Noted(), stop=lambda: False)
     assert "--deterministic" in started[0]
 
 

@@ -97,7 +97,7 @@ def test_run_directories_have_no_method_and_members_name_their_seeds(tmp_path):
     assert words.as_json(found)["method"] is None
     table = words.members_and_ensembles(found)
     assert table.title == "run directories: resnet-8 on digits, 20 images, errors in %"
-    assert [line[0] for line in cells(table)] == ["seed 0, snapshot 2", "seed 1, snapshot 2"]
+    assert [line[0] for line in cells(table)] == ["seed 1, snapshot 2", "seed 0, snapshot 2"]
 
 
 def test_side_by_side(scored):
