@@ -28,7 +28,9 @@ Commands:
   doctor     Say what this machine lacks and what to type.
   estimate   Say what a file will take, and train nothing.
   eval       Print the errors of snapshots and ensembles.
+  export     Write an ensemble into one file that runs without this package.
   plot       Draw one figure from finished runs.
+  predict    Classify images with a run or an exported ensemble.
   report     Draw what is finished of studies.
   reproduce  Train what studies lack, then draw them.
   status     Show how far every run is, and where it runs.
