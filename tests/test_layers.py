@@ -59,11 +59,11 @@ TORCH = {
     "training.checkpoint", "training.hardware", "training.interpolate", "training.loop", "training.predict",
     "training.predictions", "training.measure", "launch.estimate", "launch.doctor", "launch.here",
     "commands.trainings", "randomness",
-    "__init__", "training.scheduler", "serving.ensemble", "serving.exported", "serving.onnx_file", "serving.classifier",
+    "__init__", "training.scheduler", "serving.ensemble", "serving.classifier", "serving.exported", "serving.onnx_file",
 }  # fmt: skip
 IMPORT_TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks.densenet", "networks.resnet", "randomness",
-    "serving.ensemble", "serving.exported",
+    "serving.ensemble", "serving.export", "serving.exported",
 }  # fmt: skip
 HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "scipy", "sklearn", "PIL")
 
