@@ -10,6 +10,7 @@ from typing import Any
 from bench.blocks import Estimate
 
 HEAD = ("measured", "median", "interval", "by CPU time", "goal", "met", "on a GPU")
+MARK, END = "<!-- make bench -->\n", "<!-- end -->"
 ABSENT = "not measured on a GPU"
 
 
@@ -58,13 +59,13 @@ def table(measured: Mapping[str, Any], on_gpu: Mapping[str, Any] | None = None) 
 
 def insert(path: Path, content: str) -> None:
     """Put a table between the marks of a file."""
-    text = path.read_text()
-    path.write_text(text.replace(inserted(path), content))
+    before, mark, rest = path.read_text().partition(MARK)
+    path.write_text(before + mark + content + END + rest.partition(END)[2])
 
 
 def inserted(path: Path) -> str:
     """Return what stands between the marks of a file."""
-    return path.read_text().partition("<!-- make bench -->\n")[2].partition("<!-- end -->")[0]
+    return path.read_text().partition(MARK)[2].partition(END)[0]
 
 
 def _cells(row: Row) -> Sequence[str]:
