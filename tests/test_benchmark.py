@@ -34,7 +34,7 @@ def test_by_turns_begins_each_block_with_the_next_and_drops_the_first():
         return Time(len(order), 0)
 
     times = by_turns({name: lambda name=name: work(name) for name in "abc"}, blocks=3)
-    assert "".join(order) == "cab" "abc" "bca" "cab"
+    assert "".join(order) == "cababcbcacab"
     assert [time.wall for time in times["a"]] == [4, 9, 11]
 
 

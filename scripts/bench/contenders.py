@@ -180,9 +180,7 @@ def torchensemble(network: str, dataset: Dataset, device: torch.device, *, itera
 def memory(network: str, *, device: torch.device) -> Row:
     """Return the peak memory of our loop over that of the plain one, each in a process of its own."""
     ours, others = (_peak(way, network, device) for way in ("ours", "plain"))
-    return Row(
-        f"{network}: memory, ours / plain", estimate([ours / others]), most=MEMORY_OF_PLAIN.get(network, 1.1)
-    )
+    return Row(f"{network}: memory, ours / plain", estimate([ours / others]), most=MEMORY_OF_PLAIN.get(network, 1.1))
 
 
 def peak(way: str, network: str, *, device: torch.device) -> int:
@@ -236,4 +234,3 @@ def _rate_of_arithmetic(
     roof = 2 * len(square) ** 3 / product
     flops = counter.get_total_flops() * iterations
     return Row(f"{network}: limit / matrix product, FLOP/s", estimate([flops / t.wall / roof for t in times]))
-

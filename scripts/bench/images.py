@@ -39,7 +39,9 @@ class PerImage(Dataset[Any]):
     def __init__(self, dataset: store.Dataset) -> None:
         self.classes = dataset.manifest.classes
         self.images, self.labels = dataset.train_images, dataset.train_labels.tolist()
-        mean, deviation = ([value / 255 for value in values] for values in (dataset.manifest.mean, dataset.manifest.std))
+        mean, deviation = (
+            [value / 255 for value in values] for values in (dataset.manifest.mean, dataset.manifest.std)
+        )
         self.transform = transforms.Compose([
             transforms.RandomCrop(SIDE, padding=4),
             transforms.RandomHorizontalFlip(),
