@@ -9,10 +9,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "scripts"))
 
-from bench.blocks import Estimate, Time, by_turns, estimate, ratio
-from bench.contenders import Between
-from bench.data import off_line
-from bench.tables import Row, insert, inserted, record, recorded, table
+from bench.blocks import Estimate, Time, by_turns, estimate, ratio  # noqa: E402
+from bench.contenders import Between  # noqa: E402
+from bench.data import off_line  # noqa: E402
+from bench.tables import Row, insert, inserted, record, recorded, table  # noqa: E402
 
 
 @pytest.mark.parametrize(

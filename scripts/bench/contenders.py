@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bench import images
-from bench.blocks import Time, estimate, now, ratio, timed
-from bench.tables import Row
 from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench import images
+from bench.blocks import Time, estimate, now, ratio, timed
+from bench.tables import Row
 from snapshot_cli.config.experiment import iterations_per_epoch
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.errors import Stopped

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from bench import images
 from bench.blocks import Time, by_turns, estimate, ratio, timed
 from bench.contenders import limit
 from bench.tables import Row
-
 from snapshot_cli.analysis import ensembles
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.run_directory import RunDirectory

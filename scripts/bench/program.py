@@ -10,7 +10,6 @@ from pathlib import Path
 
 from bench.blocks import Time, by_turns, estimate, timed
 from bench.tables import Row
-
 from snapshot_cli.config import plan
 from snapshot_cli.config.load import load
 
