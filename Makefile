@@ -9,7 +9,7 @@ SNAPSHOT = .venv/bin/snapshot
 TABLES_AND_FIGURES = $(basename $(notdir $(wildcard $(foreach kind,table figure replicas implicit,configs/studies/$(STUDY)$(kind)*.yaml))))
 READY = .venv/.ready
 
-.PHONY: help setup demo reproduce test test-slow test-torture test-configs check docs format clean
+.PHONY: help setup demo reproduce test test-slow test-torture test-configs test-gpu bench check docs format clean
 
 help:
 	@echo "make setup               make .venv and install the pinned packages"
@@ -17,6 +17,7 @@ help:
 	@echo "make test                the tests; make test-slow: those that take minutes"
 	@echo "make test-torture        kill trainings at random moments, 80 times, and compare what they end with"
 	@echo "make test-configs        train every experiment of the paper for two iterations; 16 GB of memory, half an hour"
+	@echo "make test-gpu            the tests that need a GPU; make bench: this machine's speed against the goals"
 	@echo "make check               formatting, lint and types"
 	@echo "make docs                schemas, references and first lines of configs, as the code has them"
 	@echo "make reproduce-table1    Table 1; SIZE=small or SIZE=demo for less, OPTIONS='--device cpu ...' for more"
@@ -45,6 +46,13 @@ test-torture: setup
 
 test-configs: setup
 	.venv/bin/python -m pytest -m slow tests/test_shipped_experiments.py -s
+
+test-gpu: setup
+	.venv/bin/python -m pytest -m gpu -rs
+
+bench: setup
+	.venv/bin/python -m pip install --quiet --no-deps torchensemble==0.2.0
+	.venv/bin/python scripts/benchmark.py $(OPTIONS)
 
 check: setup
 	.venv/bin/ruff format --check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("svg", "png", "pdf")
 METADATA = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}, "pdf": {"CreationDate": None}}
+SVG: weakref.WeakKeyDictionary[Figure, bytes] = weakref.WeakKeyDictionary()  # a figure's file and its page share one
 
 
 def save(figure: Figure, stem: Path, formats: Sequence[str] = ("svg", "png")) -> list[Path]:
@@ -37,7 +39,7 @@ def inline_svg(figure: Figure, prefix: str) -> str:
 
     The element has a class `drawn` and keeps its viewBox; width and height are left to the page.
     """
-    text = _rendered(figure, "svg").decode()
+    text = (SVG.get(figure) or _rendered(figure, "svg")).decode()
     text = text[text.index("<svg") :].rstrip()
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL)
@@ -60,4 +62,6 @@ def _rendered(figure: Figure, name: str) -> bytes:
     content = io.BytesIO()
     with style():
         figure.savefig(content, format=name, dpi=200, metadata=METADATA[name])
+    if name == "svg":
+        SVG[figure] = content.getvalue()
     return content.getvalue()

@@ -1,0 +1,149 @@
+"""The loader alone, evaluation, ensembles from stored predictions, cost against train size, and packing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench import images
+from bench.blocks import Time, by_turns, estimate, ratio, timed
+from bench.contenders import limit
+from bench.tables import Row
+from snapshot_cli.analysis import ensembles
+from snapshot_cli.datasets.store import Dataset
+from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.training import loop
+from snapshot_cli.training.predict import predict
+
+SIZES = (5_000, 10_000, 20_000, 40_000)
+PACKED = ("resnet-20", 10)  # network and iterations of a packed training
+
+
+class Silent:
+    """A watcher that takes no note of anything."""
+
+    def begin(self, done: int, iterations: int, epoch_length: int) -> None:
+        """Take no note."""
+
+    def iteration(self, iteration: int, rate: float) -> None:
+        """Take no note."""
+
+    def epoch(self, row: dict[str, float]) -> None:
+        """Take no note."""
+
+
+def loader(dataset: Dataset, *, device: torch.device, blocks: int) -> list[Row]:
+    """Return augmented images a second on one thread, and how many times as many as image by image."""
+    batches = _prepared("resnet-8", dataset, device).batches["train"]
+    each = iter(images.per_image(dataset))
+    epochs = _epochs(batches)
+    work = {
+        "ours": lambda: timed(lambda: list(_taken(epochs, 100))),
+        "image by image": lambda: timed(lambda: list(_taken(each, 10))).times(10),
+    }
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    times = by_turns(work, blocks=blocks)
+    torch.set_num_threads(threads)
+    count = 100 * images.BATCH
+    wall, cpu = ([[getattr(t, clock) for t in times[name]] for name in times] for clock in ("wall", "cpu"))
+    return [
+        Row("augmentation, one thread", *(estimate([count / t for t in clock[0]]) for clock in (wall, cpu)),
+            "images/s", least=20_000),
+        Row("augmentation: ours / image by image", ratio(wall[1], wall[0]), ratio(cpu[1], cpu[0])),
+    ]  # fmt: skip
+
+
+def evaluation(dataset: Dataset, *, device: torch.device, blocks: int) -> list[Row]:
+    """Return the seconds of predicting 10,000 images six times, and of every ensemble size from what is stored."""
+    training, draw = _prepared("resnet-8", dataset, device), np.random.default_rng(0)
+    six = timed(lambda: [predict(training.network, training.batches["test"]) for _ in range(6)])
+    logits = draw.normal(size=(6, 10_000, 100)).astype(np.float32)
+    labels = draw.integers(0, 100, 10_000)
+    times = by_turns({"sizes": lambda: timed(lambda: ensembles.evaluate(logits, labels))}, blocks=blocks)["sizes"]
+    walls, cpus = ([getattr(t, clock) for t in times] for clock in ("wall", "cpu"))
+    return [
+        Row("resnet-8: 6 snapshots on 10,000 images", estimate([six.wall]), estimate([six.cpu]), "s"),
+        Row("all scores of sizes 1..6, 10,000 x 100", estimate(walls), estimate(cpus), "s", most=0.3),
+    ]
+
+
+def linearity(dataset: Dataset, *, device: torch.device) -> Row:
+    """Return how far an epoch's time is from a line through the origin over the train sizes, at most, in percent."""
+    times = [_epoch(dataset, size, device) for size in SIZES]
+    return Row(
+        "time of an epoch of 5k to 40k images, off a line through 0",
+        *(estimate([off_line(SIZES, [getattr(t, clock) for t in times])]) for clock in ("wall", "cpu")),
+        unit="%",
+        most=5,
+    )
+
+
+def off_line(sizes: tuple[int, ...], seconds: list[float]) -> float:
+    """Return the largest distance from the best line through the origin, in percent of the line there.
+
+    The best line is the one of least squares of these percentages, since noise grows with the time.
+    """
+    slopes = np.array(seconds) / np.array(sizes)
+    slope = slopes.sum() / (slopes**2).sum()  # minimises sum of (1 - s * slope)^2
+    return float(100 * np.abs(slopes * slope - 1).max())
+
+
+def packing(*, blocks: int) -> Row:
+    """Return images a second of two trainings of one thread side by side, over one training of two threads."""
+    ratios = []
+    for block in range(blocks):
+        ways = [lambda: _together(2, 1), lambda: _together(1, 2)]
+        speeds = {order: ways[order]() for order in ((0, 1) if block % 2 else (1, 0))}
+        ratios.append(speeds[0] / speeds[1])
+    return Row(f"{PACKED[0]}: two runs of one thread / one of two", estimate(ratios))
+
+
+def packed(threads: int) -> float:
+    """Train a block and return images a second; one of several processes."""
+    torch.set_num_threads(threads)
+    network, iterations = PACKED
+    step = limit(network, images.prepared(), torch.device("cpu"))
+    step()
+    return iterations * images.BATCH / timed(lambda: [step() for _ in range(iterations)]).wall
+
+
+def _together(count: int, threads: int) -> float:
+    """Return the images a second of processes side by side, all together."""
+    command = [sys.executable, sys.argv[0], "--packed", str(threads)]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
+    return sum(float(process.communicate()[0]) for process in started)
+
+
+def _epoch(dataset: Dataset, size: int, device: torch.device) -> Time:
+    training = _prepared("resnet-8", dataset, device, train_size=size)
+    with tempfile.TemporaryDirectory() as folder:
+        training.directory = RunDirectory(Path(folder))
+        return timed(lambda: loop.train_epoch(training, watcher=Silent(), stop=lambda: False))
+
+
+def _prepared(network: str, dataset: Dataset, device: torch.device, **settings: Any) -> loop.Training:
+    run = images.run(network, device=device, **settings)
+    with tempfile.TemporaryDirectory() as folder:
+        return loop.prepare(run, dataset, RunDirectory(Path(folder)), device=device)
+
+
+def _epochs(batches: Any) -> Iterator[Any]:
+    epoch = 0
+    while True:
+        yield from batches.training(0, epoch, batch_size=images.BATCH)
+        epoch += 1
+
+
+def _taken(batches: Iterator[Any], count: int) -> Iterator[None]:
+    """Yield nothing for each batch, so that none is kept."""
+    for _ in islice(batches, count):
+        yield None

@@ -1,0 +1,91 @@
+"""The program as a person meets it: start-up, the plan of all studies, the report of many finished runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench.blocks import Time, by_turns, estimate, timed
+from bench.tables import Row
+from snapshot_cli.config import plan
+from snapshot_cli.config.load import load
+
+ROOT = Path(__file__).parents[2]
+STUDIES = ROOT / "configs/studies"
+EXAMPLES = 10_000
+MANY = """\
+title: "Many runs"
+base: {budget: 200, cycles: 5}
+axes:
+  network: [resnet-20, resnet-110, wide-resnet-32-4, densenet-40-12, densenet-100-24]
+  dataset: [cifar10, cifar100]
+methods: [single, dropout, nocycle, singlecycle, {method: snapshot, alpha0: 0.1}, {method: snapshot, alpha0: 0.2},
+          {method: snapshot, alpha0: 0.3}, ensemble]
+render: {many: methods, many-metrics: metrics, many-ensemble-size: ensemble-size, many-cost: cost}
+"""
+
+
+def start(*, blocks: int) -> list[Row]:
+    """Return the seconds of `snapshot --help` and of planning every study that there is."""
+    work = {
+        "snapshot --help": lambda: command("--help")[0],
+        "plan of all studies": lambda: timed(lambda: [plan.runs(load(path)) for path in STUDIES.rglob("*.yaml")]),
+    }
+    times = by_turns(work, blocks=blocks)
+    return [Row(name, *(estimate([getattr(t, clock) for t in each]) for clock in ("wall", "cpu")), "s")
+            for name, each in times.items()]  # fmt: skip
+
+
+def report() -> list[Row]:
+    """Return seconds and memory of the report of a study as large as the paper's Table 1, every run of it finished.
+
+    Each run has the predictions of all its snapshots for 10,000 images of 10 or of 100 classes.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "results"
+        study = Path(folder) / "many.yaml"
+        study.write_text(MANY)
+        count = _finish(study, results)
+        words = ("report", str(study), "--results-dir", str(results))
+        took, memory = command(*words, "--data-dir", folder)
+    name = f"report of {count} finished runs"
+    return [
+        Row(name, estimate([took.wall]), estimate([took.cpu]), "s", most=15),
+        Row(f"{name}, memory", estimate([memory / 1e9]), None, "GB", most=1),
+    ]
+
+
+def command(*words: str) -> tuple[Time, int]:
+    """Return what a snapshot command takes in a process of its own, and its peak memory in bytes."""
+    start = time.perf_counter()
+    line = [sys.executable, "-m", "snapshot_cli", *words]
+    null = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = os.posix_spawn(sys.executable, line, environment, file_actions=null)
+    _, status, usage = os.wait4(process, 0)
+    if status:
+        raise SystemExit(f"snapshot {' '.join(words)} failed")
+    return Time(time.perf_counter() - start, usage.ru_utime + usage.ru_stime), 1024 * usage.ru_maxrss
+
+
+def _finish(study: Path, results: Path) -> int:
+    """Write every run of a study as if it had been trained, and return how many there are."""
+    import numpy as np
+
+    from snapshot_cli.run_directory import RunDirectory
+
+    draw, runs = np.random.default_rng(0), plan.runs(load(study))
+    for run in runs:
+        classes, directory = 100 if run.dataset == "cifar100" else 10, RunDirectory.of(run, results)
+        directory.start(run, {"dataset_hash": "0" * 64})
+        labels = np.arange(EXAMPLES) % classes
+        for snapshot in range(1, run.snapshots + 1):
+            logits = draw.normal(size=(EXAMPLES, classes)).astype(np.float32)
+            logits[np.arange(EXAMPLES), labels] += 4
+            directory.write_predictions("test", snapshot, logits)
+        directory.write_labels("test", labels)
+        directory.finish({"run": run.run_id, "dataset_hash": "0" * 64, "train_examples": 50_000})
+    return len(runs)

@@ -1,0 +1,87 @@
+"""The table of a benchmark: a row a measurement, with its goal and whether its interval reaches it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.blocks import Estimate
+
+HEAD = ("measured", "median", "interval", "by CPU time", "goal", "met", "on a GPU")
+MARK, END = "<!-- make bench -->\n", "<!-- end -->"
+ABSENT = "not measured on a GPU"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A measurement on the wall clock, the same by CPU time where that says something, and its goal.
+
+    `least` and `most` are the goal, if there is one; `unit` follows the numbers.
+    """
+
+    name: str
+    wall: Estimate
+    cpu: Estimate | None = None
+    unit: str = ""
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the interval reaches the goal; None where there is none."""
+        if self.least is not None:
+            return self.wall.high >= self.least
+        return None if self.most is None else self.wall.low <= self.most
+
+
+def record(row: Row) -> dict[str, Any]:
+    """Return a row as JSON holds it."""
+    return asdict(row)
+
+
+def recorded(values: Mapping[str, Any]) -> Row:
+    """Return the row that was recorded."""
+    estimates = {key: values[key] and Estimate(**values[key]) for key in ("wall", "cpu")}
+    return Row(**{**values, **estimates})
+
+
+def table(measured: Mapping[str, Any], on_gpu: Mapping[str, Any] | None = None) -> str:
+    """Return the Markdown of a stored benchmark, beside that of a GPU where there is one."""
+    rows = [recorded(values) for values in measured["rows"]]
+    beside = {each.name: each for each in map(recorded, on_gpu["rows"])} if on_gpu else {}
+    lines = [_line(HEAD), _line(["---"] * len(HEAD))]
+    lines += [_line([*_cells(row), _number(beside[row.name].wall, row.unit) if row.name in beside else ABSENT])
+              for row in rows]  # fmt: skip
+    return "\n".join([measured["machine"], "", *lines]) + "\n"
+
+
+def insert(path: Path, content: str) -> None:
+    """Put a table between the marks of a file."""
+    before, mark, rest = path.read_text().partition(MARK)
+    path.write_text(before + mark + content + END + rest.partition(END)[2])
+
+
+def inserted(path: Path) -> str:
+    """Return what stands between the marks of a file."""
+    return path.read_text().partition(MARK)[2].partition(END)[0]
+
+
+def _cells(row: Row) -> Sequence[str]:
+    interval = f"{_short(row.wall.low)} to {_short(row.wall.high)}"
+    goal = "" if row.met is None else f"at least {row.least}" if row.least is not None else f"at most {row.most}"
+    met = {None: "", True: "yes", False: "no"}[row.met]
+    return row.name, _number(row.wall, row.unit), interval, _number(row.cpu, row.unit) if row.cpu else "", goal, met
+
+
+def _number(estimate: Estimate, unit: str) -> str:
+    return f"{_short(estimate.median)} {unit}".strip()
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,91 @@
+"""The parts of the benchmark that compute; its measurements are not part of the tests."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "scripts"))
+
+from bench.blocks import Estimate, Time, by_turns, estimate, ratio  # noqa: E402
+from bench.contenders import Between  # noqa: E402
+from bench.data import off_line  # noqa: E402
+from bench.tables import Row, insert, inserted, record, recorded, table  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    ("count", "low", "high"), [(1, 0, 0), (5, 0, 4), (6, 0, 5), (9, 1, 7), (10, 1, 8), (12, 2, 9), (20, 5, 14)]
+)
+def test_estimate_takes_the_ranks_of_a_table_of_the_sign_test(count, low, high):
+    assert estimate([*reversed(range(count))]) == Estimate((count - 1) / 2, low, high)
+
+
+def test_ratio_is_taken_within_blocks():
+    assert ratio([2, 40, 600], [1, 10, 100]) == Estimate(4, 2, 6)
+
+
+def test_by_turns_begins_each_block_with_the_next_and_drops_the_first():
+    order = []
+
+    def work(name):
+        order.append(name)
+        return Time(len(order), 0)
+
+    times = by_turns({name: lambda name=name: work(name) for name in "abc"}, blocks=3)
+    assert "".join(order) == "cababcbcacab"
+    assert [time.wall for time in times["a"]] == [4, 9, 11]
+
+
+def test_between_hands_over_after_every_block_and_then_stops():
+    calls = []
+    watcher = Between(2, 3, {"other": lambda: calls.append(watcher.seen) or Time(1, 1)})
+    while not watcher.enough():
+        watcher.iteration(0, 0.1)
+    assert calls == [2, 4, 6, 8]
+    assert {name: len(times) for name, times in watcher.times.items()} == {"ours": 3, "other": 3}
+
+
+def test_off_line():
+    assert off_line((1, 2, 4), [3.0, 6.0, 12.0]) == pytest.approx(0)
+    assert off_line((1, 1), [0.9, 1.1]) == pytest.approx(100 * (1 - 0.9 * 2 / (0.9**2 + 1.1**2)))
+
+
+ROWS = [
+    Row("a / b", Estimate(0.96, 0.9, 0.98), Estimate(0.95, 0.9, 1), least=0.97),
+    Row("slow", Estimate(20, 16, 21), unit="s", most=15),
+    Row("speed", Estimate(1234.5, 1000, 2000), unit="images/s"),
+]
+
+
+def test_a_goal_is_met_when_the_interval_reaches_it():
+    assert [row.met for row in ROWS] == [True, False, None]
+
+
+def test_table():
+    stored = json.loads(json.dumps({"machine": "A machine.", "rows": [record(row) for row in ROWS]}))
+    assert [recorded(values) for values in stored["rows"]] == ROWS
+    assert table(stored, {"rows": [record(Row("slow", Estimate(1, 1, 1), unit="s"))]}).splitlines() == [
+        "A machine.",
+        "",
+        "| measured | median | interval | by CPU time | goal | met | on a GPU |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| a / b | 0.96 | 0.9 to 0.98 | 0.95 | at least 0.97 | yes | not measured on a GPU |",
+        "| slow | 20 s | 16 to 21 |  | at most 15 | no | 1 s |",
+        "| speed | 1,234 images/s | 1,000 to 2,000 |  |  |  | not measured on a GPU |",
+    ]
+
+
+def test_insert(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- make bench -->\nold\n<!-- end -->\nold\n")
+    insert(page, "new\n")
+    assert page.read_text() == "before\n<!-- make bench -->\nnew\n<!-- end -->\nold\n"
+    assert inserted(page) == "new\n"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/performance.md"])
+def test_the_pages_show_the_table_that_was_measured(page):
+    kept = {path.stem: json.loads(path.read_text()) for path in (ROOT / "results/bench").glob("*.json")}
+    assert inserted(ROOT / page) == table(kept["cpu"], kept.get("cuda"))
