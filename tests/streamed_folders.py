@@ -52,6 +52,6 @@ def write_meta(folder):
 
 
 def write(folder, **changes):
-    """Write train and val in class folders; a change replaces a file's content, None takes it away (__ stands for /)."""
+    """Write train and val in class folders; a change replaces a file's content, None removes it (__ stands for /)."""
     files = train_files() | val_files() | {name.replace("__", "/"): content for name, content in changes.items()}
     return write_folder(folder, {name: content for name, content in files.items() if content is not None})

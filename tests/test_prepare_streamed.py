@@ -81,7 +81,8 @@ def test_flat_validation_images_get_the_classes_of_kaggle(tmp_path, small_imagen
          "HERE/ILSVRC2012_validation_ground_truth.txt:2: expected the number of a class of meta.mat, given '4'"),
         ({"ILSVRC2012_validation_ground_truth.txt": None},
          "HERE: val has no folders of classes, so ILSVRC2012_validation_ground_truth.txt of"
-         " ILSVRC2012_devkit_t12.tar.gz must tell them; unpack that there (or put Kaggle's LOC_val_solution.csv there)"),
+         " ILSVRC2012_devkit_t12.tar.gz must tell them;"
+         " unpack that there (or put Kaggle's LOC_val_solution.csv there)"),
         ({"meta.mat": b"MATLAB"}, "HERE/meta.mat: is not the devkit's meta.mat ("),
         ({"val/ILSVRC2012_val_00000006.JPEG": None, "val/x.JPEG": b""},
          "HERE/val/x.JPEG: HERE/ILSVRC2012_validation_ground_truth.txt does not tell of an image of this name"),

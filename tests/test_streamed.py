@@ -1,6 +1,7 @@
 import os
 import signal
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_evaluation_is_the_central_crop_of_every_image_in_order(data, size):
             short = min(file.size)
             sides = [max(9, side * 9 // short) for side in file.size]
             resized = np.array(file.resize(sides, Image.Resampling.BILINEAR)).astype(float)
-        left, top = (int(round((side - 8) / 2.0)) for side in sides)
+        left, top = (round((side - 8) / 2) for side in sides)
         expected = resized[top : top + 8, left : left + 8]
         assert np.abs(colours.numpy() - expected).max() <= 1.01
 
@@ -155,20 +156,26 @@ def test_the_wait_for_images_is_measured(data):
     assert 0.5 < feed.starved <= 1  # this process decodes, and nothing is trained
 
 
+class Counting(Silent):
+    def __init__(self):
+        self.seen = []
+
+    def iteration(self, iteration, rate):
+        self.seen.append(iteration)
+
+    def has_seen(self, iteration):
+        return iteration in self.seen
+
+
 def trained(data, results, *, stops=(), workers=0, **changes):
     """Train, stopped after each of some iterations, and return the run's directory."""
     machine = Machine(data, results, "cpu", 1, workers=workers)
-    for stop in (*stops, None):
-        seen = []
-
-        class Counting(Silent):
-            def iteration(self, iteration, rate):
-                seen.append(iteration)
-
+    for iteration in (*stops, None):
+        watcher = Counting()
         try:
-            here.train(run(**changes), machine, watcher=Counting(), stop=lambda: stop in seen)
+            here.train(run(**changes), machine, watcher=watcher, stop=partial(watcher.has_seen, iteration))
         except Stopped:
-            assert seen[-1] == stop
+            assert watcher.seen[-1] == iteration
     return RunDirectory.of(run(**changes), results)
 
 
