@@ -21,8 +21,9 @@ def test_what_is_known_of_each_dataset():
     }
 
 
-def test_colours_are_altered_in_tiny_imagenet_alone():
-    assert {name: known.lighting for name, known in CATALOGUE.items() if known.lighting} == {"tiny-imagenet": 0.1}
+def test_colours_are_altered_in_tiny_imagenet_and_imagenet_alone():
+    altered = {name: known.lighting for name, known in CATALOGUE.items() if known.lighting}
+    assert altered == {"tiny-imagenet": 0.1, "imagenet": 0.1}
     assert facts("tiny-imagenet-32").lighting == 0.1
 
 
