@@ -17,11 +17,13 @@ def test_what_is_known_of_each_dataset():
         "svhn": ("SVHN", 10, 32, 604_388, 26_032, 0, False),
         "svhn-without-extra": ("SVHN without extra", 10, 32, 73_257, 26_032, 0, False),
         "tiny-imagenet": ("Tiny ImageNet", 200, 64, 100_000, 10_000, None, True),
+        "imagenet": ("ImageNet", 1000, 224, 1_281_167, 50_000, None, True),
     }
 
 
-def test_colours_are_altered_in_tiny_imagenet_alone():
-    assert {name: known.lighting for name, known in CATALOGUE.items() if known.lighting} == {"tiny-imagenet": 0.1}
+def test_colours_are_altered_in_tiny_imagenet_and_imagenet_alone():
+    altered = {name: known.lighting for name, known in CATALOGUE.items() if known.lighting}
+    assert altered == {"tiny-imagenet": 0.1, "imagenet": 0.1}
     assert facts("tiny-imagenet-32").lighting == 0.1
 
 
@@ -58,7 +60,7 @@ def test_table_agrees_with_itself(name):
     assert known.classes == len(set(names))
     assert list(names) == sorted(names)  # an image tree's labels are the official ones
     for examples, counts in ((known.train, known.train_counts), (known.test, known.test_counts)):
-        assert (
+        assert (name, examples) == ("imagenet", 1_281_167) or (
             examples % known.classes == 0 if counts is None else (len(counts), sum(counts)) == (known.classes, examples)
         )
     for file in (*known.files, *known.also):
@@ -100,13 +102,21 @@ def test_split_name(name, parts):
     assert split_name(name) == parts
 
 
+def test_imagenet_keeps_its_normalisation_at_every_size():
+    for name in ("imagenet", "imagenet-64"):
+        known = facts(name)
+        assert [round(value / 255, 6) for value in (*known.mean, *known.std)] == [
+            0.485, 0.456, 0.406, 0.229, 0.224, 0.225,
+        ]  # fmt: skip
+
+
 def test_facts_of_averaged_images_leave_mean_and_deviation_open():
     known = facts("cifar10-16")
     assert (known.size, known.mean, known.std) == (16, None, None)
     assert (known.name, known.classes, known.train, known.flip) == ("cifar10", 10, 50_000, True)
 
 
-@pytest.mark.parametrize("name", ["photos", "cifar10-15", "cifar10-32", "cifar10-64", "imagenet"])
+@pytest.mark.parametrize("name", ["photos", "cifar10-15", "cifar10-32", "cifar10-64", "imagenets", "imagenet-99"])
 def test_no_facts(name):
     assert facts(name) is None
 
@@ -130,6 +140,11 @@ def test_sizes_below_its_own():
             "svhn",
             "snapshot data prepare svhn (downloads train_32x32.mat, extra_32x32.mat, test_32x32.mat; to take what is"
             " here already, add --from PATH)",
+        ),
+        (
+            "imagenet-64",
+            "snapshot data prepare imagenet --size 64 --from FOLDER (FOLDER: train/<wnid>/*.JPEG and val, from"
+            " https://image-net.org/download-images)",
         ),
         (
             "photos",

@@ -46,6 +46,7 @@ def test_list_prepare_verify(tmp_path):
         ["svhn", "10", "32", "604,388", "26,032", "no"],
         ["svhn-without-extra", "10", "32", "73,257", "26,032", "no"],
         ["tiny-imagenet", "200", "64", "100,000", "10,000", "no"],
+        ["imagenet", "1000", "224", "1,281,167", "50,000", "no"],
     ]
     assert snapshot("data", "prepare", "digits") == (0, DIGITS, "")
     assert snapshot("data", "prepare", "digits") == (0, DIGITS, "")
@@ -74,8 +75,8 @@ def test_the_data_folder_comes_from_the_environment(monkeypatch):
         (["verify", "cifar10"], 1, f"dataset 'cifar10' is not prepared in data; type: {CIFAR10}"),
         (
             ["prepare", "birds"], 2,
-            "'birds' is none of digits, cifar10, cifar100, svhn, svhn-without-extra, tiny-imagenet; for images of your"
-            f" own type: {OWN.format('birds')}",
+            "'birds' is none of digits, cifar10, cifar100, svhn, svhn-without-extra, tiny-imagenet, imagenet; for"
+            f" images of your own type: {OWN.format('birds')}",
         ),
         (
             ["prepare", "cifar10"], 1,

@@ -56,6 +56,7 @@ ONLY = {
 # Modules that use torch, or training, which does; of them, besides training, those that do so when imported:
 TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks", "networks.densenet", "networks.resnet",
+    "datasets.decoding", "datasets.order", "datasets.streamed",
     "training.checkpoint", "training.hardware", "training.interpolate", "training.loop", "training.predict",
     "training.predictions", "training.measure", "launch.estimate", "launch.doctor", "launch.here",
     "commands.trainings", "randomness",
@@ -64,6 +65,7 @@ TORCH = {
 IMPORT_TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks.densenet", "networks.resnet", "randomness",
     "serving.ensemble", "serving.export", "serving.exported",
+    "datasets.decoding", "datasets.order", "datasets.streamed",
 }  # fmt: skip
 HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "scipy", "sklearn", "PIL")
 

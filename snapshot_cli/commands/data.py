@@ -62,12 +62,20 @@ def _row(name: str, manifest: Manifest | None, folder: Path) -> tuple[str, ...]:
 @click.option(
     "--size", type=click.IntRange(4), metavar="PIXELS", help="Average the images down to this side, a multiple of 4."
 )
+@click.option(
+    "--streamed/--resident",
+    default=None,
+    help="Read images of your own from their files in training, or hold them on the device.  [default: by their size]",
+)
 @options.data_option
-def prepare(name: str, source: Path | None, size: int | None, data: Path) -> None:
+def prepare(name: str, source: Path | None, size: int | None, streamed: bool | None, data: Path) -> None:
     """Turn images into a prepared dataset: arrays, a manifest and a content hash.
 
     NAME is one of `snapshot data list`, or a name for images of your own in a folder or zip laid out as
     {train,test}/CLASS/FILE or like Tiny ImageNet. With --size, cifar10 becomes the dataset cifar10-SIZE.
+
+    Of imagenet, and of a folder of your own that is large or --streamed, an index is kept: the files stay where they
+    are, and --size is the side of the crops (224).
 
     Without --from the official files are downloaded to D/.downloads, or from the address SNAPSHOT_MIRROR if that is
     set, and what arrived before a cut is gone on with. --from takes them where they are here already, packed or
@@ -81,7 +89,7 @@ def prepare(name: str, source: Path | None, size: int | None, data: Path) -> Non
         with Downloads() as progress:
             return official_files(known, data, progress=progress)
 
-    manifest = prepare(name, data, source=source, size=size, fetch=fetch)
+    manifest = prepare(name, data, source=source, size=size, fetch=fetch, streamed=streamed)
     click.echo(
         f"{manifest.name}: {manifest.train:,} training and {manifest.test:,} test images of "
         f"{manifest.size}x{manifest.size} pixels in {len(manifest.classes)} classes: {data / manifest.name}"
@@ -118,7 +126,7 @@ def show(name: str, output: Path, images: int, data: Path) -> None:
     rows = examples.rows_of_classes(dataset.train_labels, images)
     versions = examples.augmented(dataset, rows, versions=VERSIONS)
     drawn = [
-        Example(manifest.classes[dataset.train_labels[row]], dataset.train_images[row], tuple(versions[:, place]))
+        Example(manifest.classes[dataset.train_labels[row]], examples.stored(dataset, row), tuple(versions[:, place]))
         for place, row in enumerate(rows)
     ]
     draw(
@@ -138,4 +146,5 @@ def verify(name: str, data: Path) -> None:
 
     manifest = store.verify(data, name)
     images = manifest.train + manifest.test
+    store.verify_files(data, name)
     click.echo(f"{name}: as prepared, {images:,} images, content hash {manifest.content_hash[:12]}")

@@ -67,6 +67,12 @@ checkpoint_option = click.option(
 deterministic_option = click.option(
     "--deterministic", is_flag=True, help="On a GPU, train with kernels that give the same bits every time; slower."
 )
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Processes that decode streamed images, such as ImageNet's.  [default: as many as processors]",
+)
 
 jobs_option = click.option(
     "--jobs",
@@ -98,7 +104,8 @@ def engine_options(command: Command) -> Command:
 
 def machine_options(command: Command) -> Command:
     """Add the options that say where and how runs are trained."""
-    for option in (deterministic_option, checkpoint_option, threads_option, device_option, results_option, data_option):
+    own = (workers_option, deterministic_option, checkpoint_option, threads_option, device_option)
+    for option in (*own, results_option, data_option):
         command = option(command)
     return command
 
@@ -156,9 +163,15 @@ def show(tables: Iterable[Table]) -> None:
 
 
 def machine(
-    data: Path, results: Path, device: str, threads: int | None, checkpoint_seconds: float, deterministic: bool = False
+    data: Path,
+    results: Path,
+    device: str,
+    threads: int | None,
+    checkpoint_seconds: float,
+    deterministic: bool = False,
+    workers: int | None = None,
 ) -> Machine:
     """Return the machine that the options describe."""
     from snapshot_cli.config.machine import Machine
 
-    return Machine(data, results, cast("Device", device), threads, checkpoint_seconds, deterministic)
+    return Machine(data, results, cast("Device", device), threads, checkpoint_seconds, deterministic, workers)

@@ -54,6 +54,7 @@ def reproduce(
     threads: int | None,
     checkpoint_seconds: float,
     deterministic: bool,
+    workers: int | None,
     jobs: int | None,
     per_gpu: int | None,
     engine: str,
@@ -75,7 +76,7 @@ def reproduce(
         raise ConfigError("--format commands: goes with --dry-run")
     by = Engine(engine, jobs, per_gpu, address)
     asked, folder = studies(names, sets, data, results)
-    machine = options.machine(data, folder, device, threads, checkpoint_seconds, deterministic)
+    machine = options.machine(data, folder, device, threads, checkpoint_seconds, deterministic, workers)
     words: dict[Run, list[str]] = {}
     for each in asked:
         for run in plan.runs(each.study):

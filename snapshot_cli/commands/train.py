@@ -34,6 +34,7 @@ def train(
     threads: int | None,
     checkpoint_seconds: float,
     deterministic: bool,
+    workers: int | None,
     run_id: str | None,
     interpolate: bool,
 ) -> None:
@@ -48,7 +49,7 @@ def train(
 
     asked = options.load(file, sets, data)
     folder = options.results_folder(file, results)
-    machine = options.machine(data, folder, device, threads, checkpoint_seconds, deterministic)
+    machine = options.machine(data, folder, device, threads, checkpoint_seconds, deterministic, workers)
     runs = _runs(asked, run_id, file)
     with stop_request(unit.launcher()) as stop:
         for number, run in enumerate(runs, start=1):

@@ -31,3 +31,6 @@ class Machine:
 
     deterministic: bool = False
     """Take kernels that give the same bits every time, also on a GPU, where they are slower."""
+
+    workers: int | None = None
+    """Processes that decode streamed images, which no number depends on; None: as many as there are processors."""

@@ -14,7 +14,7 @@ def area_average(image: Images, size: int) -> Images:
     A pixel that lies across a border counts on both sides by its share; the means are exact, halves rounded to even.
     The shorter side is at least `size`.
     """
-    square = _central_square(image)
+    square = central_square(image)
     side = len(square)
     overlaps = _overlaps(side, size)
     rows = (overlaps @ square.reshape(side, -1)).reshape(size, side, 3)
@@ -37,7 +37,8 @@ def _overlaps(side: int, size: int) -> NDArray[np.float64]:
     return overlaps
 
 
-def _central_square(image: Images) -> Images:
+def central_square(image: Images) -> Images:
+    """Return the largest square in the middle of an image (height, width, 3)."""
     height, width = image.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

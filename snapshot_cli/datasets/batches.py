@@ -1,22 +1,51 @@
-"""Batches of a prepared dataset that is held on the device as uint8."""
+"""Batches of a prepared dataset: what the loop asks of a split, and those that are held on the device as uint8."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import numpy as np
 import torch
 
 from snapshot_cli.datasets import augment
-from snapshot_cli.datasets.store import Dataset
+from snapshot_cli.datasets.index import ImageFiles
+from snapshot_cli.datasets.order import epoch_order
+from snapshot_cli.datasets.store import Dataset, Images
+from snapshot_cli.datasets.streamed import Streamed
+from snapshot_cli.errors import UserError
 from snapshot_cli.randomness import generator
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Run
 
 Batch = tuple[torch.Tensor, torch.Tensor]
+
+
+class Feed(Protocol):
+    """A split of the images, held on the device or streamed from files, as training and prediction see it."""
+
+    @property
+    def labels(self) -> torch.Tensor:
+        """The labels (examples,) on the device."""
+
+    @property
+    def examples(self) -> int:
+        """The number of images."""
+
+    @property
+    def starved(self) -> float:
+        """The share of the time in which the device had nothing to do but wait for images."""
+
+    def training(self, seed: int, epoch: int, *, batch_size: int, start: int = 0) -> Iterator[Batch]:
+        """Yield an epoch's batches in random order and augmented, from batch `start` on; the last may be smaller."""
+
+    def evaluation(self, batch_size: int) -> Iterator[Batch]:
+        """Yield every image once, in order and not augmented, in batches of at most that size."""
+
+    def at(self, rows: torch.Tensor) -> Self:
+        """Return the images at some rows, given on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +59,7 @@ class Batches:
     flip: bool
     channels_last: bool
     lighting: float = 0.0
+    starved: ClassVar[float] = 0.0
 
     @property
     def examples(self) -> int:
@@ -42,7 +72,7 @@ class Batches:
         Order and augmentation depend on (seed, epoch) alone.
         """
         device = self.labels.device
-        order = torch.randperm(self.examples, generator=generator(seed, "order", epoch)).to(device)
+        order = epoch_order(self.examples, seed, epoch).to(device)
         chance = generator(seed, "augmentation", epoch)
         draws = augment.draw(
             self.examples, padding=self.packed.padding, flip=self.flip, generator=chance, lighting=self.lighting
@@ -55,6 +85,11 @@ class Batches:
         """Yield every image once, in order and as it is."""
         for indices in torch.split(torch.arange(self.examples, device=self.labels.device), batch_size):
             yield self._batch(indices, augment.centred(len(indices), self.packed.padding, self.labels.device))
+
+    def at(self, rows: torch.Tensor) -> Batches:
+        """Return the images at some rows, given on the CPU."""
+        rows = rows.to(self.labels.device)
+        return replace(self, packed=replace(self.packed, pixels=self.packed.pixels[rows]), labels=self.labels[rows])
 
     def _batch(self, indices: torch.Tensor, draws: augment.Draws) -> Batch:
         images = augment.gather(self.packed, indices, draws)
@@ -89,33 +124,49 @@ def subsets(labels: np.ndarray, *, train_size: int | None, holdout: int, seed: i
     return Subsets(np.sort(ordered[holdout:end]), np.sort(ordered[:holdout]))
 
 
-def of_run(run: Run, dataset: Dataset, *, device: torch.device, channels_last: bool) -> dict[str, Batches]:
-    """Return the batches of a run: `train`, `test` and, where images are withheld, `holdout`."""
+def of_run(
+    run: Run, dataset: Dataset, *, device: torch.device, channels_last: bool, workers: int = 0
+) -> dict[str, Feed]:
+    """Return the batches of a run: `train`, `test` and, where images are withheld, `holdout`.
+
+    Streamed images are decoded by `workers` processes.
+    """
     chosen = subsets(dataset.train_labels, train_size=run.train_size, holdout=run.holdout, seed=run.split_seed)
     padding = border(run, dataset)
     flip = dataset.manifest.flip if run.flip is None else run.flip
     lighting = dataset.manifest.lighting if run.lighting is None else run.lighting
 
-    def batches(images: np.ndarray, labels: np.ndarray, border: int) -> Batches:
+    def feed(images: Images | ImageFiles, labels: np.ndarray, border: int) -> Feed:
         mean, deviation = (
             torch.tensor(values, device=device).view(1, 3, 1, 1)
             for values in (dataset.manifest.mean, dataset.manifest.std)
         )
+        on_device = torch.from_numpy(np.array(labels)).to(device)
+        if isinstance(images, ImageFiles):
+            side = dataset.manifest.size
+            return Streamed(images, on_device, side, mean, deviation, flip, channels_last, lighting, workers)
         pixels = torch.from_numpy(np.array(images)).to(device)
         packed = augment.pack(pixels, padding=border, fill=dataset.manifest.mean)
-        own = torch.from_numpy(np.array(labels)).to(device)
-        return Batches(packed, own, mean, deviation, flip, channels_last, lighting)
+        return Batches(packed, on_device, mean, deviation, flip, channels_last, lighting)
 
     splits = {
-        "train": batches(dataset.train_images[chosen.training], dataset.train_labels[chosen.training], padding),
-        "test": batches(dataset.test_images, dataset.test_labels, 0),
+        "train": feed(dataset.train_images[chosen.training], dataset.train_labels[chosen.training], padding),
+        "test": feed(dataset.test_images, dataset.test_labels, 0),
     }
     if run.holdout:
-        splits["holdout"] = batches(dataset.train_images[chosen.holdout], dataset.train_labels[chosen.holdout], 0)
+        splits["holdout"] = feed(dataset.train_images[chosen.holdout], dataset.train_labels[chosen.holdout], 0)
     return splits
 
 
 def border(run: Run, dataset: Dataset) -> int:
-    """Return the width of the border for random crops, in pixels: the run's, else the dataset's, else side/8."""
+    """Return the width of the border for random crops, in pixels: the run's, else the dataset's, else side/8.
+
+    Raises UserError for a run that asks for one of images that are streamed.
+    """
+    if isinstance(dataset.train_images, ImageFiles) and run.padding is not None:
+        raise UserError(
+            f"{run.run_id}: padding: the images of {run.dataset} are streamed, and crops of them have no border;"
+            " leave padding out"
+        )
     own = dataset.manifest.padding if run.padding is None else run.padding
     return dataset.manifest.size // 8 if own is None else own

@@ -3,55 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from snapshot_cli.datasets import class_names
+from snapshot_cli.datasets.facts import Facts, OfficialFile, Three
 
-Three = tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class OfficialFile:
-    """State what a file is called that the authors of a dataset publish, its checksum and where it can be fetched."""
-
-    name: str
-    md5: str | None
-    """As published; None, in tests alone: not checked."""
-    addresses: tuple[str, ...] = ()
-    """The authors' own address first."""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """State what is fixed about a dataset before anybody has its images."""
-
-    name: str
-    title: str
-    classes: int
-    size: int
-    """Side in pixels as prepared by default."""
-    train: int
-    test: int
-    mean: Three | None
-    """Channel means, 0..255, where the authors or the paper fix them; None: measured on the training images."""
-    std: Three | None
-    padding: int | None
-    """Border for random crops, in pixels; None: an eighth of the side."""
-    flip: bool
-    source: str
-    """Where a person finds it."""
-    licence: str
-    class_names: tuple[str, ...] | None
-    """In the order of the labels; None: as the files name them."""
-    train_counts: tuple[int, ...] | None = None
-    """Images of each class; None: every class has the same number."""
-    test_counts: tuple[int, ...] | None = None
-    files: tuple[OfficialFile, ...] = ()
-    """What is downloaded, all of it; empty: the images come with a library."""
-    also: tuple[OfficialFile, ...] = ()
-    """Other archives of the same images; they are read where a person has them."""
-    lighting: float = 0.0
-    """Strength of the colour alteration in training."""
+__all__ = [
+    "CATALOGUE", "Facts", "OfficialFile", "Three", "averaged_sizes", "check_name", "facts", "how_to_prepare",
+    "split_name",
+]  # fmt: skip
 
 
 def _kriz(name: str, md5: str, *mirrors: str) -> OfficialFile:
@@ -89,6 +49,9 @@ SVHN = Facts(
         _housenumbers("test_32x32.mat", "eb5a983be6a315427106f1b164d9cef3"),
     ),
 )
+
+IMAGENET_MEAN = (123.675, 116.28, 103.53)  # 255 times fb.resnet.torch's, as are the deviations
+IMAGENET_STD = (58.395, 57.12, 57.375)
 
 # CIFAR's means and deviations are the constants of fb.resnet.torch, which the authors' code builds on.
 CATALOGUE: dict[str, Facts] = {
@@ -178,6 +141,23 @@ CATALOGUE: dict[str, Facts] = {
             ),
         ),
     ),
+    "imagenet": Facts(
+        name="imagenet",
+        title="ImageNet",
+        classes=1000,
+        size=224,
+        train=1_281_167,
+        test=50_000,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        padding=None,
+        flip=True,
+        source="https://image-net.org/download-images",
+        licence="ImageNet's terms: non-commercial research and education only",
+        class_names=None,
+        lighting=0.1,
+        streamed=True,
+    ),
 }
 
 
@@ -214,8 +194,8 @@ def facts(name: str) -> Facts | None:
         return known
     if size not in averaged_sizes(known):
         return None
-    scaled = known.mean == (0.0, 0.0, 0.0)
-    return replace(known, size=size) if scaled else replace(known, size=size, mean=None, std=None)
+    fixed = known.streamed or known.mean == (0.0, 0.0, 0.0)
+    return replace(known, size=size) if fixed else replace(known, size=size, mean=None, std=None)
 
 
 def how_to_prepare(name: str) -> str:
@@ -228,6 +208,8 @@ def how_to_prepare(name: str) -> str:
             " (PATH: a folder or zip with {train,test}/<class>/<file>)"
         )
     command = f"snapshot data prepare {base}" + (f" --size {size}" if size else "")
+    if known.streamed:
+        return f"{command} --from FOLDER (FOLDER: train/<wnid>/*.JPEG and val, from {known.source})"
     if not known.files:
         return command
     return (

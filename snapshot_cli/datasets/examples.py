@@ -9,6 +9,9 @@ import torch
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.datasets import batches
+from snapshot_cli.datasets.averaging import central_square
+from snapshot_cli.datasets.image_files import pixels
+from snapshot_cli.datasets.index import ImageFiles
 from snapshot_cli.datasets.store import Dataset, Images
 
 
@@ -24,17 +27,25 @@ def rows_of_classes(labels: np.ndarray, examples: int, *, seed: int = 0) -> list
     return sorted(ordered[:examples])
 
 
+def stored(dataset: Dataset, row: int) -> Images:
+    """Return a training image (side, side, 3) as it is; of one that is streamed, the square in its middle."""
+    images = dataset.train_images
+    if not isinstance(images, ImageFiles):
+        return np.array(images[row])
+    return central_square(pixels(lambda: images.read(row), str(images.path(row))))
+
+
 def augmented(dataset: Dataset, rows: list[int], *, versions: int, seed: int = 0) -> Images:
     """Return what training makes of some images, as colours again: uint8 (versions, rows, side, side, 3)."""
     numbered = replace(  # an image's label is its place here, so that it is found again in a shuffled batch
-        dataset, train_images=np.array(dataset.train_images[rows]), train_labels=np.arange(len(rows), dtype=np.int64)
+        dataset, train_images=dataset.train_images[rows], train_labels=np.arange(len(rows), dtype=np.int64)
     )
     run = Run(dataset=dataset.manifest.name, network="resnet-8", budget=1, cycles=1, alpha0=0.1, schedule="cosine")
     splits = batches.of_run(run, numbered, device=torch.device("cpu"), channels_last=False)
     mean, deviation = (
         np.array(values, np.float32)[:, None, None] for values in (dataset.manifest.mean, dataset.manifest.std)
     )
-    made = np.empty((versions, *numbered.train_images.shape), dtype=np.uint8)
+    made = np.empty((versions, len(rows), dataset.manifest.size, dataset.manifest.size, 3), dtype=np.uint8)
     for version in range(versions):
         for images, places in splits["train"].training(seed, version, batch_size=len(rows)):
             colours = np.rint(images.numpy() * deviation + mean).clip(0, 255).astype(np.uint8)

@@ -34,18 +34,24 @@ class Manifest:
     content_hash: str
     lighting: float = 0.0
     """Strength of the colour alteration in training."""
+    folder: str | None = None
+    """Where the files of streamed images lie; None: the images are arrays beside the manifest."""
 
 
 def to_json(manifest: Manifest) -> str:
     """Write a manifest as JSON text."""
-    return json.dumps(asdict(manifest), indent=2) + "\n"
+    fields = asdict(manifest)
+    if manifest.folder is None:
+        del fields["folder"]
+    return json.dumps(fields, indent=2) + "\n"
 
 
 def from_json(text: str) -> Manifest:
     """Read a manifest's JSON text; ValueError where it is not one."""
     fields = json.loads(text)
-    expected = set(Manifest.__dataclass_fields__)
-    if not isinstance(fields, dict) or set(fields) | {"lighting"} != expected:  # which older manifests lack
+    optional = {"lighting", "folder"}  # older manifests lack the first, those of arrays the second
+    expected = set(Manifest.__dataclass_fields__) - optional
+    if not isinstance(fields, dict) or set(fields) - optional != expected:
         raise ValueError(f"expected the fields {', '.join(sorted(expected))}")
     if not all(isinstance(fields[key], str) for key in ("name", "source", "content_hash")):
         raise ValueError("name, source and content_hash are words")
@@ -56,6 +62,8 @@ def from_json(text: str) -> Manifest:
     lighting = fields.get("lighting", 0.0)
     if type(lighting) not in (int, float) or not 0 <= lighting < math.inf:
         raise ValueError("lighting is a number of at least 0")
+    if not isinstance(fields.get("folder", ""), str):
+        raise ValueError("folder is words")
     if not isinstance(fields["classes"], list) or not all(isinstance(name, str) for name in fields["classes"]):
         raise ValueError("classes is a list of names")
     channels = {key: _three(fields[key], key) for key in ("mean", "std")}

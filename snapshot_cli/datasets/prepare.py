@@ -13,6 +13,7 @@ from snapshot_cli.datasets.averaging import area_averages
 from snapshot_cli.datasets.catalogue import Facts, Three
 from snapshot_cli.datasets.image_tree import tree
 from snapshot_cli.datasets.manifest import Manifest, read_manifest
+from snapshot_cli.datasets.prepare_streamed import is_large, prepare_streamed
 from snapshot_cli.datasets.sources import Splits
 from snapshot_cli.datasets.store import Arrays, Images
 from snapshot_cli.datasets.tiny_imagenet import in_tiny_layout, tiny_imagenet
@@ -23,9 +24,17 @@ Fetch = Callable[[Facts], Path]
 
 
 def prepare(
-    name: str, data_dir: Path, *, source: Path | None = None, size: int | None = None, fetch: Fetch | None = None
+    name: str,
+    data_dir: Path,
+    *,
+    source: Path | None = None,
+    size: int | None = None,
+    fetch: Fetch | None = None,
+    streamed: bool | None = None,
 ) -> Manifest:
     """Read a dataset, put it into canonical order and store it under `data_dir`; return its manifest.
+
+    Of ImageNet, and of images of one's own that are `streamed` (None: of folders that are large), an index is stored.
 
     A dataset of the catalogue at another size than its own is stored as "<name>-<size>". What is there already with
     the same content is left as it is. Without a source `fetch` is called where there are official files.
@@ -33,6 +42,9 @@ def prepare(
     """
     base, size = _what(name, size)
     known = catalogue.CATALOGUE.get(base)
+    if _is_streamed(known, source, size, streamed):
+        stored_as = base if known is None or size in (None, known.size) else f"{base}-{size}"
+        return prepare_streamed(stored_as, data_dir, source=source, size=size, known=known)
     if known is None:
         stored_as, splits, defaults = base, _own_images(base, source, size), None
     else:
@@ -62,6 +74,17 @@ def _what(name: str, size: int | None) -> tuple[str, int | None]:
     if size is not None and (size < 4 or size % 4 or (known is not None and size > known.size)):
         raise ConfigError(f"expected a size in pixels that is a multiple of 4{most}, given {size}")
     return base, size
+
+
+def _is_streamed(known: Facts | None, source: Path | None, size: int | None, asked: bool | None) -> bool:
+    if known is None:
+        if asked is None:
+            return source is not None and is_large(source, size) and not in_tiny_layout(source)
+        return asked and source is not None
+    if asked is not None and asked != known.streamed:
+        how = "streamed" if known.streamed else "held on the device"
+        raise ConfigError(f"{known.name} is always {how}; leave --{'streamed' if asked else 'resident'} out")
+    return known.streamed
 
 
 def _official_images(known: Facts, source: Path | None, size: int | None, fetch: Fetch | None) -> Splits:

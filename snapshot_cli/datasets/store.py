@@ -1,4 +1,4 @@
-"""Keep prepared datasets: uint8 arrays and a manifest in a folder of their own, complete or not there at all."""
+"""Keep prepared datasets: arrays of images, or of an index of their files, and a manifest; complete or not there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from snapshot_cli.datasets import index
 from snapshot_cli.datasets.catalogue import how_to_prepare
+from snapshot_cli.datasets.index import ImageFiles, Index
 from snapshot_cli.datasets.manifest import (
     FILE_NAME,
     Manifest,
@@ -46,12 +48,12 @@ class Arrays(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Hold a prepared dataset; the arrays are memory-mapped, read-only."""
+    """Hold a prepared dataset; the arrays are memory-mapped, read-only. Images are files where they are streamed."""
 
     manifest: Manifest
-    train_images: Images
+    train_images: Images | ImageFiles
     train_labels: Labels
-    test_images: Images
+    test_images: Images | ImageFiles
     test_labels: Labels
 
 
@@ -79,22 +81,30 @@ def load(data_dir: Path, name: str) -> Dataset:
     manifest = read_manifest(data_dir, name)
     if manifest is None:
         raise UserError(f"dataset '{name}' is not prepared in {data_dir}; type: {how_to_prepare(name)}")
-    dataset = Dataset(manifest, *(_open(data_dir / name / _file_name(field)) for field in Arrays._fields))
-    counts = len(dataset.train_images), len(dataset.train_labels), len(dataset.test_images), len(dataset.test_labels)
-    if counts != (manifest.train, manifest.train, manifest.test, manifest.test):
+    folder, kind = data_dir / name, Arrays if manifest.folder is None else Index
+    arrays = kind(*(_open(folder / _file_name(field)) for field in kind._fields))
+    counts = [len(array) for array in arrays]
+    half = len(counts) // 2
+    if counts != [manifest.train] * half + [manifest.test] * half:
         raise _damaged(
-            data_dir / name,
+            folder,
             f"the manifest counts {manifest.train} training and {manifest.test} test images, the arrays have"
-            f" {counts[0]} ({counts[1]} labels) and {counts[2]} ({counts[3]} labels)",
+            f" {counts[0]} ({counts[half - 1]} labels) and {counts[half]} ({counts[-1]} labels)",
         )
-    return dataset
+    if isinstance(arrays, Arrays):
+        return Dataset(manifest, *arrays)
+    train, test = (ImageFiles(Path(manifest.folder or ""), *part) for part in (arrays[:2], arrays[3:5]))
+    return Dataset(manifest, train, arrays.train_labels, test, arrays.test_labels)
 
 
 def verify(data_dir: Path, name: str) -> Manifest:
-    """Read every byte of a prepared dataset and compare with its manifest; UserError naming what differs."""
+    """Read every byte of a prepared dataset and compare with its manifest; UserError naming what differs.
+
+    Of streamed images this is the index, with which each file is compared when it is read.
+    """
     dataset = load(data_dir, name)
     manifest = dataset.manifest
-    found = content_hash(_arrays(dataset))
+    found = _content_hash(dataset)
     if found != manifest.content_hash:
         raise _damaged(
             data_dir / name, f"the manifest's content hash is {manifest.content_hash}, the arrays' is {found}"
@@ -102,7 +112,15 @@ def verify(data_dir: Path, name: str) -> Manifest:
     return manifest
 
 
-def save(data_dir: Path, manifest: Manifest, arrays: Arrays) -> Path:
+def verify_files(data_dir: Path, name: str) -> None:
+    """Compare every file of streamed images with the index; UserError naming one that differs. Others have no files."""
+    dataset = load(data_dir, name)
+    for images in (dataset.train_images, dataset.test_images):
+        if isinstance(images, ImageFiles):
+            index.verify_files(images)
+
+
+def save(data_dir: Path, manifest: Manifest, arrays: Arrays | Index) -> Path:
     """Write a dataset beside its place, then rename it in; an older one of that name is replaced. Return its folder.
 
     Raises UserError where something that is not a prepared dataset has the name.
@@ -132,8 +150,16 @@ def _file_name(field: str) -> str:
     return field.replace("_", "-") + ".npy"
 
 
-def _arrays(dataset: Dataset) -> Arrays:
-    return Arrays(dataset.train_images, dataset.train_labels, dataset.test_images, dataset.test_labels)
+def _content_hash(dataset: Dataset) -> str:
+    train, test = dataset.train_images, dataset.test_images
+    if isinstance(train, ImageFiles) and isinstance(test, ImageFiles):
+        files = Index(
+            train.paths, train.digests, dataset.train_labels, test.paths, test.digests, dataset.test_labels
+        )  # fmt: skip
+        return index.content_hash(files, dataset.manifest.size)
+    assert not isinstance(train, ImageFiles)
+    assert not isinstance(test, ImageFiles)
+    return content_hash(Arrays(train, dataset.train_labels, test, dataset.test_labels))
 
 
 def _open(path: Path) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from snapshot_cli.training.loop import Watcher
 
 ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+DECODER_DIED = "DataLoader worker"  # how torch's message begins
 FACTS = ("device", "device_name", "threads", "deterministic", "python", "versions", "commit", "uncommitted_changes")
 NUMBERS = (
     "device",
@@ -62,11 +64,19 @@ def train(
             _check(run, directory, dataset_hash)
         if directory.status == "done":
             directory.resume_path.unlink(missing_ok=True)
-            loop.predict_again(run, dataset, directory, device=device)
+            loop.predict_again(run, dataset, directory, device=device, workers=_workers(machine))
             return directory
         _note_differences(directory, hardware.describe(device), note)
-        seconds = machine.checkpoint_seconds
-        loop.train(run, dataset, directory, device=device, watcher=watcher, stop=stop, checkpoint_seconds=seconds)
+        loop.train(
+            run,
+            dataset,
+            directory,
+            device=device,
+            watcher=watcher,
+            stop=stop,
+            checkpoint_seconds=machine.checkpoint_seconds,
+            workers=_workers(machine),
+        )
     return directory
 
 
@@ -81,7 +91,7 @@ def interpolate(run: Run, machine: Machine, *, stop: Callable[[], bool] = lambda
 
     device, dataset = _device(machine), _dataset(run, machine)
     with _alone(directory), hardware.kernels(deterministic=machine.deterministic):
-        interpolate(run, dataset, directory, device=device, stop=stop)
+        interpolate(run, dataset, directory, device=device, workers=_workers(machine), stop=stop)
 
 
 @contextmanager
@@ -98,6 +108,22 @@ def _alone(
             raise
         where = error.filename or directory.path
         raise UserError(f"{where}: {error.strerror}; make room, then the same command goes on") from error
+    except RuntimeError as error:
+        if not str(error).startswith(DECODER_DIED):
+            raise
+        raise UserError(
+            f"{directory.path}: a process that decodes images has died ({_last_sentence(error)}); where memory was"
+            " short, fewer --workers need less; the same command goes on from the last saved state"
+        ) from error
+
+
+def _last_sentence(error: RuntimeError) -> str:
+    return str(error).splitlines()[0].rstrip(". ")
+
+
+def _workers(machine: Machine) -> int:
+    """Return the processes that decode streamed images: as many as are asked for, else one a processor."""
+    return len(os.sched_getaffinity(0)) if machine.workers is None else machine.workers
 
 
 def _device(machine: Machine) -> torch.device:

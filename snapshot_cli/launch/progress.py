@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+
+WORTH_A_WORD = 0.05
 
 
 class Bar:
@@ -42,7 +45,7 @@ class Bar:
 
     def epoch(self, row: dict[str, float]) -> None:
         """Show the loss and the speed of the epoch."""
-        self._facts = f"loss {row['train_loss']:.4f}  {row['images_per_second']:,.0f} images/s"
+        self._facts = f"loss {row['train_loss']:.4f}  {row['images_per_second']:,.0f} images/s{_starved(row)}"
         self._progress.update(self._task, completed=int(row["iteration"]))
 
 
@@ -72,8 +75,14 @@ class Lines:
         say(
             self._console,
             f"epoch {row['epoch']:.0f}/{self._epochs}  rate {row['rate']:.4f}  loss {row['train_loss']:.4f}  "
-            f"error {row['train_error']:.2f} %  {row['images_per_second']:,.0f} images/s",
+            f"error {row['train_error']:.2f} %  {row['images_per_second']:,.0f} images/s{_starved(row)}",
         )
+
+
+def _starved(row: Mapping[str, float]) -> str:
+    """Return how much of the time the device waited for images, where that is worth a word."""
+    share = row.get("starved", 0.0)
+    return f"  starved: waits for images {share:.0%} of the time" if share >= WORTH_A_WORD else ""
 
 
 def watcher(console: Console) -> Bar | Lines:

@@ -104,6 +104,7 @@ def _terminate(running: Sequence[Slot]) -> None:
 
 
 def _start(run: Run, machine: Machine, asked: Sequence[str], *, gpu: str | None, slots: int) -> Slot:
-    threads = machine.threads or max(1, (os.cpu_count() or 1) // slots)
-    arguments = unit.words(run, replace(machine, threads=threads), asked)
+    share = max(1, (os.cpu_count() or 1) // slots)
+    threads, workers = machine.threads or share, share if machine.workers is None else machine.workers
+    arguments = unit.words(run, replace(machine, threads=threads, workers=workers), asked)
     return Slot(run, unit.start(arguments, unit.directory(run, machine), unit.variables(threads, gpu)), gpu)

@@ -26,6 +26,7 @@ def words(run: Run, machine: Machine, asked: Sequence[str]) -> list[str]:
     found += ["--device", machine.device]
     found += [] if machine.threads is None else ["--threads", str(machine.threads)]
     found += ["--deterministic"] * machine.deterministic
+    found += [] if machine.workers is None else ["--workers", str(machine.workers)]
     return [*found, "--checkpoint-seconds", f"{machine.checkpoint_seconds:g}"]
 
 

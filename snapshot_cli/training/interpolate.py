@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from snapshot_cli.config.experiment import Run
-from snapshot_cli.datasets.augment import Packed
-from snapshot_cli.datasets.batches import Batches, of_run
+from snapshot_cli.datasets.batches import Feed, of_run
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.errors import Stopped
 from snapshot_cli.networks import build, channels_last
@@ -31,6 +29,7 @@ def interpolate(
     directory: RunDirectory,
     *,
     device: torch.device,
+    workers: int = 0,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Store a finished run's test errors at lambda theta_last + (1 - lambda) theta_k, for every snapshot k before it.
@@ -45,7 +44,7 @@ def interpolate(
         run.network, len(manifest.classes), manifest.size, run.dropout, stochastic_depth=run.stochastic_depth
     )
     network.to(device=device, memory_format=torch.channels_last if nhwc else torch.contiguous_format)  # type: ignore[call-overload]
-    batches = of_run(run, dataset, device=device, channels_last=nhwc)
+    batches = of_run(run, dataset, device=device, channels_last=nhwc, workers=workers)
     images = _subset(batches["train"], seed=run.split_seed)
     rows = []
     for row in _points(network, run, directory, images=images, test=batches["test"]):
@@ -61,7 +60,7 @@ def mixed(earlier: State, last: State, weight: float) -> State:
     return last | {name: weight * last[name] + (1 - weight) * earlier[name] for name in learnable}
 
 
-def reestimate(network: nn.Module, images: Batches) -> None:
+def reestimate(network: nn.Module, images: Feed) -> None:
     """Set all batch-norm statistics to the means over batches of images, weighted by their size; dropout stays off."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     usual = [norm.momentum for norm in norms]
@@ -80,7 +79,7 @@ def reestimate(network: nn.Module, images: Batches) -> None:
 
 
 def _points(
-    network: nn.Module, run: Run, directory: RunDirectory, *, images: Batches, test: Batches
+    network: nn.Module, run: Run, directory: RunDirectory, *, images: Feed, test: Feed
 ) -> Iterator[dict[str, float | str]]:
     """Yield the rows of interpolation.csv; lambda = 1 is the last snapshot, whatever the line starts from."""
     last = _state(network, directory, run.snapshots)
@@ -94,7 +93,7 @@ def _points(
                 yield {"snapshot": snapshot, "lambda": weight, "statistics": statistics, "test_error": error}
 
 
-def _errors(network: nn.Module, state: State, *, images: Batches, test: Batches) -> dict[str, float]:
+def _errors(network: nn.Module, state: State, *, images: Feed, test: Feed) -> dict[str, float]:
     """Return the test error in percent of some weights by where their batch-norm statistics come from."""
     network.load_state_dict(state)
     final = _error(network, test)
@@ -107,14 +106,12 @@ def _state(network: nn.Module, directory: RunDirectory, snapshot: int) -> State:
     return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
 
 
-def _error(network: nn.Module, test: Batches) -> float:
+def _error(network: nn.Module, test: Feed) -> float:
     logits = predict(network, test)
     return 100 * float((logits.argmax(1) != test.labels.cpu().numpy()).mean())
 
 
-def _subset(batches: Batches, *, seed: int) -> Batches:
+def _subset(batches: Feed, *, seed: int) -> Feed:
     """Return at most `IMAGES` of the images, drawn by a seed, to be looked at as they are."""
     order = torch.randperm(batches.examples, generator=generator(seed, "statistics"))
-    rows = order[:IMAGES].to(batches.labels.device)
-    packed = Packed(batches.packed.pixels[rows], batches.packed.side, batches.packed.padding)
-    return replace(batches, packed=packed, labels=batches.labels[rows])
+    return batches.at(order[:IMAGES])

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from snapshot_cli.config.experiment import Run, iterations_per_epoch
 from snapshot_cli.config.machine import CHECKPOINT_SECONDS
-from snapshot_cli.datasets.batches import Batches, of_run
+from snapshot_cli.datasets.batches import Feed, of_run
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.errors import Stopped, UserError
 from snapshot_cli.networks import build, channels_last
@@ -33,7 +33,7 @@ class Watcher(Protocol):
         """Take note of a finished iteration, without asking the device for anything."""
 
     def epoch(self, row: dict[str, float]) -> None:
-        """Take note of a finished epoch, a row of metrics.csv."""
+        """Take note of a finished epoch: a row of metrics.csv, and the share of the time spent waiting for images."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Training:
     run: Run
     network: nn.Module
     optimizer: torch.optim.Optimizer
-    batches: dict[str, Batches]
+    batches: dict[str, Feed]
     device: torch.device
     directory: RunDirectory
     progress: Progress
@@ -64,6 +64,7 @@ def train(
     watcher: Watcher,
     stop: Callable[[], bool] = lambda: False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    workers: int = 0,
 ) -> None:
     """Train a run from where it is to its end; snapshots, predictions and metrics go to its directory.
 
@@ -71,7 +72,7 @@ def train(
 
     Raises UserError when the loss is no longer finite, and Stopped, with the state saved, when `stop` says so.
     """
-    training = prepare(run, dataset, directory, device=device, checkpoint_seconds=checkpoint_seconds)
+    training = prepare(run, dataset, directory, device=device, checkpoint_seconds=checkpoint_seconds, workers=workers)
     last = run.snapshot_iterations(training.examples)[-1]
     watcher.begin(training.progress.iteration, last, iterations_per_epoch(training.examples, run.batch_size))
     while training.progress.iteration < last:
@@ -80,9 +81,11 @@ def train(
     directory.finish(summary(training, dataset))
 
 
-def predict_again(run: Run, dataset: Dataset, directory: RunDirectory, *, device: torch.device) -> None:
+def predict_again(
+    run: Run, dataset: Dataset, directory: RunDirectory, *, device: torch.device, workers: int = 0
+) -> None:
     """Compute the predictions that a finished run lacks, from the weights that were kept."""
-    training = prepare(run, dataset, directory, device=device)
+    training = prepare(run, dataset, directory, device=device, workers=workers)
     for split in predictions.splits(run):
         lacking = directory.lacking(split)
         if lacking:
@@ -98,6 +101,7 @@ def prepare(
     *,
     device: torch.device,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    workers: int = 0,
 ) -> Training:
     """Return a run ready to go on: weights from its seed, or everything from the state that it was stopped with.
 
@@ -120,7 +124,7 @@ def prepare(
     progress = checkpoint.restore_state(directory.resume_path, run.run_id, network, optimizer)
     for snapshot, digest in enumerate(progress.snapshots, start=1):
         directory.weights(snapshot, digest)
-    batches = of_run(run, dataset, device=device, channels_last=nhwc)
+    batches = of_run(run, dataset, device=device, channels_last=nhwc, workers=workers)
     return Training(run, network, optimizer, batches, device, directory, progress, checkpoint_seconds)
 
 
@@ -156,7 +160,7 @@ def train_epoch(training: Training, *, watcher: Watcher, stop: Callable[[], bool
             raise stopped(training)
     progress.record(losses, wrong, time.perf_counter() - started)
     close_epoch(training, epoch + 1, rate)
-    watcher.epoch(progress.rows[-1])
+    watcher.epoch(progress.rows[-1] | {"starved": training.batches["train"].starved})
     if progress.iteration < ends[-1] and stop():
         raise stopped(training)
 

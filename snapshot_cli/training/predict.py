@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from snapshot_cli.datasets.batches import Batches
+from snapshot_cli.datasets.batches import Feed
 
 BATCH_SIZE = 512
 
 
-def predict(network: nn.Module, batches: Batches) -> np.ndarray:
+def predict(network: nn.Module, batches: Feed) -> np.ndarray:
     """Return the logits of all images in order, float32 (examples, classes), with the network in evaluation mode."""
     training = network.training
     network.eval()

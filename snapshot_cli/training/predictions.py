@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 
 from snapshot_cli.config.experiment import Run
-from snapshot_cli.datasets.batches import Batches
+from snapshot_cli.datasets.batches import Feed
 from snapshot_cli.run_directory import RunDirectory, Split
 from snapshot_cli.training.checkpoint import load_weights
 from snapshot_cli.training.predict import predict
@@ -20,7 +20,7 @@ def splits(run: Run) -> list[Split]:
 
 
 def store(
-    run: Run, directory: RunDirectory, network: nn.Module, batches: Mapping[str, Batches], digests: Sequence[str]
+    run: Run, directory: RunDirectory, network: nn.Module, batches: Mapping[str, Feed], digests: Sequence[str]
 ) -> None:
     """Store the logits of every snapshot, whose files have the sha256 `digests`, and the labels."""
     for split in splits(run):
@@ -34,7 +34,7 @@ def of_snapshots(
     snapshots: Sequence[int],
     directory: RunDirectory,
     network: nn.Module,
-    batches: Batches,
+    batches: Feed,
     digests: Sequence[str] | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield the logits (examples, classes) of some snapshots; without digests those of a finished run's manifest hold.

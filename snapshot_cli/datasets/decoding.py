@@ -1,0 +1,76 @@
+"""Image files to batches of uint8, in the processes that read ahead: decoding, cropping, colours."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.utils.data import Dataset
+
+from snapshot_cli.datasets.image_files import pixels
+from snapshot_cli.datasets.index import ImageFiles
+from snapshot_cli.errors import UserError
+from snapshot_cli.randomness import derive
+
+Decoded = tuple[torch.Tensor, torch.Tensor]
+"""Images uint8 (batch, 3, side, side) and the three normals of each one's lighting, (batch, 3)."""
+View = Callable[[torch.Tensor], torch.Tensor]
+
+JITTER = 0.4  # of brightness, contrast and saturation: fb.resnet.torch
+MARGIN = 256 / 224  # a test image's shorter side over the side of the crop: fb.resnet.torch
+
+
+@dataclass(frozen=True)
+class Decoding(Dataset[Decoded | UserError]):
+    """Make batches of the files at some rows; a UserError is returned, as a process cannot raise it in another."""
+
+    files: ImageFiles
+    view: View
+    purpose: tuple[int | str, ...] | None
+    """What each row's chances are derived from, with the row; None: nothing is left to chance, without lighting."""
+
+    def __getitem__(self, rows: Sequence[int]) -> Decoded | UserError:
+        try:
+            images, normals = zip(*map(self._example, rows), strict=True)
+        except UserError as problem:
+            return problem
+        return torch.stack(images), torch.stack(normals)
+
+    def _example(self, row: int) -> Decoded:
+        data = self.files.read(row)
+        image = torch.from_numpy(pixels(lambda: data, str(self.files.path(row)))).permute(2, 0, 1)
+        if self.purpose is None:
+            return self.view(image), torch.zeros(3)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(*self.purpose, row))
+            return self.view(image), torch.randn(3)
+
+
+def training_view(side: int, *, flip: bool) -> View:
+    """Return the augmentation of ImageNet: a crop of random size and place, colours, a mirror image (section 4.1)."""
+    from torchvision.transforms import v2  # type: ignore[import-untyped, unused-ignore]
+
+    view: View = v2.Compose(
+        [
+            v2.RandomResizedCrop(side, antialias=True),
+            v2.ColorJitter(JITTER, JITTER, JITTER),
+            v2.RandomHorizontalFlip(0.5 if flip else 0.0),
+        ]
+    )
+    return view
+
+
+def test_view(side: int) -> View:
+    """Return the central crop of ImageNet: the shorter side becomes 8/7 of the crop's."""
+    from torchvision.transforms import v2  # type: ignore[import-untyped, unused-ignore]
+
+    view: View = v2.Compose([v2.Resize(round(side * MARGIN), antialias=True), v2.CenterCrop(side)])
+    return view
+
+
+def ignore_signals(worker: int) -> None:
+    """Let the process that trains answer Ctrl-C and SIGTERM, which reach all processes of a group."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

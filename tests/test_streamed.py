@@ -1,0 +1,219 @@
+import os
+import signal
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from silent import Silent
+from streamed_folders import WNIDS, write
+
+from snapshot_cli.config.experiment import Run
+from snapshot_cli.config.machine import Machine
+from snapshot_cli.datasets import batches, decoding, store
+from snapshot_cli.datasets.prepare import prepare
+from snapshot_cli.errors import Stopped, UserError
+from snapshot_cli.launch import here
+from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.training import loop
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A folder with the streamed dataset `photos`: 21 + 6 JPEGs of 3 classes, crops of 8x8."""
+    prepare("photos", tmp_path / "data", source=write(tmp_path / "photos"), size=8, streamed=True)
+    return tmp_path / "data"
+
+
+def run(**changes):
+    values = {"dataset": "photos", "network": "resnet-8", "budget": 2, "batch_size": 4, "cycles": 2, "alpha0": 0.05}
+    return Run(**values | {"schedule": "cosine"} | changes)
+
+
+def feeds(data, *, workers=0, **changes):
+    dataset = store.load(data, "photos")
+    return batches.of_run(run(**changes), dataset, device=CPU, channels_last=True, workers=workers)
+
+
+def in_one(parts):
+    images, labels = zip(*parts, strict=True)
+    return torch.cat(images), torch.cat(labels)
+
+
+def test_an_epoch_visits_every_image_once_with_its_label(data):
+    feed = feeds(data)["train"]
+    parts = list(feed.training(0, 0, batch_size=4))
+    assert [images.shape for images, _ in parts] == [(4, 3, 8, 8)] * 5 + [(1, 3, 8, 8)]
+    assert all(images.is_contiguous(memory_format=torch.channels_last) for images, _ in parts)
+    order = batches.epoch_order(21, 0, 0)
+    assert in_one(parts)[1].tolist() == feed.labels[order].tolist()
+
+
+def test_images_depend_on_seed_epoch_and_row_alone(data):
+    feed = feeds(data)["train"]
+    whole = in_one(feed.training(3, 1, batch_size=4))
+    state = torch.random.get_rng_state()
+    others = [in_one(feeds(data, workers=w)["train"].training(3, 1, batch_size=b)) for w, b in ((2, 4), (0, 7))]
+    assert torch.equal(torch.random.get_rng_state(), state)
+    for images, labels in others:
+        assert torch.equal(images, whole[0])
+        assert torch.equal(labels, whole[1])
+    for seed, epoch in ((3, 2), (4, 1)):
+        rows, other = (torch.argsort(batches.epoch_order(21, *key)) for key in ((3, 1), (seed, epoch)))
+        again = in_one(feed.training(seed, epoch, batch_size=4))[0][other]
+        assert not any(torch.equal(one, two) for one, two in zip(whole[0][rows], again, strict=True))
+
+
+@pytest.mark.parametrize("start", [0, 1, 3, 5])
+def test_an_epoch_goes_on_without_reading_what_was_seen(data, monkeypatch, start):
+    feed = feeds(data)["train"]
+    whole = list(feed.training(5, 3, batch_size=4))
+    read = []
+    monkeypatch.setattr(decoding, "pixels", lambda data, where: read.append(where) or PIXELS(data, where))
+    rest = list(feed.training(5, 3, batch_size=4, start=start))
+    assert len(read) == 21 - 4 * start
+    for (images, labels), (expected_images, expected_labels) in zip(rest, whole[start:], strict=True):
+        assert torch.equal(images, expected_images)
+        assert torch.equal(labels, expected_labels)
+
+
+PIXELS = decoding.pixels
+
+
+@pytest.mark.parametrize("size", [1, 4, 99])
+def test_evaluation_is_the_central_crop_of_every_image_in_order(data, size):
+    feed = feeds(data)["test"]
+    images, labels = in_one(feed.evaluation(size))
+    assert labels.tolist() == [0, 0, 1, 1, 2, 2]
+    manifest = store.read_manifest(data, "photos")
+    for row, image in enumerate(images):
+        colours = image.permute(1, 2, 0) * torch.tensor(manifest.std) + torch.tensor(manifest.mean)
+        with Image.open(feed.files.path(row)) as file:
+            short = min(file.size)
+            sides = [max(9, side * 9 // short) for side in file.size]
+            resized = np.array(file.resize(sides, Image.Resampling.BILINEAR)).astype(float)
+        left, top = (round((side - 8) / 2) for side in sides)
+        expected = resized[top : top + 8, left : left + 8]
+        assert np.abs(colours.numpy() - expected).max() <= 1.01
+
+
+def test_evaluation_batches_are_never_large(data, monkeypatch):
+    monkeypatch.setattr("snapshot_cli.datasets.streamed.LARGEST", 4)
+    assert [len(labels) for _, labels in feeds(data)["test"].evaluation(512)] == [4, 2]
+
+
+def test_without_a_flip_no_image_is_mirrored():
+    image = torch.arange(8, dtype=torch.uint8).mul(30).expand(3, 8, 8)
+    for flip, mirrored in ((False, 0), (True, 30)):
+        made = [decoding.training_view(8, flip=flip)(image)[0, 0].float() for _ in range(60)]
+        found = sum(bool(row[0] > row[-1]) for row in made)
+        assert found == mirrored == 0 or 10 < found < 50
+
+
+def test_subsets_holdout_and_rows(data):
+    found = feeds(data, train_size=9, holdout=6)
+    assert {name: feed.examples for name, feed in found.items()} == {"train": 9, "test": 6, "holdout": 6}
+    assert not {*map(bytes, found["train"].files.digests)} & {*map(bytes, found["holdout"].files.digests)}
+    part = found["test"].at(torch.tensor([5, 0]))
+    assert part.labels.tolist() == [2, 0]
+    whole = in_one(found["test"].evaluation(9))[0]
+    assert torch.equal(in_one(part.evaluation(9))[0], whole[[5, 0]])
+
+
+def test_a_border_is_refused(data):
+    with pytest.raises(UserError, match="padding: the images of photos are streamed"):
+        feeds(data, padding=1)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda path: path.unlink(), "cannot be read (No such file or directory), though it was there when"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "is not the file that was there when"),
+    ],
+)
+def test_files_that_changed_since_are_named(data, workers, change, message):
+    feed = feeds(data, workers=workers)["train"]
+    change(feed.files.path(8))
+    with pytest.raises(UserError) as caught:
+        list(feed.training(0, 0, batch_size=4))
+    assert str(caught.value) == (
+        f"{feed.files.path(8)}: {message} the dataset was prepared;"
+        f" put {'it' if 'cannot' in message else 'that'} back, or prepare the dataset again"
+    )
+    with pytest.raises(UserError, match="prepare the dataset again"):
+        store.verify_files(data, "photos")
+
+
+def test_the_wait_for_images_is_measured(data):
+    feed = feeds(data)["train"]
+    list(feed.training(0, 0, batch_size=4))
+    assert 0.5 < feed.starved <= 1  # this process decodes, and nothing is trained
+
+
+class Counting(Silent):
+    def __init__(self):
+        self.seen = []
+
+    def iteration(self, iteration, rate):
+        self.seen.append(iteration)
+
+    def has_seen(self, iteration):
+        return iteration in self.seen
+
+
+def trained(data, results, *, stops=(), workers=0, **changes):
+    """Train, stopped after each of some iterations, and return the run's directory."""
+    machine = Machine(data, results, "cpu", 1, workers=workers)
+    for iteration in (*stops, None):
+        watcher = Counting()
+        try:
+            here.train(run(**changes), machine, watcher=watcher, stop=partial(watcher.has_seen, iteration))
+        except Stopped:
+            assert watcher.seen[-1] == iteration
+    return RunDirectory.of(run(**changes), results)
+
+
+def test_a_stopped_run_ends_as_one_that_was_not(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("snapshot_cli.training.interpolate.LAMBDAS", (0.5, 1.0))
+    one = trained(data, tmp_path / "one", holdout=3)
+    two = trained(data, tmp_path / "two", holdout=3, stops=(2, 7), workers=2)
+    names = [path.relative_to(one.path) for path in one.path.rglob("*.*") if path.suffix in (".safetensors", ".npy")]
+    assert len(names) == 2 + 2 * 3
+    for name in names:
+        assert (one.path / name).read_bytes() == (two.path / name).read_bytes(), name
+    here.interpolate(run(holdout=3), Machine(data, tmp_path / "two", "cpu", 1, workers=0))
+    assert two.has_interpolation
+
+
+def test_a_decoding_process_that_dies_is_said(data, tmp_path, monkeypatch):
+    step = loop.step
+
+    def kill(training, *rest):
+        for child in torch.multiprocessing.active_children():
+            os.kill(child.pid, signal.SIGKILL)
+            child.join()
+        return step(training, *rest)
+
+    monkeypatch.setattr(loop, "step", kill)
+    with pytest.raises(UserError) as caught:
+        trained(data, tmp_path / "one", workers=2)
+    path = RunDirectory.of(run(), tmp_path / "one").path
+    text = str(caught.value)
+    assert text.startswith(f"{path}: a process that decodes images has died (DataLoader worker (pid")
+    assert text.endswith(
+        "; where memory was short, fewer --workers need less; the same command goes on from the last saved state"
+    )
+    monkeypatch.undo()
+    assert trained(data, tmp_path / "one").status == "done"
+
+
+def test_labels_are_those_of_the_folders(data):
+    feed = feeds(data)["train"]
+    assert [WNIDS[label] for label in feed.labels] == [feed.files.path(row).parent.name for row in range(21)]
+    assert replace(feed).starved == 0
