@@ -276,8 +276,8 @@ def test_changed_images_replace_the_old_ones(tmp_path):
             "photos",
             {},
             "'photos' is none of digits, cifar10, cifar100, svhn, svhn-without-extra, tiny-imagenet, imagenet;"
-            " for images of your own type: snapshot data prepare photos --from PATH --size PIXELS (PATH: a folder or zip with"
-            " {train,test}/<class>/<file>)",
+            " for images of your own type: snapshot data prepare photos --from PATH --size PIXELS (PATH: a folder or"
+            " zip with {train,test}/<class>/<file>)",
         ),
     ],
 )
