@@ -72,7 +72,7 @@ MISTAKES = [
     ),
     (["RUN", "-o", "e.pt2", "--last", "9"], 2, "--last 9: expected at most 2, the snapshots that there are"),
     (["RUN", "-o", "e.yaml/e.pt2"], 1, "e.yaml: File exists"),
-    (["nowhere", "-o", "e.pt2"], 1, "nowhere: not a run directory: no config.yaml in it"),
+    (["nowhere", "-o", "e.pt2"], 1, "nowhere: not a run directory: no config.yaml in it; those lie in results/SIZE/runs"),
     (
         ["--config", "study.yaml", "-o", "e.pt2"],
         2, "study.yaml: expected one experiment, given a study; give run directories of it instead",
@@ -170,7 +170,7 @@ def test_images_that_cannot_be_read_are_named(run, images):
         (["RUN", "hollow"], "hollow: no files in it"),
         (["nothing.pt2", "e.yaml"], "nothing.pt2: no such file or folder"),
         (["e.yaml", "e.yaml"], "e.yaml: neither a run's directory nor a file that snapshot export has written"),
-        (["hollow", "e.yaml"], "hollow: not a run directory: no config.yaml in it"),
+        (["hollow", "e.yaml"], "hollow: not a run directory: no config.yaml in it; those lie in results/SIZE/runs"),
     ],
 )
 def test_mistakes_of_predict(run, words, message):
