@@ -72,11 +72,8 @@ MISTAKES = [
     ),
     (["RUN", "-o", "e.pt2", "--last", "9"], 2, "--last 9: expected at most 2, the snapshots that there are"),
     (["RUN", "-o", "e.yaml/e.pt2"], 1, "e.yaml: File exists"),
-    (
-        ["nowhere", "-o", "e.pt2"],
-        1,
-        "nowhere: not a run directory: no config.yaml in it; those lie in results/SIZE/runs",
-    ),
+    (["nowhere", "-o", "e.pt2"], 1,
+     "nowhere: not a run directory: no config.yaml in it; those lie in results/SIZE/runs"),
     (
         ["--config", "study.yaml", "-o", "e.pt2"],
         2, "study.yaml: expected one experiment, given a study; give run directories of it instead",
