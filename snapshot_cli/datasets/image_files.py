@@ -48,9 +48,7 @@ def pixels(read: Callable[[], bytes], where: str) -> Images:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(read())) as image:
-                if image.format == "EPS":
-                    raise ValueError("PostScript is a program, which Ghostscript would run")
-                return np.array(_rgb(ImageOps.exif_transpose(image)))
+                return np.array(_upright(image))
     except Exception as problem:  # Pillow's decoders raise nearly anything on damaged files
         raise UserError(f"{where}: cannot be read as an image ({_reason(problem)})") from problem
 
@@ -62,10 +60,16 @@ def flaw(data: bytes) -> str | None:
             if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
                 raise Image.DecompressionBombError
             image.draft("RGB", (1, 1))
-            image.load()
+            _upright(image)
     except Exception as problem:  # Pillow's decoders raise nearly anything on damaged files
         return _reason(problem)
     return None
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    if image.format == "EPS":
+        raise ValueError("PostScript is a program, which Ghostscript would run")
+    return _rgb(ImageOps.exif_transpose(image))
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -100,11 +104,13 @@ def _folder_files(path: Path) -> Files:
         inside = Path(folder).relative_to(path)
         if len(inside.parts) + 1 >= DEEPEST:
             below.clear()  # also what ends a loop of links
-        files |= {(inside / name).as_posix(): _file_reader(Path(folder, name)) for name in names}
+        files |= {(inside / name).as_posix(): file_reader(Path(folder, name)) for name in names}
     return files
 
 
-def _file_reader(path: Path) -> Callable[[], bytes]:
+def file_reader(path: Path) -> Callable[[], bytes]:
+    """Return what reads a file; it raises ValueError for a pipe, a device and a file that is too large."""
+
     def read() -> bytes:
         if path.exists() and not path.is_file():
             raise ValueError("a pipe or a device, not a file")

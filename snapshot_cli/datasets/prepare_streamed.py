@@ -118,9 +118,9 @@ def _side(images: Sequence[Path]) -> int:
 
 def _read(path: Path) -> tuple[bytes, str | None]:
     try:
-        data = path.read_bytes()
-    except OSError as problem:
-        return b"", f"{path}: cannot be read ({problem.strerror})"
+        data = image_files.file_reader(path)()
+    except (OSError, ValueError) as problem:
+        return b"", f"{path}: cannot be read ({getattr(problem, 'strerror', None) or problem})"
     flaw = image_files.flaw(data)
     return hashlib.sha256(data).digest(), f"{path}: cannot be read as an image ({flaw})" if flaw else None
 
