@@ -14,15 +14,7 @@ MARKS = {"good": "ok", "note": "--", "missing": "NO"}
 
 @click.command(short_help="Say what this machine lacks and what to type.")
 @options.data_option
-@click.option(
-    "--results-dir",
-    "results",
-    type=options.FILE,
-    default=Path("results"),
-    show_default=True,
-    metavar="R",
-    help="Folder of results.",
-)
+@options.all_results_option("Folder of results.")
 def doctor(data: Path, results: Path) -> None:
     """Say what this machine lacks for training and what to type.
 

@@ -19,7 +19,7 @@ FORMATS = ("pt2", "onnx")
 
 @click.command(short_help="Write an ensemble into one file that runs without this package.")
 @click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
-@click.option("--config", "file", type=options.FILE, metavar="FILE", help="Experiment whose ensemble to export.")
+@click.option("--config", "file", type=options.CONFIG, metavar="FILE", help="Experiment whose ensemble to export.")
 @options.set_option
 @options.data_option
 @options.results_option

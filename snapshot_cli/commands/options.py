@@ -102,6 +102,19 @@ def engine_options(command: Command) -> Command:
     return command
 
 
+def all_results_option(words: str) -> Callable[[Command], Command]:
+    """Return the option for the folder of results of every size, and help in some words."""
+    return click.option(
+        "--results-dir",
+        "results",
+        type=FILE,
+        default=Path("results"),
+        show_default=True,
+        metavar="R",
+        help=words,
+    )
+
+
 def machine_options(command: Command) -> Command:
     """Add the options that say where and how runs are trained."""
     own = (workers_option, deterministic_option, checkpoint_option, threads_option, device_option)

@@ -17,15 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
 @click.option("--all", "everything", is_flag=True, help="Check every run below the folder of results.")
-@click.option(
-    "--results-dir",
-    "results",
-    type=options.FILE,
-    default=Path("results"),
-    show_default=True,
-    metavar="R",
-    help="Folder that --all looks through.",
-)
+@options.all_results_option("Folder that --all looks through.")
 def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> None:
     """Compare every file of finished runs with its sha256.
 
