@@ -51,7 +51,7 @@ ONLY = {
     ("", "training"): {"scheduler"},
     ("__main__", "launch"): {"signals"},
     ("launch", "datasets"): {"catalogue", "prepare", "store"},
-    ("commands", "datasets"): {"catalogue", "download", "examples", "manifest", "prepare", "store"},
+    ("commands", "datasets"): {"catalogue", "download", "examples", "index", "manifest", "prepare", "store"},
 }
 # Modules that use torch, or training, which does; of them, besides training, those that do so when imported:
 TORCH = {

@@ -42,6 +42,15 @@ def test_an_index_in_canonical_order(tmp_path):
     store.verify_files(tmp_path / "data", "photos")
 
 
+def test_how_far_the_reading_is_can_be_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare_streamed, "AT_ONCE", 10)
+    told = []
+    source, reading = write(tmp_path / "photos"), lambda *numbers: told.append(numbers)
+    prepare("photos", tmp_path / "data", source=source, size=8, streamed=True, reading=reading)
+    store.verify_files(tmp_path / "data", "photos", reading)
+    assert told == [(0, 27), (10, 27), (20, 27), (0, 21), (0, 6)]
+
+
 def test_the_hash_is_of_what_is_in_the_files(tmp_path):
     def hash_of(name, size=8, **changes):
         source = write(tmp_path / name, **changes)

@@ -81,7 +81,7 @@ def prepare(name: str, source: Path | None, size: int | None, streamed: bool | N
     set, and what arrived before a cut is gone on with. --from takes them where they are here already, packed or
     extracted, or the same images as {train,test}/CLASS/FILE.
     """
-    from snapshot_cli.commands.download_progress import Downloads
+    from snapshot_cli.commands.data_progress import Downloads, files_read
     from snapshot_cli.datasets.download import official_files
     from snapshot_cli.datasets.prepare import prepare
 
@@ -89,7 +89,8 @@ def prepare(name: str, source: Path | None, size: int | None, streamed: bool | N
         with Downloads() as progress:
             return official_files(known, data, progress=progress)
 
-    manifest = prepare(name, data, source=source, size=size, fetch=fetch, streamed=streamed)
+    with files_read() as reading:
+        manifest = prepare(name, data, source=source, size=size, fetch=fetch, streamed=streamed, reading=reading)
     click.echo(
         f"{manifest.name}: {manifest.train:,} training and {manifest.test:,} test images of "
         f"{manifest.size}x{manifest.size} pixels in {len(manifest.classes)} classes: {data / manifest.name}"
@@ -142,9 +143,11 @@ def show(name: str, output: Path, images: int, data: Path) -> None:
 @options.data_option
 def verify(name: str, data: Path) -> None:
     """Compare a prepared dataset with its manifest, byte for byte."""
+    from snapshot_cli.commands.data_progress import files_read
     from snapshot_cli.datasets import store
 
     manifest = store.verify(data, name)
     images = manifest.train + manifest.test
-    store.verify_files(data, name)
+    with files_read() as reading:
+        store.verify_files(data, name, reading)
     click.echo(f"{name}: as prepared, {images:,} images, content hash {manifest.content_hash[:12]}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ from snapshot_cli.errors import UserError
 Paths = NDArray[np.bytes_]
 """Paths inside the folder of the images, '/' between the parts, in the file system's encoding."""
 Digests = NDArray[np.uint8]
+Reading = Callable[[int, int], None]
+"""Told how many files are read, of how many."""
 
 AT_ONCE = 4096  # files that are on their way to be read
 
@@ -69,10 +71,15 @@ class ImageFiles:
         return data
 
 
-def verify_files(files: ImageFiles) -> None:
+def nobody(done: int, whole: int) -> None:
+    """Tell nobody how many files are read."""
+
+
+def verify_files(files: ImageFiles, reading: Reading = nobody) -> None:
     """Read every file; UserError naming the first that is not the one that was indexed."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(files), AT_ONCE):
+            reading(start, len(files))
             for _ in pool.map(files.read, range(start, min(start + AT_ONCE, len(files)))):
                 pass
 

@@ -12,6 +12,7 @@ from snapshot_cli.datasets import catalogue, official, store
 from snapshot_cli.datasets.averaging import area_averages
 from snapshot_cli.datasets.catalogue import Facts, Three
 from snapshot_cli.datasets.image_tree import tree
+from snapshot_cli.datasets.index import Reading, nobody
 from snapshot_cli.datasets.manifest import Manifest, read_manifest
 from snapshot_cli.datasets.prepare_streamed import is_large, prepare_streamed
 from snapshot_cli.datasets.sources import Splits
@@ -31,6 +32,7 @@ def prepare(
     size: int | None = None,
     fetch: Fetch | None = None,
     streamed: bool | None = None,
+    reading: Reading = nobody,
 ) -> Manifest:
     """Read a dataset, put it into canonical order and store it under `data_dir`; return its manifest.
 
@@ -44,7 +46,7 @@ def prepare(
     known = catalogue.CATALOGUE.get(base)
     if _is_streamed(known, source, size, streamed):
         stored_as = base if known is None or size in (None, known.size) else f"{base}-{size}"
-        return prepare_streamed(stored_as, data_dir, source=source, size=size, known=known)
+        return prepare_streamed(stored_as, data_dir, source=source, size=size, known=known, reading=reading)
     if known is None:
         stored_as, splits, defaults = base, _own_images(base, source, size), None
     else:

@@ -16,7 +16,7 @@ from PIL import Image
 from snapshot_cli.datasets import ground_truth, image_files, index, store
 from snapshot_cli.datasets.catalogue import CATALOGUE, Facts
 from snapshot_cli.datasets.image_listing import Listing, listing
-from snapshot_cli.datasets.index import AT_ONCE, Index
+from snapshot_cli.datasets.index import AT_ONCE, Index, Reading
 from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.errors import ConfigError, UserError
 
@@ -25,7 +25,13 @@ NAMED = 10  # unreadable files that are named
 
 
 def prepare_streamed(
-    name: str, data_dir: Path, *, source: Path | None, size: int | None = None, known: Facts | None = None
+    name: str,
+    data_dir: Path,
+    *,
+    source: Path | None,
+    size: int | None = None,
+    known: Facts | None = None,
+    reading: Reading = index.nobody,
 ) -> Manifest:
     """Read every file of a folder once, store an index of them under `data_dir` and return its manifest.
 
@@ -37,7 +43,7 @@ def prepare_streamed(
     found = listing(source, test="val" if known else None)
     if known is not None:
         check_counts(found, known)
-    files = index.canonical(read(found))
+    files = index.canonical(read(found, reading))
     facts = CATALOGUE["imagenet"]
     manifest = Manifest(
         name=name,
@@ -76,7 +82,7 @@ def check_counts(found: Listing, known: Facts) -> None:
             )
 
 
-def read(found: Listing) -> Index:
+def read(found: Listing, reading: Reading = index.nobody) -> Index:
     """Read and decode every file of a listing and return its index; UserError naming those that are no images."""
     numbers = {name: label for label, name in enumerate(found.classes)}
     digests, flaws = list[bytes](), list[str]()
@@ -84,6 +90,7 @@ def read(found: Listing) -> Index:
     with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused all the same
         for start in range(0, len(paths), AT_ONCE):
+            reading(start, len(paths))
             for digest, flaw in pool.map(_read, (found.folder / path for path in paths[start : start + AT_ONCE])):
                 digests.append(digest)
                 flaws += [flaw] if flaw else []

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from snapshot_cli.datasets import index
 from snapshot_cli.datasets.catalogue import how_to_prepare
-from snapshot_cli.datasets.index import ImageFiles, Index
+from snapshot_cli.datasets.index import ImageFiles, Index, Reading
 from snapshot_cli.datasets.manifest import (
     FILE_NAME,
     Manifest,
@@ -112,12 +112,12 @@ def verify(data_dir: Path, name: str) -> Manifest:
     return manifest
 
 
-def verify_files(data_dir: Path, name: str) -> None:
+def verify_files(data_dir: Path, name: str, reading: Reading = index.nobody) -> None:
     """Compare every file of streamed images with the index; UserError naming one that differs. Others have no files."""
     dataset = load(data_dir, name)
     for images in (dataset.train_images, dataset.test_images):
         if isinstance(images, ImageFiles):
-            index.verify_files(images)
+            index.verify_files(images, reading)
 
 
 def save(data_dir: Path, manifest: Manifest, arrays: Arrays | Index) -> Path:

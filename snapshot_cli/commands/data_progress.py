@@ -1,19 +1,25 @@
-"""What a person sees of a download: a bar on a terminal, a line a file elsewhere; on stderr."""
+"""What a person sees while files are downloaded or read: a bar on a terminal, a line elsewhere; on stderr."""
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+
+if TYPE_CHECKING:
+    from snapshot_cli.datasets.index import Reading
 
 
 class Downloads:
@@ -41,3 +47,24 @@ class Downloads:
             size = f" ({whole / 1e6:,.0f} MB)" if whole else ""
             self._console.print(f"downloading {address}{size}", highlight=False, soft_wrap=True)
         self._bar.update(self._tasks[address], completed=done, total=whole)
+
+
+@contextmanager
+def files_read(console: Console | None = None) -> Iterator[Reading]:
+    """Show how many files are read of how many; nothing where none are."""
+    console = console or Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    tasks = list[TaskID]()
+
+    def show(done: int, whole: int) -> None:
+        if not tasks:
+            tasks.append(bar.add_task("reading", total=whole))
+            console.print(f"reading {whole:,} files", highlight=False)
+            bar.start()  # not before, since a terminal has room for one bar and a download may come first
+        bar.update(tasks[0], completed=done, total=whole)
+
+    try:
+        yield show
+    finally:
+        bar.stop()
