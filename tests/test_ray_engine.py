@@ -12,8 +12,7 @@ from silent import Silent
 from snapshot_cli import lock
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import ConfigError
-from snapshot_cli.launch import here, ray_engine
-from snapshot_cli.launch.engine import Engine
+from snapshot_cli.launch import here, ray_engine, ray_task
 from snapshot_cli.run_directory import RunDirectory
 
 STORE = 80_000_000
@@ -71,12 +70,6 @@ def test_addresses_where_nobody_is(address, message):
     assert str(caught.value) == f"--address {address}: {message}"
 
 
-def test_an_address_goes_with_ray():
-    with pytest.raises(ConfigError) as caught:
-        Engine(address="auto")
-    assert str(caught.value) == "--address auto: goes with --engine ray"
-
-
 def test_the_command_line_ends_with_2_and_a_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "ray", None)
@@ -87,16 +80,40 @@ def test_the_command_line_ends_with_2_and_a_line(tmp_path, monkeypatch):
     )  # fmt: skip
 
 
+HEAD, NODE, GPUS = {"memory": 1.0}, {"CPU": 4.0}, {"CPU": 16.0, "GPU": 2.0}
+
+
 @pytest.mark.parametrize(
-    ("device", "per_gpu", "message"),
+    ("machine", "nodes", "per_gpu", "expected"),
     [
-        ("cuda", None, "--device cuda: the Ray cluster has no GPU; use --device cpu, or --device auto"),
-        ("auto", 4, "--per-gpu 4: the runs are trained on CPUs; use --jobs N"),
+        ({}, [HEAD, NODE], None, {"num_cpus": 1}),
+        ({"threads": 4}, [HEAD, NODE], None, {"num_cpus": 4}),
+        ({}, [NODE, GPUS], None, {"num_gpus": 1.0, "num_cpus": 0}),
+        ({"device": "cuda", "threads": 9}, [NODE, GPUS], 4, {"num_gpus": 0.25, "num_cpus": 0}),
+        ({"device": "cpu"}, [NODE, GPUS], None, {"num_cpus": 1}),
     ],
 )
-def test_a_cluster_without_gpus(device, per_gpu, message):
+def test_what_a_run_gets(machine, nodes, per_gpu, expected):
+    assert ray_engine.resources(Machine(Path(), Path(), **machine), nodes, per_gpu) == expected
+
+
+@pytest.mark.parametrize(
+    ("machine", "nodes", "per_gpu", "message"),
+    [
+        (
+            {"device": "cuda"}, [NODE], None,
+            "--device cuda: the Ray cluster has no GPU; use --device cpu, or --device auto",
+        ),
+        ({}, [NODE], 4, "--per-gpu 4: the runs are trained on CPUs; use --jobs N"),
+        ({"device": "cpu"}, [GPUS], 4, "--per-gpu 4: the runs are trained on CPUs; use --jobs N"),
+        ({"threads": 5}, [HEAD, NODE], None, "--threads 5: no node of the Ray cluster has more than 4 CPUs"),
+        ({}, [HEAD], None, "--engine ray: no node of the cluster has a CPU for runs; start one with: ray start"),
+        ({}, [], None, "--engine ray: no node of the cluster has a CPU for runs; start one with: ray start"),
+    ],
+)  # fmt: skip
+def test_what_no_node_has(machine, nodes, per_gpu, message):
     with pytest.raises(ConfigError) as caught:
-        ray_engine._resources(Machine(Path(), Path(), device), 0, per_gpu)
+        ray_engine.resources(Machine(Path(), Path(), **machine), nodes, per_gpu)
     assert str(caught.value) == message
 
 
@@ -110,7 +127,7 @@ def test_eight_runs_on_four_gpus_two_on_each(cluster, tmp_path, tiny_run, monkey
             time.sleep(0.05)
         return 0 if task.on_gpu and time.monotonic() < end else 1, {}
 
-    monkeypatch.setattr(ray_engine, "work", work)
+    monkeypatch.setattr(ray_task, "work", work)
     cluster.add_node(num_cpus=1, num_gpus=4, object_store_memory=STORE)
     runs, board = [tiny_run(seed=seed) for seed in range(8)], Noted()
     with ray_engine.connected(cluster.address):
@@ -203,12 +220,12 @@ def test_what_a_node_without_the_shared_folder_trains_is_brought_back(
 ):
     """The node is given another folder, in which there is no marker of the driver's."""
     machine, run = Machine(tiny_data, tmp_path / "results", "cpu", 1), tiny_run()
-    real, node = ray_engine.work, tmp_path / "node"
+    real, node = ray_task.work, tmp_path / "node"
 
     def work(task):
         return real(replace(task, machine=replace(task.machine, results=node), marker=node / "marker"))
 
-    monkeypatch.setattr(ray_engine, "work", work)
+    monkeypatch.setattr(ray_task, "work", work)
     cluster.add_node(num_cpus=1, object_store_memory=STORE)
     with ray_engine.connected(cluster.address):
         assert ray_engine.train_all([run], machine, (), board=Noted(), **NEVER) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from snapshot_cli.config import load, plan
-from snapshot_cli.config.machine import Machine
+from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.errors import ConfigError
 from snapshot_cli.launch import slots, unit
 from snapshot_cli.run_directory import RunDirectory
@@ -57,6 +57,7 @@ def fake(monkeypatch, script):
     [
         ([], 3, None, 9, ["", "", ""]),
         ([], None, None, 1, [""]),
+        ([], None, None, 9, ["", "", ""]),
         (["0"], None, None, 9, ["0"]),
         (["0"], 2, None, 9, ["0", "0"]),
         (["4", "6"], None, None, 9, ["4", "6"]),
@@ -64,7 +65,8 @@ def fake(monkeypatch, script):
         (["4", "6"], 3, 2, 9, ["4", "6", "4"]),
     ],
 )
-def test_slots_go_round_the_gpus(gpus, jobs, per_gpu, runs, expected):
+def test_slots_go_round_the_gpus(monkeypatch, gpus, jobs, per_gpu, runs, expected):
+    monkeypatch.setattr(slots, "processors", lambda: 3)
     assert slots.places(gpus, jobs=jobs, per_gpu=per_gpu, runs=runs) == expected
 
 
@@ -114,7 +116,7 @@ def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_
     assert sorted(board.told) == [
         ("done", 0), ("done", 2), ("failed", 1), ("started", 0), ("started", 1), ("started", 2),
     ]  # fmt: skip
-    threads = str(max(1, (slots.os.cpu_count() or 1) // 2))
+    threads = str(max(1, processors() // 2))
     assert started[0] == [
         sys.executable, "-m", "snapshot_cli", "train", "--config", "F", "--run", runs[0].run_id, "--data-dir", "D",
         "--results-dir", str(tmp_path), "--device", "cpu", "--threads", threads, "--workers", threads,
@@ -122,10 +124,22 @@ def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("jobs", "machine", "expected"),
+    [(2, {}, ["4", "4"]), (16, {}, ["1", "1"]), (2, {"threads": 3}, ["3", "4"]), (2, {"workers": 0}, ["4", "0"])],
+)
+def test_slots_share_the_processors(monkeypatch, tmp_path, tiny_run, jobs, machine, expected):
+    monkeypatch.setattr(slots, "processors", lambda: 8)
+    started, run = fake(monkeypatch, ""), tiny_run()
+    machine = Machine(tmp_path, tmp_path, **machine)
+    slots.train_all([run], machine, {run: ()}, places=[""] * jobs, board=Noted(), stop=lambda: False)
+    assert [started[0][started[0].index(word) + 1] for word in ("--threads", "--workers")] == expected
+
+
 def test_the_deterministic_mode_is_passed_on(monkeypatch, tmp_path, tiny_run):
     started, run = fake(monkeypatch, ""), tiny_run()
     machine = Machine(tmp_path, tmp_path, deterministic=True)
-    slots.train_all([run], machine, {run: ()}, places=[None], board=Noted(), stop=lambda: False)
+    slots.train_all([run], machine, {run: ()}, places=[""], board=Noted(), stop=lambda: False)
     assert "--deterministic" in started[0]
 
 
@@ -183,7 +197,7 @@ def test_a_directory_that_cannot_be_made_stops_no_other(monkeypatch, tmp_path, t
     failures = slots.train_all(
         runs, Machine(tmp_path, tmp_path), dict.fromkeys(runs, ()), places=[""], board=board, stop=lambda: False
     )
-    assert failures == [f"{runs[0].run_id}: {path}: File exists"]
+    assert failures == [f"{runs[0].run_id}: {path}: File exists"]  # and no log
     assert board.told == [("failed", 0), ("started", 1), ("done", 1)]
 
 

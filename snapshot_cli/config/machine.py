@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 Device = Literal["auto", "cpu", "cuda"]
 CHECKPOINT_SECONDS = 300.0
+
+
+def processors() -> int:
+    """Return how many processors this process may use: of a shared host, a batch system grants it some alone."""
+    return len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from snapshot_cli.config.experiment import Run
-from snapshot_cli.launch import standing
+from snapshot_cli.launch import standing, unit
 from snapshot_cli.launch.progress import say
 from snapshot_cli.launch.standing import ORDER, Standing, State
 
@@ -67,6 +67,20 @@ class Board:
                 found = standing.look(run, self._results, known.images)
                 self._standings[run] = replace(found, state="running")
         self._live.update(screen(self._standings.values(), self._console.height), refresh=True)
+
+
+def end(board: Board, run: Run, result: int | str, directory: Path, *, stopped: bool) -> list[str]:
+    """Tell a board how a run ended and return a line if it failed.
+
+    `result` is the exit code of its process, or says why there was none; once a stop was asked for, what is not
+    finished is `stopped`, whatever its code.
+    """
+    if result == 0 or stopped:
+        board.ended(run, "done" if result == 0 else "stopped")
+        return []
+    reason, log = unit.failed(directory, result), directory / unit.LOG
+    board.ended(run, "failed", reason)
+    return [f"{run.run_id}: {reason}" + f" (all of it: {log})" * log.is_file()]
 
 
 def screen(standings: Iterable[Standing], height: int) -> Group:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from snapshot_cli import lock
 from snapshot_cli.config.experiment import Run
-from snapshot_cli.config.machine import Machine
+from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.datasets import prepare, store
 from snapshot_cli.errors import UserError
 from snapshot_cli.files import remove_leftovers
@@ -123,7 +122,7 @@ def _last_sentence(error: RuntimeError) -> str:
 
 def _workers(machine: Machine) -> int:
     """Return the processes that decode streamed images: as many as are asked for, else one a processor."""
-    return len(os.sched_getaffinity(0)) if machine.workers is None else machine.workers
+    return processors() if machine.workers is None else machine.workers
 
 
 def _device(machine: Machine) -> torch.device:

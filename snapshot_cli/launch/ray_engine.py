@@ -1,50 +1,25 @@
-"""Train many runs on a Ray cluster, or on this machine through Ray; every task is a `snapshot train` process."""
+"""Train many runs on a Ray cluster, or on this machine through Ray: hand them out and take what comes back."""
 
 from __future__ import annotations
 
 import socket
-import subprocess
-import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO
-
-import yaml
+from typing import Any
 
 from snapshot_cli import lock
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
-from snapshot_cli.errors import ConfigError, Stopped
-from snapshot_cli.files import write_atomically
-from snapshot_cli.launch import unit
-from snapshot_cli.launch.board import Board
-from snapshot_cli.launch.standing import State
+from snapshot_cli.errors import ConfigError
+from snapshot_cli.launch import ray_task, unit
+from snapshot_cli.launch.board import Board, end
+from snapshot_cli.launch.ray_task import Lost, Task
 
 RETRIES = 10  # of a run whose worker, node or process was lost; each goes on from the state that was saved last
 POLL_SECONDS = 0.2
 STORE_BYTES = 100_000_000  # of an instance for this machine alone, where no files travel
-NOT_BROUGHT = {"resume.pt", lock.FILE_NAME}
-
-
-class Lost(Exception):
-    """A training's process was killed, or told to stop, by somebody else than us: it is worth another try."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """A run, where its folders are on every node, what else `snapshot train` is to do, and what it gets."""
-
-    run: Run
-    machine: Machine
-    extra: tuple[str, ...]
-    on_gpu: bool
-    marker: Path
-    """A file that the driver has put into the folder of results: a node that sees it shares that folder."""
 
 
 @contextmanager
@@ -90,113 +65,71 @@ def train_all(
     """
     import ray
 
-    gpus = 0 if machine.device == "cpu" else int(ray.cluster_resources().get("GPU", 0))
-    remote = ray.remote(**_resources(machine, gpus, per_gpu))(work)
+    room = resources(machine, [node["Resources"] for node in ray.nodes() if node["Alive"]], per_gpu)
+    remote = ray.remote(**room, max_retries=RETRIES, retry_exceptions=[Lost])(ray_task.work)
     everywhere = replace(machine, data=machine.data.resolve(), results=machine.results.resolve())
     waiting, running, told, failures = list(runs), dict[Any, Run](), set[Run](), list[str]()
-    cancelled = set[Any]()
-    with _marked(everywhere.results) as marker:
+    cancelled = False
+    with ray_task.marked(everywhere.results) as marker:
         while running or (waiting and not stop()):
             while waiting and not stop() and (jobs is None or len(running) < jobs):
                 run = waiting.pop(0)
-                running[remote.remote(Task(run, everywhere, tuple(extra), gpus > 0, marker))] = run
-            if stop():
-                for reference in running.keys() - cancelled:
+                running[remote.remote(Task(run, everywhere, tuple(extra), "num_gpus" in room, marker))] = run
+            if stop() and not cancelled:
+                cancelled = True
+                for reference in running:
                     ray.cancel(reference)
-                    cancelled.add(reference)
             _tell(running.values(), told, everywhere, board)
             for reference in ray.wait(list(running), timeout=POLL_SECONDS)[0]:
                 run = running.pop(reference)
+                directory = unit.directory(run, everywhere)
                 _tell([run], told, everywhere, board, ended=True)
-                failures += _end(reference, run, everywhere, board, stopped=stop())
+                failures += end(board, run, _result(reference, directory), directory, stopped=stop())
             board.look()
     return failures
 
 
-def work(task: Task) -> tuple[int, dict[str, bytes]]:
-    """Train a run in a process and return its exit code and, where results are not shared, the files that it left."""
-    directory = unit.directory(task.run, task.machine)
-    machine = replace(task.machine, threads=task.machine.threads or 1)
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "run.yaml"
-        file.write_text(yaml.safe_dump(task.run.model_dump(mode="json")))
-        arguments = unit.words(task.run, machine, ["--config", str(file), *task.extra])
-        variables = unit.variables(machine.threads, None if task.on_gpu else "")
-        code = _wait(unit.start(arguments, directory, variables))
-    if code < 0 or code == Stopped.exit_code:
-        raise Lost(f"killed by signal {-code}" if code < 0 else "told to stop by somebody else, again and again")
-    return code, {} if task.marker.exists() else _files(directory)
+def resources(machine: Machine, nodes: Sequence[Mapping[str, float]], per_gpu: int | None) -> dict[str, float]:
+    """Return what Ray is to keep for each run, given what each node has: a share of a GPU, or CPUs.
 
-
-def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Return the exit code of a process; when the task is cancelled, after the process has saved its state."""
-    try:
-        while process.poll() is None:
-            time.sleep(POLL_SECONDS)  # an interruption by Ray ends no waiting for a process
-        return process.returncode
-    except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
-        raise
-
-
-def _resources(machine: Machine, gpus: int, per_gpu: int | None) -> dict[str, Any]:
-    if gpus == 0 and machine.device == "cuda":
+    Raises ConfigError for what no node has: Ray would wait for such a node, without a word and for ever.
+    """
+    gpus = 0 if machine.device == "cpu" else sum(node.get("GPU", 0) for node in nodes)
+    if gpus:
+        return {"num_gpus": 1 / (per_gpu or 1), "num_cpus": 0}
+    if machine.device == "cuda":
         raise ConfigError("--device cuda: the Ray cluster has no GPU; use --device cpu, or --device auto")
-    if gpus == 0 and per_gpu is not None:
+    if per_gpu is not None:
         raise ConfigError(f"--per-gpu {per_gpu}: the runs are trained on CPUs; use --jobs N")
-    room = {"num_gpus": 1 / (per_gpu or 1), "num_cpus": 0} if gpus else {"num_cpus": machine.threads or 1}
-    return room | {"max_retries": RETRIES, "retry_exceptions": [Lost]}
+    threads, most = machine.threads or 1, max((int(node.get("CPU", 0)) for node in nodes), default=0)
+    if most == 0:
+        raise ConfigError("--engine ray: no node of the cluster has a CPU for runs; start one with: ray start")
+    if threads > most:
+        raise ConfigError(f"--threads {threads}: no node of the Ray cluster has more than {most} CPUs")
+    return {"num_cpus": threads}
 
 
-def _tell(runs: Any, told: set[Run], machine: Machine, board: Board, *, ended: bool = False) -> None:
+def _tell(runs: Iterable[Run], told: set[Run], machine: Machine, board: Board, *, ended: bool = False) -> None:
     """Tell the board of the runs that have begun, as their locks say."""
     for run in [run for run in runs if run not in told]:
-        if ended or lock.holder(unit.directory(run, machine)) is not None:
+        holder = lock.holder(unit.directory(run, machine))
+        if ended or (holder is not None and not holder.gone):
             told.add(run)
             board.started(run)
 
 
-def _end(reference: Any, run: Run, machine: Machine, board: Board, *, stopped: bool) -> list[str]:
-    """Take what a task returned and return a line if its run failed."""
+def _result(reference: Any, directory: Path) -> int | str:
+    """Return the exit code of a task's training, or why there is none; what the task brought is put in its place."""
     import ray
 
-    directory = unit.directory(run, machine)
     try:
         code, files = ray.get(reference)
-        for name in sorted(files, key=lambda name: name == "done.json"):  # the last, as it is what "done" means
-            write_atomically(directory / name, partial(_write, files[name]))
+        ray_task.bring(files, directory)
     except ray.exceptions.RayError as error:
-        reason = str(getattr(error, "cause", None) or error).strip().splitlines()[-1]
-        code, line = None, f"{run.run_id}: {reason}"
-    outcome: State = "done" if code == 0 else "stopped" if stopped else "failed"
-    if outcome != "failed":
-        board.ended(run, outcome)
-        return []
-    line = unit.failed(run.run_id, directory, code) if code is not None else line
-    board.ended(run, outcome, line)
-    return [line]
-
-
-def _write(content: bytes, file: BinaryIO) -> None:
-    file.write(content)
-
-
-def _files(directory: Path) -> dict[str, bytes]:
-    paths = [path for path in directory.rglob("*") if path.is_file() and path.name not in NOT_BROUGHT]
-    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
-
-
-@contextmanager
-def _marked(results: Path) -> Iterator[Path]:
-    """Put a file into the folder of results by which a node can tell that it shares it."""
-    results.mkdir(parents=True, exist_ok=True)
-    marker = results / f".shared-{uuid.uuid4().hex}"
-    marker.touch()
-    try:
-        yield marker
-    finally:
-        marker.unlink(missing_ok=True)
+        return str(getattr(error, "cause", None) or error).strip().splitlines()[-1]
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
+    return int(code)
 
 
 def _reach(address: str) -> None:

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from snapshot_cli.config.experiment import Run
-from snapshot_cli.config.machine import Machine
+from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.errors import ConfigError
 from snapshot_cli.launch import unit
-from snapshot_cli.launch.board import Board
-from snapshot_cli.launch.standing import State
+from snapshot_cli.launch.board import Board, end
 
 POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A run in its process, and the GPU that is its own as long: "" for none, None to leave it to the environment."""
+    """A run in its process, and the GPU that is its own as long, "" for none."""
 
     run: Run
     process: subprocess.Popen[bytes]
-    gpu: str | None
+    gpu: str
 
 
-def places(gpus: Sequence[str], *, jobs: int | None, per_gpu: int | None, runs: int) -> list[str | None]:
+def places(gpus: Sequence[str], *, jobs: int | None, per_gpu: int | None, runs: int) -> list[str]:
     """Return the GPU of each slot, "" where there is none: the slots go round the GPUs.
 
     Without `jobs` there are `per_gpu` slots, or one, on every GPU; on a machine without one a slot a core, and no more
@@ -40,7 +38,7 @@ def places(gpus: Sequence[str], *, jobs: int | None, per_gpu: int | None, runs: 
         raise ConfigError(
             f"--jobs {jobs}: {len(gpus)} GPU{'s' * (len(gpus) > 1)} with --per-gpu {per_gpu} have room for {room}"
         )
-    count = jobs or room or min(os.cpu_count() or 1, runs)
+    count = jobs or room or min(processors(), runs)
     return [gpus[number % len(gpus)] if gpus else "" for number in range(count)]
 
 
@@ -49,7 +47,7 @@ def train_all(
     machine: Machine,
     asked: Mapping[Run, Sequence[str]],
     *,
-    places: Sequence[str | None],
+    places: Sequence[str],
     board: Board,
     stop: Callable[[], bool],
 ) -> list[str]:
@@ -66,35 +64,24 @@ def train_all(
                 run = waiting.pop(0)
                 try:
                     running.append(_start(run, machine, asked[run], gpu=free[0], slots=len(places)))
-                    free.pop(0)
-                    board.started(run)
                 except OSError as error:
-                    failures.append(f"{run.run_id}: {error.filename}: {error.strerror}")
-                    board.ended(run, "failed")
+                    reason = f"{error.filename}: {error.strerror}"
+                    failures += end(board, run, reason, unit.directory(run, machine), stopped=False)
+                    continue
+                free.pop(0)
+                board.started(run)
             if stop():
                 _terminate(running)
             time.sleep(POLL_SECONDS)
             for slot in [slot for slot in running if slot.process.poll() is not None]:
                 running.remove(slot)
                 free.append(slot.gpu)
-                failures += _end(slot, machine, board, stopped=stop())
+                directory = unit.directory(slot.run, machine)
+                failures += end(board, slot.run, slot.process.returncode, directory, stopped=stop())
             board.look()
     finally:
         _terminate(running)
     return failures
-
-
-def _end(slot: Slot, machine: Machine, board: Board, *, stopped: bool) -> list[str]:
-    """Tell the board of a run whose process has ended and return a line if it failed."""
-    code = slot.process.returncode
-    outcome: State = "done" if code == 0 else "stopped" if stopped else "failed"
-    if outcome != "failed":
-        board.ended(slot.run, outcome)
-        return []
-    directory = unit.directory(slot.run, machine)
-    line = unit.failed(slot.run.run_id, directory, code)
-    board.ended(slot.run, outcome, unit.failure(directory) or "")
-    return [line]
 
 
 def _terminate(running: Sequence[Slot]) -> None:
@@ -103,8 +90,8 @@ def _terminate(running: Sequence[Slot]) -> None:
         slot.process.terminate()
 
 
-def _start(run: Run, machine: Machine, asked: Sequence[str], *, gpu: str | None, slots: int) -> Slot:
-    share = max(1, (os.cpu_count() or 1) // slots)
+def _start(run: Run, machine: Machine, asked: Sequence[str], *, gpu: str, slots: int) -> Slot:
+    share = max(1, processors() // slots)
     threads, workers = machine.threads or share, share if machine.workers is None else machine.workers
     arguments = unit.words(run, replace(machine, threads=threads, workers=workers), asked)
     return Slot(run, unit.start(arguments, unit.directory(run, machine), unit.variables(threads, gpu)), gpu)

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from snapshot_cli.config.experiment import Run
@@ -51,12 +52,15 @@ def variables(threads: int | None, gpu: str | None) -> dict[str, str]:
     return found if gpu is None else found | {"CUDA_VISIBLE_DEVICES": gpu}
 
 
-def failed(run_id: str, directory: Path, code: int) -> str:
-    """Return a line about a run that failed, and leave the reason in its directory for `snapshot status`."""
-    log = directory / LOG
-    reason = _last_line(log) if code >= 0 else f"killed by signal {-code}"
-    (directory / FAILURE).write_text(reason + "\n")
-    return f"{run_id}: {reason} (all of it: {log})"
+def failed(directory: Path, result: int | str) -> str:
+    """Return why a run failed, given the exit code of its process or the words of who could not even start it.
+
+    The reason is left in the run's directory for `snapshot status`, if that can be written to.
+    """
+    reason = result if isinstance(result, str) else _reason(directory / LOG, result)
+    with suppress(OSError):  # the disk may be full, which stops no other run
+        (directory / FAILURE).write_text(reason + "\n")
+    return reason
 
 
 def failure(directory: Path) -> str | None:
@@ -78,6 +82,8 @@ def launcher() -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "ended without a word"
+def _reason(log: Path, code: int) -> str:
+    if code < 0:
+        return f"killed by signal {-code}"
+    lines = log.read_text(errors="replace").strip().splitlines() if log.is_file() else []
+    return lines[-1] if lines else f"ended with {code}, without a word"

@@ -1,0 +1,100 @@
+"""What a node of a Ray cluster does for a run: a `snapshot train` process, whose files are brought where they lack."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+import yaml
+
+from snapshot_cli.config.experiment import Run
+from snapshot_cli.config.machine import Machine
+from snapshot_cli.errors import Stopped
+from snapshot_cli.files import write_atomically
+from snapshot_cli.launch import unit
+
+POLL_SECONDS = 0.2
+STATE = "resume.pt"
+DONE = "done.json"  # the last that is written, as it is what "done" means
+
+
+class Lost(Exception):
+    """A training's process was killed, or told to stop, by somebody else than us: it is worth another try."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A run, where its folders are on every node, what else `snapshot train` is to do, and what it gets."""
+
+    run: Run
+    machine: Machine
+    extra: tuple[str, ...]
+    on_gpu: bool
+    marker: Path
+    """A file that the driver has put into the folder of results: a node that sees it shares that folder."""
+
+
+def work(task: Task) -> tuple[int, dict[str, bytes]]:
+    """Train a run in a process and return its exit code and, where results are not shared, the files that it left.
+
+    Raises Lost for a process that did not end by itself.
+    """
+    directory = unit.directory(task.run, task.machine)
+    machine = replace(task.machine, threads=task.machine.threads or 1)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "run.yaml"
+        file.write_text(yaml.safe_dump(task.run.model_dump(mode="json")))
+        arguments = unit.words(task.run, machine, ["--config", str(file), *task.extra])
+        variables = unit.variables(machine.threads, None if task.on_gpu else "")
+        code = _wait(unit.start(arguments, directory, variables))
+    if code < 0 or code == Stopped.exit_code:
+        raise Lost(f"killed by signal {-code}" if code < 0 else "told to stop by somebody else, again and again")
+    return code, {} if task.marker.exists() else files(directory)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Return the exit code of a process; when the task is cancelled, after the process has saved its state."""
+    try:
+        while process.poll() is None:
+            time.sleep(POLL_SECONDS)  # an interruption by Ray ends no waiting for a process
+        return process.returncode
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    """Return what a run left in its directory, by relative names, without lock, state and half-written files."""
+    paths = [path for path in directory.rglob("[!.]*") if path.is_file() and path.name != STATE]
+    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
+
+
+def bring(found: Mapping[str, bytes], directory: Path) -> None:
+    """Write what a run left on its node into its directory here."""
+    for name in sorted(found, key=lambda name: name == DONE):
+        write_atomically(directory / name, partial(_write, found[name]))
+
+
+def _write(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
+
+
+@contextmanager
+def marked(results: Path) -> Iterator[Path]:
+    """Put a file into the folder of results by which a node can tell that it shares it."""
+    results.mkdir(parents=True, exist_ok=True)
+    marker = results / f".shared-{uuid.uuid4().hex}"
+    marker.touch()
+    try:
+        yield marker
+    finally:
+        marker.unlink(missing_ok=True)
