@@ -63,6 +63,40 @@ def test_a_table_on_a_terminal(tmp_path, tiny_run, monkeypatch):
     ]
 
 
+class Noted:
+    def __init__(self):
+        self.told = []
+
+    def ended(self, run, outcome, words=""):
+        self.told.append((outcome, words))
+
+
+@pytest.mark.parametrize(
+    ("result", "stopped", "told", "line"),
+    [
+        (0, False, ("done", ""), None),
+        (0, True, ("done", ""), None),
+        (75, True, ("stopped", ""), None),
+        (1, False, ("failed", "no [room]"), "no [room] (all of it: {log})"),
+        (-9, False, ("failed", "killed by signal 9"), "killed by signal 9 (all of it: {log})"),
+        ("the node is gone", False, ("failed", "the node is gone"), "the node is gone (all of it: {log})"),
+        ("the node is gone", True, ("stopped", ""), None),
+    ],
+)
+def test_how_a_run_ended(tmp_path, tiny_run, result, stopped, told, line):
+    (tmp_path / unit.LOG).write_text("epoch 1\nno [room]\n")
+    noted = Noted()
+    lines = board.end(noted, tiny_run(), result, tmp_path, stopped=stopped)
+    assert noted.told == [told]
+    log = tmp_path / unit.LOG
+    assert lines == ([] if line is None else [f"{tiny_run().run_id}: {line.format(log=log)}"])
+    assert unit.failure(tmp_path) == (told[1] or None)
+
+
+def test_no_log_is_named_that_is_not_there(tmp_path, tiny_run):
+    assert board.end(Noted(), tiny_run(), "no room", tmp_path, stopped=False) == [f"{tiny_run().run_id}: no room"]
+
+
 @pytest.mark.parametrize(("height", "rows", "more"), [(40, 9, []), (11, 6, ["and 3 more"]), (1, 1, ["and 8 more"])])
 def test_what_does_not_fit_is_counted(height, rows, more):
     standings = [Standing(f"run-{number}", "waiting", 10) for number in range(8)] + [Standing("last", "running", 10)]

@@ -1,5 +1,7 @@
+import json
 import os
 import signal
+import socket
 import sys
 import time
 from dataclasses import replace
@@ -138,6 +140,43 @@ def test_eight_runs_on_four_gpus_two_on_each(cluster, tmp_path, tiny_run, monkey
     assert sorted(path.read_text() for path in tmp_path.glob("[0-7]")) == ["0", "0", "1", "1", "2", "2", "3", "3"]
     assert sorted(board.told) == sorted([(word, seed) for word in ("started", "done") for seed in range(8)])
     assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_what_comes_back_of_a_task(tmp_path, monkeypatch):
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray, "get", lambda reference: reference)
+    assert ray_engine._result((3, {"log.txt": b"words"}), tmp_path) == 3
+    assert (tmp_path / "log.txt").read_bytes() == b"words"
+    assert ray_engine._result((0, {"log.txt/x": b""}), tmp_path) == f"{tmp_path}/log.txt: File exists"
+
+
+def test_why_nothing_comes_back_of_a_task(tmp_path, monkeypatch):
+    ray = pytest.importorskip("ray")
+    lost = ray.exceptions.RayTaskError("work", "Traceback\n  far", ray_task.Lost("killed by signal 9"))
+
+    def get(error):
+        raise error
+
+    monkeypatch.setattr(ray, "get", get)
+    assert ray_engine._result(lost, tmp_path) == "killed by signal 9"
+    assert ray_engine._result(ray.exceptions.WorkerCrashedError(), tmp_path).startswith("The worker died unexpectedly")
+
+
+def test_a_run_has_begun_when_its_lock_is_held(tmp_path, tiny_run):
+    run, told, board, machine = tiny_run(), set(), Noted(), Machine(tmp_path, tmp_path)
+    ray_engine._tell([run], told, machine, board)
+    process = os.spawnlp(os.P_NOWAIT, "true", "true")
+    os.waitpid(process, 0)
+    folder = RunDirectory.of(run, tmp_path).path
+    folder.mkdir(parents=True)
+    of_the_dead = {"pid": process, "host": socket.gethostname(), "since": "then"}
+    (folder / lock.FILE_NAME).write_text(json.dumps(of_the_dead))
+    ray_engine._tell([run], told, machine, board)
+    assert board.told == []
+    with lock.hold(folder):
+        ray_engine._tell([run], told, machine, board)
+    ray_engine._tell([run], told, machine, board, ended=True)
+    assert board.told == [("started", 0)]
 
 
 def parent(pid):

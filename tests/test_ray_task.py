@@ -1,0 +1,130 @@
+"""What runs on a node, without Ray: a process of one's own is a stand-in for `snapshot train`."""
+
+import _thread
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from snapshot_cli.config.experiment import Run
+from snapshot_cli.config.machine import Machine
+from snapshot_cli.launch import ray_task, unit
+from snapshot_cli.launch.ray_task import Lost, Task
+
+
+@pytest.fixture
+def process(monkeypatch):
+    """A function that lets every training be a script; it returns what the processes were started with."""
+    monkeypatch.setattr(ray_task, "POLL_SECONDS", 0.02)
+    started = []
+
+    def be(script):
+        def start(arguments, directory, variables):
+            directory.mkdir(parents=True, exist_ok=True)
+            config = yaml.safe_load(Path(arguments[arguments.index("--config") + 1]).read_text())
+            started.append((arguments, variables, config))
+            return subprocess.Popen([sys.executable, "-S", "-c", script], cwd=directory)
+
+        monkeypatch.setattr(unit, "start", start)
+        return started
+
+    return be
+
+
+@pytest.fixture
+def task(tmp_path, tiny_run):
+    """A task whose results are shared."""
+    (tmp_path / "marker").touch()
+    return Task(tiny_run(), Machine(tmp_path / "D", tmp_path / "R"), ("--interpolate",), False, tmp_path / "marker")
+
+
+def changed(task, **changes):
+    return Task(**{name: getattr(task, name) for name in task.__dataclass_fields__} | changes)
+
+
+def test_a_run_travels_whole_and_has_one_thread_and_no_gpu(task, process):
+    started = process("")
+    assert ray_task.work(task) == (0, {})
+    ((arguments, variables, config),) = started
+    assert Run(**config) == task.run
+    assert arguments[arguments.index("--interpolate") + 1 :][:2] == ["--run", task.run.run_id]
+    assert arguments[arguments.index("--threads") + 1] == "1"
+    assert variables == {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    assert not Path(arguments[2]).exists()  # the file that it travelled in
+
+
+def test_on_a_gpu_ray_has_said_which(task, process):
+    machine = Machine(task.machine.data, task.machine.results, threads=3)
+    started = process("")
+    ray_task.work(changed(task, on_gpu=True, machine=machine))
+    assert started[0][1] == {"OMP_NUM_THREADS": "3"}
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", "killed by signal 9"),
+        ("raise SystemExit(75)", "told to stop by somebody else, again and again"),
+    ],
+)
+def test_a_process_that_somebody_ended_is_lost(task, process, script, words):
+    process(script)
+    with pytest.raises(Lost) as caught:
+        ray_task.work(task)
+    assert str(caught.value) == words
+
+
+def test_a_failure_is_no_loss(task, process):
+    process("raise SystemExit(2)")
+    assert ray_task.work(task) == (2, {})
+
+
+LEFT = """
+import pathlib
+pathlib.Path("predictions").mkdir()
+for name in ("done.json", "predictions/test-1.npy", "resume.pt", ".lock", "predictions/.test-2.npy.7.tmp"):
+    pathlib.Path(name).write_text(name)
+"""
+
+
+def test_what_is_not_shared_is_brought_done_json_last(task, process, tmp_path, monkeypatch):
+    process(LEFT)
+    code, files = ray_task.work(changed(task, marker=tmp_path / "not here"))
+    assert (code, files) == (0, {"done.json": b"done.json", "predictions/test-1.npy": b"predictions/test-1.npy"})
+    written, real = [], ray_task.write_atomically
+    monkeypatch.setattr(ray_task, "write_atomically", lambda path, write: (written.append(path), real(path, write)))
+    ray_task.bring(files, tmp_path / "here")
+    assert [path.name for path in written] == ["test-1.npy", "done.json"]
+    assert ray_task.files(tmp_path / "here") == files
+
+
+def test_cancelled_it_lets_the_process_save_its_state(task, process, tmp_path):
+    """Ray raises KeyboardInterrupt in the worker."""
+    process(
+        "import pathlib, signal, sys, time\n"
+        "def stop(*_):\n    time.sleep(0.3)\n    pathlib.Path('saved').touch()\n    sys.exit(75)\n"
+        "signal.signal(signal.SIGTERM, stop)\npathlib.Path('ready').touch()\ntime.sleep(60)"
+    )
+    directory = unit.directory(task.run, task.machine)
+
+    def interrupt():
+        while not (directory / "ready").exists():
+            time.sleep(0.02)
+        _thread.interrupt_main()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        ray_task.work(task)
+    thread.join()
+    assert (directory / "saved").exists()
+
+
+def test_the_mark_is_there_as_long_as_the_driver(tmp_path):
+    with ray_task.marked(tmp_path / "R") as marker:
+        assert list((tmp_path / "R").iterdir()) == [marker]
+    assert list((tmp_path / "R").iterdir()) == []

@@ -1,0 +1,121 @@
+import json
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+
+from snapshot_cli.config.machine import Machine
+from snapshot_cli.launch import unit
+from snapshot_cli.run_directory import RunDirectory
+
+SAY = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ), sys.stdin.read()]))"
+
+
+def test_the_words_of_a_run_on_a_machine_as_it_is(tiny_run):
+    run = tiny_run()
+    assert unit.words(run, Machine(Path("D"), Path("R")), ["--config", "F"]) == [
+        "train", "--config", "F", "--run", run.run_id, "--data-dir", "D", "--results-dir", "R", "--device", "auto",
+        "--checkpoint-seconds", "300",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("machine", "expected"),
+    [
+        ({"device": "cpu"}, "--device cpu --checkpoint-seconds 300"),
+        ({"threads": 3}, "--device auto --threads 3 --checkpoint-seconds 300"),
+        ({"deterministic": True}, "--device auto --deterministic --checkpoint-seconds 300"),
+        ({"workers": 0}, "--device auto --workers 0 --checkpoint-seconds 300"),
+        ({"checkpoint_seconds": 0.5}, "--device auto --checkpoint-seconds 0.5"),
+    ],
+)
+def test_what_a_machine_adds_to_the_words(tiny_run, machine, expected):
+    words = unit.words(tiny_run(), Machine(Path("D"), Path("R"), **machine), [])
+    assert " ".join(words[words.index("--device") :]) == expected
+
+
+def test_a_shell_reads_back_the_words(tiny_run):
+    machine, asked = Machine(Path("D $HOME"), Path("R;ls")), ["--config", "it's.yaml"]
+    line = unit.shell_command(tiny_run(), machine, asked)
+    assert shlex.split(line) == ["snapshot", *unit.words(tiny_run(), machine, asked)]
+
+
+@pytest.fixture
+def python(tmp_path, monkeypatch):
+    """A function that lets `python -m snapshot_cli` be a script."""
+
+    def be(script):
+        (tmp_path / "package").mkdir()
+        (tmp_path / "package/snapshot_cli.py").write_text(script)
+        monkeypatch.chdir(tmp_path / "package")
+
+    return be
+
+
+def test_a_process_has_its_words_its_variables_no_input_and_a_log(python, tmp_path):
+    python(SAY)
+    directory = tmp_path / "not/there/yet"
+    assert unit.start(["train", "--x"], directory, {"OMP_NUM_THREADS": "3"}).wait(60) == 0
+    words, environment, read = json.loads((directory / unit.LOG).read_text())
+    assert (words, read) == (["train", "--x"], "")
+    assert environment["OMP_NUM_THREADS"] == "3"
+    assert environment[unit.LAUNCHER] == str(os.getpid())
+    assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_the_log_grows_and_the_last_failure_is_forgotten(python, tmp_path):
+    python("import sys; print('out', flush=True); print('error', file=sys.stderr)")
+    (tmp_path / unit.LOG).write_text("before\n")
+    (tmp_path / unit.FAILURE).write_text("no room\n")
+    assert unit.start([], tmp_path, {}).wait(60) == 0
+    assert (tmp_path / unit.LOG).read_text() == "before\nout\nerror\n"
+    assert unit.failure(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("threads", "gpu", "expected"),
+    [
+        (None, None, {}),
+        (2, None, {"OMP_NUM_THREADS": "2"}),
+        (None, "", {"CUDA_VISIBLE_DEVICES": ""}),
+        (1, "GPU-6f", {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "GPU-6f"}),
+    ],
+)
+def test_variables_of_a_slot(threads, gpu, expected):
+    assert unit.variables(threads, gpu) == expected
+
+
+@pytest.mark.parametrize(
+    ("log", "result", "reason"),
+    [
+        (b"epoch 1\nthe loss is not finite\n\n", 1, "the loss is not finite"),
+        (b"half a line \xff", 1, "half a line \ufffd"),
+        (b"", 1, "ended with 1, without a word"),
+        (None, 3, "ended with 3, without a word"),
+        (b"epoch 1\n", -9, "killed by signal 9"),
+        (b"epoch 1\n", "of an earlier try: File exists", "of an earlier try: File exists"),
+    ],
+)
+def test_why_a_run_failed(tmp_path, log, result, reason):
+    if log is not None:
+        (tmp_path / unit.LOG).write_bytes(log)
+    assert unit.failed(tmp_path, result) == reason
+    assert unit.failure(tmp_path) == reason
+
+
+def test_a_reason_that_cannot_be_left_stops_nobody(tmp_path):
+    assert unit.failed(tmp_path / "nowhere", "no room") == "no room"
+    assert unit.failure(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize(("text", "expected"), [(None, None), ("", None), ("12", 12), ("x", None), ("-1", None)])
+def test_the_launcher(monkeypatch, text, expected):
+    monkeypatch.delenv(unit.LAUNCHER, raising=False)
+    if text is not None:
+        monkeypatch.setenv(unit.LAUNCHER, text)
+    assert unit.launcher() == expected
+
+
+def test_the_directory_is_that_of_the_run(tmp_path, tiny_run):
+    assert unit.directory(tiny_run(), Machine(Path(), tmp_path)) == RunDirectory.of(tiny_run(), tmp_path).path
