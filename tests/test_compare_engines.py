@@ -49,6 +49,7 @@ def test_numbers_that_measure_nothing(option):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_both_engines_are_measured():
     pytest.importorskip("ray")
     words = ["--seconds", "1", "--runs", "2", "--slots", "1"]

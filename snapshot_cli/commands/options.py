@@ -81,7 +81,7 @@ jobs_option = click.option(
     help="Runs side by side.  [default: what --per-gpu says, one a core without a GPU]",
 )
 per_gpu_option = click.option(
-    "--per-gpu", type=click.IntRange(1), metavar="K", help="Runs side by side on each GPU.  [default: 1]"
+    "--per-gpu", type=click.IntRange(1, 10_000), metavar="K", help="Runs side by side on each GPU.  [default: 1]"
 )
 engine_option = click.option(
     "--engine",
