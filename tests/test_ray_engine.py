@@ -72,6 +72,36 @@ def test_addresses_where_nobody_is(address, message):
     assert str(caught.value) == f"--address {address}: {message}"
 
 
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        (None, "--engine ray: Ray does not start here: no room in /dev/shm"),
+        ("auto", "--address auto: no Ray cluster is found; start one with: ray start --head, or leave --address out"),
+    ],
+)
+@pytest.mark.parametrize("kind", [ConnectionError, ValueError])
+def test_ray_that_does_not_start_or_is_not_found(monkeypatch, address, message, kind):
+    ray = pytest.importorskip("ray")
+
+    def init(**options):
+        raise kind("no room in /dev/shm")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(ConfigError) as caught, ray_engine.connected(address):
+        pass
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(("address", "expected"), [(None, "local"), ("auto", "auto")])
+def test_ray_is_left_whatever_happens(monkeypatch, address, expected):
+    ray, calls = pytest.importorskip("ray"), []
+    monkeypatch.setattr(ray, "init", lambda **options: calls.append(options["address"]))
+    monkeypatch.setattr(ray, "shutdown", lambda: calls.append("shutdown"))
+    with pytest.raises(KeyboardInterrupt), ray_engine.connected(address):
+        raise KeyboardInterrupt
+    assert calls == [expected, "shutdown"]
+
+
 def test_the_command_line_ends_with_2_and_a_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "ray", None)

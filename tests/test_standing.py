@@ -69,7 +69,9 @@ def test_failed_when_it_was_last_tried(started, tmp_path):
     assert look(started, tmp_path).state == "running"
 
 
-@pytest.mark.parametrize("text", ["iteration\n", "iteration\nx\n", "iteration,rate\n6\n", ""])
+@pytest.mark.parametrize("text", [
+    "iteration\n", "iteration\nx\n", "iteration,rate\n6\n", "", "iteration\n6\n", "iteration\nnan\n", "iteration\ninf\n",
+])  # fmt: skip
 def test_half_a_table_is_no_fault(started, tmp_path, text):
     (started.path / "metrics.csv").write_text(text)
     assert (look(started, tmp_path).state, look(started, tmp_path).seen) == ("stopped", 0)

@@ -26,7 +26,7 @@ STORE_BYTES = 100_000_000  # of an instance for this machine alone, where no fil
 def connected(address: str | None) -> Iterator[None]:
     """Be connected to a running cluster, or without an address to an instance of one's own on this machine.
 
-    Raises ConfigError where Ray is not installed and where no cluster answers.
+    Raises ConfigError where Ray is not installed or does not start, and where no cluster answers.
     """
     try:
         import ray
@@ -37,7 +37,9 @@ def connected(address: str | None) -> Iterator[None]:
     own = {"include_dashboard": False, "object_store_memory": STORE_BYTES} if address is None else {}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **own)
-    except (ConnectionError, ValueError):
+    except (ConnectionError, ValueError) as error:
+        if address is None:
+            raise ConfigError(f"--engine ray: Ray does not start here: {error}") from error
         raise ConfigError(
             f"--address {address}: no Ray cluster is found; start one with: ray start --head, or leave --address out"
         ) from None
