@@ -58,7 +58,10 @@ def read(path: Path) -> Classifier:
         raise unreadable(path) from None
 
     def answer(images: NDArray[np.uint8]) -> Answers:
-        probabilities, agreeing = session.run(list(OUTPUTS), {"images": images})
+        try:
+            probabilities, agreeing = session.run(list(OUTPUTS), {"images": images})
+        except Exception:  # as above
+            raise unreadable(path) from None
         return probabilities, agreeing
 
     return of_facts(facts, path, answer)
