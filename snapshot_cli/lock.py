@@ -77,6 +77,8 @@ def hold(folder: Path, *, note: Callable[[str], None] = lambda text: None, patie
 def _open(path: Path, note: Callable[[str], None], until: float) -> int:
     """Return the descriptor of the locked file; again when its last holder deletes it in the meantime."""
     while True:
+        if path.is_symlink() or (path.exists() and not path.is_file()):  # writing would reach what is elsewhere
+            raise UserError(f"{path}: not a file; delete it")
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

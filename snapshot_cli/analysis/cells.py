@@ -85,6 +85,8 @@ def score(
         if not np.array_equal(directory.labels(split), labels):
             raise UserError(f"{directory.path}: its {split} images are not those of {first.path}")
     logits = [_logits(directory, split, snapshot, labels) for directory, snapshot in members]
+    if len({each.shape for each in logits}) > 1:
+        raise UserError(f"{first.path}: its members know different numbers of classes; an ensemble needs one dataset")
     names = tuple(Member(directory.run, snapshot) for directory, snapshot in members)
     directories = tuple(directory for directory, _ in members)
     return Scored(names, len(labels), evaluate(logits, labels), split=split, directories=directories)

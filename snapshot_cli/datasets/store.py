@@ -174,10 +174,12 @@ def _check_kinds(folder: Path, manifest: Manifest, arrays: Arrays) -> None:
     """Refuse arrays of other kinds than a dataset has, and labels that no class has."""
     pixels = (manifest.size, manifest.size, 3)
     for images, labels in ((arrays.train_images, arrays.train_labels), (arrays.test_images, arrays.test_labels)):
-        if (images.dtype, images.shape[1:]) != (np.uint8, pixels):
+        if images.dtype != np.uint8 or images.shape[1:] != pixels:
             raise _damaged(folder, f"expected images uint8 of {pixels}, they are {images.dtype} of {images.shape[1:]}")
-        if (labels.dtype, labels.ndim) != (np.int64, 1) or not 0 <= labels.min() <= labels.max() < len(
-            manifest.classes
+        if (
+            labels.dtype != np.int64
+            or labels.ndim != 1
+            or not 0 <= labels.min() <= labels.max() < len(manifest.classes)
         ):
             raise _damaged(folder, f"expected labels int64 from 0 to {len(manifest.classes) - 1}")
 

@@ -65,7 +65,7 @@ def of_run(path: Path, data: Path) -> Classifier:
 
 
 def of_facts(facts: Mapping[str, Any], path: Path, answer: Callable[[NDArray[np.uint8]], Answers]) -> Classifier:
-    """Return the classifier that an exported file describes; UserError where it describes none, or answers otherwise."""
+    """Return the classifier that an exported file describes; UserError where it is none or its answers do not fit."""
     try:
         classes, side = tuple(map(str, facts["classes"])), int(facts["side"])
     except (LookupError, TypeError, ValueError, OverflowError):

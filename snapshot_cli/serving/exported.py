@@ -99,7 +99,7 @@ def _fill(network: nn.Module, prefix: str, files: Mapping[str, Any], archive: zi
 
 
 def _tensor(like: Tensor, name: str, archive: zipfile.ZipFile) -> Tensor:
-    """Return the tensor of a file of weights, of the kind and shape of another one; ValueError where it has not its size."""
+    """Return a file of weights as a tensor of the kind and shape of another; ValueError where it has not its size."""
     data = _member(archive, f"data/weights/{name}", most=like.nbytes)
     return torch.frombuffer(bytearray(data), dtype=like.dtype).view(like.shape)
 
