@@ -79,6 +79,8 @@ def _ensemble(facts: Mapping[str, Any], archive: zipfile.ZipFile) -> SnapshotEns
     classes, side = [str(name) for name in facts["classes"]], int(facts["side"])
     files = json.loads(_member(archive, "data/weights/model_weights_config.json", most=LARGEST))["config"]
     ensemble = SnapshotEnsemble(mean=(0.0,) * 3, std=(1.0,) * 3, classes=classes, side=side)
+    if not facts["members"]:
+        raise ValueError("no members")
     for number, member in enumerate(facts["members"]):
         run = Run.model_validate(facts["runs"][member["run"]]["config"])
         with torch.device("meta"):  # takes no memory, whatever the name says

@@ -51,8 +51,10 @@ def read(path: Path) -> Classifier:
     require("onnxruntime")
     import onnxruntime  # type: ignore[import-untyped, unused-ignore]
 
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path.read_bytes(), quiet, providers=["CPUExecutionProvider"])
         facts = json.loads(session.get_modelmeta().custom_metadata_map[FACTS])
     except Exception:  # onnxruntime raises nearly anything on files that it does not know
         raise unreadable(path) from None
