@@ -19,7 +19,7 @@ from snapshot_cli.commands.status import status
 from snapshot_cli.commands.study import report, reproduce
 from snapshot_cli.commands.train import train
 from snapshot_cli.commands.verify import verify
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import UserError, visible
 
 PLACES = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOTDIR,
@@ -35,12 +35,12 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            click.echo(str(error), err=True)
+            click.echo("\n".join(map(visible, str(error).split("\n"))), err=True)
             ctx.exit(error.exit_code)
         except OSError as error:
             if error.errno not in PLACES or error.filename is None:
                 raise
-            click.echo(f"{error.filename}: {error.strerror}", err=True)
+            click.echo(visible(f"{error.filename}: {error.strerror}"), err=True)
             ctx.exit(UserError.exit_code)
         except KeyboardInterrupt:
             ctx.exit(130)

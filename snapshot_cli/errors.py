@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
+# control characters, ends of lines, changes of direction, and what Python makes of bytes that are no UTF-8
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """Return a text with its control characters written out, so that a name of a file commands no terminal."""
+    return CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
+
 
 class UserError(Exception):
     """Say what happened, where, and what to type next."""

@@ -19,6 +19,7 @@ from snapshot_cli.errors import UserError
 FILE_NAME = ".lock"
 UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 POLL_SECONDS = 0.1
+LARGEST = 1000  # bytes that say who holds it
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,12 @@ class Holder:
 
 def holder(folder: Path) -> Holder | None:
     """Return who holds the lock of a folder as its file says, None where nobody does; the lock is not touched."""
+    path = folder / FILE_NAME
     try:
-        return _parse((folder / FILE_NAME).read_bytes())
+        if not path.is_file():  # a pipe would keep whoever reads it
+            return None
+        with path.open("rb") as file:
+            return _parse(file.read(LARGEST))
     except OSError:
         return None
 
@@ -72,11 +77,13 @@ def hold(folder: Path, *, note: Callable[[str], None] = lambda text: None, patie
 def _open(path: Path, note: Callable[[str], None], until: float) -> int:
     """Return the descriptor of the locked file; again when its last holder deletes it in the meantime."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        if path.is_symlink() or (path.exists() and not path.is_file()):  # writing would reach what is elsewhere
+            raise UserError(f"{path}: not a file; delete it")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            content = os.pread(descriptor, 1000, 0)
+            content = os.pread(descriptor, LARGEST, 0)
             os.close(descriptor)
             if time.monotonic() < until:
                 time.sleep(POLL_SECONDS)
@@ -100,7 +107,7 @@ def _parse(content: bytes) -> Holder | None:
     try:
         facts = json.loads(content)
         return Holder(int(facts["pid"]), str(facts["host"]), str(facts["since"]))
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return None
 
 

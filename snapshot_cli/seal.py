@@ -12,6 +12,11 @@ from snapshot_cli.errors import UserError
 from snapshot_cli.files import sha256, write_atomically
 
 DONE, MANIFEST = "done.json", "manifest.json"
+KINDS: dict[str, type | tuple[type, ...]] = {
+    "train_examples": int, "iterations": int, "seconds": (int, float), "dataset_hash": str, "device": str,
+    "device_name": str, "commit": str, "started": str, "python": str, "threads": int, "versions": dict,
+}  # fmt: skip
+"""Of what is read again from machine.json and done.json."""
 LARGEST = 16_000_000  # bytes of a file that is text; those of the longest run have some thousand
 
 
@@ -103,6 +108,9 @@ def parse_json(folder: Path, name: str, data: bytes) -> dict[str, Any]:
         raise UserError(f"{folder / name}: not JSON; {way_out(folder)}") from None
     if not isinstance(value, dict):
         raise UserError(f"{folder / name}: expected a mapping; {way_out(folder)}")
+    for key, kind in KINDS.items():
+        if value.get(key) is not None and (not isinstance(value[key], kind) or value[key] is True):
+            raise UserError(f"{folder / name}: {key} is not what a run writes; {way_out(folder)}")
     return value
 
 

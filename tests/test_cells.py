@@ -127,6 +127,33 @@ def test_changed_predictions_are_refused(finished):
     )
 
 
+@pytest.mark.parametrize(
+    ("labels", "logits"),
+    [
+        (LABELS, np.zeros((5, 10), np.float32)),
+        (LABELS, np.zeros((20, 9), np.float32)),
+        (LABELS, np.zeros((20, 0), np.float32)),
+        (LABELS - 1, np.zeros((20, 10), np.float32)),
+        (LABELS[:0], np.zeros((20, 10), np.float32)),
+    ],
+)
+def test_predictions_that_do_not_fit_the_labels(tmp_path, labels, logits):
+    (run,) = plan.runs(experiment())
+    directory = finish(run, tmp_path, [logits] * 2, labels)
+    assert message([(directory, 2)]) == (
+        f"{directory.path}: the test predictions of snapshot 2 are {logits.shape[0]} of {logits.shape[1]} classes, "
+        f"which does not fit its {len(labels)} labels; delete {directory.path} and train it again"
+    )
+
+
+def test_members_that_know_different_numbers_of_classes(tmp_path):
+    (run,) = plan.runs(experiment())
+    directory = finish(run, tmp_path, [np.zeros((20, 10), np.float32), np.zeros((20, 11), np.float32)], LABELS)
+    assert message([(directory, 1), (directory, 2)]) == (
+        f"{directory.path}: its members know different numbers of classes; an ensemble needs one dataset"
+    )
+
+
 def test_every_method_of_a_study_is_scored_from_shared_runs(tmp_path):
     methods = ["single", "dropout", "nocycle", "singlecycle", "snapshot", "ensemble"]
     for method in methods:

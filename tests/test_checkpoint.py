@@ -70,6 +70,15 @@ def test_without_a_state_a_run_is_fresh(tmp_path):
     assert (found.iteration, found.rows, found.seconds) == (0, [], 0.0)
 
 
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: path.symlink_to("/nowhere")])
+def test_a_state_that_is_no_file_is_refused_and_not_taken_for_none(tmp_path, make):
+    path = tmp_path / "resume.pt"
+    make(path)
+    with pytest.raises(UserError) as caught:
+        restore_state(path, "tiny/run", *trained())
+    assert str(caught.value) == f"{path}: not a file; delete {tmp_path} and train it again"
+
+
 def test_the_bytes_do_not_depend_on_the_file_name(saved, tmp_path):
     other = tmp_path / "another-name"
     save_state(other, "tiny/run", progress(), *trained())

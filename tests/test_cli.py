@@ -111,6 +111,19 @@ def test_a_place_that_cannot_be_written_to_is_a_line_and_no_traceback(tmp_path):
     assert errors == f"{tmp_path / 'results'}: File exists\n"
 
 
+def test_names_in_messages_command_no_terminal(tmp_path):
+    study = write(tmp_path / "study.yaml", STUDY)
+    red = tmp_path / "red\x1b[31m"
+    red.write_text("a file")
+    for words in (
+        ["config", "show", "e\x1b[2J\udcff.yaml"],
+        ["report", study, "--results-dir", red],
+    ):
+        _, _, errors = snapshot(*words)
+        assert "\x1b" not in errors
+        assert r"\x1b[" in errors
+
+
 def test_bugs_stay_tracebacks(monkeypatch):
     def broken(path):
         raise OSError("no number, no file name")

@@ -1,5 +1,8 @@
 import json
+import os
 import re
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from fabricated_runs import finish_cells
 
 from snapshot_cli.config import plan
 from snapshot_cli.config.load import load
+from snapshot_cli.errors import Stopped
 from snapshot_cli.run_directory import RunDirectory
 
 TINY = EXPERIMENT | {"budget": 2, "train_size": 60}
@@ -135,3 +139,15 @@ def test_images_that_nobody_has(folder):
 def test_mistakes_in_the_file(folder, settings, message):
     write(folder / "e.yaml", EXPERIMENT | settings)
     assert snapshot("train", "--config", "e.yaml") == (2, "", message + "\n")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_the_exit_code_says_which_signal_stopped_it(folder, monkeypatch, number, code):
+    def stopped(run, machine, stop, title):
+        os.kill(os.getpid(), number)
+        assert stop()
+        raise Stopped("stopped after 3 iterations")
+
+    monkeypatch.setattr(sys.modules["snapshot_cli.commands.train"], "_train", stopped)
+    write(folder / "e.yaml", TINY)
+    assert snapshot("train", "--config", "e.yaml", "--set", "seed=77") == (code, "", "stopped after 3 iterations\n")

@@ -45,3 +45,7 @@ def test_labels_and_title_are_written(tmp_path, monkeypatch):
     text = (tmp_path / "a.svg").read_text()
     for words in ("n01 gold &amp; fish", "tiny: 1 of 2", "stored", "augmented"):
         assert words in text
+
+
+def test_labels_and_title_are_no_formulas(tmp_path):
+    draw([example("$\\bad{$")], tmp_path / "a.png", title="$\\worse{$")

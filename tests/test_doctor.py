@@ -11,6 +11,14 @@ from snapshot_cli.launch.doctor import Finding
 VERSIONS = {"torch": "2.14.1+cu130", "click": "8.1", "numpy": "2.4.6"}
 
 
+REAL = doctor._version
+
+
+def test_versions_are_those_that_are_installed():
+    assert REAL("click").startswith("8.")
+    assert REAL("no-such-package") == ""
+
+
 @pytest.fixture(autouse=True)
 def versions(monkeypatch):
     monkeypatch.setattr(doctor, "_version", lambda name: VERSIONS.get(name, ""))
@@ -107,3 +115,22 @@ def test_here(tmp_path, monkeypatch):
     found = doctor.examine(Machine(tmp_path / "data", tmp_path / "results"))
     assert [each.subject for each in found[:3]] == ["Python", "packages", "GPU"]
     assert {each.state for each in found[:3]} <= {"good", "note"}
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "words"),
+    [
+        ("MemAvailable:  1000000 kB\n", "note", "1.0 GB free"),
+        ("MemAvailable:  9000000 kB\n", "good", "9.2 GB free"),
+        ("MemTotal:  1 kB\n", "note", "cannot be told on this system"),
+    ],
+)
+def test_memory(monkeypatch, text, state, words):
+    monkeypatch.setattr("pathlib.Path.read_text", lambda path: text)
+    assert (doctor.memory().state, doctor.memory().words) == (state, words)
+
+
+@pytest.mark.parametrize(("answer", "driver"), [("550.54\n550.54\n", "550.54"), ("\n", None)])
+def test_the_driver_is_asked_for(monkeypatch, answer, driver):
+    monkeypatch.setattr(doctor.subprocess, "run", lambda *command, **options: SimpleNamespace(stdout=answer))
+    assert doctor._driver() == driver

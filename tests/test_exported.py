@@ -1,9 +1,12 @@
 """Both formats, run where this package cannot be imported, answer as the members' stored predictions do."""
 
+import io
 import json
 import os
+import pickle
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -38,6 +41,11 @@ for size in (1, 2, 23):
     np.savez(f"{size}.npz", *ask(images[:size]))
 print(json.loads(facts)["classes"], any(name.startswith("snapshot_cli.") for name in sys.modules))
 """
+
+
+class Trap:
+    def __reduce__(self):
+        return (os.mkdir, ("ran",))
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +122,131 @@ def test_files_of_another_kind(tmp_path, name):
     with pytest.raises(UserError) as raised:
         classifier.of(path, tmp_path)
     assert str(raised.value) == f"{path}: neither a run's directory nor a file that snapshot export has written"
+
+
+@pytest.fixture(scope="module")
+def exported(directory, tiny_data, tmp_path_factory):
+    output = tmp_path_factory.mktemp("exported") / "ensemble.pt2"
+    export(finished.all_snapshots([directory]), tiny_data, output)
+    return output
+
+
+def trap():
+    content = io.BytesIO()
+    torch.save(Trap(), content)
+    return content.getvalue()
+
+
+def changed(**facts):
+    return lambda name, data: json.dumps(json.loads(data) | facts).encode() if name.endswith(classifier.FACTS) else data
+
+
+def replaced(ending, old, new):
+    return lambda name, data: data.replace(old, new) if name.endswith(ending) else data
+
+
+WEIGHTS = "model_weights_config.json"
+DAMAGE = {
+    "a pickle among the weights": lambda name, data: trap() if name.endswith("/weight_0") else data,
+    "all weights": lambda name, data: pickle.dumps(Trap()) if "/weight_" in name else data,
+    "a weight elsewhere": replaced(WEIGHTS, b'"weight_0"', b'"../../../../../../etc/hostname"'),
+    "weights that are no mapping": replaced(WEIGHTS, b'{"config"', b'{"other"'),
+    "text that is nested too deeply": lambda name, data: b"[" * 10**5 if name.endswith(classifier.FACTS) else data,
+    "no members": changed(members=[]),
+    "members without weights": changed(members=[{"run": "x"}]),
+    "another side": changed(side=6),
+    "a side that is none": changed(side=float("inf")),
+    "a name that commands a terminal": changed(classes=["a", "b", "c", "\x1b[31m"]),
+    "classes that are none": changed(classes=3),
+    "an absurd network": replaced(classifier.FACTS, b'"resnet-8"', b'"wide-resnet-1994-2000"'),
+    "no network": replaced(classifier.FACTS, b'"resnet-8"', b'"resnet-9"'),
+}
+
+
+def rewritten(exported, path, change, **options):
+    with zipfile.ZipFile(exported) as old, zipfile.ZipFile(path, "w", **options) as new:
+        for member in old.infolist():
+            new.writestr(member.filename, change(member.filename, old.read(member)))
+
+
+def refusal(path):
+    with pytest.raises(UserError) as raised:
+        classifier.of(path, path.parent)
+    return str(raised.value).removeprefix(f"{path}: ")
+
+
+NO_FILE = "neither a run's directory nor a file that snapshot export has written"
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_files_that_somebody_changed_are_refused_and_run_no_code(exported, tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    rewritten(exported, tmp_path / "e.pt2", DAMAGE[kind])
+    assert refusal(tmp_path / "e.pt2") == NO_FILE
+    assert [path.name for path in tmp_path.iterdir()] == ["e.pt2"]
+
+
+def test_a_program_that_would_run_code_is_not_run(exported, tiny_dataset, tmp_path, monkeypatch):
+    """torch.export.load unpickles the example of an input: what it runs then, predict does not."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "e.pt2"
+    rewritten(exported, path, lambda name, data: trap() if "sample_inputs" in name else data)
+    images = np.ascontiguousarray(np.array(tiny_dataset.test_images).transpose(0, 3, 1, 2))
+    answers = [classifier.of(each, tmp_path).answer(images)[0] for each in (path, exported)]
+    np.testing.assert_array_equal(*answers)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_files_that_are_packed_or_cut_are_refused(exported, tmp_path):
+    rewritten(exported, tmp_path / "packed.pt2", lambda name, data: data, compression=zipfile.ZIP_DEFLATED)
+    (tmp_path / "cut.pt2").write_bytes(exported.read_bytes()[:50_000])
+    assert {refusal(tmp_path / name) for name in ("packed.pt2", "cut.pt2")} == {NO_FILE}
+
+
+def constants(path, probabilities, agreement, *, names=("probabilities", "agreement"), facts=None):
+    """Write an ONNX file that answers the same whatever the images are."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    arrays = zip(names, (probabilities, agreement), strict=True)
+    nodes = [
+        helper.make_node(
+            "Constant", [], [name], value=onnx.numpy_helper.from_array(np.asarray(array, np.float32), name)
+        )
+        for name, array in arrays
+    ]
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 3, 8, 8])
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names]
+    graph = helper.make_graph(nodes, "g", [images], outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(model, {classifier.FACTS: json.dumps(facts or {"classes": ["a", "b"], "side": 8})})
+    onnx.save(model, path)
+
+
+IMAGE = np.zeros((1, 3, 8, 8), np.uint8)
+
+
+def test_answers_of_onnx_that_are_not_numbers_stay_so(tmp_path):
+    constants(tmp_path / "e.onnx", [[np.nan, 1]], [1])
+    np.testing.assert_array_equal(classifier.of(tmp_path / "e.onnx", tmp_path).answer(IMAGE)[0], [[np.nan, 1]])
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "agreement", "options"),
+    [
+        ([[1, 2, 3]], [1], {}),
+        ([[1, 2]], [1, 1], {}),
+        ([[1, 2]], 1, {}),
+        ([[1, 2]], [1], {"names": ("probabilities", "else")}),
+        ([[1, 2]], [1], {"facts": {"classes": ["a", "b"], "side": 0}}),
+        ([[1, 2]], [1], {"facts": {"classes": ["a", "b"], "side": float("inf")}}),
+        ([[1, 2]], [1], {"facts": {"classes": [], "side": 8}}),
+        ([[1, 2]], [1], {"facts": ["classes", "side"]}),
+    ],
+)
+def test_answers_of_onnx_that_do_not_fit(tmp_path, probabilities, agreement, options):
+    path = tmp_path / "e.onnx"
+    constants(path, probabilities, agreement, **options)
+    with pytest.raises(UserError) as raised:
+        classifier.of(path, tmp_path).answer(IMAGE)
+    assert str(raised.value) == f"{path}: {NO_FILE}"

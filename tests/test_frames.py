@@ -19,3 +19,12 @@ def test_markdown_csv_and_latex(tmp_path):
     assert latex[-2:] == [
         r"\par\noindent{\footnotesize 5 \% of $\alpha_0$.\par}", r"\par\noindent{\footnotesize Second.\par}"
     ]  # fmt: skip
+
+
+def test_a_title_is_one_line_and_no_markup(tmp_path):
+    table = frames.frame({("ResNet-8", "a"): ["1.00"]}, ["error"], dataset="CIFAR-10")
+    title = "<script>\n\\input{/etc/passwd}"
+    markdown, _, latex = frames.write(table, [{"error": 1}], tmp_path / "t", title=title, notes=[])
+    assert markdown.read_text().splitlines()[0] == r"# &lt;script>\n\input{/etc/passwd}"
+    lines = [line for line in latex.read_text().splitlines() if "input" in line]
+    assert lines == [r"% <script>\n\input{/etc/passwd}: needs \usepackage{booktabs}"]

@@ -49,6 +49,17 @@ def test_a_finished_run_trains_nothing(machine, tiny_run, monkeypatch):
     assert json.loads((directory.path / "machine.json").read_text())["dataset_hash"] == manifest.content_hash
 
 
+def test_folders_of_a_run_that_lie_elsewhere_are_refused(machine, tiny_run, tmp_path):
+    path = RunDirectory.of(tiny_run(), machine.results).path
+    path.mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (path / "snapshots").symlink_to(tmp_path / "elsewhere")
+    assert message(tiny_run(), machine) == (
+        f"{path}/snapshots: a link to elsewhere; move what it leads to here in its place"
+    )
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_a_directory_of_another_run_is_refused_naming_the_keys(machine, tiny_run):
     run = tiny_run()
     directory = RunDirectory(RunDirectory.of(run, machine.results).path)

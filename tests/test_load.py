@@ -543,6 +543,7 @@ def test_a_wrong_set_of_a_study_is_said_once(sets, lines):
         ),
         ("title: Two networks\n", "", ["1:1: title: missing"]),
         ("Two networks", "3", ["1:1: title: expected text, given 3"]),
+        ("Two networks", '"\\e[31m"', ["1:1: title: expected text without control characters"]),
         (
             "render:",
             "replicate: 2\nrender:",

@@ -119,3 +119,40 @@ def test_patience_waits_for_a_holder_that_is_about_to_end(holder, tmp_path):
     threading.Timer(0.3, holder.kill).start()
     with lock.hold(tmp_path, patience=30):
         assert lock.holder(tmp_path).pid == os.getpid()
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/nowhere")])
+def test_a_lock_that_is_no_file_is_refused_and_nobody_waits(tmp_path, make):
+    make(tmp_path / ".lock")
+    assert refusal(tmp_path) == f"{tmp_path}/.lock: not a file; delete it"
+    assert lock.holder(tmp_path) is None
+
+
+def test_a_lock_that_is_a_link_writes_nothing_where_it_leads(tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / ".lock").symlink_to(tmp_path / "precious")
+    refusal(tmp_path)
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+@pytest.mark.parametrize("text", ['{"pid": Infinity, "host": "a", "since": "b"}', "[" * 1000, '"' + "x" * 10**6])
+def test_a_holder_that_nobody_wrote(tmp_path, text):
+    (tmp_path / ".lock").write_text(text)
+    assert lock.holder(tmp_path) is None
+
+
+def test_a_holder_of_another_user_is_not_gone(monkeypatch):
+    def forbidden(pid, number):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", forbidden)
+    assert not lock.Holder(1, os.uname().nodename, "then").gone
+
+
+def test_other_errors_of_the_lock_are_no_secret(tmp_path, monkeypatch):
+    def broken(descriptor, operation):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", broken)
+    with pytest.raises(OSError, match="Input/output error"), lock.hold(tmp_path):
+        pytest.fail("not held")

@@ -81,6 +81,15 @@ def test_training_examples_of_the_catalogue_at_every_size_and_of_own_images(tmp_
         ({"lighting": -0.1}, "lighting is a number of at least 0"),
         ({"lighting": float("nan")}, "lighting is a number of at least 0"),
         ({"lighting": True}, "lighting is a number of at least 0"),
+        ({"train": -6}, "size, train, test and the number of classes are at least 1"),
+        ({"classes": []}, "size, train, test and the number of classes are at least 1"),
+        ({"mean": [1, 2, float("nan")]}, "mean is three numbers"),
+        ({"mean": [1, 2, 10**400]}, "mean is three numbers"),
+        ({"std": [1, 2, 0]}, "std is above 0"),
+        (
+            {"classes": ["a", "b\x1b[31m"]},
+            "the class 'b\\x1b[31m' has control characters in its name, or bytes that are not UTF-8",
+        ),
     ],
 )
 def test_broken_field_names_file_and_way_out(tmp_path, change, problem):
@@ -93,7 +102,7 @@ def test_broken_field_names_file_and_way_out(tmp_path, change, problem):
     )
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"name": "x"}', '"\\ud800'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 10**5, "{}", '{"name": "x"}', '"\\ud800'])
 def test_broken_text_is_a_users_error(tmp_path, text):
     write(tmp_path, "digits", text)
     with pytest.raises(UserError, match=re.escape(f"{tmp_path}/digits/manifest.json: not a readable manifest (")):

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 
 import numpy as np
@@ -204,3 +205,25 @@ def test_other_formats_under_the_name_of_a_jpeg(tmp_path):
     source = write(tmp_path / "photos", **changes)
     assert prepare("photos", tmp_path / "data", source=source, streamed=True).train == 21
     assert np.all(np.bincount(store.load(tmp_path / "data", "photos").train_labels) == TRAIN)
+
+
+def test_what_is_no_folder_of_images_is_not_large(tmp_path):
+    assert not prepare_streamed.is_large(tmp_path / "nowhere", None)
+    assert not prepare_streamed.is_large(tmp_path, None)
+    (tmp_path / "a.png").write_text("no image")
+    assert not prepare_streamed.is_large(tmp_path, None)
+
+
+def test_without_a_size_images_are_taken_to_be_as_the_first_one(tmp_path, monkeypatch):
+    write_folder(tmp_path, {"a.png": jpeg(1)})
+    with Image.open(tmp_path / "a.png") as image:
+        monkeypatch.setattr(prepare_streamed, "LARGE", 4 * max(image.size) ** 2 - 1)
+    assert prepare_streamed.is_large(tmp_path, None)
+
+
+def test_a_pipe_among_the_images_is_named_and_not_waited_for(tmp_path):
+    source = write(tmp_path / "photos")
+    os.mkfifo(source / f"train/{WNIDS[0]}/pipe.JPEG")
+    assert refusal(source, tmp_path) == (
+        f"HERE/train/{WNIDS[0]}/pipe.JPEG: cannot be read (a pipe or a device, not a file)"
+    )

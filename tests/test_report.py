@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from fabricated_runs import experiment, finish, finish_cells, study
 
+from snapshot_cli.errors import UserError
 from snapshot_cli.reporting import entries, figures, numbers, report
 
 LABELS = np.arange(20) % 10
@@ -145,6 +146,19 @@ def test_nothing_finished_gives_a_table_of_dashes_and_no_figure(tmp_path):
     paths = write(study(experiment("single"), experiment()), tmp_path)
     assert [path.name for path in paths] == ["table.md", "table.csv", "table.tex"]
     assert [(line.error, line.missing, line.runs) for line in rows(study(experiment()), tmp_path)] == [(None, 1, 1)]
+
+
+@pytest.mark.parametrize("settings", [{"budget": 2}, {"train_size": 100}, {"seed": 9}, {"batch_size": 32}])
+def test_a_shortened_or_other_run_never_enters_a_table_of_whole_ones(tmp_path, settings):
+    finish_cells(study(experiment(**settings)), tmp_path, lambda run, k: 1)
+    (line,) = rows(study(experiment()), tmp_path)
+    assert (line.error, line.missing, line.runs) == (None, 1, 1)
+    (whole,) = finish_cells(study(experiment()), tmp_path, lambda run, k: 2)
+    (short,) = (path.parent for path in tmp_path.rglob("done.json") if path.parent != whole.path)
+    shutil.rmtree(whole.path)
+    shutil.copytree(short, whole.path)  # put in its place by hand
+    with pytest.raises(UserError, match=f"{whole.path}: holds another run: {next(iter(settings))} differ"):
+        rows(study(experiment()), tmp_path)
 
 
 def test_single_models_alone_have_no_figure(tmp_path):

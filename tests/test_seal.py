@@ -121,3 +121,13 @@ def test_a_file_is_added_or_it_is_not_whatever_fails(folder, monkeypatch, failin
 def test_adding_the_same_again_writes_nothing(folder, monkeypatch):
     monkeypatch.setattr(seal, "write_atomically", None)
     seal.add(folder, ["config.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("train_examples", "x"), ("seconds", []), ("threads", True), ("versions", 3), ("commit", 5)]
+)
+def test_what_is_read_again_is_of_its_kind(folder, key, value):
+    seal.write_json(folder / "machine.json", {key: value})
+    assert message(lambda place: seal.read_json(place, "machine.json"), folder) == (
+        f"{folder}/machine.json: {key} is not what a run writes; delete {folder} and train it again"
+    )

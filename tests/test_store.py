@@ -185,3 +185,42 @@ def test_prepared_lists_what_was_saved(tmp_path):
     save(tmp_path, manifest, arrays)
     save(tmp_path, replace(manifest, name="more"), arrays)
     assert list(prepared(tmp_path)) == ["more", "photos"]
+
+
+@pytest.mark.parametrize("name", ["red\x1b[31m", "two\nlines", "\u202eleft", "bytes\udcff"])
+def test_names_of_classes_that_no_line_can_show_are_refused(tmp_path, name):
+    manifest, arrays = fabricate()
+    with pytest.raises(UserError) as caught:
+        save(tmp_path, replace(manifest, classes=("cat", name)), arrays)
+    assert str(caught.value) == (
+        f"photos: the class {name!r} has control characters in its name, or bytes that are not UTF-8; rename its folder"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("field", "change", "message"),
+    [
+        (
+            "train_images",
+            lambda array: array.astype(np.int64),
+            "expected images uint8 of SIDE, they are int64",
+        ),
+        ("test_images", lambda array: array[:, :-1], "expected images uint8 of SIDE, they are uint8"),
+        ("train_labels", lambda array: array.astype(np.float64), "expected labels int64 from 0 to"),
+        ("train_labels", lambda array: array[:, None], "expected labels int64 from 0 to"),
+        ("test_labels", lambda array: array + 99, "expected labels int64 from 0 to"),
+        ("train_labels", lambda array: array - 1, "expected labels int64 from 0 to"),
+        ("train_images", lambda array: np.array(7), "train-images.npy cannot be read"),
+        ("train_labels", lambda array: np.array([print] * 6), "train-labels.npy cannot be read"),
+    ],
+)
+def test_arrays_of_another_kind(tmp_path, field, change, message):
+    manifest, arrays = fabricate(name="digits")
+    save(tmp_path, manifest, arrays)
+    np.save(tmp_path / f"digits/{field.replace('_', '-')}.npy", change(getattr(arrays, field)), allow_pickle=True)
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, "digits")
+    words = message.replace("SIDE", f"({manifest.size}, {manifest.size}, 3)")
+    assert str(caught.value).startswith(f"{tmp_path}/digits: {words}")
+    assert str(caught.value).endswith(ANEW)

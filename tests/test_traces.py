@@ -3,6 +3,7 @@ import pytest
 from fabricated_runs import experiment, finish, finish_cells, study, wrong
 
 from snapshot_cli.config import plan
+from snapshot_cli.errors import UserError
 from snapshot_cli.reporting import figures, report
 
 LABELS = np.arange(20) % 10
@@ -52,6 +53,21 @@ def test_loss_with_the_rate_below(tmp_path, calls):
     # A snapshot is taken at the low rate that ends its cycle, not at the restart.
     assert cosine[rates[1].snapshots[0]] == pytest.approx(0.05 * (1 + np.cos(np.pi * 19 / 20)))
     assert rates[1].snapshots == [2.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "examples", "words"),
+    [
+        ([{"a": 1.0}], 640, "{0}/metrics.csv: has no iterations or losses; delete {0} and train it again"),
+        ([{"iteration": 1}], None, "{0}: does not say how many images it was trained on; delete it and train it again"),
+    ],
+)
+def test_runs_that_do_not_say_what_is_drawn(tmp_path, rows, examples, words):
+    (run,) = plan.runs(experiment())
+    directory = finish(run, tmp_path, [wrong(LABELS, 1)] * 2, LABELS, rows=rows, train_examples=examples)
+    with pytest.raises(UserError) as caught:
+        draw(tmp_path, "loss", experiment())
+    assert str(caught.value) == words.format(directory.path)
 
 
 def test_schedule(tmp_path, calls):

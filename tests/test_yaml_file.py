@@ -162,3 +162,10 @@ def test_too_long(monkeypatch):
     assert parse("#" * 10, "a.yaml").value is None
     with pytest.raises(ConfigError, match=r"^a\.yaml: too long for a configuration: more than 10 characters$"):
         parse("#" * 11, "a.yaml")
+
+
+def test_a_mapping_of_very_many_keys():
+    text = "".join(f"k{number}: 1\n" for number in range(1001))
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "a.yaml")
+    assert str(caught.value) == "a.yaml:1:1: a mapping of more than 1000 keys"

@@ -84,10 +84,24 @@ def score(
             )
         if not np.array_equal(directory.labels(split), labels):
             raise UserError(f"{directory.path}: its {split} images are not those of {first.path}")
-    logits = [directory.predictions(split, snapshot) for directory, snapshot in members]
+    logits = [_logits(directory, split, snapshot, labels) for directory, snapshot in members]
+    if len({each.shape for each in logits}) > 1:
+        raise UserError(f"{first.path}: its members know different numbers of classes; an ensemble needs one dataset")
     names = tuple(Member(directory.run, snapshot) for directory, snapshot in members)
     directories = tuple(directory for directory, _ in members)
     return Scored(names, len(labels), evaluate(logits, labels), split=split, directories=directories)
+
+
+def _logits(directory: RunDirectory, split: Split, snapshot: int, labels: np.ndarray) -> np.ndarray:
+    """Return a snapshot's logits; UserError where they are not of as many examples, or have not all classes."""
+    logits = directory.predictions(split, snapshot)
+    if len(logits) != len(labels) or not 0 <= labels.min(initial=0) <= labels.max(initial=0) < logits.shape[1]:
+        raise UserError(
+            f"{directory.path}: the {split} predictions of snapshot {snapshot} are {logits.shape[0]:,} of "
+            f"{logits.shape[1]:,} classes, which does not fit its {len(labels):,} labels; "
+            f"delete {directory.path} and train it again"
+        )
+    return logits
 
 
 def _check_images(directory: RunDirectory, first: RunDirectory, split: Split) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from snapshot_cli.config import shipped, yaml_file
+from snapshot_cli.config import text_file, yaml_file
 from snapshot_cli.config.expected import EXPECTED, OTHER_NAMES
 from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.study import PARTS, Setting, Study, StudyFile, combinations, idle_rules, spell_out, values
@@ -65,7 +65,7 @@ def load(
     `training_examples` names the known datasets and how many training images each has; without it neither the dataset's
     name nor whether the cycles fit is checked. Raises ConfigError with a line for every mistake.
     """
-    document = yaml_file.parse(_read(path), str(path))
+    document = yaml_file.parse(text_file.read(path), str(path))
     overrides = {key: Setting(value, None) for key, value in _overrides(sets).items()}
     if document.value is None:
         raise ConfigError(
@@ -139,20 +139,6 @@ def _idle_drawings(source: Source, file: StudyFile) -> list[Mistake]:
 
 def _error(mistakes: Iterable[Mistake]) -> ConfigError:
     return ConfigError("\n".join(dict.fromkeys(words for _, words in sorted(mistakes, key=lambda mistake: mistake[0]))))
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8") as file:
-            return file.read(yaml_file.LARGEST + 1)
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file{shipped.nearest(path)}") from None
-    except IsADirectoryError:
-        raise ConfigError(f"{path}: expected a YAML file, given a folder") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not YAML: expected text in UTF-8") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _overrides(sets: Iterable[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.config.model import Model
+from snapshot_cli.errors import CONTROL
 
 Place = tuple[str | int, ...]
 Split = Literal["test", "holdout"]
@@ -101,6 +102,14 @@ class StudyFile(Model):
     render: dict[str, Drawing] = {}
     """Files to draw, by the stem of their name, and what each shows: a kind, or a kind and the experiments to show."""
 
+    @field_validator("title")
+    @classmethod
+    def _line(cls, value: str) -> str:
+        line = " ".join(value.split())  # a title may be written over several lines
+        if CONTROL.search(line):
+            raise ValueError("expected text without control characters")
+        return line
+
     @field_validator("render", mode="before")
     @classmethod
     def _kinds(cls, value: Any) -> Any:
@@ -123,6 +132,14 @@ class Study(Model):
     experiments: tuple[Experiment, ...]
     split: Split = "test"
     render: dict[str, Drawing] = {}
+
+    @field_validator("title")
+    @classmethod
+    def _line(cls, value: str) -> str:
+        line = " ".join(value.split())  # a title may be written over several lines
+        if CONTROL.search(line):
+            raise ValueError("expected text without control characters")
+        return line
 
     @field_validator("render", mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from snapshot_cli.errors import ConfigError
 Place = tuple[str | int, ...]
 LARGEST = 1_000_000  # characters; a study needs a few thousand
 DIGITS = 18  # of a whole number, so that it fits into 64 bits
+MOST = 1000  # keys of a mapping; an experiment has thirty
 DEEPEST = 20  # lists and mappings within each other; a study needs five
 
 
@@ -121,6 +122,8 @@ def _value(node: yaml.Node, place: Place, document: Document, name: str) -> Any:
 def _mapping(node: yaml.MappingNode, place: Place, document: Document, name: str) -> dict[str, Any]:
     """Return a mapping; the place of an entry is that of its key."""
     result: dict[str, Any] = {}
+    if len(node.value) > MOST:
+        raise ConfigError(f"{name}:{_position(node)}: a mapping of more than {MOST} keys")
     for key_node, value_node in node.value:
         key = key_node.value
         if not isinstance(key_node, yaml.ScalarNode) or not isinstance(key, str):

@@ -119,6 +119,17 @@ def file_reader(path: Path) -> Callable[[], bytes]:
     return read
 
 
+def stream_reader(path: Path) -> Callable[[], bytes]:
+    """Return what reads a file or a pipe that somebody has named; it raises ValueError for what is too large."""
+
+    def read() -> bytes:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        return _of_size(len(data), lambda: data)
+
+    return read
+
+
 def _of_size(size: int, read: Callable[[], bytes]) -> bytes:
     if size > LARGEST:
         raise ValueError(f"{size:,} bytes, expected at most {LARGEST:,}")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from snapshot_cli.datasets.catalogue import CATALOGUE, averaged_sizes, how_to_prepare
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import CONTROL, UserError
 
 FILE_NAME = "manifest.json"
+LARGEST = 1e6  # of means and deviations, which are those of grey levels; NaN is not below it
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,28 @@ def from_json(text: str) -> Manifest:
         raise ValueError("folder is words")
     if not isinstance(fields["classes"], list) or not all(isinstance(name, str) for name in fields["classes"]):
         raise ValueError("classes is a list of names")
+    refuse_control(fields["classes"])
+    if min(fields["size"], fields["train"], fields["test"], len(fields["classes"])) < 1:
+        raise ValueError("size, train, test and the number of classes are at least 1")
     channels = {key: _three(fields[key], key) for key in ("mean", "std")}
+    if min(channels["std"]) <= 0:
+        raise ValueError("std is above 0")
     return Manifest(**{**fields, **channels, "classes": tuple(fields["classes"]), "lighting": float(lighting)})
 
 
+def refuse_control(classes: Iterable[str]) -> None:
+    """Raise ValueError for a name that would command a terminal or break a line, or that no file of text can hold."""
+    for name in classes:
+        if CONTROL.search(name):
+            raise ValueError(f"the class {name!r} has control characters in its name, or bytes that are not UTF-8")
+
+
 def _three(values: Any, key: str) -> tuple[float, float, float]:
-    if not isinstance(values, list) or len(values) != 3 or not all(type(value) in (int, float) for value in values):
+    if (
+        not isinstance(values, list)
+        or len(values) != 3
+        or not all(type(value) in (int, float) and abs(value) < LARGEST for value in values)
+    ):
         raise ValueError(f"{key} is three numbers")
     return float(values[0]), float(values[1]), float(values[2])
 
@@ -86,7 +104,7 @@ def read_manifest(data_dir: Path, name: str) -> Manifest | None:
         return from_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, RecursionError) as problem:
         raise UserError(
             f"{path}: not a readable manifest ({problem}); delete the folder {path.parent}"
             f" and type: {how_to_prepare(name)}"

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from snapshot_cli.datasets.manifest import (
     Manifest,
     prepared,
     read_manifest,
+    refuse_control,
     to_json,
     training_examples,
 )
@@ -92,6 +94,7 @@ def load(data_dir: Path, name: str) -> Dataset:
             f" {counts[0]} ({counts[half - 1]} labels) and {counts[half]} ({counts[-1]} labels)",
         )
     if isinstance(arrays, Arrays):
+        _check_kinds(folder, manifest, arrays)
         return Dataset(manifest, *arrays)
     train, test = (ImageFiles(Path(manifest.folder or ""), *part) for part in (arrays[:2], arrays[3:5]))
     return Dataset(manifest, train, arrays.train_labels, test, arrays.test_labels)
@@ -123,8 +126,13 @@ def verify_files(data_dir: Path, name: str, reading: Reading = index.nobody) -> 
 def save(data_dir: Path, manifest: Manifest, arrays: Arrays | Index) -> Path:
     """Write a dataset beside its place, then rename it in; an older one of that name is replaced. Return its folder.
 
-    Raises UserError where something that is not a prepared dataset has the name.
+    Raises UserError where something that is not a prepared dataset has the name, and for names of classes that no line
+    can show.
     """
+    try:
+        refuse_control(manifest.classes)
+    except ValueError as problem:
+        raise UserError(f"{manifest.name}: {problem}; rename its folder") from None
     folder = data_dir / manifest.name
     if folder.exists() and not (folder / FILE_NAME).is_file():
         raise UserError(f"{folder} exists and is not a prepared dataset; move it away or choose another name")
@@ -162,10 +170,25 @@ def _content_hash(dataset: Dataset) -> str:
     return content_hash(Arrays(train, dataset.train_labels, test, dataset.test_labels))
 
 
+def _check_kinds(folder: Path, manifest: Manifest, arrays: Arrays) -> None:
+    """Refuse arrays of other kinds than a dataset has, and labels that no class has."""
+    pixels = (manifest.size, manifest.size, 3)
+    for images, labels in ((arrays.train_images, arrays.train_labels), (arrays.test_images, arrays.test_labels)):
+        if images.dtype != np.uint8 or images.shape[1:] != pixels:
+            raise _damaged(folder, f"expected images uint8 of {pixels}, they are {images.dtype} of {images.shape[1:]}")
+        if (
+            labels.dtype != np.int64
+            or labels.ndim != 1
+            or not 0 <= labels.min() <= labels.max() < len(manifest.classes)
+        ):
+            raise _damaged(folder, f"expected labels int64 from 0 to {len(manifest.classes) - 1}")
+
+
 def _open(path: Path) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as problem:
+        len(array)
+    except (OSError, ValueError, EOFError, TypeError, OverflowError, SyntaxError, TokenError, MemoryError) as problem:
         raise _damaged(path.parent, f"{path.name} cannot be read") from problem
     return array
 

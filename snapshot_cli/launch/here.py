@@ -100,6 +100,7 @@ def _alone(
     """Hold the lock of a directory, without what killed processes left there; a full disk becomes a UserError."""
     try:
         with lock.hold(directory.path, note=note, patience=patience):
+            _refuse_links(directory)
             remove_leftovers(directory.path)
             yield
     except OSError as error:
@@ -114,6 +115,13 @@ def _alone(
             f"{directory.path}: a process that decodes images has died ({_last_sentence(error)}); where memory was"
             " short, fewer --workers need less; the same command goes on from the last saved state"
         ) from error
+
+
+def _refuse_links(directory: RunDirectory) -> None:
+    """Refuse folders that lie elsewhere, where nothing of a run is to be written."""
+    for name in ("snapshots", "predictions"):
+        if (directory.path / name).is_symlink():
+            raise UserError(f"{directory.path / name}: a link to elsewhere; move what it leads to here in its place")
 
 
 def _last_sentence(error: RuntimeError) -> str:

@@ -47,7 +47,7 @@ def draw(examples: Sequence[Example], path: Path, *, title: str) -> None:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(0, width), ylim=(height, 0))
         axes.axis("off")
-        axes.text(MARGIN, MARGIN, title, va="top", fontsize=9, fontweight="bold")
+        axes.text(MARGIN, MARGIN, title, va="top", fontsize=9, fontweight="bold", parse_math=False)
         for block in range(min(BLOCKS, len(examples))):
             _head(axes, block * (LABEL + columns * IMAGE) + LABEL)
         for index, example in enumerate(examples):
@@ -63,7 +63,13 @@ def _head(axes: Axes, left: float) -> None:
 
 def _example(axes: Axes, example: Example, *, left: float, top: float) -> None:
     axes.text(
-        left + LABEL - 0.06, top + IMAGE / 2, textwrap.fill(example.label, 15), ha="right", va="center", fontsize=7
+        left + LABEL - 0.06,
+        top + IMAGE / 2,
+        textwrap.fill(example.label, 15),
+        ha="right",
+        va="center",
+        fontsize=7,
+        parse_math=False,
     )
     for column, image in enumerate((example.raw, *example.augmented)):
         start, gap = left + LABEL + column * IMAGE, 0.03

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapshot_cli.errors import visible
 from snapshot_cli.files import write_atomically
 from snapshot_cli.reporting import latex
 
@@ -43,7 +44,8 @@ def _markdown(shown: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
     plain = plain.reset_index().map(lambda text: str(text).replace("|", r"\|"))
     align = ("left", "left", *["right"] * shown.shape[1])
     text = plain.to_markdown(index=False, disable_numparse=True, colalign=align)
-    return "\n\n".join([f"# {title}", text, *notes]) + "\n"
+    heading = visible(title).replace("<", "&lt;")
+    return "\n\n".join([f"# {heading}", text, *notes]) + "\n"
 
 
 def _csv(records: Sequence[Mapping[str, object]]) -> str:
@@ -61,4 +63,4 @@ def _latex(shown: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
     escaped.index = pd.MultiIndex.from_arrays([shown.index.get_level_values(k).map(latex.escape) for k in (0, 1)])
     escaped.columns = pd.MultiIndex.from_arrays([shown.columns.get_level_values(k).map(latex.escape) for k in (0, 1)])
     below = [rf"\par\noindent{{\footnotesize {latex.escape(note)}\par}}" for note in notes]
-    return "\n".join([f"% {title}: needs \\usepackage{{booktabs}}", latex.tabular(escaped), *below]) + "\n"
+    return "\n".join([f"% {visible(title)}: needs \\usepackage{{booktabs}}", latex.tabular(escaped), *below]) + "\n"

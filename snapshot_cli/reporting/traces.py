@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from snapshot_cli.analysis import beyond
 from snapshot_cli.config.experiment import iterations_per_epoch
+from snapshot_cli.errors import UserError
 from snapshot_cli.reporting import figures
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, by_pair
 from snapshot_cli.reporting.entries import Entry
@@ -17,7 +18,7 @@ from snapshot_cli.reporting.figures import (
     RateCurve,
 )
 from snapshot_cli.reporting.rate_curve import planned
-from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.run_directory import METRICS, RunDirectory
 
 STATISTICS = {
     "reestimated": "Batch-norm statistics are estimated anew on training images at every point.",
@@ -59,13 +60,26 @@ def _traced(entry: Entry) -> bool:
 
 
 def _epoch_length(directory: RunDirectory) -> int:
-    run = directory.run
-    return iterations_per_epoch(int(directory.summary["train_examples"]), run.batch_size)
+    return iterations_per_epoch(_examples(directory), directory.run.batch_size)
+
+
+def _examples(directory: RunDirectory) -> int:
+    """Return how many training images an epoch of a finished run has."""
+    examples: int = directory.summary.get("train_examples") or 0
+    if examples < 1:
+        raise UserError(
+            f"{directory.path}: does not say how many images it was trained on; delete it and train it again"
+        )
+    return examples
 
 
 def _loss_curve(entry: Entry) -> LossCurve:
     (directory,) = entry.directories
     rows, length, experiment = directory.metrics(), _epoch_length(directory), entry.experiment
+    if not {"iteration", "train_loss"} <= rows[0].keys():
+        raise UserError(
+            f"{directory.path / METRICS}: has no iterations or losses; delete {directory.path} and train it again"
+        )
     return LossCurve(
         entry.method,
         experiment.method,
@@ -78,8 +92,7 @@ def _loss_curve(entry: Entry) -> LossCurve:
 def rate_curve(entry: Entry) -> RateCurve:
     """Return the learning rate of an experiment's run against epochs."""
     (directory,) = entry.directories
-    examples = int(directory.summary["train_examples"])
-    return planned(directory.run, examples, label=entry.method, method=entry.experiment.method)
+    return planned(directory.run, _examples(directory), label=entry.method, method=entry.experiment.method)
 
 
 def interpolation(entries: Sequence[Entry], request: Request) -> list[Drawn]:

@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import UserError, visible
 from snapshot_cli.serving.classifier import Classifier
 from snapshot_cli.serving.images import Reader, fitted
 
@@ -30,7 +30,7 @@ def rows(
         chosen = probabilities.argmax(1)
         for (name, _), label, own, agreeing in zip(batch, chosen, probabilities, agreement, strict=True):
             yield {
-                "file": name,
+                "file": visible(name),
                 "class": classifier.classes[label],
                 "probability": round(float(own[label]), 6),
                 "agreement": round(float(agreeing), 6),

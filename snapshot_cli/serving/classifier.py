@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import CONTROL, UserError
 
 Answers = tuple[NDArray[np.float32], NDArray[np.float32]]
 FACTS = "snapshot.json"  # the name of the card inside an exported file
@@ -65,11 +65,21 @@ def of_run(path: Path, data: Path) -> Classifier:
 
 
 def of_facts(facts: Mapping[str, Any], path: Path, answer: Callable[[NDArray[np.uint8]], Answers]) -> Classifier:
-    """Return the classifier that an exported file describes; UserError where it describes none."""
+    """Return the classifier that an exported file describes; UserError where it is none or its answers do not fit."""
     try:
-        return Classifier(tuple(map(str, facts["classes"])), int(facts["side"]), answer)
-    except (KeyError, TypeError, ValueError):
+        classes, side = tuple(map(str, facts["classes"])), int(facts["side"])
+    except (LookupError, TypeError, ValueError, OverflowError):
         raise unreadable(path) from None
+    if not classes or any(map(CONTROL.search, classes)) or side < 1:
+        raise unreadable(path)
+
+    def checked(images: NDArray[np.uint8]) -> Answers:
+        probabilities, agreeing = answer(images)
+        if (np.shape(probabilities), np.shape(agreeing)) != ((len(images), len(classes)), (len(images),)):
+            raise unreadable(path)
+        return probabilities, agreeing
+
+    return Classifier(classes, side, checked)
 
 
 def unreadable(path: Path) -> UserError:

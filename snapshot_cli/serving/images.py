@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from snapshot_cli.datasets.averaging import area_average
-from snapshot_cli.datasets.image_files import open_files, pixels
+from snapshot_cli.datasets.image_files import open_files, pixels, stream_reader
 from snapshot_cli.datasets.store import Images
 from snapshot_cli.errors import UserError
 
@@ -22,7 +22,7 @@ def found(paths: Iterable[Path]) -> Iterator[tuple[str, Reader]]:
     with ExitStack() as opened:
         for path in paths:
             if not path.is_dir():
-                yield str(path), path.read_bytes
+                yield str(path), stream_reader(path)
                 continue
             files = opened.enter_context(open_files(path))
             if not files:

@@ -51,14 +51,19 @@ def read(path: Path) -> Classifier:
     require("onnxruntime")
     import onnxruntime  # type: ignore[import-untyped, unused-ignore]
 
+    quiet = onnxruntime.SessionOptions()
+    quiet.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path.read_bytes(), quiet, providers=["CPUExecutionProvider"])
         facts = json.loads(session.get_modelmeta().custom_metadata_map[FACTS])
     except Exception:  # onnxruntime raises nearly anything on files that it does not know
         raise unreadable(path) from None
 
     def answer(images: NDArray[np.uint8]) -> Answers:
-        probabilities, agreeing = session.run(list(OUTPUTS), {"images": images})
+        try:
+            probabilities, agreeing = session.run(list(OUTPUTS), {"images": images})
+        except Exception:  # as above
+            raise unreadable(path) from None
         return probabilities, agreeing
 
     return of_facts(facts, path, answer)

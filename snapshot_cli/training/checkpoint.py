@@ -64,9 +64,11 @@ def restore_state(path: Path, run_id: str, network: nn.Module, optimizer: torch.
 
     Raises UserError for a file that is damaged, of another version or of another run.
     """
-    if not path.is_file():
-        return Progress()
     way_out = f"delete {path.parent} and train it again"
+    if not path.is_file():
+        if path.exists() or path.is_symlink():
+            raise UserError(f"{path}: not a file; {way_out}")
+        return Progress()
     if path.stat().st_size > LARGEST:
         raise UserError(f"{path}: too large to be a state; {way_out}")
     try:
