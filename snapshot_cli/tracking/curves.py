@@ -47,7 +47,7 @@ def ended(directory: RunDirectory) -> float:
 
 
 def of_training(directory: RunDirectory, examples: int) -> Iterator[Point]:
-    """Yield the rows of metrics.csv and a mark, the snapshot's number, at the iteration of each snapshot.
+    """Yield the rows of metrics.csv, and how many snapshots are taken: a staircase that rises at each one's iteration.
 
     Time is the start of the run and the seconds of its epochs: pauses are left out. `examples` are trained on. Raises
     UserError where metrics.csv is not what a run writes.
@@ -62,8 +62,9 @@ def of_training(directory: RunDirectory, examples: int) -> Iterator[Point]:
             raise UserError(f"{path}: not the metrics of a run; delete {directory.path} and train it again") from None
         while taken < len(iterations) and iterations[taken] <= iteration:
             taken += 1
-            yield Point(iterations[taken - 1], time, {"snapshots/taken": taken})
-        yield Point(iteration, time, values)
+            if iterations[taken - 1] < iteration:  # in mid-epoch
+                yield Point(iterations[taken - 1], time, {"snapshots/taken": taken})
+        yield Point(iteration, time, values | {"snapshots/taken": taken})
 
 
 def of_snapshots(scored: Scored, examples: int) -> Iterator[Point]:

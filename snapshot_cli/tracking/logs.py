@@ -77,7 +77,8 @@ def of_figures(study: Study, results: Path, hashes: Mapping[str, str]) -> Log:
 
     def content() -> bytes | None:
         sheet = report.draw(study, results, hashes)
-        pictures = {each.request.stem: figures.png(each.figure) for each in sheet.drawn if isinstance(each, Picture)}
+        drawn = [each for each in sheet.drawn if isinstance(each, Picture)]
+        pictures = {f"figures/{each.request.stem}": figures.png(each.figure) for each in drawn}
         if not pictures or not sheet.directories:
             return None
         return events.of_pictures(pictures, time=max(map(curves.ended, sheet.directories)))
