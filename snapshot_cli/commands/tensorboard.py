@@ -68,7 +68,7 @@ def tensorboard(
         raise ConfigError(f"snapshot tensorboard: expected either --config FILE or run directories, given {given}")
     events.require()
     if file is None:
-        folder = options.results_folder(directories[0].absolute() / "config.yaml", results)
+        folder = options.results_folder(directories[0] / "config.yaml", results)
         asked = _of_directories(directories, data)
     else:
         folder = options.results_folder(file, results)

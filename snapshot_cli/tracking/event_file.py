@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -13,8 +14,8 @@ PATTERN, NAME = "events.out.tfevents.*.snapshot", "events.out.tfevents.{:010}.sn
 def grow(folder: Path, content: bytes) -> None:
     """Make the event file of a folder hold `content`: append what is new, nothing where all is there.
 
-    Where it holds something else, such as an epoch that was trained again, a file with the next number takes its place,
-    as TensorBoard reads files in the order of their names and never the same bytes twice. Event files of other
+    Where it holds something else, such as an epoch that was trained again, it is emptied and a file with the next number
+    takes its place: TensorBoard reads files in the order of their names and never the same bytes twice. Event files of other
     programs are left alone. Raises OSError, which names the file.
     """
     make_folder(folder)
@@ -27,7 +28,7 @@ def grow(folder: Path, content: bytes) -> None:
         return
     write_atomically(folder / NAME.format(_number(path) + 1), lambda file: file.write(content))
     for each in old:
-        each.unlink()
+        os.truncate(each, 0)  # a TensorBoard that has it open stops for good where it is gone
 
 
 def _number(path: Path) -> int:
