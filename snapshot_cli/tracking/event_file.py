@@ -14,9 +14,9 @@ PATTERN, NAME = "events.out.tfevents.*.snapshot", "events.out.tfevents.{:010}.sn
 def grow(folder: Path, content: bytes) -> None:
     """Make the event file of a folder hold `content`: append what is new, nothing where all is there.
 
-    Where it holds something else, such as an epoch that was trained again, it is emptied and a file with the next number
-    takes its place: TensorBoard reads files in the order of their names and never the same bytes twice. Event files of other
-    programs are left alone. Raises OSError, which names the file.
+    Where it holds something else, such as an epoch that was trained again, it is emptied and a file with the next
+    number takes its place: TensorBoard reads files in the order of their names and never the same bytes twice. Event
+    files of other programs are left alone. Raises OSError, which names the file.
     """
     make_folder(folder)
     old = sorted(folder.glob(PATTERN))
