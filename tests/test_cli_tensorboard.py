@@ -166,7 +166,6 @@ MISTAKES = [
         1,
         "R: none of the runs has been started; type snapshot train --config e.yaml --results-dir R",
     ),
-    (["--config", "e.yaml", "-o", "e.yaml"], 1, "e.yaml: File exists"),
 ]
 
 

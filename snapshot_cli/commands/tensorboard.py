@@ -45,7 +45,11 @@ class Asked:
 @options.results_option
 @click.option("--follow", is_flag=True, help="Go on while the runs are trained, until all are done or Ctrl-C.")
 @click.option(
-    "-o", "output", type=options.FILE, metavar="DIR", help="Where to write.  [default: tensorboard in R, the results]"
+    "-o",
+    "output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where to write.  [default: the folder tensorboard in R]",
 )
 def tensorboard(
     directories: tuple[Path, ...],
@@ -59,7 +63,7 @@ def tensorboard(
     """Write event files of runs for TensorBoard: curves, snapshots, ensembles, hyper-parameters and figures.
 
     Give the FILE that is trained, or run directories. Only files are read, so it works while others train, and a run
-    never waits for it or fails with it. Once more, it adds what is new. `tensorboard --logdir DIR` shows them.
+    never waits for it or fails with it. Typed again, it adds what is new. `tensorboard --logdir DIR` shows it all.
     """
     from snapshot_cli.tracking import events, logs
 
