@@ -126,6 +126,9 @@ def test_following_until_all_is_done(tmp_path, monkeypatch):
     )
     assert looked == [5.0, 5.0, 5.0]
     assert shown() == [(23, 2.5)]
+    found = scalars(f"results/own/tensorboard/runs/{first.run_id}")
+    assert found["test_error/snapshot"] == [(46, 5.0), (92, 10.0)]
+    assert found["test_error/last_m"][0] == (1, 10.0)
     found = scalars("results/own/tensorboard/ensembles/s/digits/resnet-8/Single-model")
     assert found["test_error/last_m"] == [(1, 10.0)]
 
