@@ -17,6 +17,7 @@ from snapshot_cli.commands.plot import plot
 from snapshot_cli.commands.predict import predict
 from snapshot_cli.commands.status import status
 from snapshot_cli.commands.study import report, reproduce
+from snapshot_cli.commands.tensorboard import tensorboard
 from snapshot_cli.commands.train import train
 from snapshot_cli.commands.verify import verify
 from snapshot_cli.errors import UserError, visible
@@ -61,7 +62,8 @@ def main() -> None:
 
 
 VERBS = (
-    train, evaluate, reproduce, status, report, plot, verify, export, predict, estimate, doctor, config, data,
+    train, evaluate, reproduce, status, report, plot, tensorboard, verify, export, predict, estimate, doctor, config,
+    data,
 )  # fmt: skip
 for _command in VERBS:
     main.add_command(_command)

@@ -205,7 +205,7 @@ class RunDirectory:
         """Return the bytes of a snapshot whose sha256 is `digest` or, in a finished run, what the manifest says."""
         name = f"snapshots/{snapshot}.safetensors"
         if not (self.path / name).exists():
-            raise UserError(f"{self.path / name}: the weights of this snapshot were not kept")
+            raise UserError(f"{self.path / name}: the weights of this snapshot were not kept; {self._way_out}")
         self._check(name, self._hashes.get(name) if self.status == "done" else digest)
         return seal.read(self.path, name, most=None)
 

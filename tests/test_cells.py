@@ -102,7 +102,10 @@ def test_runs_with_different_labels(tmp_path, finished):
     one = finished(experiment())
     (run,) = plan.runs(experiment(seed=1))
     other = finish(run, tmp_path, [wrong(LABELS, 0)] * 2, LABELS[::-1])
-    assert message([(one, 1), (other, 1)]) == f"{other.path}: its test images are not those of {one.path}"
+    assert (
+        message([(one, 1), (other, 1)])
+        == f"{other.path}: its test images are not those of {one.path}; score them apart"
+    )
 
 
 def test_holdout(finished):
@@ -114,7 +117,7 @@ def test_holdout(finished):
     )
     other = finished(experiment(holdout=20, split_seed=1), split="holdout")
     assert message([(one, 1), (other, 1)], split="holdout") == (
-        f"{other.path}: its holdout images are not those of {one.path}"
+        f"{other.path}: its holdout images are not those of {one.path}; score them apart"
     )
 
 

@@ -176,7 +176,8 @@ def test_weights_that_are_not_there(kept):
     directory, digest = kept
     path = directory.snapshot_path(1)
     path.unlink()
-    assert loading(directory, digest) == f"{path}: the weights of this snapshot were not kept"
+    again = f"delete {directory.path} and train it again"
+    assert loading(directory, digest) == f"{path}: the weights of this snapshot were not kept; {again}"
 
 
 DAMAGES = {

@@ -133,7 +133,8 @@ def test_truncated_archive_names_the_last_member_seen(tmp_path, members):
     path = write_archive(tmp_path / "a.tar.gz", members)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])  # six members of about equal size, three are whole
     assert message_of(path, TINY["cifar10"]) == (
-        "cannot be read beyond member cifar-10-batches-bin/data_batch_4.bin: cut short, damaged or not an archive"
+        "cannot be read beyond member cifar-10-batches-bin/data_batch_4.bin: "
+        "cut short, damaged or not an archive; fetch it again"
     )
 
 
@@ -155,14 +156,14 @@ def test_flipped_bytes_in_compressed_blocks_are_no_traceback(tmp_path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2 :] = b"\xff" * (len(content) - len(content) // 2)
     path.write_bytes(content)
-    assert message_of(path, TINY["cifar10"]).endswith(": cut short, damaged or not an archive")
+    assert message_of(path, TINY["cifar10"]).endswith(": cut short, damaged or not an archive; fetch it again")
 
 
 def test_something_else(tmp_path):
     path = tmp_path / "a.tar.gz"
     path.write_text("<html>not found</html>")
     assert message_of(path, TINY["cifar10"]) == (
-        "cannot be read beyond its first member: cut short, damaged or not an archive"
+        "cannot be read beyond its first member: cut short, damaged or not an archive; fetch it again"
     )
 
 

@@ -85,7 +85,11 @@ MISTAKES = [
     ),
     (["unfinished", "-o", "e.pt2"], 1,
      "unfinished: not trained to its end; type snapshot train --config unfinished/config.yaml"),
-    (["light", "-o", "e.pt2"], 1, "light/snapshots/1.safetensors: the weights of this snapshot were not kept"),
+    (
+        ["light", "-o", "e.pt2"],
+        1,
+        "light/snapshots/1.safetensors: the weights of this snapshot were not kept; delete light and train it again",
+    ),
     (["RUN", "--data-dir", "empty", "-o", "e.pt2"], 1,
      "dataset 'tiny' is not prepared in empty; type: snapshot data prepare tiny --from PATH --size PIXELS "
      "(PATH: a folder or zip with {train,test}/<class>/<file>)"),
@@ -159,7 +163,7 @@ def test_images_that_cannot_be_read_are_named(run, images):
     ]  # fmt: skip
     assert (code, errors) == (
         1, f"{images}/1.png: cannot be read as an image (no image format that Pillow knows)\n"
-        f"{images}/3.png: is 6x20, too small for the 8x8 that the ensemble was trained on\n"
+        f"{images}/3.png: is 6x20, too small for the 8x8 that the ensemble was trained on; give larger images\n"
         "2 of 5 images are not classified\n",
     )  # fmt: skip
 
@@ -170,7 +174,10 @@ def test_images_that_cannot_be_read_are_named(run, images):
         (["RUN", "nothing.png"], "nothing.png: no such file or folder"),
         (["RUN", "hollow"], "hollow: no files in it"),
         (["nothing.pt2", "e.yaml"], "nothing.pt2: no such file or folder"),
-        (["e.yaml", "e.yaml"], "e.yaml: neither a run's directory nor a file that snapshot export has written"),
+        (
+            ["e.yaml", "e.yaml"],
+            "e.yaml: neither a run's directory nor a file that snapshot export has written",
+        ),
         (["hollow", "e.yaml"], "hollow: not a run directory: no config.yaml in it; those lie in results/SIZE/runs"),
     ],
 )

@@ -96,7 +96,17 @@ def test_the_tutorial_works_from_its_first_line_to_its_last(tmp_path, monkeypatc
     for line in commands(page):
         code, _, errors = snapshot(*shlex.split(line)[1:])
         assert code == 0, f"{line}\n{errors}"
-    assert {"sheet.png", "rate.svg", "ensemble-size.png", "schedule.svg"} <= {p.name for p in tmp_path.iterdir()}
+    written = {
+        "sheet.png",
+        "rate.svg",
+        "ensemble-size.png",
+        "schedule.svg",
+        "photos.pt2",
+        "photos.pt2.md",
+        "answers.csv",
+    }
+    assert written <= {path.name for path in tmp_path.iterdir()}
+    assert len((tmp_path / "answers.csv").read_text().splitlines()) == 7
 
 
 def draw_photos(folder):

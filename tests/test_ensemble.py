@@ -100,7 +100,8 @@ def test_runs_that_cannot_be_loaded(trained, tiny_data, tmp_path):
     (copy / "snapshots/2.safetensors").unlink()
     with pytest.raises(UserError) as raised:
         SnapshotEnsemble.load(copy, data=tiny_data)
-    assert str(raised.value) == f"{copy}/snapshots/2.safetensors: the weights of this snapshot were not kept"
+    again = f"delete {copy} and train it again"
+    assert str(raised.value) == f"{copy}/snapshots/2.safetensors: the weights of this snapshot were not kept; {again}"
     (copy / "done.json").unlink()
     with pytest.raises(UserError) as raised:
         SnapshotEnsemble.load(copy, data=tiny_data)

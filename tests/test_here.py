@@ -197,7 +197,8 @@ def test_a_snapshot_that_changed_meanwhile_stops_the_run_at_once(partial, machin
     assert str(caught.value) == f"{path}: differs from what the run wrote; delete {partial.path} and train it again"
     assert watcher.now == 0  # not after hours of training
     path.unlink()
-    assert message(partial.run, machine) == f"{path}: the weights of this snapshot were not kept"
+    again = f"delete {partial.path} and train it again"
+    assert message(partial.run, machine) == f"{path}: the weights of this snapshot were not kept; {again}"
 
 
 def test_going_on_elsewhere_is_told_and_recorded(partial, machine, monkeypatch):

@@ -35,7 +35,8 @@ MAY_IMPORT = {
     "reporting": {"errors", "files", "config", "run_directory", "analysis", "datasets", "networks"},
     "launch": {"errors", "files", "lock", "config", "datasets", "run_directory", "training"},
     "commands": {"errors", "files", "formats", "config", "datasets", "run_directory", "training", "analysis"}
-    | {"reporting", "launch", "serving"},
+    | {"reporting", "launch", "serving", "tracking", "lock"},
+    "tracking": {"errors", "files", "config", "run_directory", "analysis", "reporting"},
     "serving": {"errors", "files", "config", "datasets", "networks", "run_directory", "training", "analysis"},
     "cli": {"errors", "commands"},
     "__main__": {"cli", "launch"},

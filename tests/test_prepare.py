@@ -168,7 +168,7 @@ def test_a_part_of_tiny_imagenet_needs_a_name_of_its_own(tmp_path, monkeypatch):
     assert prepare("tiny-slice", tmp_path / "data", source=folder, size=4).size == 4
     monkeypatch.setitem(catalogue.CATALOGUE, "tiny-imagenet", unchecked(TINY["tiny-imagenet"], classes=200))
     assert refusal(UserError, "tiny-imagenet", tmp_path / "data", source=folder) == (
-        f"{folder}: 3 classes, Tiny ImageNet has 200"
+        f"{folder}: 3 classes, Tiny ImageNet has 200; other images need a name of their own"
     )
     official = catalogue.OfficialFile("tiny-imagenet-200.zip", "9052", ("http://x/tiny-imagenet-200.zip",))
     monkeypatch.setitem(catalogue.CATALOGUE, "tiny-imagenet", replace(TINY["tiny-imagenet"], files=(official,)))
@@ -181,7 +181,7 @@ def test_a_part_of_tiny_imagenet_needs_a_name_of_its_own(tmp_path, monkeypatch):
 def test_counts_of_classes_that_are_not_balanced(tmp_path):
     write_mats(tmp_path / "mats", test={"y": np.array([10, 10, 1, 1, 1, 3, 4, 5, 6, 7, 8, 9])[:, None]})
     assert refusal(UserError, "svhn", tmp_path / "data", source=tmp_path / "mats") == (
-        f"{tmp_path}/mats: 3 test images of class 1, SVHN has 2"
+        f"{tmp_path}/mats: 3 test images of class 1, SVHN has 2; other images need a name of their own"
     )
 
 
@@ -305,7 +305,7 @@ def test_source_that_is_not_there(tmp_path, name):
 )
 def test_own_images_of_a_side_that_networks_cannot_take(tmp_path, side, message):
     source = write_folder(tmp_path / "raw", own_files(side))
-    assert refusal(UserError, "photos", tmp_path / "data", source=source) == f"{source}: {message}"
+    assert refusal(UserError, "photos", tmp_path / "data", source=source) == (f"{source}: {message}")
 
 
 def official_tree(tmp_path, change=lambda files: None, **facts):
@@ -336,7 +336,9 @@ def move_cat_to_dog(files):
 )
 def test_images_that_are_not_the_official_ones(tmp_path, change, facts, message):
     source = official_tree(tmp_path, change, **facts)
-    assert refusal(UserError, "cifar10", tmp_path / "data", source=source) == f"{source}: {message}"
+    assert refusal(UserError, "cifar10", tmp_path / "data", source=source) == (
+        f"{source}: {message}; other images need a name of their own"
+    )
     assert not (tmp_path / "data").exists()
 
 
@@ -363,7 +365,8 @@ def test_archive_with_other_names(tmp_path):
     )
     source = write_archive(tmp_path / "a.tar.gz", members)
     assert refusal(UserError, "cifar10", tmp_path / "data", source=source) == (
-        f"{source}: the classes are not those of CIFAR-10; differing: their order"
+        f"{source}: the classes are not those of CIFAR-10; differing: their order; "
+        "other images need a name of their own"
     )
 
 

@@ -86,7 +86,7 @@ def test_flat_validation_images_get_the_classes_of_kaggle(tmp_path, small_imagen
     ("changes", "message"),
     [
         ({"ILSVRC2012_validation_ground_truth.txt": b"3\n3\n1\n1\n2\n"},
-         "HERE/ILSVRC2012_validation_ground_truth.txt: tells of 5 images, HERE/val has 6"),
+         "HERE/ILSVRC2012_validation_ground_truth.txt: tells of 5 images, HERE/val has 6; unpack these again"),
         ({"ILSVRC2012_validation_ground_truth.txt": b"3\n4\n1\n1\n2\n2\n"},
          "HERE/ILSVRC2012_validation_ground_truth.txt:2: expected the number of a class of meta.mat, given '4'"),
         ({"ILSVRC2012_validation_ground_truth.txt": None},

@@ -78,7 +78,7 @@ def prepare(name: str, source: Path | None, size: int | None, streamed: bool | N
     are, and --size is the side of the crops (224).
 
     Without --from the official files are downloaded to D/.downloads, or from the address SNAPSHOT_MIRROR if that is
-    set, and what arrived before a cut is gone on with. --from takes them where they are here already, packed or
+    set, and a download that was cut goes on where it was. --from takes them where they are here already, packed or
     extracted, or the same images as {train,test}/CLASS/FILE.
     """
     from snapshot_cli.commands.data_progress import Downloads, files_read

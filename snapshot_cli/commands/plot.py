@@ -90,7 +90,7 @@ def _nothing(kind: str, entries: list[Entry], file: Path | None, again: str) -> 
         words = f"type snapshot train --config {file or 'FILE'}{again} --interpolate"
         return f"{file or 'these runs'}: no errors between snapshots are stored; {words}"
     if file is None:
-        return f"these runs have nothing to draw as {kind}"
+        return f"these runs have nothing to draw as {kind}; give their study with --config"
     if finished:
-        return f"{file}: has nothing to draw as {kind}"
+        return f"{file}: has nothing to draw as {kind}; take another KIND"
     return f"{file}: nothing is trained to its end; type snapshot train --config {file}{again}"

@@ -43,7 +43,9 @@ def _of_archive(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
                 assert content is not None  # a regular file has content
                 found[name] = content.read()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as problem:
-        raise UserError(f"{path}: cannot be read beyond {place}: cut short, damaged or not an archive") from problem
+        raise UserError(
+            f"{path}: cannot be read beyond {place}: cut short, damaged or not an archive; fetch it again"
+        ) from problem
     return found
 
 

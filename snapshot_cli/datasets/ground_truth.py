@@ -35,7 +35,9 @@ def of_files(folder: Path, names: Sequence[str]) -> dict[str, str]:
         )
     source = solution if solution and not (labels and meta) else labels
     if len(wnids) != len(names):
-        raise UserError(f"{source}: tells of {len(wnids):,} images, {folder / 'val'} has {len(names):,}")
+        raise UserError(
+            f"{source}: tells of {len(wnids):,} images, {folder / 'val'} has {len(names):,}; unpack these again"
+        )
     unknown = [name for name in names if Path(name).stem not in wnids]
     if unknown:
         raise UserError(f"{folder / 'val' / unknown[0]}: {source} does not tell of an image of this name")

@@ -33,7 +33,7 @@ def open_files(path: Path) -> Iterator[Files]:
     elif not path.exists():
         raise UserError(f"{path}: no such file or folder")
     elif not zipfile.is_zipfile(path):
-        raise UserError(f"{path}: neither a folder nor a readable zip")
+        raise UserError(f"{path}: neither a folder nor a readable zip; unpack it and give the folder")
     else:
         with _opened(path) as archive:
             yield _visible(_zip_files(path, archive))

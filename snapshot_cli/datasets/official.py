@@ -12,7 +12,6 @@ from snapshot_cli.datasets.catalogue import Facts
 from snapshot_cli.datasets.cifar import LAYOUTS, cifar, extracted
 from snapshot_cli.datasets.image_tree import EXPECTED, tree
 from snapshot_cli.datasets.sources import Splits, digits
-from snapshot_cli.datasets.store import Labels
 from snapshot_cli.datasets.tiny_imagenet import in_tiny_layout, tiny_imagenet
 from snapshot_cli.errors import UserError
 
@@ -45,30 +44,30 @@ def read(known: Facts, source: Path | None) -> Splits:
 
 def check(splits: Splits, known: Facts, where: str) -> None:
     """Refuse images that have not the class names, side and counts of the dataset they are said to be."""
+    flaw = _flaw(splits, known)
+    if flaw is not None:
+        raise UserError(f"{where}{flaw}; other images need a name of their own")
+
+
+def _flaw(splits: Splits, known: Facts) -> str | None:
+    """Return what of some images differs from the facts, None where nothing does."""
     if known.class_names is not None and splits.classes != known.class_names:
         odd = sorted(set(splits.classes) ^ set(known.class_names))
-        raise UserError(
-            f"{where}the classes are not those of {known.title}; differing: {', '.join(odd) or 'their order'}"
-        )
+        return f"the classes are not those of {known.title}; differing: {', '.join(odd) or 'their order'}"
     if len(splits.classes) != known.classes:
-        raise UserError(f"{where}{len(splits.classes)} classes, {known.title} has {known.classes}")
+        return f"{len(splits.classes)} classes, {known.title} has {known.classes}"
     side = splits.train_images.shape[1]
     if side != known.size:
-        raise UserError(f"{where}the images are {side}x{side}, those of {known.title} {known.size}x{known.size}")
+        return f"the images are {side}x{side}, those of {known.title} {known.size}x{known.size}"
     for split, labels, examples, counts in (
         ("training", splits.train_labels, known.train, known.train_counts),
         ("test", splits.test_labels, known.test, known.test_counts),
     ):
         if len(labels) != examples:
-            raise UserError(f"{where}{len(labels):,} {split} images, {known.title} has {examples:,}")
+            return f"{len(labels):,} {split} images, {known.title} has {examples:,}"
         expected = counts or (examples // known.classes,) * known.classes
-        _check_counts(
-            labels, expected, splits.classes, f"{where}{{}} {split} images of class {{}}, {known.title} has {{}}"
-        )
-
-
-def _check_counts(labels: Labels, expected: tuple[int, ...], names: tuple[str, ...], message: str) -> None:
-    found = np.bincount(labels, minlength=len(expected))
-    for name, count, right in zip(names, found, expected, strict=True):
-        if count != right:
-            raise UserError(message.format(f"{count:,}", name, f"{right:,}"))
+        found = np.bincount(labels, minlength=known.classes)
+        for name, count, right in zip(splits.classes, found, expected, strict=True):
+            if count != right:
+                return f"{count:,} {split} images of class {name}, {known.title} has {right:,}"
+    return None

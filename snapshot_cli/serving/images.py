@@ -39,6 +39,7 @@ def fitted(read: Reader, name: str, side: int) -> Images:
     height, width = image.shape[:2]
     if min(height, width) < side:
         raise UserError(
-            f"{name}: is {width}x{height}, too small for the {side}x{side} that the ensemble was trained on"
+            f"{name}: is {width}x{height}, too small for the {side}x{side} that the ensemble was trained on; "
+            "give larger images"
         )
     return image if height == width == side else area_average(image, side)

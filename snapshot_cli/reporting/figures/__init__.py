@@ -5,7 +5,7 @@ from snapshot_cli.reporting.figures.calibrations import CalibrationPanel, calibr
 from snapshot_cli.reporting.figures.correlations import CorrelationPanel, correlation
 from snapshot_cli.reporting.figures.costs import CostCurve, cost
 from snapshot_cli.reporting.figures.ensemble_sizes import SizePanel, ensemble_size, ensemble_size_panels
-from snapshot_cli.reporting.figures.files import FORMATS, inline_svg, save
+from snapshot_cli.reporting.figures.files import FORMATS, inline_svg, png, save
 from snapshot_cli.reporting.figures.interpolations import InterpolationPanel, interpolation
 from snapshot_cli.reporting.figures.lines import BudgetCurve, Curve, PaperPoint
 from snapshot_cli.reporting.figures.losses import LossCurve, training_loss
@@ -35,6 +35,7 @@ __all__ = [
     "inline_svg",
     "interpolation",
     "over_time",
+    "png",
     "save",
     "schedule",
     "training_loss",

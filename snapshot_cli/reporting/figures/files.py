@@ -34,6 +34,11 @@ def save(figure: Figure, stem: Path, formats: Sequence[str] = ("svg", "png")) ->
     return paths
 
 
+def png(figure: Figure) -> bytes:
+    """Return a figure as a PNG, the bytes that `save` writes."""
+    return _rendered(figure, "png")
+
+
 def inline_svg(figure: Figure, prefix: str) -> str:
     """Return a figure as an svg element for an HTML page: no address in it, and all its ids begin with the prefix.
 

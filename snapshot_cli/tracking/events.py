@@ -1,0 +1,82 @@
+"""TensorBoard's event files, made in memory, without torch or TensorFlow: the extra `tensorboard`."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from snapshot_cli.errors import UserError
+from snapshot_cli.tracking.curves import Point, Setting
+
+
+def require() -> None:
+    """Raise UserError with the command to type where tensorboard is not installed."""
+    if find_spec("tensorboard") is None:
+        raise UserError(
+            "snapshot tensorboard needs tensorboard, which is not installed; type: "
+            "pip install 'snapshot-cli[tensorboard]'"
+        )
+
+
+def of_session(name: str, settings: Mapping[str, Setting], points: Iterable[Point], *, start: float) -> bytes:
+    """Return the event file of a run or an ensemble: its hyper-parameters, then its points.
+
+    With more points it begins with the same bytes, so that a file can be appended to.
+    """
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    values = [Event(wall_time=start, summary=Summary(value=[_session(name, settings, start)]))]
+    for point in points:
+        scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in point.values.items()]
+        values.append(Event(wall_time=point.time, step=point.step, summary=Summary(value=scalars)))
+    return _file(values, start)
+
+
+def of_pictures(pictures: Mapping[str, bytes], *, time: float) -> bytes:
+    """Return the event file of some PNGs by their names."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    values = []
+    for name, png in pictures.items():
+        width, height = struct.unpack(">II", png[16:24])  # of a PNG's first chunk, IHDR
+        image = Summary.Image(width=width, height=height, colorspace=4, encoded_image_string=png)
+        values.append(Event(wall_time=time, summary=Summary(value=[Summary.Value(tag=name, image=image)])))
+    return _file(values, time)
+
+
+def _session(name: str, settings: Mapping[str, Setting], start: float) -> Any:
+    """Return what the plugin for hyper-parameters reads; its own writer is not reproducible to the byte."""
+    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+    from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+
+    info = plugin_data_pb2.SessionStartInfo(group_name=name, start_time_secs=start)
+    for key, value in settings.items():
+        kind = "bool" if isinstance(value, bool) else "string" if isinstance(value, str) else "number"
+        setattr(info.hparams[key], f"{kind}_value", value)
+    data = plugin_data_pb2.HParamsPluginData(session_start_info=info, version=metadata.PLUGIN_DATA_VERSION)
+    plugin = SummaryMetadata.PluginData(
+        plugin_name=metadata.PLUGIN_NAME, content=data.SerializeToString(deterministic=True)
+    )
+    about = SummaryMetadata(plugin_data=plugin)
+    return Summary.Value(tag=metadata.SESSION_START_INFO_TAG, metadata=about, tensor=metadata.NULL_TENSOR)
+
+
+def _file(events: Iterable[Any], start: float) -> bytes:
+    """Return events as records; the second tells a TensorBoard that has read an older file to forget what that said."""
+    from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    head = [
+        Event(wall_time=start, file_version="brain.Event:2"),
+        Event(wall_time=start, session_log=SessionLog(status=SessionLog.START)),
+    ]
+    content = io.BytesIO()
+    writer = RecordWriter(content)
+    for event in [*head, *events]:
+        writer.write(event.SerializeToString(deterministic=True))
+    return content.getvalue()
