@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snapshot_cli.config.study import Drawing, Study
 from snapshot_cli.files import write_atomically
-from snapshot_cli.reporting import html, numbers, pictures, titles, traces
+from snapshot_cli.reporting import html, measurements, numbers, pictures, titles, traces
 from snapshot_cli.reporting.drawn import Drawn, Request
 from snapshot_cli.reporting.entries import Entry, collect
 from snapshot_cli.run_directory import RunDirectory
@@ -18,8 +18,8 @@ Draw = Callable[[Sequence[Entry], Request], list[Drawn]]
 KINDS: dict[str, Draw] = {
     "methods": numbers.methods,
     "cycles": numbers.cycles,
-    "metrics": numbers.measured,
-    "weighting": numbers.weighting,
+    "metrics": measurements.measured,
+    "weighting": measurements.weighting,
     "ensemble-size": pictures.ensemble_size,
     "budget": pictures.budget,
     "over-time": pictures.over_time,
