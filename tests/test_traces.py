@@ -93,7 +93,8 @@ def test_interpolation(tmp_path, calls, kind, shift):
     (((panel,), _),) = calls["interpolation"]
     assert (panel.title, panel.lambdas) == ("ResNet-8 on Digits, Snapshot (α₀ = 0.1)", [0.0, 0.5, 1.0])
     assert panel.errors == [[31.0 + shift, 41.0 + shift, 21.0 + shift], [32.0 + shift, 42.0 + shift, 22.0 + shift]]
-    assert drawn.notes[0].startswith("Batch-norm statistics are " + ("the running" if shift else "estimated anew"))
+    assert drawn.notes[0].startswith("Weights are λ × last snapshot + (1 − λ) × earlier snapshot. Batch-norm")
+    assert ("the running ones" if shift else "estimated anew") in drawn.notes[0]
 
 
 def test_correlation(tmp_path, calls):

@@ -20,10 +20,11 @@ from snapshot_cli.reporting.figures import (
 from snapshot_cli.reporting.rate_curve import planned
 from snapshot_cli.run_directory import METRICS, RunDirectory
 
+LINE = "Weights are λ × last snapshot + (1 − λ) × earlier snapshot."
 STATISTICS = {
-    "reestimated": "Batch-norm statistics are estimated anew on training images at every point.",
-    "final": "Batch-norm statistics are the running ones of the last snapshot at every point; learnable parameters "
-    "alone are interpolated.",
+    "reestimated": f"{LINE} Batch-norm statistics are estimated anew on training images at every point.",
+    "final": f"{LINE} Batch-norm statistics are the running ones of the last snapshot at every point, as learnable "
+    "parameters alone are interpolated: λ = 0 is not the earlier snapshot's own error.",
 }
 
 
