@@ -132,3 +132,14 @@ def test_nothing_finished_draws_nothing(tmp_path, kind):
 def test_a_run_without_rows_or_lines_draws_neither(tmp_path):
     trained(tmp_path, experiment(), rows=())
     assert draw(tmp_path, "interpolation", experiment()) == []
+
+
+def test_the_papers_losses_stand_beside_ours(tmp_path, calls):
+    asked = experiment(dataset="cifar10", network="densenet-100-24", budget=300, cycles=6)
+    trained(tmp_path, asked, mistakes=[1] * 6)
+    (drawn,) = draw(tmp_path, "loss", asked)
+    (((curve,), _, _),) = calls["training_loss"]
+    assert [(point.x, point.error, round(point.uncertainty, 5)) for point in curve.paper[:2]] == [
+        (50, 2.8e-3, 0.00042), (51, 0.33, 0.0495)
+    ]  # fmt: skip
+    assert drawn.notes[0] == "The paper's losses were read off its Figure 2, give or take 15 %."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snapshot_cli.analysis import beyond
+from snapshot_cli.analysis import beyond, paper
 from snapshot_cli.config.experiment import iterations_per_epoch
 from snapshot_cli.errors import UserError
 from snapshot_cli.reporting import figures
@@ -15,6 +15,7 @@ from snapshot_cli.reporting.figures import (
     CorrelationPanel,
     InterpolationPanel,
     LossCurve,
+    PaperPoint,
     RateCurve,
 )
 from snapshot_cli.reporting.rate_curve import planned
@@ -26,6 +27,8 @@ STATISTICS = {
     "final": f"{LINE} Batch-norm statistics are the running ones of the last snapshot at every point, as learnable "
     "parameters alone are interpolated: λ = 0 is not the earlier snapshot's own error.",
 }
+
+READ_OFF = "The paper's losses were read off its Figure 2, give or take 15 %."
 
 
 def loss(entries: Sequence[Entry], request: Request) -> list[Drawn]:
@@ -40,7 +43,8 @@ def loss(entries: Sequence[Entry], request: Request) -> list[Drawn]:
         restarts = next((each.snapshots for each in rates if each.method == "snapshot"), rates[0].snapshots)
         figure = figures.training_loss(curves, rates, restarts=restarts, title=part[0].group)
         words = ", ".join(f"{curve.label} ends at {curve.losses[-1]:.2g}" for curve in curves)
-        drawn.append(Picture(asked, caption, figure, f"{part[0].group}: {words}"))
+        notes = [READ_OFF] if any(curve.paper for curve in curves) else []
+        drawn.append(Picture(asked, caption, figure, f"{part[0].group}: {words}", notes))
     return drawn
 
 
@@ -87,6 +91,7 @@ def _loss_curve(entry: Entry) -> LossCurve:
         experiment.alpha0,
         epochs=[row["iteration"] / length for row in rows],
         losses=[row["train_loss"] for row in rows],
+        paper=[PaperPoint(x, y, y * paper.FIGURE2_UNCERTAINTY) for x, y in paper.losses(experiment).items()],
     )
 
 
