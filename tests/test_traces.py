@@ -143,3 +143,11 @@ def test_the_papers_losses_stand_beside_ours(tmp_path, calls):
         (50, 2.8e-3, 0.00042), (51, 0.33, 0.0495)
     ]  # fmt: skip
     assert drawn.notes[0] == "The paper's losses were read off its Figure 2, give or take 15 %."
+
+
+def test_what_shares_a_run_is_drawn_once(tmp_path, calls):
+    for asked in (experiment("single"), experiment()):
+        trained(tmp_path, asked)
+    draw(tmp_path, "schedule", experiment("single"), experiment(), experiment("nocycle"))
+    ((curves, _),) = calls["schedule"]
+    assert [curve.label for curve in curves] == ["Single model", "Snapshot (α₀ = 0.1)"]

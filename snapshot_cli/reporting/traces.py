@@ -38,7 +38,7 @@ def loss(entries: Sequence[Entry], request: Request) -> list[Drawn]:
         "and each cycle brings it down again."
     )
     drawn: list[Drawn] = []
-    for part, asked in by_pair([entry for entry in entries if _traced(entry)], request):
+    for part, asked in by_pair(_traced(entries), request):
         curves, rates = [_loss_curve(entry) for entry in part], [rate_curve(entry) for entry in part]
         restarts = next((each.snapshots for each in rates if each.method == "snapshot"), rates[0].snapshots)
         figure = figures.training_loss(curves, rates, restarts=restarts, title=part[0].group)
@@ -51,7 +51,7 @@ def loss(entries: Sequence[Entry], request: Request) -> list[Drawn]:
 def schedule(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     """Draw the learning rates, snapshots marked, a figure a network and dataset."""
     drawn: list[Drawn] = []
-    for part, asked in by_pair([entry for entry in entries if _traced(entry)], request):
+    for part, asked in by_pair(_traced(entries), request):
         rates = [rate_curve(entry) for entry in part]
         words = ", ".join(f"{curve.label} with {len(curve.snapshots)} snapshots" for curve in rates)
         figure = figures.schedule(rates, title=part[0].group)
@@ -59,9 +59,13 @@ def schedule(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     return drawn
 
 
-def _traced(entry: Entry) -> bool:
-    """Tell whether an experiment has one finished run with rows of metrics behind it."""
-    return len(entry.directories) == 1 and bool(entry.directories[0].metrics())
+def _traced(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the experiments with one finished run and its rows of metrics, of those that share it the first."""
+    found: dict[RunDirectory, Entry] = {}
+    for entry in entries:
+        if len(entry.directories) == 1 and entry.directories[0].metrics():
+            found.setdefault(entry.directories[0], entry)
+    return list(found.values())
 
 
 def _epoch_length(directory: RunDirectory) -> int:
