@@ -83,15 +83,10 @@ def score(
                 f"runs; prepare those, or delete the directory and train it again"
             )
         if not np.array_equal(directory.labels(split), labels):
-<<<<<<< HEAD
-            raise UserError(f"{directory.path}: its {split} images are not those of {first.path}")
+            raise UserError(f"{directory.path}: its {split} images are not those of {first.path}; score them apart")
     logits = [_logits(directory, split, snapshot, labels) for directory, snapshot in members]
     if len({each.shape for each in logits}) > 1:
         raise UserError(f"{first.path}: its members know different numbers of classes; an ensemble needs one dataset")
-=======
-            raise UserError(f"{directory.path}: its {split} images are not those of {first.path}; score them apart")
-    logits = [directory.predictions(split, snapshot) for directory, snapshot in members]
->>>>>>> tracking
     names = tuple(Member(directory.run, snapshot) for directory, snapshot in members)
     directories = tuple(directory for directory, _ in members)
     return Scored(names, len(labels), evaluate(logits, labels), split=split, directories=directories)
