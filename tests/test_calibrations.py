@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from drawn_figures import everything_fits, names, titles, words
+from drawn_figures import everything_fits, names, titles
 
 from snapshot_cli.analysis import metrics
 from snapshot_cli.analysis.metrics import Reliability
@@ -29,7 +29,7 @@ def test_the_plotted_data():
     (shares,) = below.containers
     assert [bar.get_height() for bar in shares] == [0, 12.5, 37.5, 50]
     # 1/8 * 0.4 + 3/8 * 0.0667 + 4/8 * 0.1 = 0.125
-    assert words(above) == ["ECE 12.5 %"]
+    assert titles(figure) == ["Snapshot\nECE 12.5 %"]
     assert names(figure) == ["accuracy", "gap to the mean confidence", "accuracy = confidence"]
     assert everything_fits(figure)
 
@@ -46,7 +46,8 @@ def test_the_error_is_that_of_the_metrics():
 def test_panels_have_one_scale_of_examples():
     flat = Reliability(np.array([2, 2, 2, 2]), TABLE.confidence, TABLE.accuracy)
     figure = calibration([PANEL, CalibrationPanel("B", "single", None, flat)] * 2)
-    assert titles(figure) == ["Snapshot", "B", "Snapshot", "B"]
+    # 2/8 * (0.4 + 0.0667 + 0.1) = 0.142
+    assert titles(figure) == ["Snapshot\nECE 12.5 %", "B\nECE 14.2 %"] * 2
     above, below = figure.axes[::2], figure.axes[1::2]
     assert {axes.get_ylim() for axes in below} == {(0, 50)}
     assert {axes.get_ylim() for axes in above} == {(0, 1)}

@@ -71,7 +71,7 @@ EVERY_KIND = {
     "budget": lambda: figures.budget([figures.BudgetPanel("T", [BUDGETS])]),
     "interpolation": lambda: figures.interpolation([figures.InterpolationPanel("T", (0, 1), ((5, 4), (4, 4)))]),
     "correlation": lambda: figures.correlation([figures.CorrelationPanel("T", np.array([[1, 0.5], [0.5, 1]]))]),
-    "over_time": lambda: figures.over_time([figures.TimePanel("T", (5, 4), (5, 3), 4.5)] * 2),
+    "over_time": lambda: figures.over_time([figures.TimePanel("T", "snapshot", 0.1, (5, 4), (5, 3), 4.5)] * 2),
     "calibration": lambda: figures.calibration([figures.CalibrationPanel("T", "single", None, BINS)]),
     "cost": lambda: figures.cost([figures.CostCurve("Single", "single", None, (1,), (5,))], title="T"),
 }

@@ -2,6 +2,7 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -174,19 +175,32 @@ def test_a_browser_opens_the_page(tmp_path):
     assert "</main>" in dom
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
-@pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_is_wider_than_the_screen(tmp_path, width):
-    """Open the page in a frame of the width, as browsers have no window that narrow, and ask it for its own width."""
-    widths = "const e = document.documentElement; document.title = `${e.scrollWidth} of ${e.clientWidth}`"
-    asks = f"<script>onload = () => {{ {widths} }}</script>"
+def widths(tmp_path, page, width, element):
+    """Open a page in a frame of a width, as browsers have no window that narrow: an element's needed and real width."""
+    asks = f"const e = {element}; document.title = `${{e.scrollWidth}} of ${{e.clientWidth}}`"
     policy = "style-src 'unsafe-inline'"
-    framed = page().replace(policy, f"script-src 'unsafe-inline'; {policy}").replace("</main>", f"</main>{asks}")
+    framed = page.replace(policy, f"script-src 'unsafe-inline'; {policy}")
+    framed = framed.replace("</main>", f"</main><script>onload = () => {{ {asks} }}</script>")
     (tmp_path / "report.html").write_text(framed)
     shows = "<script>onload = () => { document.title = frames[0].document.title }</script>"
     holder = tmp_path / "holder.html"
     holder.write_text(f'<title></title><iframe src="report.html" width="{width}" height="900"></iframe>{shows}')
-    needed, there = re.search(r"<title>(\d+) of (\d+)</title>", opened(holder, tmp_path / "profile")).groups()
+    found = re.search(r"<title>(\d+) of (\d+)</title>", opened(holder, tmp_path / "profile"))
+    return int(found[1]), int(found[2])
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_wider_than_the_screen(tmp_path, width):
+    needed, there = widths(tmp_path, page(), width, "document.documentElement")
     assert needed == there
-    assert width - 20 <= int(there) <= width  # less a scroll bar
+    assert width - 20 <= there <= width  # less a scroll bar
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
+def test_a_table_of_errors_fits_a_small_screen(tmp_path):
+    committed = (Path(__file__).parents[1] / "results/small/report.html").read_text()
+    needed, there = widths(tmp_path, committed, 390, "document.querySelector('.scroll')")
+    assert needed == there

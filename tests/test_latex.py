@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from snapshot_cli.reporting.latex import escape, tabular
+from snapshot_cli.reporting.latex import escape, note, tabular
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,7 @@ def test_tabular():
         r"\end{tabular}",
     ])  # fmt: skip
     assert frame.index.names == ["network", "method"]
+
+
+def test_the_lines_of_a_note_stay_lines():
+    assert note("a\n- b") == "\\par\\noindent{\\footnotesize a\\\\\n- b\\par}"

@@ -1,5 +1,3 @@
-import csv
-
 import pytest
 from fabricated_runs import experiment, finish_cells, study
 
@@ -34,9 +32,10 @@ def test_claims_stand_below_the_table_with_their_rule(tmp_path):
     finish_cells(asked, tmp_path, lambda run, k: 6 if run.schedule == "step" else 0)
     (table,), files = drawn(asked, tmp_path)
     # Six of 20 examples are wrong with one network alone: 30 points, p = 2 / 2^6.
-    line = "ResNet-8 on Digits: Snapshot (α₀ = 0.1) beats Single model: yes (+30.00 points, p = 0.031)."
+    line = "ResNet-8 on Digits:\n- Snapshot (α₀ = 0.1) beats Single model: yes (+30.00 points, p = 0.031)"
     assert list(table.notes) == [line, rule("test")]
     assert files["table.md"].endswith(f"\n\n{line}\n\n{rule('test')}\n")
+    assert table.block().caption == numbers.METHODS
     assert table.block().notes[-2:] == [line, rule("test")]
     assert table.block().frame.iloc[:, 0].tolist() == ["30.00", "**0.00**"]
 
@@ -61,7 +60,7 @@ def test_a_half_finished_study_judges_what_is_there(tmp_path):
     finish_cells(experiment("single"), tmp_path, lambda run, k: 6)
     finish_cells(experiment(), tmp_path, lambda run, k: 0)
     (table,), files = drawn(asked, tmp_path, called="mine")
-    assert "beats Dropout: –." in table.notes[0]
+    assert table.notes[0].endswith("\n- Snapshot (α₀ = 0.1) beats Dropout: –")
     assert "| ResNet-8  | Dropout             |       –¹ |" in files["table.md"]
     assert "¹ 1 of 1 run missing: snapshot reproduce mine trains it" in files["table.md"]
 
@@ -77,60 +76,3 @@ def test_cycles_have_a_line_each(tmp_path):
     assert "M = 3 beats 2: yes (+50.00 points" in table.notes[0]
     assert "M = 3 beats 4: yes (+45.00 points" in table.notes[0]
     assert "table3.tex" in files
-
-
-def test_metrics(tmp_path):
-    asked = study(experiment("single"), experiment(), experiment("ensemble"), render={"m": "metrics"})
-    finish_cells(asked, tmp_path, lambda run, k: 4)
-    (table,), files = drawn(asked, tmp_path)
-    # All networks are wrong on the same 4 of 20, with probability 1/2 for their choice and 1/18 for each other class.
-    cells = table.frame.loc[("ResNet-8", "Snapshot (α₀ = 0.1)")].to_dict()
-    shown = {name: text for (_, name), text in cells.items()}
-    # NLL: (16 ln 2 + 4 ln 18) / 20 = 1.13259. Brier: 1/4 + 9/324 where it is right, (17/18)^2 + 1/4 + 8/324 where not.
-    assert shown == {
-        "error": "20.00", "top-5": "0.00", "NLL": "1.1326", "Brier": "0.4556", "ECE": "0.3000",
-        "calibrated NLL": shown["calibrated NLL"], "disagreement": "0.00", "equivalent": "1.00", "cost": "1.00",
-    }  # fmt: skip
-    assert table.frame.loc[("ResNet-8", "Single model")].iloc[6] == "–"
-    assert table.frame.loc[("ResNet-8", "True ensemble")].iloc[7:].tolist() == ["–", "2.00"]
-    assert numbers.CALIBRATED in table.notes
-    assert numbers.EQUIVALENT in table.notes
-    lines = list(csv.DictReader(files["m.csv"].splitlines()))
-    assert (lines[1]["method"], lines[1]["replicates"], float(lines[1]["error"])) == ("Snapshot (α₀ = 0.1)", "1", 20.0)
-    assert lines[0]["disagreement"] == ""
-    assert files["m.md"].startswith("# Mine: other metrics\n\n| network")
-
-
-def test_metrics_of_what_is_not_there_are_dashes(tmp_path):
-    asked = study(experiment("single"), experiment(), render={"m": "metrics"})
-    finish_cells(experiment("single"), tmp_path, lambda run, k: 4)
-    (table,), _ = drawn(asked, tmp_path)
-    assert set(table.frame.loc[("ResNet-8", "Snapshot (α₀ = 0.1)")]) == {"–"}
-    assert table.frame.loc[("ResNet-8", "Single model")].iloc[7] == "–"  # no true ensemble to compare with
-    assert numbers.EQUIVALENT not in table.notes
-
-
-def test_a_table_of_metrics_for_each_dataset(tmp_path):
-    asked = study(experiment(), experiment(dataset="cifar10"), render={"m": "metrics"})
-    finish_cells(asked, tmp_path, lambda run, k: k)
-    _, files = drawn(asked, tmp_path)
-    assert {"m-digits.md", "m-cifar10.md"} <= files.keys()
-
-
-def test_which_members(tmp_path):
-    asked = study(experiment("single"), experiment(cycles=3), experiment("nocycle"), render={"w": "weighting"})
-    finish_cells(asked, tmp_path, lambda run, k: {1: 8, 2: 6, 3: 0}[k])
-    (table,), files = drawn(asked, tmp_path)
-    assert table.frame.to_numpy().tolist() == [
-        ["0.00", "0.00", "30.00"], ["40.00", "30.00", "30.00"], ["30.00", "30.00", ""], ["40.00", "30.00", ""],
-    ]  # fmt: skip
-    assert table.frame.index.get_level_values(1).tolist() == [
-        "Snapshot (α₀ = 0.1), last m", "Snapshot (α₀ = 0.1), first m", "NoCycle Snapshot, last m",
-        "NoCycle Snapshot, first m",
-    ]  # fmt: skip
-    lines = list(csv.DictReader(files["w.csv"].splitlines()))
-    assert (lines[3]["members"], lines[3]["size"], float(lines[3]["error"])) == ("first m", "1", 40.0)
-
-
-def test_nothing_finished_has_no_table_of_members(tmp_path):
-    assert drawn(study(experiment(), render={"w": "weighting"}), tmp_path)[0] == []

@@ -1,4 +1,5 @@
 import pytest
+from fabricated_runs import experiment
 
 from snapshot_cli.analysis import paper
 from snapshot_cli.analysis.paper import PaperValue, lookup
@@ -134,7 +135,7 @@ def test_figure_4_by_ensemble_size():
         drawn = PaperValue(true[size - 1], "figure", "Figure 4 right", 0.1)
         assert lookup(method="ensemble", alpha0=0.1, cycles=6, size=size, **CIFAR100) == drawn
         assert lookup(method="ensemble", alpha0=0.1, cycles=size, **CIFAR100) == drawn
-    assert paper.FIGURE4_SINGLE.value == 25.9
+    assert paper.FIGURE4_ENSEMBLE[0] == 25.9
 
 
 @pytest.mark.parametrize(
@@ -166,3 +167,11 @@ def test_single_models_have_no_cycles(cycles):
     cell = {"dataset": "cifar10", "network": "wide-resnet-32-4", "alpha0": 0.1, "budget": 200.0}
     assert lookup(method="single", cycles=cycles, **cell).value == 5.43
     assert lookup(method="dropout", cycles=cycles, size=1, **cell).value == 4.68
+
+
+def test_losses_of_figure_2_are_for_its_experiment_alone():
+    shown = {"dataset": "cifar10", "network": "densenet-100-24", "budget": 300, "cycles": 6}
+    assert paper.losses(experiment("single", **shown))[300] == 7e-4
+    assert paper.losses(experiment(**shown))[51] == 0.33
+    for other in ({"alpha0": 0.2}, {"dataset": "cifar100"}, {"cycles": 5}, {"train_size": 5000}):
+        assert paper.losses(experiment(**shown | other)) == {}

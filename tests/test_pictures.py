@@ -143,3 +143,17 @@ def test_replicas_stand_beside_true_ensembles_of_the_same_cost(tmp_path, panels)
         ("True ensemble", [1.0, 2.0, 3.0], [30.0, 30.0, 30.0], ["1", "2", "3"]),
     ]
     assert draw(tmp_path, "over-time", *experiments[:1]) == []
+
+
+def test_the_papers_numbers_and_their_status_stand_below(tmp_path):
+    papers = {"dataset": "cifar10", "network": "densenet-40-12", "budget": 300, "cycles": 6}
+    asked = study(experiment("single", **papers), experiment(**papers), render={"f": "ensemble-size", "g": "over-time"})
+    finish_cells(asked, tmp_path, lambda run, k: 1)
+    note = (
+        "Error (%) beside the paper's:\n"
+        "- DenseNet-40-12 on CIFAR-10, Single model: 5.00, the paper's 5.24 (copied from earlier work), "
+        "difference −0.24\n"
+        "- DenseNet-40-12 on CIFAR-10, Snapshot (α₀ = 0.1): 5.00, the paper's 4.99 (rerun by the authors), "
+        "difference +0.01"
+    )
+    assert [each.notes[-1] for each in report.draw(asked, tmp_path, {}).drawn] == [note, note]

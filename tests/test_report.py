@@ -176,3 +176,39 @@ def test_nan_is_never_averaged_away(tmp_path):
     (line,) = rows(asked, tmp_path)
     assert np.isnan(line.error)
     assert line.replicates == 2
+
+
+RENDERS = {"rows": "methods", "metrics": "metrics", "size": "ensemble-size", "line": "interpolation"}
+
+
+def test_a_half_finished_study_names_what_is_missing(tmp_path):
+    asked = study(experiment("single", replicates=2), experiment(), experiment("dropout"), render=RENDERS)
+    finish_cells(study(experiment("single"), experiment()), tmp_path, lambda run, k: 1)
+    sheet = report.draw(asked, tmp_path, {}, called="mine")
+    note = (
+        "Not finished: ResNet-8 on Digits, Single model (1 of 2 seeds so far); ResNet-8 on Digits, Dropout. "
+        "snapshot reproduce mine trains what is missing."
+    )
+    rows, metrics, size = sheet.drawn
+    assert rows.block().notes[:2] == [
+        "¹ 1 replicate so far; 1 of 2 runs missing: snapshot reproduce mine trains it",
+        "² 1 of 1 run missing: snapshot reproduce mine trains it",
+    ]
+    assert [each.notes[-1] for each in (metrics, size)] == [note, note]
+    assert "Nothing to draw yet: line. Train what is missing" in report.page([sheet], title="T")
+    metrics.write(tmp_path)
+    assert (tmp_path / "metrics.md").read_text().endswith(f"{note}\n")
+
+
+def test_many_unfinished_experiments_are_counted(tmp_path):
+    asked = study(*[experiment(cycles=m) for m in range(2, 10)], render={"m": "metrics"})
+    finish_cells(experiment(cycles=2), tmp_path, lambda run, k: 1)
+    (table,) = report.draw(asked, tmp_path, {}).drawn
+    assert table.notes[-1].count(";") == 5
+    assert table.notes[-1].endswith("cycles 8 and 1 more.")
+
+
+def test_losses_are_not_scored_on_test_images(tmp_path):
+    asked = study(experiment(), render={"loss": "loss"})
+    finish_cells(asked, tmp_path, lambda run, k: 1, rows=[{"epoch": 1, "iteration": 10, "train_loss": 2.0}])
+    assert "Scored on" not in report.page([report.draw(asked, tmp_path, {})], title="T")

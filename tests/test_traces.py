@@ -93,7 +93,8 @@ def test_interpolation(tmp_path, calls, kind, shift):
     (((panel,), _),) = calls["interpolation"]
     assert (panel.title, panel.lambdas) == ("ResNet-8 on Digits, Snapshot (α₀ = 0.1)", [0.0, 0.5, 1.0])
     assert panel.errors == [[31.0 + shift, 41.0 + shift, 21.0 + shift], [32.0 + shift, 42.0 + shift, 22.0 + shift]]
-    assert drawn.notes[0].startswith("Batch-norm statistics are " + ("the running" if shift else "estimated anew"))
+    assert drawn.notes[0].startswith("Weights are λ × last snapshot + (1 − λ) × earlier snapshot. Batch-norm")
+    assert ("the running ones" if shift else "estimated anew") in drawn.notes[0]
 
 
 def test_correlation(tmp_path, calls):
@@ -131,3 +132,22 @@ def test_nothing_finished_draws_nothing(tmp_path, kind):
 def test_a_run_without_rows_or_lines_draws_neither(tmp_path):
     trained(tmp_path, experiment(), rows=())
     assert draw(tmp_path, "interpolation", experiment()) == []
+
+
+def test_the_papers_losses_stand_beside_ours(tmp_path, calls):
+    asked = experiment(dataset="cifar10", network="densenet-100-24", budget=300, cycles=6)
+    trained(tmp_path, asked, mistakes=[1] * 6)
+    (drawn,) = draw(tmp_path, "loss", asked)
+    (((curve,), _, _),) = calls["training_loss"]
+    assert [(point.x, point.error, round(point.uncertainty, 5)) for point in curve.paper[:2]] == [
+        (50, 2.8e-3, 0.00042), (51, 0.33, 0.0495)
+    ]  # fmt: skip
+    assert drawn.notes[0] == "The paper's losses were read off its Figure 2, give or take 15 %."
+
+
+def test_what_shares_a_run_is_drawn_once(tmp_path, calls):
+    for asked in (experiment("single"), experiment()):
+        trained(tmp_path, asked)
+    draw(tmp_path, "schedule", experiment("single"), experiment(), experiment("nocycle"))
+    ((curves, _),) = calls["schedule"]
+    assert [curve.label for curve in curves] == ["Single model", "Snapshot (α₀ = 0.1)"]

@@ -17,8 +17,8 @@ SCORED_ON = {"test": "this test set", "holdout": "these withheld training images
 RULE = (
     "A claim holds (yes) or is contradicted (no) where the difference of errors is significant at 5 % after Holm's "
     "correction over the comparisons of this table; else it is not decided. One seed: exact McNemar test, which speaks "
-    "for these weights on {images}. Three seeds or more: paired t interval of the per-seed differences. "
-    "Two seeds decide nothing."
+    "for these weights on {images}. Three seeds or more: the paired t interval of the per-seed differences excludes 0, "
+    "at 95 % before that correction; McNemar's p by seed is shown, and decides nothing. Two seeds decide nothing."
 )
 
 

@@ -32,9 +32,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Rows:
-    """A table of errors in the paper's layout."""
+    """A table of errors in the paper's layout; the caption says what to see in it."""
 
     request: Request
+    caption: str
     rows: Sequence[tables.Row]
     notes: Sequence[str]
 
@@ -47,7 +48,7 @@ class Rows:
         """Return its place on the page."""
         notes = tables.sentences(self.rows, self.notes, self.request.study)
         frame = tables.table(self.rows, flavour="markdown", study=self.request.study)  # its bold is read by the page
-        return TableBlock(self.request.title, frame, notes, self.request.command)
+        return TableBlock(self.caption, frame, notes, self.request.command)
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Grid:
     """A table of anything else: strings to show and the numbers behind them, a record a line of the CSV."""
 
     request: Request
+    title: str
     caption: str
     frame: pd.DataFrame
     records: Sequence[dict[str, object]]
@@ -63,7 +65,7 @@ class Grid:
     def write(self, folder: Path) -> list[Path]:
         """Write it as Markdown, CSV and LaTeX."""
         return frames.write(
-            self.frame, self.records, folder / self.request.stem, title=self.caption, notes=list(self.notes)
+            self.frame, self.records, folder / self.request.stem, title=self.title, notes=list(self.notes)
         )
 
     def block(self) -> TableBlock:

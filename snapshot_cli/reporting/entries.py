@@ -16,6 +16,8 @@ from snapshot_cli.errors import UserError
 from snapshot_cli.reporting import titles
 from snapshot_cli.run_directory import RunDirectory
 
+NAMED = 6  # of what is not finished; the rest is counted
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -82,6 +84,23 @@ def of_runs(directories: Sequence[RunDirectory], dataset_hashes: Mapping[str, st
 
 def _methods(run: Run) -> tuple[Method, ...]:
     return ("snapshot",) if run.schedule == "cosine" else ("single", "nocycle")
+
+
+def unfinished(entries: Sequence[Entry], study: str | None) -> list[str]:
+    """Return a sentence on the experiments of which runs are missing, nothing where all are finished.
+
+    `study` is the name that a person gives to `snapshot reproduce`.
+    """
+    names = [f"{entry.group}, {entry.method}{_so_far(entry)}" for entry in entries if entry.missing]
+    if not names:
+        return []
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    way_out = f" snapshot reproduce {study} trains what is missing." if study else ""
+    return [f"Not finished: {'; '.join(names[:NAMED])}{more}.{way_out}"]
+
+
+def _so_far(entry: Entry) -> str:
+    return f" ({len(entry.scored)} of {entry.experiment.replicates} seeds so far)" if entry.scored else ""
 
 
 def errors(entry: Entry) -> list[list[float]]:

@@ -62,5 +62,5 @@ def _latex(shown: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
     escaped = shown.map(latex.escape)
     escaped.index = pd.MultiIndex.from_arrays([shown.index.get_level_values(k).map(latex.escape) for k in (0, 1)])
     escaped.columns = pd.MultiIndex.from_arrays([shown.columns.get_level_values(k).map(latex.escape) for k in (0, 1)])
-    below = [rf"\par\noindent{{\footnotesize {latex.escape(note)}\par}}" for note in notes]
+    below = [latex.note(latex.escape(note)) for note in notes]
     return "\n".join([f"% {visible(title)}: needs \\usepackage{{booktabs}}", latex.tabular(escaped), *below]) + "\n"

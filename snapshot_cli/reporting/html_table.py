@@ -22,14 +22,15 @@ LONG = 28  # characters; longer text may wrap
 def html_table(frame: pd.DataFrame) -> Markup:
     """Return a frame of text as a table; **bold** is set bold, columns of numbers are flush right.
 
-    The outermost of two or more index levels is a group, named once; an index without names is not shown.
+    The outermost of two or more index levels is a group, named in a row of its own; an index without names is not
+    shown.
     """
     numbers = [all(_is_number(str(cell)) for cell in frame.iloc[:, place]) for place in range(frame.shape[1])]
     names = [str(name) for name in frame.index.names if name is not None]
     parts = [
         '<table class="dense">' if len(numbers) > DENSE else "<table>",
         "<thead>",
-        *_head(frame, names, numbers),
+        *_head(frame, names[1:] if len(names) > 1 else names, numbers),
         "</thead>",
         "<tbody>",
     ]
@@ -61,28 +62,21 @@ def _body(frame: pd.DataFrame, levels: int, numbers: Sequence[bool]) -> Iterator
     start = 0
     for _, group in groupby(index, key=lambda key: key[0]):
         size = len(list(group))
+        if levels > 1:
+            name = _th(index[start][0], scope="rowgroup", colspan=levels - 1 + len(numbers))
+            yield f'<tr class="group">{name}</tr>'
         for place in range(start, start + size):
-            first = place == start
-            heads = _row_heads(index[place][:levels], size=size, first=first)
+            heads = "".join(_th(name, scope="row") for name in index[place][int(levels > 1) : levels])
             cells = "".join(_td(text, number) for text, number in zip(lines[place], numbers, strict=True))
-            start_tag = '<tr class="group">' if first and levels > 1 else "<tr>"
-            yield f"{start_tag}{heads}{cells}</tr>"
+            yield f"<tr>{heads}{cells}</tr>"
         start += size
 
 
-def _row_heads(key: Sequence[object], *, size: int, first: bool) -> str:
-    if len(key) < 2:
-        return "".join(_th(name, scope="row") for name in key)
-    group = _th(key[0], scope="rowgroup", rowspan=size) if first else ""
-    return group + "".join(_th(name, scope="row") for name in key[1:])
-
-
-def _th(text: object, *, scope: str | None, kind: str = "", colspan: int = 1, rowspan: int = 1) -> str:
+def _th(text: object, *, scope: str | None, kind: str = "", colspan: int = 1) -> str:
     attributes = [
         f' scope="{scope}"' if scope else "",
         f' class="{kind}"' if kind else "",
         f' colspan="{colspan}"' if colspan > 1 else "",
-        f' rowspan="{rowspan}"' if rowspan > 1 else "",
     ]
     return f"<th{''.join(attributes)}>{_marked(text)}</th>"
 
@@ -100,7 +94,7 @@ def _key(label: object) -> tuple[object, ...]:
 
 def _is_number(text: str) -> bool:
     """Tell whether a cell belongs into a column of numbers: a number, with what may stand before it, or none."""
-    bare = text.lstrip("*≈±<+-\N{MINUS SIGN} ")
+    bare = text.lstrip("*≈±<>+-\N{MINUS SIGN} ")
     return not text or text[0] == DASH or bare[:1].isdigit() or bare.startswith("nan")
 
 

@@ -22,6 +22,12 @@ def escape(text: str) -> str:
     return text.translate(_CHARACTERS).replace(r"$\alpha$$_0$", r"$\alpha_0$")
 
 
+def note(text: str) -> str:
+    """Return escaped text as what stands below a table; its lines stay lines."""
+    lines = text.replace("\n", "\\\\\n")
+    return rf"\par\noindent{{\footnotesize {lines}\par}}"
+
+
 def tabular(frame: pd.DataFrame) -> str:
     """Return a booktabs tabular of LaTeX strings, indexed (group, line) under columns (dataset, name).
 

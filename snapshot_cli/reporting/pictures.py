@@ -20,8 +20,10 @@ from snapshot_cli.reporting.figures import (
     SizePanel,
     TimePanel,
 )
+from snapshot_cli.reporting.tables import MINUS
 
 NAN = float("nan")
+STATUS = {"rerun": "rerun by the authors", "copied": "copied from earlier work", "figure": "read off a figure"}
 
 
 def ensemble_size(entries: Sequence[Entry], request: Request) -> list[Drawn]:
@@ -41,7 +43,7 @@ def ensemble_size(entries: Sequence[Entry], request: Request) -> list[Drawn]:
                 "the dashed single model?",
                 figures.ensemble_size_panels(panels),
                 "; ".join(_in_words(panel) for panel in panels),
-                _interval_note(part),
+                [*_interval_note(part), *beside_paper(part)],
             )
         )
     return drawn
@@ -81,6 +83,19 @@ def _interval_note(entries: Sequence[Entry]) -> list[str]:
     return ["Bands: 95 % interval of the mean over seeds."] if seeds else []
 
 
+def beside_paper(entries: Sequence[Entry]) -> list[str]:
+    """Return a list of lines, one for the ensemble of all members of which the paper has a number, its status too."""
+    lines = []
+    for entry in entries:
+        value = paper_value(entry.experiment)
+        if value:
+            ours = mean(_last(entry))
+            difference = f"{ours - value.value:+.2f}".replace("-", MINUS)
+            beside = f"the paper's {value.value:.2f} ({STATUS[value.status]}), difference {difference}"
+            lines.append(f"{entry.group}, {entry.method}: {ours:.2f}, {beside}")
+    return ["\n- ".join(["Error (%) beside the paper's:", *lines])] if lines else []
+
+
 def budget(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     """Draw error against training budget, a panel a network and dataset (Figure 4)."""
     finished = [entry for entry in entries if entry.scored]
@@ -95,7 +110,8 @@ def budget(entries: Sequence[Entry], request: Request) -> list[Drawn]:
         f"{panel.title}: " + ", ".join(f"{c.label} {_pairs(c.budgets, c.errors)}" for c in panel.curves)
         for panel in panels
     ]
-    return [Picture(request, caption, figures.budget(panels), "; ".join(words), _interval_note(finished))]
+    notes = [*_interval_note(finished), *beside_paper(finished)]
+    return [Picture(request, caption, figures.budget(panels), "; ".join(words), notes)]
 
 
 def _budget_curve(entries: Sequence[Entry]) -> BudgetCurve:
@@ -136,13 +152,15 @@ def over_time(entries: Sequence[Entry], request: Request) -> list[Drawn]:
         f"{panel.title}: snapshots {_percents(panel.members)}, ensembles {_percents(panel.ensembles)}"
         for panel in panels
     ]
-    return [Picture(request, caption, figures.over_time(panels), "; ".join(words))]
+    return [Picture(request, caption, figures.over_time(panels), "; ".join(words), beside_paper(finished))]
 
 
 def _time_panel(entry: Entry, single: float | None) -> TimePanel:
     members = means([[each.top1_error for each in scored.evaluation.members] for scored in entry.scored])
     first = means([beyond.first_errors(scored) for scored in entry.scored])
-    return TimePanel(f"{entry.group}, {entry.method}", members, first, single)
+    return TimePanel(
+        f"{entry.group}, {entry.method}", _looks(entry.experiment), entry.experiment.alpha0, members, first, single
+    )
 
 
 def _percents(values: Sequence[float]) -> str:

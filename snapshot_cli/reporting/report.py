@@ -8,9 +8,9 @@ from pathlib import Path
 
 from snapshot_cli.config.study import Drawing, Study
 from snapshot_cli.files import write_atomically
-from snapshot_cli.reporting import html, numbers, pictures, titles, traces
-from snapshot_cli.reporting.drawn import Drawn, Request
-from snapshot_cli.reporting.entries import Entry, collect
+from snapshot_cli.reporting import html, measurements, numbers, pictures, titles, traces
+from snapshot_cli.reporting.drawn import Drawn, Request, Rows
+from snapshot_cli.reporting.entries import Entry, collect, unfinished
 from snapshot_cli.run_directory import RunDirectory
 
 Draw = Callable[[Sequence[Entry], Request], list[Drawn]]
@@ -18,8 +18,8 @@ Draw = Callable[[Sequence[Entry], Request], list[Drawn]]
 KINDS: dict[str, Draw] = {
     "methods": numbers.methods,
     "cycles": numbers.cycles,
-    "metrics": numbers.measured,
-    "weighting": numbers.weighting,
+    "metrics": measurements.measured,
+    "weighting": measurements.weighting,
     "ensemble-size": pictures.ensemble_size,
     "budget": pictures.budget,
     "over-time": pictures.over_time,
@@ -32,15 +32,21 @@ KINDS: dict[str, Draw] = {
     "calibration": traces.calibration,
 }
 
+UNSCORED = {"schedule", "loss"}  # show the training alone
+
 
 @dataclass(frozen=True)
 class Sheet:
-    """Hold the tables and figures of a study, the directories of its finished runs, and its name for people to type."""
+    """Hold the tables and figures of a study, the directories of its finished runs, and its name for people to type.
+
+    `absent` are the stems of figures of which nothing is there yet.
+    """
 
     study: Study
     called: str | None
     drawn: Sequence[Drawn]
     directories: Sequence[RunDirectory]
+    absent: Sequence[str] = ()
 
     def write(self, folder: Path) -> list[Path]:
         """Write every table and figure into a folder and return the files."""
@@ -53,11 +59,26 @@ def draw(study: Study, results: Path, dataset_hashes: Mapping[str, str], *, call
     `called` is what a person gives to `snapshot reproduce` for this study, told beside what is missing.
     """
     entries = collect(study, results, dataset_hashes)
-    drawn: list[Drawn] = []
-    for stem, drawing in study.render.items():
-        drawn += KINDS[drawing.kind](shown(entries, drawing), Request(stem, study.title, called))
+    requests = {stem: Request(stem, study.title, called) for stem in study.render}
+    drawn = {stem: _draw(entries, drawing, requests[stem]) for stem, drawing in study.render.items()}
     scored = [each for entry in entries for each in entry.scored]
-    return Sheet(study, called, drawn, list(dict.fromkeys(d for each in scored for d in each.directories)))
+    return Sheet(
+        study,
+        called,
+        [each for found in drawn.values() for each in found],
+        list(dict.fromkeys(directory for each in scored for directory in each.directories)),
+        [stem for stem, found in drawn.items() if not found],
+    )
+
+
+def _draw(entries: Sequence[Entry], drawing: Drawing, request: Request) -> list[Drawn]:
+    """Return the tables or figures of a drawing; what is not finished is said below them, as `Rows` do."""
+    chosen = shown(entries, drawing)
+    note = unfinished(chosen, request.study)
+    return [
+        each if isinstance(each, Rows) else replace(each, notes=[*each.notes, *note])
+        for each in KINDS[drawing.kind](chosen, request)
+    ]
 
 
 def shown(entries: Sequence[Entry], drawing: Drawing) -> list[Entry]:
@@ -93,9 +114,14 @@ INTRO = (
 
 
 def _paragraphs(sheet: Sheet) -> list[str]:
+    kinds = {drawing.kind for drawing in sheet.study.render.values()}
     where = "test images" if sheet.study.split == "test" else "training images that were withheld"
-    again = f" Train what is missing and draw it again: snapshot reproduce {sheet.called}" if sheet.called else ""
-    return [f"Scored on {where}.{again}"]
+    sentences = [] if kinds <= UNSCORED else [f"Scored on {where}."]
+    if sheet.absent:
+        sentences += [f"Nothing to draw yet: {', '.join(sheet.absent)}."]
+    if sheet.called:
+        sentences += [f"Train what is missing and draw it again: snapshot reproduce {sheet.called}"]
+    return [" ".join(sentences)] if sentences else []
 
 
 def facts(directory: RunDirectory) -> html.RunFacts:
@@ -109,4 +135,5 @@ def facts(directory: RunDirectory) -> html.RunFacts:
         versions=machine.get("versions", {}),
         commit=machine.get("commit"),
         dirty=directory.uncommitted_changes,
+        started=machine.get("started"),
     )

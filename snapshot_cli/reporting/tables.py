@@ -215,5 +215,5 @@ def _csv(rows: Sequence[Row]) -> str:
 def _latex(rows: Sequence[Row], title: str, notes: Sequence[str], study: str | None) -> str:
     tabular = latex.tabular(table(rows, flavour="latex", study=study))
     sentences = _sentences(rows, notes, study, style=_STYLES["latex"])
-    below = [rf"\par\noindent{{\footnotesize {sentence}\par}}" for sentence in sentences]
+    below = [latex.note(sentence) for sentence in sentences]
     return "\n".join([f"% {title}: needs \\usepackage{{booktabs}}", tabular, *below]) + "\n"

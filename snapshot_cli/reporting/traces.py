@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snapshot_cli.analysis import beyond
+from snapshot_cli.analysis import beyond, paper
 from snapshot_cli.config.experiment import iterations_per_epoch
 from snapshot_cli.errors import UserError
 from snapshot_cli.reporting import figures
@@ -15,16 +15,20 @@ from snapshot_cli.reporting.figures import (
     CorrelationPanel,
     InterpolationPanel,
     LossCurve,
+    PaperPoint,
     RateCurve,
 )
 from snapshot_cli.reporting.rate_curve import planned
 from snapshot_cli.run_directory import METRICS, RunDirectory
 
+LINE = "Weights are λ × last snapshot + (1 − λ) × earlier snapshot."
 STATISTICS = {
-    "reestimated": "Batch-norm statistics are estimated anew on training images at every point.",
-    "final": "Batch-norm statistics are the running ones of the last snapshot at every point; learnable parameters "
-    "alone are interpolated.",
+    "reestimated": f"{LINE} Batch-norm statistics are estimated anew on training images at every point.",
+    "final": f"{LINE} Batch-norm statistics are the running ones of the last snapshot at every point, as learnable "
+    "parameters alone are interpolated: λ = 0 is not the earlier snapshot's own error.",
 }
+
+READ_OFF = "The paper's losses were read off its Figure 2, give or take 15 %."
 
 
 def loss(entries: Sequence[Entry], request: Request) -> list[Drawn]:
@@ -34,19 +38,20 @@ def loss(entries: Sequence[Entry], request: Request) -> list[Drawn]:
         "and each cycle brings it down again."
     )
     drawn: list[Drawn] = []
-    for part, asked in by_pair([entry for entry in entries if _traced(entry)], request):
+    for part, asked in by_pair(_traced(entries), request):
         curves, rates = [_loss_curve(entry) for entry in part], [rate_curve(entry) for entry in part]
         restarts = next((each.snapshots for each in rates if each.method == "snapshot"), rates[0].snapshots)
         figure = figures.training_loss(curves, rates, restarts=restarts, title=part[0].group)
         words = ", ".join(f"{curve.label} ends at {curve.losses[-1]:.2g}" for curve in curves)
-        drawn.append(Picture(asked, caption, figure, f"{part[0].group}: {words}"))
+        notes = [READ_OFF] if any(curve.paper for curve in curves) else []
+        drawn.append(Picture(asked, caption, figure, f"{part[0].group}: {words}", notes))
     return drawn
 
 
 def schedule(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     """Draw the learning rates, snapshots marked, a figure a network and dataset."""
     drawn: list[Drawn] = []
-    for part, asked in by_pair([entry for entry in entries if _traced(entry)], request):
+    for part, asked in by_pair(_traced(entries), request):
         rates = [rate_curve(entry) for entry in part]
         words = ", ".join(f"{curve.label} with {len(curve.snapshots)} snapshots" for curve in rates)
         figure = figures.schedule(rates, title=part[0].group)
@@ -54,9 +59,13 @@ def schedule(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     return drawn
 
 
-def _traced(entry: Entry) -> bool:
-    """Tell whether an experiment has one finished run with rows of metrics behind it."""
-    return len(entry.directories) == 1 and bool(entry.directories[0].metrics())
+def _traced(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the experiments with one finished run and its rows of metrics, of those that share it the first."""
+    found: dict[RunDirectory, Entry] = {}
+    for entry in entries:
+        if len(entry.directories) == 1 and entry.directories[0].metrics():
+            found.setdefault(entry.directories[0], entry)
+    return list(found.values())
 
 
 def _epoch_length(directory: RunDirectory) -> int:
@@ -86,6 +95,7 @@ def _loss_curve(entry: Entry) -> LossCurve:
         experiment.alpha0,
         epochs=[row["iteration"] / length for row in rows],
         losses=[row["train_loss"] for row in rows],
+        paper=[PaperPoint(x, y, y * paper.FIGURE2_UNCERTAINTY) for x, y in paper.losses(experiment).items()],
     )
 
 

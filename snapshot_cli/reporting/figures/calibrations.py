@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snapshot_cli.analysis.metrics import Array, Reliability
-from snapshot_cli.reporting.figures.style import LABEL_SIZE, TEXT_WIDTH, WIDTH, blank_figure, look, style, wrapped
+from snapshot_cli.reporting.figures.style import TEXT_WIDTH, WIDTH, blank_figure, look, style, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -40,14 +40,14 @@ def calibration(panels: Sequence[CalibrationPanel], *, columns: int = 3) -> Figu
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     with style():
-        figure = blank_figure(WIDTH if len(panels) == 1 else TEXT_WIDTH, 2.9 * rows)
+        figure = blank_figure(WIDTH if len(panels) == 1 else TEXT_WIDTH, 3.0 * rows)
         grid = figure.add_gridspec(2 * rows, columns, height_ratios=[3, 1] * rows)
         top = math.ceil(10 * max(float(_shares(panel.reliability).max()) for panel in panels)) / 10
         for place, panel in enumerate(panels):
             row, column = divmod(place, columns)
             above = figure.add_subplot(grid[2 * row, column])
             below = figure.add_subplot(grid[2 * row + 1, column], sharex=above)
-            above.set_title(wrapped(panel.title, columns))
+            above.set_title(f"{wrapped(panel.title, columns)}\nECE {100 * expected_error(panel.reliability):.1f} %")
             _draw_reliability(above, panel)
             _draw_shares(below, panel, top)
             above.set_ylabel("Accuracy" if column == 0 else "")
@@ -73,10 +73,6 @@ def _draw_reliability(axes: Axes, panel: CalibrationPanel) -> None:
         left[filled], confidence - accuracy, width, accuracy, align="edge", label="gap", **GAP,
     )  # fmt: skip
     axes.plot([0, 1], [0, 1], label="perfect", **DIAGONAL)
-    axes.annotate(
-        f"ECE {100 * expected_error(table):.1f} %", xy=(0.04, 0.93), xycoords="axes fraction", va="top",
-        fontsize=LABEL_SIZE + 0.5, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
-    )  # fmt: skip
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_yticks([0, 0.5, 1])

@@ -19,7 +19,7 @@ DASHED = (0, (4, 2.5))
 
 @dataclass(frozen=True)
 class PaperPoint:
-    """Hold a number of the paper: where it stands on the x axis, its error in percent, and give or take how much."""
+    """Hold a number of the paper: where it stands on the x axis, its error (or loss), and give or take how much."""
 
     x: float
     error: float

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from snapshot_cli.reporting.figures.lines import PaperPoint, draw_paper, explain_paper
 from snapshot_cli.reporting.figures.schedules import RateCurve, draw_rates
 from snapshot_cli.reporting.figures.style import (
     LABEL_SIZE,
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LossCurve:
-    """Hold a run's mean training loss in nats of the epochs that end at `epochs`."""
+    """Hold a run's mean training loss in nats of the epochs that end at `epochs`, and what the paper has of it."""
 
     label: str
     method: str
     alpha0: float | None
     epochs: Sequence[float]
     losses: Sequence[float]
+    paper: Sequence[PaperPoint] = ()
 
 
 def training_loss(
@@ -60,9 +62,12 @@ def _draw_losses(axes: Axes, curves: Sequence[LossCurve], title: str) -> list[Li
         colour, _ = look(curve.method, curve.alpha0)
         losses = [loss if loss > 0 else float("nan") for loss in curve.losses]
         axes.plot(curve.epochs, losses, color=colour, linewidth=1.2, label=curve.label)
+        draw_paper(axes, curve.paper, method=curve.method, alpha0=curve.alpha0)
         known = [(epoch, loss) for epoch, loss in zip(curve.epochs, losses, strict=True) if loss == loss]
         ends.append(LineEnd(curve.label, colour, *(known[-1] if known else (0.0, float("nan")))))
     axes.set_yscale("log")
+    if any(curve.paper for curve in curves):
+        explain_paper(axes)
     axes.set_title(named(title), pad=14)
     axes.set_ylabel("Training loss (nats)")
     axes.tick_params(labelbottom=False)

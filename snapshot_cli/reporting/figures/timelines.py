@@ -7,26 +7,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from snapshot_cli.reporting.figures.lines import draw_level, draw_line
-from snapshot_cli.reporting.figures.style import LineEnd, counted, name_ends, panel_figure, style
+from snapshot_cli.reporting.figures.style import LineEnd, counted, look, name_ends, panel_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-# The paper's colours of these two figures, in shades that colour-blind readers tell apart; markers differ as well.
-ALONE = ("Snapshot alone", ("#0072b2", "o"))
-ENSEMBLE = ("Ensemble of the first k", ("#009e73", "s"))
-SINGLE = ("Single model", "#c8322b")
+ALONE = ("Snapshot alone", ("#8a8a8a", "o"))
+ENSEMBLE = "Ensemble of the first k"
 
 
 @dataclass(frozen=True)
 class TimePanel:
     """Hold one panel: errors in percent of snapshots 1..M, of the ensembles of the first 1..M, of the single model.
 
-    `single` is None where there is none.
+    Method and alpha0 fix the colour of the ensembles; `single` is None where there is none.
     """
 
     title: str
+    method: str
+    alpha0: float | None
     members: Sequence[float]
     ensembles: Sequence[float]
     single: float | None
@@ -49,8 +50,18 @@ def over_time(panels: Sequence[TimePanel], *, columns: int = 4) -> Figure:
             name_ends(drawn[0], ends[0])
         else:
             fullest = max(drawn, key=lambda axes: len(axes.get_lines()))
-            figure.legend(handles=fullest.get_lines(), loc="outside lower center", ncols=3, frameon=False)
+            figure.legend(handles=_handles(fullest, panels), loc="outside lower center", ncols=3, frameon=False)
     return figure
+
+
+def _handles(fullest: Axes, panels: Sequence[TimePanel]) -> list[Line2D]:
+    """Return what the legend shows: the lines of a panel, that of the ensembles black where panels differ in it."""
+    from matplotlib.lines import Line2D
+
+    if len({look(panel.method, panel.alpha0) for panel in panels}) == 1:
+        return fullest.get_lines()
+    black = Line2D([], [], color="black", label=ENSEMBLE)
+    return [black if line.get_label() == ENSEMBLE else line for line in fullest.get_lines()]
 
 
 def _draw_panel(axes: Axes, panel: TimePanel) -> list[LineEnd]:
@@ -59,10 +70,13 @@ def _draw_panel(axes: Axes, panel: TimePanel) -> list[LineEnd]:
     axes.set_xlim(1 - 0.04 * members, members + 0.04 * members)
     ends = [
         draw_line(axes, name, colours=colours, x=x, y=errors)
-        for (name, colours), errors in ((ALONE, panel.members), (ENSEMBLE, panel.ensembles))
+        for (name, colours), errors in (
+            (ALONE, panel.members),
+            ((ENSEMBLE, look(panel.method, panel.alpha0)), panel.ensembles),
+        )
     ]
     if panel.single is not None:
-        ends.append(draw_level(axes, *SINGLE, panel.single))
+        ends.append(draw_level(axes, "Single model", look("single")[0], panel.single))
     axes.set_xticks(counted(members))
     axes.margins(y=0.1)
     return ends
