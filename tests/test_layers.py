@@ -59,7 +59,7 @@ TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks", "networks.densenet", "networks.resnet",
     "datasets.decoding", "datasets.order", "datasets.streamed",
     "training.checkpoint", "training.hardware", "training.interpolate", "training.loop", "training.predict",
-    "training.record",
+    "training.record", "training.ranks", "launch.torchrun",
     "training.predictions", "training.measure", "launch.estimate", "launch.doctor", "launch.here",
     "commands.trainings", "randomness",
     "__init__", "training.scheduler", "serving.ensemble", "serving.classifier", "serving.exported", "serving.onnx_file",

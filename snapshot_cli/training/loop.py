@@ -13,11 +13,13 @@ from snapshot_cli.config.experiment import Run, iterations_per_epoch
 from snapshot_cli.config.machine import CHECKPOINT_SECONDS
 from snapshot_cli.datasets.batches import of_run
 from snapshot_cli.datasets.store import Dataset
+from snapshot_cli.errors import UserError
 from snapshot_cli.networks import build, channels_last
 from snapshot_cli.randomness import derive
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import checkpoint, predictions
-from snapshot_cli.training.record import Training, close_epoch, save, stopped, summary
+from snapshot_cli.training.ranks import ALONE, Ranks
+from snapshot_cli.training.record import Training, close_epoch, save, stopped, summary, take_snapshot
 
 
 class Watcher(Protocol):
@@ -43,6 +45,7 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     workers: int = 0,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Train a run from where it is to its end; snapshots, predictions and metrics go to its directory.
 
@@ -50,25 +53,34 @@ def train(
 
     Raises UserError when the loss is no longer finite, and Stopped, with the state saved, when `stop` says so.
     """
-    training = prepare(run, dataset, directory, device=device, checkpoint_seconds=checkpoint_seconds, workers=workers)
+    training = prepare(
+        run, dataset, directory, device=device, checkpoint_seconds=checkpoint_seconds, workers=workers, ranks=ranks
+    )
     last = run.snapshot_iterations(training.examples)[-1]
     watcher.begin(training.progress.iteration, last, iterations_per_epoch(training.examples, run.batch_size))
     while training.progress.iteration < last:
         train_epoch(training, watcher=watcher, stop=stop)
-    predictions.store(run, directory, training.network, training.batches, training.progress.snapshots)
-    directory.finish(summary(training, dataset))
+    predictions.store(run, directory, training.network, training.batches, training.progress.snapshots, ranks=ranks)
+    if ranks.first:
+        directory.finish(summary(training, dataset))
 
 
 def predict_again(
-    run: Run, dataset: Dataset, directory: RunDirectory, *, device: torch.device, workers: int = 0
+    run: Run,
+    dataset: Dataset,
+    directory: RunDirectory,
+    *,
+    device: torch.device,
+    workers: int = 0,
+    ranks: Ranks = ALONE,
 ) -> None:
     """Compute the predictions that a finished run lacks, from the weights that were kept."""
-    training = prepare(run, dataset, directory, device=device, workers=workers)
+    training = prepare(run, dataset, directory, device=device, workers=workers, ranks=ranks)
     for split in predictions.splits(run):
-        lacking = directory.lacking(split)
-        if lacking:
-            batches = training.batches[split]
-            logits = predictions.of_snapshots(lacking, directory, training.network, batches)
+        lacking = ranks.tell(directory.lacking(split))
+        batches = training.batches[split]
+        logits = list(predictions.of_snapshots(lacking, directory, training.network, batches, ranks=ranks))
+        if lacking and ranks.first:
             directory.store_again(split, dict(zip(lacking, logits, strict=True)), batches.labels.cpu().numpy())
 
 
@@ -80,10 +92,12 @@ def prepare(
     device: torch.device,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     workers: int = 0,
+    ranks: Ranks = ALONE,
 ) -> Training:
     """Return a run ready to go on: weights from its seed, or everything from the state that it was stopped with.
 
-    Raises UserError when the state, or a snapshot taken before it, is not what the run wrote.
+    Raises UserError when the state, or a snapshot taken before it, is not what the run wrote, and where not all ranks
+    find the same state.
     """
     manifest, nhwc = dataset.manifest, channels_last(run.network, device.type)
     torch.manual_seed(derive(run.seed, "weights"))
@@ -100,24 +114,29 @@ def prepare(
         fused=True,
     )
     progress = checkpoint.restore_state(directory.resume_path, run.run_id, network, optimizer)
+    if progress.iteration != ranks.tell(progress.iteration):
+        raise UserError(f"{directory.resume_path}: not there on every host; all have to see one folder of results")
     for snapshot, digest in enumerate(progress.snapshots, start=1):
         directory.weights(snapshot, digest)
     batches = of_run(run, dataset, device=device, channels_last=nhwc, workers=workers)
-    return Training(run, network, optimizer, batches, device, directory, progress, checkpoint_seconds)
+    forward = ranks.wrap(network)
+    return Training(run, network, forward, optimizer, batches, device, directory, progress, checkpoint_seconds, ranks)
 
 
 def train_epoch(training: Training, *, watcher: Watcher, stop: Callable[[], bool]) -> None:
     """Train to the end of the current epoch, or of the run, and take the snapshots that fall there."""
-    run, progress, examples = training.run, training.progress, training.examples
+    run, progress, examples, ranks = training.run, training.progress, training.examples, training.ranks
     length = iterations_per_epoch(examples, run.batch_size)
     ends = run.snapshot_iterations(examples)
     epoch, done = divmod(progress.iteration, length)
     if done == 0:
         progress.begin_epoch(length)
-    losses, wrong = progress.losses.to(training.device), progress.wrong.to(training.device)
+    losses, wrong = (ranks.once(restored).to(training.device) for restored in (progress.losses, progress.wrong))
     started, saved = time.perf_counter() - progress.seconds, time.monotonic()
     training.network.train()
-    for images, labels in training.batches["train"].training(run.seed, epoch, batch_size=run.batch_size, start=done):
+    for images, labels in training.batches["train"].training(
+        run.seed, epoch, batch_size=run.batch_size, start=done, share=ranks.share
+    ):
         rate = run.rate(progress.iteration + 1, examples)
         loss, mistakes = step(training, images, labels, rate)
         losses[progress.iteration % length] = loss
@@ -125,37 +144,36 @@ def train_epoch(training: Training, *, watcher: Watcher, stop: Callable[[], bool
         progress.iteration += 1
         watcher.iteration(progress.iteration, rate)
         if progress.iteration in ends:
-            path = training.directory.snapshot_path(ends.index(progress.iteration) + 1)
-            progress.snapshots.append(checkpoint.save_weights(path, training.network))
+            take_snapshot(training, ends.index(progress.iteration) + 1)
         if progress.iteration == ends[-1] or progress.iteration % length == 0:
             break
-        stopping = stop()
-        if stopping or time.monotonic() - saved > training.checkpoint_seconds:
-            progress.record(losses, wrong, time.perf_counter() - started)
+        stopping, due = ranks.agree(stop(), time.monotonic() - saved > training.checkpoint_seconds)
+        if stopping or due:
+            progress.record(ranks.sum(losses.cpu()), ranks.sum(wrong.cpu()), time.perf_counter() - started)
             save(training)
             saved = time.monotonic()
         if stopping:
             raise stopped(training)
-    progress.record(losses, wrong, time.perf_counter() - started)
+    progress.record(ranks.sum(losses.cpu()), ranks.sum(wrong.cpu()), time.perf_counter() - started)
     close_epoch(training, epoch + 1, rate)
     watcher.epoch(progress.rows[-1] | {"starved": training.batches["train"].starved})
-    if progress.iteration < ends[-1] and stop():
+    if progress.iteration < ends[-1] and ranks.agree(stop())[0]:
         raise stopped(training)
 
 
 def step(
     training: Training, images: torch.Tensor, labels: torch.Tensor, rate: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Do one iteration of SGD and return the loss and the number of wrong answers, both still on the device."""
-    run = training.run
+    """Do one iteration of SGD and return loss and number of wrong answers, both this rank's part, on the device."""
+    run, ranks = training.run, training.ranks
     for group in training.optimizer.param_groups:
         group["lr"] = rate
     if run.dropout or run.stochastic_depth:
-        torch.manual_seed(derive(run.seed, "dropout", training.progress.iteration))
+        torch.manual_seed(derive(run.seed, "dropout", training.progress.iteration, *ranks.purpose))
     with torch.autocast(training.device.type, dtype=torch.bfloat16, enabled=run.precision == "bfloat16"):
-        logits = training.network(images)
-        loss = cross_entropy(logits, labels)
+        logits = training.forward(images)
+        loss = ranks.part(cross_entropy(logits, labels), len(labels), training.batch)
     training.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    ranks.backward(loss)
     training.optimizer.step()
     return loss.detach(), (logits.detach().argmax(1) != labels).sum()

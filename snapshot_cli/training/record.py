@@ -16,6 +16,7 @@ from snapshot_cli.errors import Stopped, UserError
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import checkpoint
 from snapshot_cli.training.checkpoint import Progress
+from snapshot_cli.training.ranks import ALONE, Ranks
 
 
 @dataclass
@@ -24,17 +25,26 @@ class Training:
 
     run: Run
     network: nn.Module
+    """Holds the weights; `forward` is what is called in training."""
+    forward: nn.Module
     optimizer: torch.optim.Optimizer
     batches: dict[str, Feed]
     device: torch.device
     directory: RunDirectory
     progress: Progress
     checkpoint_seconds: float = CHECKPOINT_SECONDS
+    ranks: Ranks = ALONE
 
     @property
     def examples(self) -> int:
         """The number of images that are trained on."""
         return self.batches["train"].examples
+
+    @property
+    def batch(self) -> int:
+        """The number of images of the coming iteration, of all ranks."""
+        size = self.run.batch_size
+        return min(size, self.examples - self.progress.iteration % iterations_per_epoch(self.examples, size) * size)
 
 
 def close_epoch(training: Training, epoch: int, rate: float) -> None:
@@ -73,10 +83,20 @@ def save(training: Training, row: dict[str, float] | None = None) -> None:
             f"{run.run_id}: the weights are not finite after iteration {progress.iteration}, where the rate is "
             f"{run.rate(progress.iteration, training.examples):.4g}; try a smaller alpha0"
         )
+    progress.rows += [] if row is None else [row]
+    if not training.ranks.first:
+        return
     if row is not None:
-        progress.rows.append(row)
         training.directory.write_metrics(progress.rows)
     checkpoint.save_state(training.directory.resume_path, run.run_id, progress, training.network, training.optimizer)
+
+
+def take_snapshot(training: Training, snapshot: int) -> None:
+    """Store the weights as a snapshot, counted from 1, and take note of its hash."""
+    path, ranks = training.directory.snapshot_path(snapshot), training.ranks
+    training.progress.snapshots.append(
+        ranks.tell(checkpoint.save_weights(path, training.network) if ranks.first else "")
+    )
 
 
 def summary(training: Training, dataset: Dataset) -> dict[str, Any]:
