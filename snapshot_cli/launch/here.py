@@ -53,13 +53,13 @@ def train(
     from snapshot_cli.training import hardware, loop
 
     device, dataset = _device(machine), _dataset(run, machine)
-    _check_ranks(run, manifest, ranks)
+    check_ranks(run, manifest, ranks)
     with _alone(directory, ranks, note, patience), hardware.kernels(deterministic=machine.deterministic):
         if ranks.first:
             now = hardware.describe(device) | {"ranks": ranks.count, "dataset_hash": manifest.content_hash}
             place.take_up(run, directory, now, machine, note)
         if ranks.tell(directory.status) == "done":
-            loop.predict_again(run, dataset, directory, device=device, workers=_workers(machine), ranks=ranks)
+            loop.predict_again(run, dataset, directory, device=device, workers=workers(machine), ranks=ranks)
             return directory
         loop.train(
             run,
@@ -69,7 +69,7 @@ def train(
             watcher=watcher,
             stop=stop,
             checkpoint_seconds=machine.checkpoint_seconds,
-            workers=_workers(machine),
+            workers=workers(machine),
             ranks=ranks,
         )
     return directory
@@ -86,7 +86,7 @@ def interpolate(run: Run, machine: Machine, *, stop: Callable[[], bool] = lambda
 
     device, dataset = _device(machine), _dataset(run, machine)
     with _alone(directory, ALONE), hardware.kernels(deterministic=machine.deterministic):
-        interpolate(run, dataset, directory, device=device, workers=_workers(machine), stop=stop)
+        interpolate(run, dataset, directory, device=device, workers=workers(machine), stop=stop)
 
 
 @contextmanager
@@ -130,7 +130,7 @@ def _last_sentence(error: RuntimeError) -> str:
     return str(error).splitlines()[0].rstrip(". ")
 
 
-def _workers(machine: Machine) -> int:
+def workers(machine: Machine) -> int:
     """Return the processes that decode streamed images: as many as are asked for, else a share of the processors."""
     shared = max(1, processors() // torchrun.on_this_host())
     return shared if machine.workers is None else machine.workers
@@ -160,7 +160,7 @@ def prepared(name: str, machine: Machine) -> store.Manifest:
     return prepare.prepare(name, machine.data) if manifest is None else manifest
 
 
-def _check_ranks(run: Run, manifest: store.Manifest, ranks: Ranks) -> None:
+def check_ranks(run: Run, manifest: store.Manifest, ranks: Ranks) -> None:
     """Refuse more ranks than there are images for all of them in every batch and split."""
     examples = run.training_examples(manifest.train)
     fewest = min(run.batch_size, examples % run.batch_size or run.batch_size, examples, manifest.test)

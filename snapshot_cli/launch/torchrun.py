@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,10 @@ from datetime import timedelta
 from snapshot_cli.errors import UserError
 
 PATIENCE = timedelta(seconds=5)
+LOST = (
+    "another of the processes that train this run together has ended; what it or torchrun said tells why; the same "
+    "command goes on from the last saved state"
+)
 
 
 def started() -> bool:
@@ -30,13 +35,20 @@ def on_this_host() -> int:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Let only the first process that fails say why: what the others then run into is the same, or its consequence."""
+    """Let only the first process that fails say why: what the others then run into is the same, or its consequence.
+
+    Raises UserError where another process has ended, which breaks the connection to it.
+    """
     try:
         yield
-    except (UserError, OSError) as error:
-        if started() and not _first_to_fail():
+    except (UserError, OSError, RuntimeError) as error:
+        lost = isinstance(error, RuntimeError)
+        if not started() or (lost and not _of_a_connection(error)):
+            raise
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, to those that are left; this one ends by itself
+        if not _first_to_fail():
             sys.exit(getattr(error, "exit_code", UserError.exit_code))
-        raise
+        raise UserError(LOST) if lost else error from None
     if started():
         from torch import distributed
 
@@ -53,3 +65,9 @@ def _first_to_fail() -> bool:
         return store.add(f"snapshot failed {os.environ['TORCHELASTIC_RESTART_COUNT']}", 1) == 1
     except RuntimeError:
         return rank() == 0
+
+
+def _of_a_connection(error: Exception) -> bool:
+    from torch import distributed
+
+    return isinstance(error, distributed.DistError) or "gloo" in str(error)

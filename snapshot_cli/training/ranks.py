@@ -133,7 +133,9 @@ def join(device: Device) -> Ranks:
     if cuda:
         own, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if own >= there:
-            raise ConfigError(f"torchrun --nproc-per-node: a process needs a GPU, and there are {there}; start fewer")
+            raise ConfigError(
+                f"torchrun --nproc-per-node: a process needs a GPU of its own, and there are {there} here; start fewer"
+            )
         torch.cuda.set_device(own)
     if not distributed.is_initialized():
         distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
