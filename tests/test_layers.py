@@ -38,7 +38,7 @@ MAY_IMPORT = {
     | {"reporting", "launch", "serving", "tracking", "lock"},
     "tracking": {"errors", "files", "config", "run_directory", "analysis", "reporting"},
     "serving": {"errors", "files", "config", "datasets", "networks", "run_directory", "training", "analysis"},
-    "cli": {"errors", "commands"},
+    "cli": {"errors", "commands", "launch"},
     "__main__": {"cli", "launch"},
     "": {"serving", "training"},
 }
@@ -51,6 +51,7 @@ ONLY = {
     ("", "serving"): {"ensemble"},
     ("", "training"): {"scheduler"},
     ("__main__", "launch"): {"signals"},
+    ("cli", "launch"): {"torchrun"},
     ("launch", "datasets"): {"catalogue", "prepare", "store"},
     ("commands", "datasets"): {"catalogue", "download", "examples", "index", "manifest", "prepare", "store"},
 }

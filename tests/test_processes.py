@@ -2,6 +2,7 @@ import json
 
 from fabricated_runs import experiment, finish_cells, study
 
+from snapshot_cli import seal
 from snapshot_cli.config import plan
 from snapshot_cli.reporting import report
 from snapshot_cli.run_directory import RunDirectory
@@ -18,15 +19,9 @@ def drawn(folder, places, render="methods", cells=CELLS):
         path = RunDirectory.of(run, folder).path
         machine = json.loads((path / "machine.json").read_text()) | place
         (path / "machine.json").write_text(json.dumps(machine))
-        reseal(path)
+        seal.add(path, ["machine.json"])
     (table,) = report.draw(asked, folder, {}).drawn
     return [note for note in table.notes if "processes" in note]
-
-
-def reseal(path):
-    from snapshot_cli import seal
-
-    seal.add(path, ["machine.json"])
 
 
 def test_one_number_for_all_is_not_worth_a_word(tmp_path):
@@ -38,13 +33,13 @@ def test_differing_numbers_are_listed(tmp_path):
     group = "ResNet-8 on Digits"
     assert drawn(tmp_path / "1", [{}, {"ranks": 4}, {"ranks": 1}]) == [
         f"{HOW} Single model, {group}: 1 with 64 images; Snapshot (α₀ = 0.1), {group}: 4 with 16 images; "
-        f"Ensemble, {group}: 1 with 64 images."
+        f"True ensemble, {group}: 1 with 64 images."
     ]
     changed = {"ranks": 2, "resumed": [{"threads": 3}, {"ranks": 3}]}
     assert drawn(tmp_path / "2", [changed, {}, {"ranks": 2}]) == [
         f"{HOW} Single model, {group}: 2 with 32 images, then 3 with 21.3333 images; "
         f"Snapshot (α₀ = 0.1), {group}: 1 with 64 images; "
-        f"Ensemble, {group}: 2 with 32 images, then 3 with 21.3333 images and 2 with 32 images."
+        f"True ensemble, {group}: 2 with 32 images, then 3 with 21.3333 images and 2 with 32 images."
     ]
     cycles = (experiment(cycles=2), experiment(cycles=3))
     assert drawn(tmp_path / "3", [{"ranks": 2}, {}], "cycles", cycles) == [

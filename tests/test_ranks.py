@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from command_line import snapshot
 from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
@@ -222,6 +223,7 @@ def test_another_number_of_processes_has_to_be_asked_for(trained, run):
 
 MISTAKES = {
     "wrong": (2, "{folder}/wrong.yaml:2:1: network: depth 9 is not 6n+2; the nearest are 8 and 14"),
+    "usage": (2, "Error: Invalid value for '--threads': 0 is not in the range x>=1."),
     "small": (2, "{run}: 2 processes cannot share its smallest batch or split, which has 1 image; start fewer, or "
                  "choose another batch_size"),
     "diverging": (1, "{run}: the loss is not finite at iteration 2, where the rate is 9.924e+29; try a smaller alpha0"),
@@ -234,7 +236,7 @@ def test_a_mistake_is_said_once_and_ends_all_processes(trained, tiny_run, name):
     changes = {"small": {"batch_size": 89}, "diverging": {"alpha0": 1e30}}.get(name, {})
     told = trained[1][name]
     assert told["codes"] == [code, code]
-    lines = [line for line in told["said"] if not line.startswith("training: ")]
+    lines = [line for line in told["said"] if line and not line.startswith(("training: ", "Usage: ", "Try "))]
     assert lines == [words.format(folder=trained[0], run=tiny_run(budget=6, **changes).run_id)]
 
 
@@ -292,6 +294,16 @@ def test_a_bug_is_not_taken_for_a_lost_process(monkeypatch):
     monkeypatch.delenv("TORCHELASTIC_RUN_ID")
     with pytest.raises(UserError, match="mistake"), torchrun.together():
         raise UserError("mistake")
+
+
+def test_torchrun_is_not_for_reproduce(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setattr(torchrun, "_first_to_fail", lambda: True)
+    assert snapshot("reproduce", "demo/table1") == (
+        2, "", "torchrun: reproduce starts processes itself; leave torchrun out, or give it train\n"
+    )  # fmt: skip
+    monkeypatch.setattr(torchrun, "_first_to_fail", lambda: False)
+    assert snapshot("reproduce", "demo/table1") == (2, "", "")
 
 
 @pytest.mark.slow

@@ -91,6 +91,7 @@ def main(folder, data):
     train("first killed", *often, results="killed", kill=(signal.SIGKILL, 0))
     train("restarted", results="killed")
     train("wrong", config="wrong.yaml")
+    train("usage", "--threads", "0")
     train("small", "--set", "batch_size=89")
     train("diverging", "--set", "alpha0=1e30")
     (run,) = train.folder.glob("unbroken/runs/*/*")

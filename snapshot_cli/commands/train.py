@@ -50,24 +50,21 @@ def train(
     from snapshot_cli.launch import torchrun, unit
     from snapshot_cli.launch.signals import stop_request
 
-    with torchrun.together():
-        asked = options.load(file, sets, data)
-        folder = options.results_folder(file, results)
-        machine = options.machine(
-            data, folder, device, threads, checkpoint_seconds, deterministic, workers, other_ranks
-        )
-        runs = _runs(asked, run_id, file)
-        with stop_request(unit.launcher()) as stop:
-            for number, run in enumerate(runs, start=1):
-                try:
-                    _train(run, machine, stop, f"run {number} of {len(runs)}: " if len(runs) > 1 else "")
-                    if interpolate and torchrun.rank() == 0:
-                        _interpolate(run, machine, stop)
-                except Stopped as error:
-                    error.exit_code = 130 if stop.signal == signal.SIGINT else Stopped.exit_code
-                    raise
-        if run_id is None and torchrun.rank() == 0:
-            show(score(asked, machine.results, data))
+    asked = options.load(file, sets, data)
+    folder = options.results_folder(file, results)
+    machine = options.machine(data, folder, device, threads, checkpoint_seconds, deterministic, workers, other_ranks)
+    runs = _runs(asked, run_id, file)
+    with stop_request(unit.launcher()) as stop:
+        for number, run in enumerate(runs, start=1):
+            try:
+                _train(run, machine, stop, f"run {number} of {len(runs)}: " if len(runs) > 1 else "")
+                if interpolate and torchrun.rank() == 0:
+                    _interpolate(run, machine, stop)
+            except Stopped as error:
+                error.exit_code = 130 if stop.signal == signal.SIGINT else Stopped.exit_code
+                raise
+    if run_id is None and torchrun.rank() == 0:
+        show(score(asked, machine.results, data))
 
 
 def _runs(asked: Experiment | Study | Run, run_id: str | None, file: Path) -> list[Run]:

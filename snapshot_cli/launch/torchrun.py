@@ -34,16 +34,16 @@ def on_this_host() -> int:
 
 
 @contextmanager
-def together() -> Iterator[None]:
+def together(*kinds: type[Exception]) -> Iterator[None]:
     """Let only the first process that fails say why: what the others then run into is the same, or its consequence.
 
-    Raises UserError where another process has ended, which breaks the connection to it.
+    UserError, OSError and some more kinds are what is said. Raises UserError where another process has ended, which breaks the connection to it.
     """
     try:
         yield
-    except (UserError, OSError, RuntimeError) as error:
-        lost = isinstance(error, RuntimeError)
-        if not started() or (lost and not _of_a_connection(error)):
+    except Exception as error:
+        lost = started() and _of_a_connection(error)
+        if not started() or not (lost or isinstance(error, (UserError, OSError, *kinds))):
             raise
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, to those that are left; this one ends by itself
         if not _first_to_fail():
@@ -70,4 +70,4 @@ def _first_to_fail() -> bool:
 def _of_a_connection(error: Exception) -> bool:
     from torch import distributed
 
-    return isinstance(error, distributed.DistError) or "gloo" in str(error)
+    return isinstance(error, distributed.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
