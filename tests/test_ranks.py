@@ -174,10 +174,10 @@ def test_predictions_are_those_of_every_image_once(trained, run, tiny_dataset):
     network = build("resnet-8", 4, 8).to(memory_format=torch.channels_last)
     data = batches.of_run(run, tiny_dataset, device=CPU, channels_last=True)["test"]
     np.testing.assert_array_equal(found.labels("test"), tiny_dataset.test_labels)
-    for snapshot in (1, 2):
-        load_weights(found, snapshot, network)
+    for number in (1, 2):
+        load_weights(found, number, network)
         np.testing.assert_allclose(
-            found.predictions("test", snapshot), predict.predict(network, data), rtol=1e-4, atol=1e-5
+            found.predictions("test", number), predict.predict(network, data), rtol=1e-4, atol=1e-5
         )
 
 

@@ -37,7 +37,8 @@ def on_this_host() -> int:
 def together(*kinds: type[Exception]) -> Iterator[None]:
     """Let only the first process that fails say why: what the others then run into is the same, or its consequence.
 
-    UserError, OSError and some more kinds are what is said. Raises UserError where another process has ended, which breaks the connection to it.
+    UserError, OSError and some more kinds are what is said. Raises UserError where another process has ended, which
+    breaks the connection to it.
     """
     try:
         yield
