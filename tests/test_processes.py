@@ -39,7 +39,7 @@ def test_differing_numbers_are_listed(tmp_path):
     assert drawn(tmp_path / "2", [changed, {}, {"ranks": 2}]) == [
         f"{HOW} Single model, {group}: 2 with 32 images, then 3 with 21.3333 images; "
         f"Snapshot (α₀ = 0.1), {group}: 1 with 64 images; "
-        f"True ensemble, {group}: 2 with 32 images, then 3 with 21.3333 images and 2 with 32 images."
+        f"True ensemble, {group}: 2 with 32 images and 2 with 32 images, then 3 with 21.3333 images."
     ]
     cycles = (experiment(cycles=2), experiment(cycles=3))
     assert drawn(tmp_path / "3", [{"ranks": 2}, {}], "cycles", cycles) == [

@@ -298,6 +298,7 @@ def test_a_bug_is_not_taken_for_a_lost_process(monkeypatch):
 
 def test_torchrun_is_not_for_reproduce(monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setattr(signal, "signal", lambda *disposition: None)
     monkeypatch.setattr(torchrun, "_first_to_fail", lambda: True)
     assert snapshot("reproduce", "demo/table1") == (
         2, "", "torchrun: reproduce starts processes itself; leave torchrun out, or give it train\n"

@@ -80,7 +80,7 @@ def main(folder, data):
     train = Trainings(Path(folder), data)
     often = ("--checkpoint-seconds", "0")
     train("unbroken")
-    train("gentle", "--set", "alpha0=0.01", "--set", "budget=2")
+    train("gentle", "--set", "alpha0=0.01", "--set", "budget=2", "--set", "batch_size=15")
     train("again", results="unbroken")
     train("stopped", *often, kill=(signal.SIGTERM, 1))
     shutil.copytree(train.folder / "stopped", train.folder / "alone")

@@ -70,11 +70,8 @@ def reproduce(
     """
     from snapshot_cli.commands import trainings
     from snapshot_cli.config import plan
-    from snapshot_cli.launch import torchrun
     from snapshot_cli.launch.engine import Engine
 
-    if torchrun.started():
-        raise ConfigError("torchrun: reproduce starts processes itself; leave torchrun out, or give it train")
     if form == "commands" and not dry_run:
         raise ConfigError("--format commands: goes with --dry-run")
     by = Engine(engine, jobs, per_gpu, address)
