@@ -95,7 +95,7 @@ def _alone(
 ) -> Iterator[None]:
     """Hold the lock of a directory, without what killed processes left there; a full disk becomes a UserError.
 
-    Only the first of several ranks holds it; what the end of another brings about becomes a UserError, too.
+    Only the first of several ranks holds it.
     """
     try:
         if not ranks.first:
