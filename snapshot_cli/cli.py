@@ -21,6 +21,7 @@ from snapshot_cli.commands.tensorboard import tensorboard
 from snapshot_cli.commands.train import train
 from snapshot_cli.commands.verify import verify
 from snapshot_cli.errors import UserError, visible
+from snapshot_cli.launch import torchrun
 
 PLACES = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOTDIR,
@@ -34,7 +35,8 @@ class Verbs(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
         try:
-            return super().invoke(ctx)
+            with torchrun.together(click.ClickException):
+                return super().invoke(ctx)
         except UserError as error:
             click.echo("\n".join(map(visible, str(error).split("\n"))), err=True)
             ctx.exit(error.exit_code)

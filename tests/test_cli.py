@@ -23,19 +23,20 @@ Options:
   -h, --help  Show this message and exit.
 
 Commands:
-  config     Show what a YAML file means.
-  data       Prepare, list, show and verify datasets.
-  doctor     Say what this machine lacks and what to type.
-  estimate   Say what a file will take, and train nothing.
-  eval       Print the errors of snapshots and ensembles.
-  export     Write an ensemble into one file that runs without this package.
-  plot       Draw one figure from finished runs.
-  predict    Classify images with a run or an exported ensemble.
-  report     Draw what is finished of studies.
-  reproduce  Train what studies lack, then draw them.
-  status     Show how far every run is, and where it runs.
-  train      Train what a file asks for and print the errors.
-  verify     Compare every file of finished runs with its sha256.
+  config       Show what a YAML file means.
+  data         Prepare, list, show and verify datasets.
+  doctor       Say what this machine lacks and what to type.
+  estimate     Say what a file will take, and train nothing.
+  eval         Print the errors of snapshots and ensembles.
+  export       Write an ensemble into one file that runs without this package.
+  plot         Draw one figure from finished runs.
+  predict      Classify images with a run or an exported ensemble.
+  report       Draw what is finished of studies.
+  reproduce    Train what studies lack, then draw them.
+  status       Show how far every run is, and where it runs.
+  tensorboard  Write event files of runs for TensorBoard.
+  train        Train what a file asks for and print the errors.
+  verify       Compare every file of finished runs with its sha256.
 """
 
 

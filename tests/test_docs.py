@@ -21,7 +21,8 @@ GENERATED = {"config.md", "commands.md"}
 def commands(page):
     """Return the lines of a page's console blocks without what follows a #."""
     blocks = re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)
-    return [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    return [re.sub(r"^torchrun [a-z0-9 -]+ -m snapshot_cli ", "snapshot ", line) for line in lines]
 
 
 SHOWN = [(page.name, line) for page in PAGES for line in commands(page)]

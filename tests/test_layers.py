@@ -38,7 +38,7 @@ MAY_IMPORT = {
     | {"reporting", "launch", "serving", "tracking", "lock"},
     "tracking": {"errors", "files", "config", "run_directory", "analysis", "reporting"},
     "serving": {"errors", "files", "config", "datasets", "networks", "run_directory", "training", "analysis"},
-    "cli": {"errors", "commands"},
+    "cli": {"errors", "commands", "launch"},
     "__main__": {"cli", "launch"},
     "": {"serving", "training"},
 }
@@ -51,6 +51,7 @@ ONLY = {
     ("", "serving"): {"ensemble"},
     ("", "training"): {"scheduler"},
     ("__main__", "launch"): {"signals"},
+    ("cli", "launch"): {"torchrun"},
     ("launch", "datasets"): {"catalogue", "prepare", "store"},
     ("commands", "datasets"): {"catalogue", "download", "examples", "index", "manifest", "prepare", "store"},
 }
@@ -59,6 +60,7 @@ TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks", "networks.densenet", "networks.resnet",
     "datasets.decoding", "datasets.order", "datasets.streamed",
     "training.checkpoint", "training.hardware", "training.interpolate", "training.loop", "training.predict",
+    "training.record", "training.ranks", "launch.torchrun",
     "training.predictions", "training.measure", "launch.estimate", "launch.doctor", "launch.here",
     "commands.trainings", "randomness",
     "__init__", "training.scheduler", "serving.ensemble", "serving.classifier", "serving.exported", "serving.onnx_file",

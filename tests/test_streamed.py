@@ -81,6 +81,19 @@ def test_an_epoch_goes_on_without_reading_what_was_seen(data, monkeypatch, start
         assert torch.equal(labels, expected_labels)
 
 
+def test_a_share_of_an_epoch_is_all_that_is_read_for_it(data, monkeypatch):
+    feed = feeds(data)["train"]
+    whole = list(feed.training(5, 3, batch_size=7, start=1))
+    read = []
+    monkeypatch.setattr(decoding, "pixels", lambda data, where: read.append(where) or PIXELS(data, where))
+    share = list(feed.training(5, 3, batch_size=7, start=1, share=slice(1, None, 3)))
+    assert [len(labels) for _, labels in share] == [2, 2]
+    assert len(read) == 4
+    for (images, labels), (expected_images, expected_labels) in zip(share, whole, strict=True):
+        assert torch.equal(images, expected_images[1::3])
+        assert torch.equal(labels, expected_labels[1::3])
+
+
 PIXELS = decoding.pixels
 
 

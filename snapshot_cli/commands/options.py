@@ -74,6 +74,12 @@ workers_option = click.option(
     help="Processes that decode streamed images, such as ImageNet's.  [default: as many as processors]",
 )
 
+other_ranks_option = click.option(
+    "--other-ranks",
+    is_flag=True,
+    help="Go on in another number of processes (torchrun) than before, though it changes the numbers.",
+)
+
 jobs_option = click.option(
     "--jobs",
     type=click.IntRange(1),
@@ -183,8 +189,10 @@ def machine(
     checkpoint_seconds: float,
     deterministic: bool = False,
     workers: int | None = None,
+    other_ranks: bool = False,
 ) -> Machine:
     """Return the machine that the options describe."""
     from snapshot_cli.config.machine import Machine
 
-    return Machine(data, results, cast("Device", device), threads, checkpoint_seconds, deterministic, workers)
+    chosen = cast("Device", device)
+    return Machine(data, results, chosen, threads, checkpoint_seconds, deterministic, workers, other_ranks)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @options.config_option
 @options.set_option
 @options.machine_options
+@options.other_ranks_option
 @click.option("--run", "run_id", metavar="RUN_ID", help="Of the runs that FILE asks for, train this one alone.")
 @click.option("--interpolate", is_flag=True, help="Then store the errors between the snapshots, for Figure 5.")
 def train(
@@ -35,32 +36,34 @@ def train(
     checkpoint_seconds: float,
     deterministic: bool,
     workers: int | None,
+    other_ranks: bool,
     run_id: str | None,
     interpolate: bool,
 ) -> None:
     """Train what a file asks for and print the errors.
 
     FILE is an experiment, a study (all of its runs) or the config.yaml of a run. What is finished is not trained again,
-    what was stopped goes on where it was.
+    what was stopped goes on where it was. `torchrun --nproc-per-node N -m snapshot_cli train ...` trains each run in N
+    processes.
     """
     from snapshot_cli.commands.evaluate import score, show
-    from snapshot_cli.launch import unit
+    from snapshot_cli.launch import torchrun, unit
     from snapshot_cli.launch.signals import stop_request
 
     asked = options.load(file, sets, data)
     folder = options.results_folder(file, results)
-    machine = options.machine(data, folder, device, threads, checkpoint_seconds, deterministic, workers)
+    machine = options.machine(data, folder, device, threads, checkpoint_seconds, deterministic, workers, other_ranks)
     runs = _runs(asked, run_id, file)
     with stop_request(unit.launcher()) as stop:
         for number, run in enumerate(runs, start=1):
             try:
                 _train(run, machine, stop, f"run {number} of {len(runs)}: " if len(runs) > 1 else "")
-                if interpolate:
+                if interpolate and torchrun.rank() == 0:
                     _interpolate(run, machine, stop)
             except Stopped as error:
                 error.exit_code = 130 if stop.signal == signal.SIGINT else Stopped.exit_code
                 raise
-    if run_id is None:
+    if run_id is None and torchrun.rank() == 0:
         show(score(asked, machine.results, data))
 
 
@@ -85,11 +88,11 @@ def _one_of(runs: list[Run]) -> str:
 def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> None:
     from rich.console import Console
 
-    from snapshot_cli.launch import here, unit
+    from snapshot_cli.launch import here, torchrun, unit
     from snapshot_cli.launch.progress import say, watcher
     from snapshot_cli.run_directory import RunDirectory
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=torchrun.rank() > 0)
     path = RunDirectory.of(run, machine.results).path
     done = RunDirectory.of(run, machine.results).status == "done"
     say(console, f"{title}{'already trained' if done else 'training'}: {path}")

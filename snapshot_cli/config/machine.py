@@ -39,4 +39,8 @@ class Machine:
     """Take kernels that give the same bits every time, also on a GPU, where they are slower."""
 
     workers: int | None = None
-    """Processes that decode streamed images, which no number depends on; None: as many as there are processors."""
+    """Processes that decode streamed images, which no number depends on; None: as many as there are processors.
+    Of a run in several processes, each has so many, or its share of the processors."""
+
+    other_ranks: bool = False
+    """Let a run go on in another number of processes than it was trained in so far, which changes its numbers."""

@@ -13,7 +13,7 @@ from snapshot_cli.datasets import augment
 from snapshot_cli.datasets.index import ImageFiles
 from snapshot_cli.datasets.order import epoch_order
 from snapshot_cli.datasets.store import Dataset, Images
-from snapshot_cli.datasets.streamed import Streamed
+from snapshot_cli.datasets.streamed import ALL, Streamed
 from snapshot_cli.errors import UserError
 from snapshot_cli.randomness import generator
 
@@ -38,8 +38,13 @@ class Feed(Protocol):
     def starved(self) -> float:
         """The share of the time in which the device had nothing to do but wait for images."""
 
-    def training(self, seed: int, epoch: int, *, batch_size: int, start: int = 0) -> Iterator[Batch]:
-        """Yield an epoch's batches in random order and augmented, from batch `start` on; the last may be smaller."""
+    def training(
+        self, seed: int, epoch: int, *, batch_size: int, start: int = 0, share: slice = ALL
+    ) -> Iterator[Batch]:
+        """Yield a share of each of an epoch's batches, in random order and augmented; the last may be smaller.
+
+        The batches before `start` are left out.
+        """
 
     def evaluation(self, batch_size: int) -> Iterator[Batch]:
         """Yield every image once, in order and not augmented, in batches of at most that size."""
@@ -66,10 +71,12 @@ class Batches:
         """The number of images."""
         return len(self.labels)
 
-    def training(self, seed: int, epoch: int, *, batch_size: int, start: int = 0) -> Iterator[Batch]:
-        """Yield an epoch's batches in random order and augmented, from batch `start` on; the last may be smaller.
+    def training(
+        self, seed: int, epoch: int, *, batch_size: int, start: int = 0, share: slice = ALL
+    ) -> Iterator[Batch]:
+        """Yield a share of each of an epoch's batches, in random order and augmented; the last may be smaller.
 
-        Order and augmentation depend on (seed, epoch) alone.
+        The batches before `start` are left out. Order and augmentation depend on (seed, epoch) alone.
         """
         device = self.labels.device
         order = epoch_order(self.examples, seed, epoch).to(device)
@@ -78,7 +85,7 @@ class Batches:
             self.examples, padding=self.packed.padding, flip=self.flip, generator=chance, lighting=self.lighting
         ).to(device)
         for first in range(start * batch_size, self.examples, batch_size):
-            part = slice(first, first + batch_size)
+            part = slice(first + share.start, first + batch_size, share.step)
             yield self._batch(order[part], draws[part])
 
     def evaluation(self, batch_size: int) -> Iterator[Batch]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -15,6 +15,7 @@ from snapshot_cli.datasets.index import ImageFiles
 from snapshot_cli.datasets.order import epoch_order
 from snapshot_cli.errors import UserError
 
+ALL = slice(0, None, 1)  # the share of a batch that is a process's own which trains alone
 LARGEST = 128  # images of a batch that is only predicted: 512 of 224 pixels would not fit everywhere
 
 
@@ -42,30 +43,32 @@ class Streamed:
         return len(self.labels)
 
     def training(
-        self, seed: int, epoch: int, *, batch_size: int, start: int = 0
+        self, seed: int, epoch: int, *, batch_size: int, start: int = 0, share: slice = ALL
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield an epoch's batches in random order and augmented, from batch `start` on; the last may be smaller.
+        """Yield a share of each of an epoch's batches, in random order and augmented; the last may be smaller.
 
-        The order depends on (seed, epoch) and an image's augmentation on (seed, epoch, row) alone; the images of the
-        batches before `start` are not read. Raises UserError naming a file that is no longer as it was prepared.
+        The order depends on (seed, epoch) and an image's augmentation on (seed, epoch, row) alone; the images of other
+        shares, and of the batches before `start`, are not read. Raises UserError naming a file that is no longer as
+        it was prepared.
         """
         rows = epoch_order(self.examples, seed, epoch)[start * batch_size :]
         view = training_view(self.side, flip=self.flip)
-        return self._batches(rows, batch_size, Decoding(self.files, view, (seed, "augmentation", epoch)))
+        parts = [part[share] for part in torch.split(rows, batch_size)]
+        return self._batches(parts, Decoding(self.files, view, (seed, "augmentation", epoch)))
 
     def evaluation(self, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield the central crop of every image once, in order, in batches of at most LARGEST."""
         decoding = Decoding(self.files, test_view(self.side), None)
-        return self._batches(torch.arange(self.examples), min(batch_size, LARGEST), decoding)
+        return self._batches(torch.split(torch.arange(self.examples), min(batch_size, LARGEST)), decoding)
 
     def at(self, rows: torch.Tensor) -> Streamed:
         """Return the images at some rows."""
         return replace(self, files=self.files[rows.numpy()], labels=self.labels[rows.to(self.labels.device)])
 
     def _batches(
-        self, rows: torch.Tensor, batch_size: int, decoding: Decoding
+        self, parts: Sequence[torch.Tensor], decoding: Decoding
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        device, parts = self.labels.device, torch.split(rows, batch_size)
+        device = self.labels.device
         arriving = iter(self._loader(decoding, [part.tolist() for part in parts]))
         started, waited = time.perf_counter(), 0.0
         for part in parts:

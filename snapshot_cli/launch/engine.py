@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import ConfigError
-from snapshot_cli.launch import ray_engine, slots
+from snapshot_cli.launch import ray_engine, slots, torchrun
 from snapshot_cli.launch.board import Board
 
 
@@ -28,6 +28,8 @@ class Engine:
     def __post_init__(self) -> None:
         if self.address is not None and self.name != "ray":
             raise ConfigError(f"--address {self.address}: goes with --engine ray")
+        if torchrun.started():
+            raise ConfigError("torchrun: reproduce starts processes itself; leave torchrun out, or give it train")
 
     @property
     def elsewhere(self) -> bool:

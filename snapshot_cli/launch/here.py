@@ -5,15 +5,17 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from snapshot_cli import lock
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.datasets import prepare, store
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import ConfigError, UserError
 from snapshot_cli.files import remove_leftovers
+from snapshot_cli.launch import place, torchrun
 from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.training.ranks import ALONE, Ranks, join
 
 if TYPE_CHECKING:
     import torch
@@ -22,14 +24,6 @@ if TYPE_CHECKING:
 
 ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DECODER_DIED = "DataLoader worker"  # how torch's message begins
-FACTS = ("device", "device_name", "threads", "deterministic", "python", "versions", "commit", "uncommitted_changes")
-NUMBERS = (
-    "device",
-    "device_name",
-    "threads",
-    "deterministic",
-    "versions",
-)  # may change the last digits; with the code, more
 
 
 def train(
@@ -45,27 +39,28 @@ def train(
 
     `note` is told what a person should know. Raises UserError when another process still holds the run's directory
     after `patience` seconds, or when the disk is full, which loses nothing that was saved.
+
+    Where torchrun started this process, the run is trained together with the others that it started; the first of them
+    does all that is not computing.
     """
-    dataset_hash = prepared(run.dataset, machine).content_hash
+    ranks = join(machine.device)
+    with ranks.in_turn():
+        manifest = prepared(run.dataset, machine)
     directory = RunDirectory.of(run, machine.results)
-    if directory.status == "done":
-        _check(run, directory, dataset_hash)
-        if not directory.lacking("test") + directory.lacking("holdout") and not directory.resume_path.exists():
-            return directory
+    if ranks.tell(place.finished(run, directory, manifest.content_hash)):
+        return directory
 
     from snapshot_cli.training import hardware, loop
 
     device, dataset = _device(machine), _dataset(run, machine)
-    with _alone(directory, note, patience), hardware.kernels(deterministic=machine.deterministic):
-        if directory.status == "absent":
-            directory.start(run, hardware.describe(device) | {"dataset_hash": dataset_hash})
-        else:
-            _check(run, directory, dataset_hash)
-        if directory.status == "done":
-            directory.resume_path.unlink(missing_ok=True)
-            loop.predict_again(run, dataset, directory, device=device, workers=_workers(machine))
+    check_ranks(run, manifest, ranks)
+    with _alone(directory, ranks, note, patience), hardware.kernels(deterministic=machine.deterministic):
+        if ranks.first:
+            now = hardware.describe(device) | {"ranks": ranks.count, "dataset_hash": manifest.content_hash}
+            place.take_up(run, directory, now, machine, note)
+        if ranks.tell(directory.status) == "done":
+            loop.predict_again(run, dataset, directory, device=device, workers=workers(machine), ranks=ranks)
             return directory
-        _note_differences(directory, hardware.describe(device), note)
         loop.train(
             run,
             dataset,
@@ -74,7 +69,8 @@ def train(
             watcher=watcher,
             stop=stop,
             checkpoint_seconds=machine.checkpoint_seconds,
-            workers=_workers(machine),
+            workers=workers(machine),
+            ranks=ranks,
         )
     return directory
 
@@ -89,16 +85,22 @@ def interpolate(run: Run, machine: Machine, *, stop: Callable[[], bool] = lambda
     from snapshot_cli.training.interpolate import interpolate
 
     device, dataset = _device(machine), _dataset(run, machine)
-    with _alone(directory), hardware.kernels(deterministic=machine.deterministic):
-        interpolate(run, dataset, directory, device=device, workers=_workers(machine), stop=stop)
+    with _alone(directory, ALONE), hardware.kernels(deterministic=machine.deterministic):
+        interpolate(run, dataset, directory, device=device, workers=workers(machine), stop=stop)
 
 
 @contextmanager
 def _alone(
-    directory: RunDirectory, note: Callable[[str], None] = lambda text: None, patience: float = 0.0
+    directory: RunDirectory, ranks: Ranks, note: Callable[[str], None] = lambda text: None, patience: float = 0.0
 ) -> Iterator[None]:
-    """Hold the lock of a directory, without what killed processes left there; a full disk becomes a UserError."""
+    """Hold the lock of a directory, without what killed processes left there; a full disk becomes a UserError.
+
+    Only the first of several ranks holds it.
+    """
     try:
+        if not ranks.first:
+            yield
+            return
         with lock.hold(directory.path, note=note, patience=patience):
             _refuse_links(directory)
             remove_leftovers(directory.path)
@@ -128,9 +130,10 @@ def _last_sentence(error: RuntimeError) -> str:
     return str(error).splitlines()[0].rstrip(". ")
 
 
-def _workers(machine: Machine) -> int:
-    """Return the processes that decode streamed images: as many as are asked for, else one a processor."""
-    return processors() if machine.workers is None else machine.workers
+def workers(machine: Machine) -> int:
+    """Return the processes that decode streamed images: as many as are asked for, else a share of the processors."""
+    shared = max(1, processors() // torchrun.on_this_host())
+    return shared if machine.workers is None else machine.workers
 
 
 def _device(machine: Machine) -> torch.device:
@@ -151,33 +154,19 @@ def _dataset(run: Run, machine: Machine) -> store.Dataset:
     return store.load(machine.data, run.dataset)
 
 
-def _note_differences(directory: RunDirectory, now: dict[str, Any], note: Callable[[str], None]) -> None:
-    """Record what differs from where the run was last trained, and say what may change its numbers."""
-    last = {"deterministic": False}  # as earlier versions trained, which do not say so
-    last |= {name: value for place in directory.places for name, value in place.items()}
-    differing = {name: now[name] for name in FACTS if now[name] != last.get(name)}
-    if not differing:
-        return
-    directory.moved({"started": now["started"], **differing})
-    words = [f"{name} {last.get(name)} -> {now[name]}" for name in NUMBERS if name in differing]
-    if words:
-        note(
-            f"{directory.path}: goes on where {'; '.join(words)}: numbers may differ in their last digits from those "
-            f"of a run that was not stopped"
-        )
-
-
 def prepared(name: str, machine: Machine) -> store.Manifest:
     """Return the manifest of a dataset, after preparing it when that needs nothing from outside."""
     manifest = store.read_manifest(machine.data, name)
     return prepare.prepare(name, machine.data) if manifest is None else manifest
 
 
-def _check(run: Run, directory: RunDirectory, dataset_hash: str) -> None:
-    """Refuse a directory that holds another run, or one that was trained on other images."""
-    assert directory.run == run  # reading it refuses another one
-    if directory.machine.get("dataset_hash") != dataset_hash:
-        raise UserError(
-            f"{directory.path}: was trained on other images than those prepared as '{run.dataset}' now; "
-            f"prepare the dataset that it was trained on, or delete the directory and train it again"
+def check_ranks(run: Run, manifest: store.Manifest, ranks: Ranks) -> None:
+    """Refuse more ranks than there are images for all of them in every batch and split."""
+    examples = run.training_examples(manifest.train)
+    fewest = min(run.batch_size, examples % run.batch_size or run.batch_size, examples, manifest.test)
+    fewest = min(fewest, run.holdout) if run.holdout else fewest
+    if fewest < ranks.count:
+        raise ConfigError(
+            f"{run.run_id}: {ranks.count} processes cannot share its smallest batch or split, which has "
+            f"{fewest} image{'s' * (fewest > 1)}; start fewer, or choose another batch_size"
         )

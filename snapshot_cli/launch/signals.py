@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from snapshot_cli.launch import torchrun
+
 CODES = {signal.SIGTERM: 75, signal.SIGINT: 130}
 
 
@@ -19,7 +21,8 @@ def leave_when_asked() -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    os.write(2, b"stopped; the same command goes on from there\n")  # print may be what is interrupted
+    if torchrun.rank() == 0:
+        os.write(2, b"stopped; the same command goes on from there\n")  # print may be what is interrupted
     sys.exit(CODES[signal.Signals(number)])
 
 

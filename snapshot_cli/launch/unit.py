@@ -12,6 +12,7 @@ from pathlib import Path
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
+from snapshot_cli.launch import torchrun
 from snapshot_cli.run_directory import RunDirectory
 
 LOG = "log.txt"
@@ -78,6 +79,8 @@ def directory(run: Run, machine: Machine) -> Path:
 
 def launcher() -> int | None:
     """Return the process that launched this one, None where a person did."""
+    if torchrun.started():
+        return os.getppid()
     text = os.environ.get(LAUNCHER, "")
     return int(text) if text.isdigit() else None
 

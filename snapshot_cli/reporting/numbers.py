@@ -9,7 +9,7 @@ from snapshot_cli.analysis import beyond, claims
 from snapshot_cli.analysis.claims import Outcome
 from snapshot_cli.analysis.statistics import Verdict, rule
 from snapshot_cli.config.plan import label
-from snapshot_cli.reporting import tables, titles
+from snapshot_cli.reporting import processes, tables, titles
 from snapshot_cli.reporting.drawn import Drawn, Request, Rows
 from snapshot_cli.reporting.entries import Entry, mean, paper_value, spread
 from snapshot_cli.reporting.tables import DASH
@@ -27,13 +27,22 @@ CYCLES = (
 
 def methods(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     """Draw Table 1: a line a network and method, a column a dataset."""
-    return [Rows(request, METHODS, [row(entry) for entry in entries], _claims(entries, "methods"))]
+    return [
+        Rows(
+            request,
+            METHODS,
+            [row(entry) for entry in entries],
+            [*processes.notes(entries), *_claims(entries, "methods")],
+        )
+    ]
 
 
 def cycles(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     """Draw Tables 2 and 3: a line for every number of cycles."""
     named = [replace(entry, method=_with_cycles(entry)) for entry in entries]
-    return [Rows(request, CYCLES, [row(entry) for entry in named], _claims(entries, "cycles"))]
+    return [
+        Rows(request, CYCLES, [row(entry) for entry in named], [*processes.notes(named), *_claims(entries, "cycles")])
+    ]
 
 
 def row(entry: Entry) -> tables.Row:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+import torch
 from torch import nn
 
 from snapshot_cli.config.experiment import Run
@@ -12,6 +13,7 @@ from snapshot_cli.datasets.batches import Feed
 from snapshot_cli.run_directory import RunDirectory, Split
 from snapshot_cli.training.checkpoint import load_weights
 from snapshot_cli.training.predict import predict
+from snapshot_cli.training.ranks import Ranks
 
 
 def splits(run: Run) -> list[Split]:
@@ -20,14 +22,23 @@ def splits(run: Run) -> list[Split]:
 
 
 def store(
-    run: Run, directory: RunDirectory, network: nn.Module, batches: Mapping[str, Feed], digests: Sequence[str]
+    run: Run,
+    directory: RunDirectory,
+    network: nn.Module,
+    batches: Mapping[str, Feed],
+    digests: Sequence[str],
+    *,
+    ranks: Ranks,
 ) -> None:
     """Store the logits of every snapshot, whose files have the sha256 `digests`, and the labels."""
     for split in splits(run):
         numbers = range(1, run.snapshots + 1)
-        for snapshot, logits in enumerate(of_snapshots(numbers, directory, network, batches[split], digests), start=1):
-            directory.write_predictions(split, snapshot, logits)
-        directory.write_labels(split, batches[split].labels.cpu().numpy())
+        found = of_snapshots(numbers, directory, network, batches[split], digests, ranks=ranks)
+        for snapshot, logits in enumerate(found, start=1):
+            if ranks.first:
+                directory.write_predictions(split, snapshot, logits)
+        if ranks.first:
+            directory.write_labels(split, batches[split].labels.cpu().numpy())
 
 
 def of_snapshots(
@@ -36,11 +47,25 @@ def of_snapshots(
     network: nn.Module,
     batches: Feed,
     digests: Sequence[str] | None = None,
+    *,
+    ranks: Ranks,
 ) -> Iterator[np.ndarray]:
     """Yield the logits (examples, classes) of some snapshots; without digests those of a finished run's manifest hold.
 
-    Raises UserError for weights that are not what the run wrote.
+    Each rank computes those of its share of the images, and all have all of them. Raises UserError for weights that are
+    not what the run wrote.
     """
+    rows = np.arange(batches.examples)[ranks.share]
+    own = batches if ranks.count == 1 else batches.at(torch.from_numpy(rows))
     for snapshot in snapshots:
         load_weights(directory, snapshot, network, digests[snapshot - 1] if digests else None)
-        yield predict(network, batches)
+        yield _gathered(predict(network, own), rows, batches.examples, ranks)
+
+
+def _gathered(logits: np.ndarray, rows: np.ndarray, examples: int, ranks: Ranks) -> np.ndarray:
+    """Return the logits of all images from those that each rank has of some rows."""
+    if ranks.count == 1:
+        return logits
+    found = np.zeros((examples, logits.shape[1]), logits.dtype)
+    found[rows] = logits
+    return ranks.sum(torch.from_numpy(found)).numpy()

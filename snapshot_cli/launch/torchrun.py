@@ -1,0 +1,74 @@
+"""What torchrun says of itself in the environment, and one voice for the processes that it started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from snapshot_cli.errors import UserError
+
+PATIENCE = timedelta(seconds=5)
+LOST = (
+    "another of the processes that train this run together has ended; what it or torchrun said tells why; the same "
+    "command goes on from the last saved state"
+)
+
+
+def started() -> bool:
+    """Tell whether torchrun started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def rank() -> int:
+    """Return the number of this process among those that torchrun started, 0 where it did not."""
+    return int(os.environ["RANK"]) if started() else 0
+
+
+def on_this_host() -> int:
+    """Return how many processes torchrun started on this host, 1 where it did not."""
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if started() else 1
+
+
+@contextmanager
+def together(*kinds: type[Exception]) -> Iterator[None]:
+    """Let only the first process that fails say why: what the others then run into is the same, or its consequence.
+
+    UserError, OSError and some more kinds are what is said. Raises UserError where another process has ended, which
+    breaks the connection to it.
+    """
+    try:
+        yield
+    except Exception as error:
+        lost = started() and _of_a_connection(error)
+        if not started() or not (lost or isinstance(error, (UserError, OSError, *kinds))):
+            raise
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, to those that are left; this one ends by itself
+        if not _first_to_fail():
+            sys.exit(getattr(error, "exit_code", UserError.exit_code))
+        raise UserError(LOST) if lost else error from None
+    if started():
+        from torch import distributed
+
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def _first_to_fail() -> bool:
+    """Ask the store of torchrun, which outlives the processes; where it does not answer, the first process speaks."""
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    try:
+        store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=PATIENCE)
+        return store.add(f"snapshot failed {os.environ['TORCHELASTIC_RESTART_COUNT']}", 1) == 1
+    except RuntimeError:
+        return rank() == 0
+
+
+def _of_a_connection(error: Exception) -> bool:
+    from torch import distributed
+
+    return isinstance(error, distributed.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))
