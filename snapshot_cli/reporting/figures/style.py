@@ -116,9 +116,10 @@ def style() -> Iterator[None]:
 def blank_figure(width: float, height: float) -> Figure:
     """Return an empty figure of a size in inches, free of pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    from snapshot_cli.reporting.figures.sheet import Sheet
+
+    figure = Sheet(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
@@ -167,12 +168,20 @@ def shades(count: int) -> list[str]:
     return [to_hex(colormaps["viridis"](0.85 * k / max(1, count - 1))) for k in range(count)]
 
 
-def name_ends(axes: Axes, ends: Sequence[LineEnd], *, side: Literal["left", "right"] = "right") -> None:
-    """Write each line's name beside the axes at the height of its end, moved where names would touch."""
+def name_ends(
+    panels: Sequence[Axes], ends: Sequence[Sequence[LineEnd]], *, side: Literal["left", "right"] = "right"
+) -> None:
+    """Write each line's name beside its axes at the height of its end, moved where names would touch."""
+    panels[0].figure.draw_without_rendering()  # type: ignore[union-attr]  # lays out, so that heights are known
+    for axes, named in zip(panels, ends, strict=True):
+        _name_ends(axes, [end for end in named if end.y == end.y], side)  # NaN has no place
+
+
+def _name_ends(axes: Axes, ends: Sequence[LineEnd], side: Literal["left", "right"]) -> None:
     from matplotlib.text import OffsetFrom
 
-    ends = [end for end in ends if end.y == end.y]  # NaN has no place
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # lays out, so that heights are known
+    from snapshot_cli.reporting.figures.sheet import Leader
+
     points = axes.bbox.height * 72 / axes.figure.dpi
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)
@@ -191,7 +200,7 @@ def name_ends(axes: Axes, ends: Sequence[LineEnd], *, side: Literal["left", "rig
             horizontalalignment="left" if right else "right",
             verticalalignment="center",
             annotation_clip=False,
-            arrowprops=LEADER | {"color": end.colour, "relpos": (int(not right), 0.5)},
+            arrowprops=LEADER | {"color": end.colour, "relpos": (int(not right), 0.5), "connectionstyle": Leader()},
         )
 
 
