@@ -17,7 +17,7 @@ def drawn(kind, name):
         axes.plot([1, 2, 3], [3, 1, 2], label="a line")
         axes.set_ylabel("Error (%)")
         axes.legend(loc="best")
-        style.name_ends([axes], [[style.LineEnd("first", "#0072b2", 3, 2), style.LineEnd("second", "#d55e00", 3, 2.1)]])
+        style.name_ends(axes, [style.LineEnd("first", "#0072b2", 3, 2), style.LineEnd("second", "#d55e00", 3, 2.1)])
         content = io.BytesIO()
         figure.savefig(content, format=name, dpi=200, metadata={"Date": None} if name == "svg" else None)
     return content.getvalue()

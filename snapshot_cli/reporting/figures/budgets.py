@@ -30,10 +30,10 @@ def budget(panels: Sequence[BudgetPanel]) -> Figure:
     with style():
         figure, drawn = panel_figure([panel.title for panel in panels])
         ends = [_draw_panel(axes, panel) for axes, panel in zip(drawn, panels, strict=True)]
-        for axes in drawn:
+        for axes, names in zip(drawn, ends, strict=True):
             axes.set_ylabel("Error (%)" if axes.get_subplotspec().is_first_col() else "")  # type: ignore[union-attr]
             axes.set_xlabel("Training budget B (epochs)")
-        name_ends(drawn, ends)
+            name_ends(axes, names)
     return figure
 
 

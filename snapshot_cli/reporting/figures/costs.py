@@ -60,7 +60,7 @@ def cost(curves: Sequence[CostCurve], *, title: str, measure: str = "Error (%)")
                 _name_points(axes, curve)
         if lines:
             _name_lines(axes, lines)
-        name_ends([axes], [[end for curve, end in zip(curves, ends, strict=True) if curve not in lines]], side="left")
+        name_ends(axes, [end for curve, end in zip(curves, ends, strict=True) if curve not in lines], side="left")
     return figure
 
 

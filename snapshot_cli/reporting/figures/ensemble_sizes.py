@@ -44,7 +44,8 @@ def ensemble_size_panels(panels: Sequence[SizePanel], *, measure: str = "Error (
         for axes in drawn:
             axes.set_ylabel(measure if axes.get_subplotspec().is_first_col() else "")  # type: ignore[union-attr]
             axes.set_xlabel("Ensemble size m" if axes.get_subplotspec().is_last_row() else "")  # type: ignore[union-attr]
-        name_ends(drawn, ends)
+        for axes, named in zip(drawn, ends, strict=True):
+            name_ends(axes, named)
     return figure
 
 

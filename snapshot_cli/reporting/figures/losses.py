@@ -50,7 +50,7 @@ def training_loss(
         draw_rates(below, rates)
         _draw_restarts(above, below, restarts)
         figure.align_ylabels([above, below])
-        name_ends([above], [ends])
+        name_ends(above, ends)
     return figure
 
 

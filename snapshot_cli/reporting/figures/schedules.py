@@ -33,7 +33,7 @@ def schedule(curves: Sequence[RateCurve], *, title: str) -> Figure:
     """Draw the learning rate against epochs, with a dot at the rate at which each snapshot is taken."""
     with style():
         figure, (axes,) = panel_figure([title])
-        name_ends([axes], [draw_rates(axes, curves)])
+        name_ends(axes, draw_rates(axes, curves))
     return figure
 
 

@@ -168,20 +168,14 @@ def shades(count: int) -> list[str]:
     return [to_hex(colormaps["viridis"](0.85 * k / max(1, count - 1))) for k in range(count)]
 
 
-def name_ends(
-    panels: Sequence[Axes], ends: Sequence[Sequence[LineEnd]], *, side: Literal["left", "right"] = "right"
-) -> None:
-    """Write each line's name beside its axes at the height of its end, moved where names would touch."""
-    panels[0].figure.draw_without_rendering()  # type: ignore[union-attr]  # lays out, so that heights are known
-    for axes, named in zip(panels, ends, strict=True):
-        _name_ends(axes, [end for end in named if end.y == end.y], side)  # NaN has no place
-
-
-def _name_ends(axes: Axes, ends: Sequence[LineEnd], side: Literal["left", "right"]) -> None:
+def name_ends(axes: Axes, ends: Sequence[LineEnd], *, side: Literal["left", "right"] = "right") -> None:
+    """Write each line's name beside the axes at the height of its end, moved where names would touch."""
     from matplotlib.text import OffsetFrom
 
     from snapshot_cli.reporting.figures.sheet import Leader
 
+    ends = [end for end in ends if end.y == end.y]  # NaN has no place
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # lays out, so that heights are known
     points = axes.bbox.height * 72 / axes.figure.dpi
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)

@@ -46,7 +46,7 @@ def over_time(panels: Sequence[TimePanel], *, columns: int = 4) -> Figure:
         for axes in drawn[-columns:]:  # the lowest of each column
             axes.set_xlabel("Snapshot k")
         if len(panels) == 1:
-            name_ends(drawn, ends)
+            name_ends(drawn[0], ends[0])
         else:
             fullest = max(drawn, key=lambda axes: len(axes.get_lines()))
             figure.legend(handles=fullest.get_lines(), loc="outside lower center", ncols=3, frameon=False)
