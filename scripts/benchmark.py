@@ -32,7 +32,8 @@ PARTS = ("program", "data", "report", "linear", "memory", "networks", "packing")
 SECONDS = {  # of ten blocks on two quiet cores, estimated from the steps a second of docs/performance.md
     "program": 10, "data": 30, "report": 60, "linear": 60, "packing": 150,
     "memory resnet-8": 20, "memory resnet-110": 25, "memory densenet-40-12": 30, "memory wide-resnet-32-4": 35,
-    "networks resnet-8": 50, "networks resnet-110": 90, "networks densenet-40-12": 170, "networks wide-resnet-32-4": 160,
+    "networks resnet-8": 50, "networks resnet-110": 90, "networks densenet-40-12": 170,
+    "networks wide-resnet-32-4": 160,
 }  # fmt: skip
 PAGES = (ROOT / "README.md", ROOT / "docs/performance.md")
 
