@@ -91,7 +91,8 @@ def _measure(asked: argparse.Namespace, device: torch.device) -> None:
     machine = (
         f"{hardware.describe(device)['device_name']}; {torch.get_num_threads()} threads, torch {torch.__version__}"
     )
-    print(f"about {sum(SECONDS.get(name, 60) for name in parts) / 60:.0f} minutes for ten blocks on two quiet cores")
+    seconds = sum(SECONDS.get(name, 60) for name in parts)
+    print(f"about {seconds / 60:.0f} minutes for ten blocks on two quiet cores", file=sys.stderr)
     for name, part in parts.items():
         print(name, end=" ", file=sys.stderr, flush=True)
         start, load = time.perf_counter(), os.getloadavg()[0]

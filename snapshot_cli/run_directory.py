@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -206,8 +207,7 @@ class RunDirectory:
         name = f"snapshots/{snapshot}.safetensors"
         if not (self.path / name).exists():
             raise UserError(f"{self.path / name}: the weights of this snapshot were not kept")
-        self._check(name, self._hashes.get(name) if self.status == "done" else digest)
-        return seal.read(self.path, name, most=None)
+        return self._checked(name, self._hashes.get(name) if self.status == "done" else digest)
 
     def _read_array(self, name: str, dtype: str, *, dimensions: int) -> np.ndarray:
         try:
@@ -220,16 +220,17 @@ class RunDirectory:
         return seal.way_out(self.path)
 
     def _read(self, name: str) -> bytes:
-        """Read a file, of a finished run after comparing its hash with the manifest's."""
+        """Read a file, of a finished run with the hash that the manifest has."""
         if self.status != "done":
             return seal.read(self.path, name)
-        self._check(name, self._hashes.get(name))
-        return seal.read(self.path, name, most=None)
+        return self._checked(name, self._hashes.get(name))
 
-    def _check(self, name: str, digest: str | None) -> None:
+    def _checked(self, name: str, digest: str | None) -> bytes:
+        """Return the bytes of a file whose sha256 is `digest`, read once."""
         path = self.path / name
-        if path.is_file() and sha256(path) == digest:
-            return
+        content = path.read_bytes() if path.is_file() else None
+        if content is not None and hashlib.sha256(content).hexdigest() == digest:
+            return content
         computed = name.startswith("predictions/") and any(self.path.glob("snapshots/*.safetensors"))
         again = f"type snapshot train --config {self.path / CONFIG}, which computes it again from the snapshot"
         if not path.is_file():
