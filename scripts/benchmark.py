@@ -1,7 +1,8 @@
 """Measure this machine against the goals: make bench. See docs/performance.md.
 
-The table goes to results/bench/ and, where it is that of the CPU, between the marks of README.md and of
-docs/performance.md; --dry-run only prints it.
+The rows of each part go to results/bench/ as soon as they are there, in place of earlier ones of the same name and
+machine, and the table, where it is that of the CPU, between the marks of README.md and of docs/performance.md;
+--dry-run only prints it.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -24,7 +28,13 @@ from bench import contenders, data, images, program, tables  # noqa: E402
 from snapshot_cli.training import hardware  # noqa: E402
 
 NETWORKS = ("resnet-8", "resnet-110", "densenet-40-12", "wide-resnet-32-4")
-PARTS = ("program", "report", "data", "networks", "memory", "linear", "packing")
+PARTS = ("program", "data", "report", "linear", "memory", "networks", "packing")
+SECONDS = {  # of ten blocks on two quiet cores, estimated from the steps a second of docs/performance.md
+    "program": 10, "data": 30, "report": 60, "linear": 60, "packing": 150,
+    "memory resnet-8": 20, "memory resnet-110": 25, "memory densenet-40-12": 30, "memory wide-resnet-32-4": 35,
+    "networks resnet-8": 50, "networks resnet-110": 90, "networks densenet-40-12": 170,
+    "networks wide-resnet-32-4": 160,
+}  # fmt: skip
 PAGES = (ROOT / "README.md", ROOT / "docs/performance.md")
 
 
@@ -37,7 +47,7 @@ def main() -> None:
     elif asked.packed:
         print(data.packed(asked.packed))
     else:
-        _write(_measured(asked, device), device, dry_run=asked.dry_run)
+        _measure(asked, device)
 
 
 def _options() -> argparse.Namespace:
@@ -52,46 +62,57 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measured(asked: argparse.Namespace, device: torch.device) -> Iterator[tables.Row]:
-    """Yield the rows of the parts that are asked for, each as soon as it is there."""
-    dataset, blocks = images.prepared(), asked.blocks
-    peers = _installed("torchensemble")
-    parts: dict[str, Callable[[], list[tables.Row]]] = {}
+def _parts(asked: argparse.Namespace, device: torch.device) -> dict[str, Callable[[], list[tables.Row]]]:
+    """Return the parts that are asked for, by name, those that take long at the end."""
+    dataset, blocks, peers = images.prepared(), asked.blocks, _installed("torchensemble")
+    parts: dict[str, Callable[[], list[tables.Row]]] = {
+        "program": lambda: program.start(blocks=blocks),
+        "data": lambda: [
+            *data.loader(dataset, device=device, blocks=blocks),
+            *data.evaluation(dataset, device=device, blocks=blocks),
+        ],
+        "report": program.report,
+        "linear": lambda: [data.linearity(dataset, device=device)],
+    }
+    for network in asked.networks:
+        parts[f"memory {network}"] = lambda network=network: [contenders.memory(network, device=device)]
     for network in asked.networks:
         parts[f"networks {network}"] = partial(
             contenders.rows, network, dataset, device=device, blocks=blocks, peers=peers
         )
-        parts[f"memory {network}"] = lambda network=network: [contenders.memory(network, device=device)]
-    parts["linear"] = lambda: [data.linearity(dataset, device=device)]
-    parts["data"] = lambda: [
-        *data.loader(dataset, device=device, blocks=blocks),
-        *data.evaluation(dataset, device=device, blocks=blocks),
-    ]
     if device.type == "cpu":
         parts["packing"] = lambda: [data.packing(blocks=min(blocks, 6))]
-    parts |= {"report": program.report, "program": lambda: program.start(blocks=blocks)}
-    for name, part in parts.items():
-        if name.split()[0] in asked.parts:
-            print(name, file=sys.stderr)
-            yield from part()
+    return {name: part for name, part in parts.items() if name.split()[0] in asked.parts}
 
 
-def _write(rows: Iterator[tables.Row], device: torch.device, *, dry_run: bool) -> None:
-    """Print the table and, unless that is all, store the rows and put the table into the pages."""
-    about = hardware.describe(device)
-    load = os.getloadavg()[0]
-    stored = {"machine": "", "rows": [tables.record(row) for row in rows]}
-    stored["machine"] = (
-        f"{about['device_name']}; {torch.get_num_threads()} threads, torch {torch.__version__}, "
-        f"{datetime.now(UTC):%d %B %Y}, load {load:.1f} before and {os.getloadavg()[0]:.1f} after."
+def _measure(asked: argparse.Namespace, device: torch.device) -> None:
+    """Do part after part, and print the table or store the rows of each as soon as they are there."""
+    parts, rows = _parts(asked, device), list[dict[str, Any]]()
+    machine = (
+        f"{hardware.describe(device)['device_name']}; {torch.get_num_threads()} threads, torch {torch.__version__}"
     )
-    print(tables.table(stored))
-    if dry_run:
-        return
+    seconds = sum(SECONDS.get(name, 60) for name in parts)
+    print(f"about {seconds / 60:.0f} minutes for ten blocks on two quiet cores", file=sys.stderr)
+    for name, part in parts.items():
+        print(name, end=" ", file=sys.stderr, flush=True)
+        start, load = time.perf_counter(), os.getloadavg()[0]
+        found = part()
+        when = f"{datetime.now(UTC):%d %B %Y}, load {load:.1f} to {os.getloadavg()[0]:.1f}"
+        rows += [tables.record(replace(row, when=when)) for row in found]
+        print(f"{time.perf_counter() - start:.0f} s", file=sys.stderr)
+        if not asked.dry_run:
+            _store({"machine": machine, "rows": rows}, device)
+    print(tables.table({"machine": machine, "rows": rows}))
+
+
+def _store(measured: dict[str, Any], device: torch.device) -> None:
+    """Put rows among those that are stored, and the table of all into the pages."""
     folder = ROOT / "results/bench"
     folder.mkdir(exist_ok=True)
-    (folder / f"{device.type}.json").write_text(json.dumps(stored, indent=1) + "\n")
-    kept = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+    path = folder / f"{device.type}.json"
+    earlier = json.loads(path.read_text()) if path.exists() else None
+    path.write_text(json.dumps(tables.merged(earlier, measured), indent=1) + "\n")
+    kept = {each.stem: json.loads(each.read_text()) for each in folder.glob("*.json")}
     if "cpu" in kept:
         content = tables.table(kept["cpu"], kept.get("cuda"))
         (folder / "cpu.md").write_text(content)

@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
 from snapshot_cli import seal
 from snapshot_cli.config import yaml_file
 from snapshot_cli.config.experiment import Run
@@ -61,8 +59,7 @@ class RunDirectory:
     def start(self, run: Run, machine: Mapping[str, Any]) -> None:
         """Write what is asked for and where it runs."""
         seal.write_json(self.path / MACHINE, machine)
-        text = yaml.safe_dump(run.model_dump(mode="json"), sort_keys=False)
-        self._write(CONFIG, text.encode())
+        self._write(CONFIG, yaml_file.written(run).encode())
 
     def moved(self, place: Mapping[str, Any]) -> None:
         """Add to machine.json what differs where the run goes on."""
@@ -82,8 +79,11 @@ class RunDirectory:
         path = self.path / CONFIG
         if not path.is_file():
             raise UserError(f"{self.path}: not a run directory: no config.yaml in it; those lie in results/SIZE/runs")
+        content = self._read(CONFIG)
+        if self.asked and content == yaml_file.written(self.asked).encode():
+            return self.asked
         try:
-            run = Run.model_validate(yaml_file.parse(self._read(CONFIG).decode(), str(path)).value)
+            run = Run.model_validate(yaml_file.parse(content.decode(), str(path)).value)
         except ValueError:
             raise UserError(f"{path}: not the configuration of a run; {self._way_out}") from None
         asked, held = (self.asked or run).model_dump(), run.model_dump()

@@ -12,7 +12,7 @@ sys.path.append(str(ROOT / "scripts"))
 from bench.blocks import Estimate, Time, by_turns, estimate, ratio  # noqa: E402
 from bench.contenders import Between  # noqa: E402
 from bench.data import off_line  # noqa: E402
-from bench.tables import Row, insert, inserted, record, recorded, table  # noqa: E402
+from bench.tables import Row, insert, inserted, merged, record, recorded, table  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_off_line():
 
 ROWS = [
     Row("a / b", Estimate(0.96, 0.9, 0.98), Estimate(0.95, 0.9, 1), least=0.97),
-    Row("slow", Estimate(20, 16, 21), unit="s", most=15),
+    Row("slow", Estimate(20, 16, 21), unit="s", most=15, when="24 November 2026, load 0.1 to 0.2"),
     Row("speed", Estimate(1234.5, 1000, 2000), unit="images/s"),
 ]
 
@@ -69,12 +69,20 @@ def test_table():
     assert table(stored, {"rows": [record(Row("slow", Estimate(1, 1, 1), unit="s"))]}).splitlines() == [
         "A machine.",
         "",
-        "| measured | median | interval | by CPU time | goal | met | on a GPU |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        "| a / b | 0.96 | 0.9 to 0.98 | 0.95 | at least 0.97 | yes | not measured on a GPU |",
-        "| slow | 20 s | 16 to 21 |  | at most 15 | no | 1 s |",
-        "| speed | 1,234 images/s | 1,000 to 2,000 |  |  |  | not measured on a GPU |",
+        "| measured | median | interval | by CPU time | goal | met | measured on | on a GPU |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| a / b | 0.96 | 0.9 to 0.98 | 0.95 | at least 0.97 | yes |  | not measured on a GPU |",
+        "| slow | 20 s | 16 to 21 |  | at most 15 | no | 24 November 2026, load 0.1 to 0.2 | 1 s |",
+        "| speed | 1,234 images/s | 1,000 to 2,000 |  |  |  |  | not measured on a GPU |",
     ]
+
+
+def test_rows_are_merged_by_name_and_only_on_one_machine():
+    earlier = {"machine": "A", "rows": [{"name": "x", "wall": 1}, {"name": "y", "wall": 1}]}
+    new = {"machine": "A", "rows": [{"name": "y", "wall": 2}, {"name": "z", "wall": 2}]}
+    assert merged(earlier, new) == {"machine": "A", "rows": [earlier["rows"][0], *new["rows"]]}
+    assert merged(earlier, new | {"machine": "B"}) == new | {"machine": "B"}
+    assert merged(None, new) == new
 
 
 def test_insert(tmp_path):

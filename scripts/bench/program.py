@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from bench.blocks import Time, by_turns, estimate, timed
@@ -16,6 +17,13 @@ from snapshot_cli.config.load import load
 ROOT = Path(__file__).parents[2]
 STUDIES = ROOT / "configs/studies"
 EXAMPLES = 10_000
+WATCH = """
+import json, resource, subprocess, sys, time
+start = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+wall, usage = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps([wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss]))
+"""
 MANY = """\
 title: "Many runs"
 base: {budget: 200, cycles: 5}
@@ -59,16 +67,15 @@ def report() -> list[Row]:
 
 
 def command(*words: str) -> tuple[Time, int]:
-    """Return what a snapshot command takes in a process of its own, and its peak memory in bytes."""
-    start = time.perf_counter()
-    line = [sys.executable, "-m", "snapshot_cli", *words]
-    null = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+    """Return what a snapshot command takes in a process of its own, and its peak memory in bytes.
+
+    A small process starts it, since Linux counts the peak of the one that starts another as the other's, too.
+    """
+    line = [sys.executable, "-c", WATCH, sys.executable, "-m", "snapshot_cli", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = os.posix_spawn(sys.executable, line, environment, file_actions=null)
-    _, status, usage = os.wait4(process, 0)
-    if status:
-        raise SystemExit(f"snapshot {' '.join(words)} failed")
-    return Time(time.perf_counter() - start, usage.ru_utime + usage.ru_stime), 1024 * usage.ru_maxrss
+    found = subprocess.run(line, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    wall, cpu, kibibytes = json.loads(found.stdout)
+    return Time(wall, cpu), 1024 * kibibytes
 
 
 def _finish(study: Path, results: Path) -> int:

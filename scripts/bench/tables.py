@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.blocks import Estimate
 
-HEAD = ("measured", "median", "interval", "by CPU time", "goal", "met", "on a GPU")
+HEAD = ("measured", "median", "interval", "by CPU time", "goal", "met", "measured on", "on a GPU")
 MARK, END = "<!-- make bench -->\n", "<!-- end -->"
 ABSENT = "not measured on a GPU"
 
@@ -18,7 +18,8 @@ ABSENT = "not measured on a GPU"
 class Row:
     """A measurement on the wall clock, the same by CPU time where that says something, and its goal.
 
-    `least` and `most` are the goal, if there is one; `unit` follows the numbers.
+    `least` and `most` are the goal, if there is one; `unit` follows the numbers; `when` is the day, and the machine's
+    load before and after.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Row:
     unit: str = ""
     least: float | None = None
     most: float | None = None
+    when: str = ""
 
     @property
     def met(self) -> bool | None:
@@ -45,6 +47,13 @@ def recorded(values: Mapping[str, Any]) -> Row:
     """Return the row that was recorded."""
     estimates = {key: values[key] and Estimate(**values[key]) for key in ("wall", "cpu")}
     return Row(**{**values, **estimates})
+
+
+def merged(earlier: Mapping[str, Any] | None, measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is stored with new rows in place of those of the same names; on another machine the new alone."""
+    same = earlier is not None and earlier["machine"] == measured["machine"]
+    rows = {row["name"]: row for each in ([earlier, measured] if same else [measured]) for row in each["rows"]}
+    return {"machine": measured["machine"], "rows": list(rows.values())}
 
 
 def table(measured: Mapping[str, Any], on_gpu: Mapping[str, Any] | None = None) -> str:
@@ -72,7 +81,8 @@ def _cells(row: Row) -> Sequence[str]:
     interval = f"{_short(row.wall.low)} to {_short(row.wall.high)}"
     goal = "" if row.met is None else f"at least {row.least}" if row.least is not None else f"at most {row.most}"
     met = {None: "", True: "yes", False: "no"}[row.met]
-    return row.name, _number(row.wall, row.unit), interval, _number(row.cpu, row.unit) if row.cpu else "", goal, met
+    by_cpu = _number(row.cpu, row.unit) if row.cpu else ""
+    return row.name, _number(row.wall, row.unit), interval, by_cpu, goal, met, row.when
 
 
 def _number(estimate: Estimate, unit: str) -> str:

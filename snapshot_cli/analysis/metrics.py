@@ -7,6 +7,7 @@ A NaN among the probabilities makes every number NaN: a diverged network never p
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +23,9 @@ TEMPERATURES = (0.05, 20.0)  # where a temperature is looked for
 
 def softmax(logits: Floats) -> Array:
     """Return the float64 probabilities of logits (..., classes)."""
-    scores = np.asarray(logits, dtype=np.float64)
+    probabilities: Array = np.array(logits, dtype=np.float64)
     with np.errstate(invalid="ignore"):  # inf - inf is NaN, and stays NaN
-        probabilities: Array = scores - scores.max(axis=-1, keepdims=True)
+        probabilities -= probabilities.max(axis=-1, keepdims=True)
     np.exp(probabilities, out=probabilities)
     probabilities /= probabilities.sum(axis=-1, keepdims=True)
     return probabilities
@@ -139,7 +140,7 @@ def calibrated_nll(probabilities: Floats, labels: Labels) -> float:
     total = 0.0
     for half, other in ((0, 1), (1, 0)):
         temperature = _temperature(logs[other::2], labels[other::2])
-        total += _scaled_nll(logs[half::2], labels[half::2], temperature) * len(labels[half::2])
+        total += _scaled_nll(logs[half::2], labels[half::2])(temperature) * len(labels[half::2])
     return total / len(labels)
 
 
@@ -147,16 +148,24 @@ def _temperature(logs: Array, labels: Labels) -> float:
     """Return the temperature with the lowest NLL; the NLL is convex in its inverse, so there is one minimum."""
     from scipy.optimize import minimize_scalar
 
-    bounds = (1 / TEMPERATURES[1], 1 / TEMPERATURES[0])
-    found = minimize_scalar(lambda inverse: _scaled_nll(logs, labels, 1 / inverse), bounds=bounds, method="bounded")
+    bounds, scaled = (1 / TEMPERATURES[1], 1 / TEMPERATURES[0]), _scaled_nll(logs, labels)
+    found = minimize_scalar(lambda inverse: scaled(1 / inverse), bounds=bounds, method="bounded")
     return 1 / float(found.x)
 
 
-def _scaled_nll(logs: Array, labels: Labels, temperature: float) -> float:
-    scaled = logs / temperature
-    scaled -= scaled.max(axis=1, keepdims=True)
-    own = scaled[np.arange(len(labels)), labels]
-    return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - own))
+def _scaled_nll(logs: Array, labels: Labels) -> Callable[[float], float]:
+    """Return the NLL as a function of the temperature; what does not depend on it is computed once."""
+    logs = np.ascontiguousarray(logs)
+    highest, own, scaled = logs.max(axis=1, keepdims=True), _of_labels(logs, labels), np.empty_like(logs)
+
+    def nll_at(temperature: float) -> float:
+        shift = highest / temperature
+        np.divide(logs, temperature, out=scaled)
+        np.subtract(scaled, shift, out=scaled)
+        np.exp(scaled, out=scaled)
+        return float(np.mean(np.log(scaled.sum(axis=1)) - (own / temperature - shift[:, 0])))
+
+    return nll_at
 
 
 def _of_labels(probabilities: Floats, labels: Labels) -> Floats:

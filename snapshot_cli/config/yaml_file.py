@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import yaml
+from pydantic import BaseModel
 
 from snapshot_cli.errors import ConfigError
 
@@ -72,6 +74,13 @@ def parse(text: str, name: str) -> Document:
         place = f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
         raise ConfigError(f"{name}:{place}: not YAML: the control character {text[error.position]!r}") from None
     return document
+
+
+@cache
+def written(model: BaseModel) -> str:
+    """Return a frozen model as YAML, every field of it."""
+    content: str = yaml.safe_dump(model.model_dump(mode="json"), sort_keys=False)
+    return content
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:

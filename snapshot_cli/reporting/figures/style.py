@@ -116,9 +116,10 @@ def style() -> Iterator[None]:
 def blank_figure(width: float, height: float) -> Figure:
     """Return an empty figure of a size in inches, free of pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    from snapshot_cli.reporting.figures.sheet import Sheet
+
+    figure = Sheet(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
@@ -171,6 +172,8 @@ def name_ends(axes: Axes, ends: Sequence[LineEnd], *, side: Literal["left", "rig
     """Write each line's name beside the axes at the height of its end, moved where names would touch."""
     from matplotlib.text import OffsetFrom
 
+    from snapshot_cli.reporting.figures.sheet import Leader
+
     ends = [end for end in ends if end.y == end.y]  # NaN has no place
     axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # lays out, so that heights are known
     points = axes.bbox.height * 72 / axes.figure.dpi
@@ -191,7 +194,7 @@ def name_ends(axes: Axes, ends: Sequence[LineEnd], *, side: Literal["left", "rig
             horizontalalignment="left" if right else "right",
             verticalalignment="center",
             annotation_clip=False,
-            arrowprops=LEADER | {"color": end.colour, "relpos": (int(not right), 0.5)},
+            arrowprops=LEADER | {"color": end.colour, "relpos": (int(not right), 0.5), "connectionstyle": Leader()},
         )
 
 
