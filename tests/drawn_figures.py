@@ -1,6 +1,7 @@
 """What tests ask of a drawn figure."""
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 
@@ -31,7 +32,7 @@ def titles(figure):
 
 def everything_fits(figure):
     """Tell whether every text lies within the figure."""
-    figure.draw_without_rendering()
+    Figure.draw_without_rendering(figure)  # drawn whole: a layout alone sets no aspect
     texts = [text for axes in figure.axes for text in (*axes.texts, axes.title, axes._left_title)]
     boxes = [Text.get_window_extent(text) for text in texts if text.get_text()]  # without an annotation's dotted line
     whole = figure.bbox
