@@ -85,10 +85,10 @@ def _back_to_maps(gradient: Tensor, maps: Tensor, sums: Tensor, parameters: Sequ
                 g, y, weight[0], None, (1, 1), (1, 1), (1, 1), False, (0, 0), 1, (True, True, False)
             )
             found[2] += of_weight
-        g = torch.ops.aten.threshold_backward(g, y, 0)
-        total.addcmul_(g, gamma.view(-1, 1, 1))
-        found[0] += (g * m).sum((0, 2, 3))
-        found[1] += g.sum((0, 2, 3))
+        torch.ops.aten.threshold_backward.grad_input(g, y, 0, grad_input=y)  # y has served, and its memory serves again
+        total.addcmul_(y, gamma.view(-1, 1, 1))
+        found[1] += y.sum((0, 2, 3))
+        found[0] += y.mul_(m).sum((0, 2, 3))
     return found
 
 
