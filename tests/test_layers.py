@@ -58,7 +58,7 @@ ONLY = {
 # Modules that use torch, or training, which does; of them, besides training, those that do so when imported:
 TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks", "networks.densenet", "networks.resnet",
-    "datasets.decoding", "datasets.order", "datasets.streamed",
+    "networks.dense", "datasets.decoding", "datasets.order", "datasets.streamed",
     "training.checkpoint", "training.hardware", "training.interpolate", "training.loop", "training.predict",
     "training.record", "training.ranks", "launch.torchrun",
     "training.predictions", "training.measure", "launch.estimate", "launch.doctor", "launch.here",
@@ -67,7 +67,7 @@ TORCH = {
 }  # fmt: skip
 IMPORT_TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks.densenet", "networks.resnet", "randomness",
-    "serving.ensemble", "serving.export", "serving.exported",
+    "networks.dense", "serving.ensemble", "serving.export", "serving.exported",
     "datasets.decoding", "datasets.order", "datasets.streamed",
 }  # fmt: skip
 HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "scipy", "sklearn", "PIL")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from snapshot_cli.networks.dense import Dense, serves
 
 
 class Layer(nn.Module):
@@ -21,8 +26,33 @@ class Layer(nn.Module):
         return torch.cat((x, self.dropout(self.conv(y))), dim=1)
 
 
+class Block(nn.ModuleList):
+    """Layers one after the other, then the batch norm that reads them all, which is not the block's own, and ReLU."""
+
+    def __init__(self, inputs: int, growth: int, *, layers: int, dropout: float) -> None:
+        super().__init__(Layer(inputs + growth * k, growth, dropout=dropout) for k in range(layers))
+        self.dropout = dropout
+
+    def __iter__(self) -> Iterator[Layer]:
+        return cast("Iterator[Layer]", super().__iter__())
+
+    def forward(self, x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+        if self.training and serves(x):
+            norms = [*(layer.norm for layer in self), norm]
+            own = [each for layer in self for each in (layer.norm.weight, layer.norm.bias, layer.conv.weight)]
+            activated: Tensor = Dense.apply(x, norms, self.dropout, *own, norm.weight, norm.bias)
+            return activated
+        for layer in self:
+            x = layer(x)
+        return functional.relu(norm(x), inplace=True)
+
+
 class Transition(nn.Module):
-    """Halve the side: BN-ReLU-conv1x1(-dropout) of the same number of channels, then the mean of 2x2 pixels."""
+    """Halve the side: BN-ReLU-conv1x1(-dropout) of the same number of channels, then the mean of 2x2 pixels.
+
+    The block before does BN-ReLU. Without dropout the mean comes first, which a 1x1 convolution gives a quarter of the
+    work and the same numbers to rounding.
+    """
 
     def __init__(self, channels: int, *, dropout: float) -> None:
         super().__init__()
@@ -30,8 +60,10 @@ class Transition(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 1, bias=False)
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.norm(x), inplace=True)
+    def forward(self, y: Tensor) -> Tensor:
+        if isinstance(self.dropout, nn.Identity):
+            halved: Tensor = self.conv(functional.avg_pool2d(y, 2))
+            return halved
         return functional.avg_pool2d(self.dropout(self.conv(y)), 2)
 
 
@@ -46,21 +78,17 @@ class DenseNet(nn.Module):
         layers = (depth - 4) // 3
         ends = [16 + growth * layers * block for block in range(4)]
         self.conv = nn.Conv2d(3, ends[0], 3, stride, padding=1, bias=False)
-        self.block1 = _block(ends[0], growth, layers=layers, dropout=dropout)
+        self.block1 = Block(ends[0], growth, layers=layers, dropout=dropout)
         self.transition1 = Transition(ends[1], dropout=dropout)
-        self.block2 = _block(ends[1], growth, layers=layers, dropout=dropout)
+        self.block2 = Block(ends[1], growth, layers=layers, dropout=dropout)
         self.transition2 = Transition(ends[2], dropout=dropout)
-        self.block3 = _block(ends[2], growth, layers=layers, dropout=dropout)
+        self.block3 = Block(ends[2], growth, layers=layers, dropout=dropout)
         self.norm = nn.BatchNorm2d(ends[3])
         self.classifier = nn.Linear(ends[3], classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.transition1(self.block1(self.conv(x)))
-        x = self.transition2(self.block2(x))
-        x = functional.relu(self.norm(self.block3(x)), inplace=True)
+        x = self.transition1(self.block1(self.conv(x), self.transition1.norm))
+        x = self.transition2(self.block2(x, self.transition2.norm))
+        x = self.block3(x, self.norm)
         logits: Tensor = self.classifier(x.mean((2, 3)))
         return logits
-
-
-def _block(inputs: int, growth: int, *, layers: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(*(Layer(inputs + growth * k, growth, dropout=dropout) for k in range(layers)))

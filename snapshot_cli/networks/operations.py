@@ -38,8 +38,8 @@ def _densenet(depth: int, growth: int, *, side: int) -> int:
         total += sum(9 * (channels + growth * k) * growth for k in range(layers)) * side**2
         channels += growth * layers
         if block < 2:
+            side //= 2  # the mean of 2x2 pixels comes before the convolution, but where there is dropout
             total += channels**2 * side**2
-            side //= 2
     return total
 
 

@@ -1,0 +1,127 @@
+"""A dense block and the norm after it with a single copy of the feature maps, for training on a CPU.
+
+The batch statistics of a feature map are the same for every layer that reads it, so it is normalised once, when it is
+made; a layer then only scales, shifts and rectifies it. What a convolution reads is not kept but computed again in the
+backward pass (as Pleiss et al. 2017 do), and gradients are added up in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+PART = 2**19  # values that go through all steps of a layer at once: they stay in the cache, and little memory is needed
+
+
+def serves(x: Tensor) -> bool:
+    """Tell whether maps are such as `Dense` is made for: on a CPU, with gradients, in the precision of the weights."""
+    return x.device.type == "cpu" and len(x) > 1 and torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
+
+
+class Dense(torch.autograd.Function):
+    """Map maps (examples, channels, height, width) to ReLU(norm) of themselves and of all that the layers append.
+
+    `norms` are those of the layers and the last one; the parameters are scale, shift and the convolution's weight for
+    each layer, then scale and shift.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, norms: Sequence[nn.BatchNorm2d], dropout: float, *parameters: Tensor) -> Tensor:
+        """Append what every layer makes, normalised, to the maps; the stored statistics of the norms move."""
+        channels = norms[-1].num_features
+        maps = torch.empty_like(x[:, :1].expand(-1, channels, -1, -1), memory_format=torch.channels_last)
+        mean, variance = x.new_zeros(2, channels)
+        deviations, masks, first = [], [], 0
+        for norm, (gamma, beta, *weight) in zip(norms, _by_layer(parameters), strict=True):
+            last = first + x.shape[1]
+            maps[:, first:last], _, inverse = torch.native_batch_norm(
+                x, None, None, mean[first:last], variance[first:last], True, 1.0, norm.eps
+            )
+            deviations.append(inverse)
+            _track(norm, mean[:last], variance[:last])
+            if weight:
+                parts = _parts(maps[:, :last])
+                x = torch.cat([functional.conv2d(_activated(m, gamma, beta), weight[0], padding=1) for (m,) in parts])
+                if dropout:
+                    masks.append(functional.dropout(torch.ones_like(x), dropout))
+                    x *= masks[-1]
+            first = last
+        ctx.save_for_backward(maps, *deviations, *masks, *parameters)
+        ctx.norms, ctx.masks = len(deviations), len(masks)
+        return _activated(maps, gamma, beta)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Go back layer by layer and add up the gradients of the normalised maps until their own layer's turn."""
+        maps, *saved = ctx.saved_tensors
+        deviations, masks = saved[: ctx.norms], saved[ctx.norms : ctx.norms + ctx.masks]
+        layers = [*enumerate(_by_layer(saved[ctx.norms + ctx.masks :]))]
+        sums, last = torch.zeros_like(maps), maps.shape[1]
+        found: list[Tensor] = []
+        for k, parameters in reversed(layers):
+            found[:0] = _back_to_maps(gradient, maps[:, :last], sums[:, :last], parameters)
+            first = last - len(deviations[k])
+            gradient = _back_through_norm(sums[:, first:last], maps[:, first:last], deviations[k])
+            if k and masks:
+                gradient *= masks[k - 1]
+            last = first
+        return gradient, None, None, *found
+
+
+def _back_to_maps(gradient: Tensor, maps: Tensor, sums: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
+    """Add the gradient of a layer's maps to their sums and return those of its parameters."""
+    gamma, beta, *weight = parameters
+    found = [torch.zeros_like(each) for each in parameters]
+    for g, m, total in _parts(gradient, maps, sums):
+        y = _activated(m, gamma, beta)
+        if weight:
+            g, of_weight, _ = torch.ops.aten.convolution_backward(
+                g, y, weight[0], None, (1, 1), (1, 1), (1, 1), False, (0, 0), 1, (True, True, False)
+            )
+            found[2] += of_weight
+        torch.ops.aten.threshold_backward.grad_input(g, y, 0, grad_input=y)  # y has served, and its memory serves again
+        total.addcmul_(y, gamma.view(-1, 1, 1))
+        found[1] += y.sum((0, 2, 3))
+        found[0] += y.mul_(m).sum((0, 2, 3))
+    return found
+
+
+def _back_through_norm(gradient: Tensor, normalised: Tensor, deviation: Tensor) -> Tensor:
+    """Return the gradient of maps from that of the normalised ones; `deviation` is 1 / sqrt(variance + eps)."""
+    g, x = (each.contiguous(memory_format=torch.channels_last) for each in (gradient, normalised))
+    zeros, ones = torch.zeros_like(deviation), torch.ones_like(deviation)
+    back: Tensor = torch.ops.aten.native_batch_norm_backward(
+        g, x, deviation, None, None, zeros, ones, True, 0.0, (True, False, False)
+    )[0]
+    return back
+
+
+def _activated(maps: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+    return torch.addcmul(beta.view(-1, 1, 1), maps, gamma.view(-1, 1, 1)).relu_()
+
+
+def _by_layer(parameters: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
+    return (parameters[first : first + 3] for first in range(0, len(parameters), 3))
+
+
+def _parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the same few examples of all tensors at a time; the last has as many values of an example as is counted."""
+    examples = max(1, PART // tensors[-1][0].numel())
+    return zip(*(torch.split(tensor, examples) for tensor in tensors), strict=True)
+
+
+def _track(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    """Count a batch and move the stored statistics towards its own, as the norm itself does."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    assert norm.momentum is not None
+    norm.num_batches_tracked += 1
+    for stored, new in ((norm.running_mean, mean), (norm.running_var, variance)):
+        stored.mul_(1 - norm.momentum).add_(new, alpha=norm.momentum)
