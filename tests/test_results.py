@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 SMALL = ROOT / "results/small"
 TABLES = ("methods", "cycles", "metrics", "weighting")
 STUDIES = [path.stem for path in sorted((ROOT / "configs/studies/small").glob("*.yaml"))]
-MEASURED = [name for name in STUDIES if list(SMALL.glob(f"{name}.*"))]
+MEASURED = [name for name in STUDIES if (SMALL / f"{name}.csv").is_file()]
 
 
 def small(name):
