@@ -1,9 +1,7 @@
 """What runs on a node, without Ray: a process of one's own is a stand-in for `snapshot train`."""
 
-import _thread
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -102,7 +100,7 @@ def test_what_is_not_shared_is_brought_done_json_last(task, process, tmp_path, m
     assert ray_task.files(tmp_path / "here") == files
 
 
-def test_cancelled_it_lets_the_process_save_its_state(task, process, tmp_path):
+def test_cancelled_it_lets_the_process_save_its_state(task, process, monkeypatch):
     """Ray raises KeyboardInterrupt in the worker."""
     process(
         "import pathlib, signal, sys, time\n"
@@ -111,16 +109,15 @@ def test_cancelled_it_lets_the_process_save_its_state(task, process, tmp_path):
     )
     directory = unit.directory(task.run, task.machine)
 
-    def interrupt():
-        while not (directory / "ready").exists():
-            time.sleep(0.02)
-        _thread.interrupt_main()
+    def interrupted(seconds):
+        if (directory / "ready").exists():
+            raise KeyboardInterrupt
+        sleep(seconds)
 
-    thread = threading.Thread(target=interrupt)
-    thread.start()
+    sleep = time.sleep
+    monkeypatch.setattr(ray_task.time, "sleep", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ray_task.work(task)
-    thread.join()
     assert (directory / "saved").exists()
 
 
