@@ -9,7 +9,7 @@ from itertools import product
 from math import prod
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.config.model import Model
@@ -21,6 +21,16 @@ Rendering = Literal[
     "methods", "cycles", "metrics", "weighting", "ensemble-size", "schedule", "loss", "budget", "interpolation",
     "interpolation-final", "correlation", "over-time", "calibration", "cost",
 ]  # fmt: skip
+
+
+def _line(value: str) -> str:
+    line = " ".join(value.split())  # a title may be written over several lines
+    if CONTROL.search(line):
+        raise ValueError("expected text without control characters")
+    return line
+
+
+Title = Annotated[str, AfterValidator(_line)]
 
 
 class Where(Model):
@@ -81,7 +91,7 @@ PARTS: dict[str, type[Model]] = {"where": Where, "render": Drawing}
 class StudyFile(Model):
     """What the YAML file of a study says."""
 
-    title: str
+    title: Title
     """What the study shows, in a sentence."""
 
     base: dict[str, Any] = {}
@@ -102,14 +112,6 @@ class StudyFile(Model):
     render: dict[str, Drawing] = {}
     """Files to draw, by the stem of their name, and what each shows: a kind, or a kind and the experiments to show."""
 
-    @field_validator("title")
-    @classmethod
-    def _line(cls, value: str) -> str:
-        line = " ".join(value.split())  # a title may be written over several lines
-        if CONTROL.search(line):
-            raise ValueError("expected text without control characters")
-        return line
-
     @field_validator("render", mode="before")
     @classmethod
     def _kinds(cls, value: Any) -> Any:
@@ -128,18 +130,10 @@ class Study(Model):
     """A study with its experiments spelled out."""
 
     name: str
-    title: str
+    title: Title
     experiments: tuple[Experiment, ...]
     split: Split = "test"
     render: dict[str, Drawing] = {}
-
-    @field_validator("title")
-    @classmethod
-    def _line(cls, value: str) -> str:
-        line = " ".join(value.split())  # a title may be written over several lines
-        if CONTROL.search(line):
-            raise ValueError("expected text without control characters")
-        return line
 
     @field_validator("render", mode="before")
     @classmethod

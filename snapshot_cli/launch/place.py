@@ -10,25 +10,9 @@ from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import ConfigError, UserError
 from snapshot_cli.run_directory import RunDirectory
 
-FACTS = (
-    "device",
-    "device_name",
-    "threads",
-    "deterministic",
-    "ranks",
-    "python",
-    "versions",
-    "commit",
-    "uncommitted_changes",
-)
-NUMBERS = (
-    "device",
-    "device_name",
-    "threads",
-    "deterministic",
-    "ranks",
-    "versions",
-)  # may change the last digits; with the code, more
+# NUMBERS may change the last digits, ranks more of them; with the code, everything may change
+NUMBERS = ("device", "device_name", "threads", "deterministic", "ranks", "versions")
+FACTS = (*NUMBERS, "python", "commit", "uncommitted_changes")
 
 
 def finished(run: Run, directory: RunDirectory, dataset_hash: str) -> bool:
