@@ -29,11 +29,11 @@ from snapshot_cli.training import hardware  # noqa: E402
 
 NETWORKS = ("resnet-8", "resnet-110", "densenet-40-12", "wide-resnet-32-4")
 PARTS = ("program", "data", "report", "linear", "memory", "networks", "packing")
-SECONDS = {  # of ten blocks on two quiet cores, estimated from the steps a second of docs/performance.md
-    "program": 10, "data": 30, "report": 60, "linear": 60, "packing": 150,
-    "memory resnet-8": 20, "memory resnet-110": 25, "memory densenet-40-12": 30, "memory wide-resnet-32-4": 35,
-    "networks resnet-8": 50, "networks resnet-110": 90, "networks densenet-40-12": 170,
-    "networks wide-resnet-32-4": 160,
+SECONDS = {  # of ten blocks, as measured on two quiet cores (AMD EPYC with AVX-512)
+    "program": 5, "data": 25, "report": 30, "linear": 210, "packing": 95,
+    "memory resnet-8": 15, "memory resnet-110": 20, "memory densenet-40-12": 25, "memory wide-resnet-32-4": 25,
+    "networks resnet-8": 50, "networks resnet-110": 75, "networks densenet-40-12": 170,
+    "networks wide-resnet-32-4": 110,
 }  # fmt: skip
 PAGES = (ROOT / "README.md", ROOT / "docs/performance.md")
 
@@ -72,7 +72,7 @@ def _parts(asked: argparse.Namespace, device: torch.device) -> dict[str, Callabl
             *data.evaluation(dataset, device=device, blocks=blocks),
         ],
         "report": program.report,
-        "linear": lambda: [data.linearity(dataset, device=device)],
+        "linear": lambda: [data.linearity(dataset, device=device, blocks=min(blocks, 3))],
     }
     for network in asked.networks:
         parts[f"memory {network}"] = lambda network=network: [contenders.memory(network, device=device)]

@@ -15,10 +15,10 @@ def crop_by_crop(images, indices, draws, padding, fill):
     """Pad, crop and mirror one image after the other: (batch, 3, side, side)."""
     side, results = images.shape[1], []
     for row, top, left, mirrored in zip(indices, draws.top, draws.left, draws.mirrored, strict=True):
-        bordered = np.empty((side + 2 * padding, side + 2 * padding, 3), dtype=np.uint8)
-        bordered[...] = [round(value) for value in fill]
-        bordered[padding : padding + side, padding : padding + side] = images[row]
-        crop = bordered[top : top + side, left : left + side]
+        framed = np.empty((side + 2 * padding, side + 2 * padding, 3), dtype=np.uint8)
+        framed[...] = [round(value) for value in fill]
+        framed[padding : padding + side, padding : padding + side] = images[row]
+        crop = framed[top : top + side, left : left + side]
         results.append((crop[:, ::-1] if mirrored else crop).transpose(2, 0, 1))
     return np.stack(results)
 
@@ -26,18 +26,18 @@ def crop_by_crop(images, indices, draws, padding, fill):
 @pytest.mark.parametrize(("side", "padding", "flip"), [(8, 1, True), (8, 0, True), (8, 3, False), (5, 2, True)])
 def test_gather_is_padding_cropping_and_mirroring_one_by_one(side, padding, flip):
     images, chance = pictures(40, side), torch.Generator().manual_seed(1)
-    packed = augment.pack(torch.from_numpy(images), padding=padding, fill=FILL)
+    bordered = augment.bordered(torch.from_numpy(images), padding=padding, fill=FILL)
     indices = torch.randint(0, 40, (200,), generator=chance)
     draws = augment.draw(200, padding=padding, flip=flip, generator=chance)
-    found = augment.gather(packed, indices, draws)
+    found = augment.gather(bordered, indices, draws)
     assert found.dtype == torch.uint8
     np.testing.assert_array_equal(found.numpy(), crop_by_crop(images, indices.numpy(), draws, padding, FILL))
 
 
 def test_the_border_has_the_rounded_mean_colour():
-    packed = augment.pack(torch.from_numpy(pictures(1, 4)), padding=1, fill=FILL)
+    bordered = augment.bordered(torch.from_numpy(pictures(1, 4)), padding=1, fill=FILL)
     corner = augment.Draws(torch.tensor([0]), torch.tensor([0]), torch.tensor([False]))
-    crop = augment.gather(packed, torch.tensor([0]), corner)[0]
+    crop = augment.gather(bordered, torch.tensor([0]), corner)[0]
     assert crop[:, 0, :].T.tolist() == [[124, 10, 1]] * 4
     assert crop[:, :, 0].T.tolist() == [[124, 10, 1]] * 4
 
@@ -45,8 +45,8 @@ def test_the_border_has_the_rounded_mean_colour():
 @pytest.mark.parametrize("padding", [0, 2])
 def test_centred_draws_leave_images_as_they_are(padding):
     images = pictures(6, 8)
-    packed = augment.pack(torch.from_numpy(images), padding=padding, fill=FILL)
-    found = augment.gather(packed, torch.arange(6), augment.centred(6, padding, torch.device("cpu")))
+    bordered = augment.bordered(torch.from_numpy(images), padding=padding, fill=FILL)
+    found = augment.gather(bordered, torch.arange(6), augment.centred(6, padding, torch.device("cpu")))
     np.testing.assert_array_equal(found.numpy(), images.transpose(0, 3, 1, 2))
 
 

@@ -15,8 +15,8 @@ def numbered(examples, *, padding=0, flip=False):
     """Images whose label is their row and whose pixels hold that number."""
     pixels = torch.arange(examples, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 4, 4, 3).contiguous()
     zero, one = torch.zeros(1, 3, 1, 1), torch.ones(1, 3, 1, 1)
-    packed = augment.pack(pixels, padding=padding, fill=(255, 255, 255))
-    return Batches(packed, torch.arange(examples), zero, one, flip, channels_last=True)
+    bordered = augment.bordered(pixels, padding=padding, fill=(255, 255, 255))
+    return Batches(bordered, torch.arange(examples), zero, one, flip, channels_last=True)
 
 
 def in_one(parts):
@@ -62,7 +62,7 @@ def test_order_and_augmentation_depend_on_seed_and_epoch_alone():
 
 def test_augmentation_alone_depends_on_seed_and_epoch():
     pixels = torch.arange(16, dtype=torch.uint8).view(1, 4, 4, 1).expand(40, 4, 4, 3).contiguous()  # no order to see
-    data = replace(numbered(40, flip=True), packed=augment.pack(pixels, padding=2, fill=(255, 255, 255)))
+    data = replace(numbered(40, flip=True), images=augment.bordered(pixels, padding=2, fill=(255, 255, 255)))
     same, epoch, seed = (in_one(data.training(*key, batch_size=16))[0] for key in [(0, 0), (0, 1), (1, 0)])
     assert torch.equal(same, in_one(data.training(0, 0, batch_size=16))[0])
     assert not torch.equal(same, epoch)
@@ -122,7 +122,7 @@ def test_a_larger_subset_holds_the_smaller_and_a_seed_decides():
 def test_batches_of_a_run(tiny_dataset, tiny_run):
     found = batches.of_run(tiny_run(train_size=40, holdout=9), tiny_dataset, device=CPU, channels_last=True)
     assert {name: split.examples for name, split in found.items()} == {"train": 40, "test": 23, "holdout": 9}
-    assert {name: split.packed.padding for name, split in found.items()} == {"train": 1, "test": 0, "holdout": 0}
+    assert {name: split.images.padding for name, split in found.items()} == {"train": 1, "test": 0, "holdout": 0}
     assert found["train"].flip
     assert not batches.of_run(tiny_run(flip=False), tiny_dataset, device=CPU, channels_last=True)["train"].flip
     images, labels = in_one(found["test"].evaluation(7))
@@ -130,6 +130,15 @@ def test_batches_of_a_run(tiny_dataset, tiny_run):
     expected = (tiny_dataset.test_images.astype(np.float32) - mean) / deviation
     np.testing.assert_array_equal(images.numpy(), expected.transpose(0, 3, 1, 2))
     np.testing.assert_array_equal(labels.numpy(), tiny_dataset.test_labels)
+
+
+def test_all_images_of_a_split_are_held_once(tiny_dataset, tiny_run):
+    whole, part = (
+        batches.of_run(tiny_run(train_size=size), tiny_dataset, device=CPU, channels_last=True) for size in (None, 40)
+    )
+    assert whole["train"].images.pixels.data_ptr() == tiny_dataset.train_images.ctypes.data
+    assert part["train"].images.pixels.shape == (40, *tiny_dataset.train_images.shape[1:])
+    assert part["test"].images.pixels.data_ptr() == tiny_dataset.test_images.ctypes.data
 
 
 @pytest.mark.parametrize(
@@ -144,8 +153,8 @@ def test_border(tiny_dataset, tiny_run, own, asked, size, expected):
 def test_light_is_added_before_normalisation_to_the_whole_image_and_its_border():
     mean, deviation = (torch.tensor(v).view(1, 3, 1, 1) for v in ([100.0, 110.0, 120.0], [50.0, 40.0, 20.0]))
     grey = torch.full((30, 4, 4, 3), 255, dtype=torch.uint8)  # grey and as bright as it can be: nothing is clipped
-    packed = augment.pack(grey, padding=1, fill=(255, 255, 255))
-    plain = Batches(packed, torch.arange(30), mean, deviation, flip=True, channels_last=True)
+    bordered = augment.bordered(grey, padding=1, fill=(255, 255, 255))
+    plain = Batches(bordered, torch.arange(30), mean, deviation, flip=True, channels_last=True)
     lit = replace(plain, lighting=0.1)
     draws = augment.draw(30, padding=1, flip=True, lighting=0.1, generator=generator(5, "augmentation", 2))
     (images, labels), (dark, _) = (next(each.training(5, 2, batch_size=30)) for each in (lit, plain))

@@ -44,6 +44,8 @@ def test_comes_back_as_it_was(tmp_path):
         assert isinstance(found, np.memmap)
         assert found.dtype == array.dtype
         np.testing.assert_array_equal(found, array)
+        found[:] = 0  # stays in memory
+    assert verify(tmp_path / "data", "photos") == manifest
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["photos"]
 
 

@@ -76,15 +76,13 @@ def evaluation(dataset: Dataset, *, device: torch.device, blocks: int) -> list[R
     ]
 
 
-def linearity(dataset: Dataset, *, device: torch.device) -> Row:
+def linearity(dataset: Dataset, *, device: torch.device, blocks: int) -> Row:
     """Return how far an epoch's time is from a line through the origin over the train sizes, at most, in percent."""
-    times = [_epoch(dataset, size, device) for size in SIZES]
-    return Row(
-        "time of an epoch of 5k to 40k images, off a line through 0",
-        *(estimate([off_line(SIZES, [getattr(t, clock) for t in times])]) for clock in ("wall", "cpu")),
-        unit="%",
-        most=5,
-    )
+    times = by_turns({str(size): lambda size=size: _epoch(dataset, size, device) for size in SIZES}, blocks=blocks)
+    off = {clock: [off_line(SIZES, [getattr(t, clock) for t in round_]) for round_ in zip(*times.values(), strict=True)]
+           for clock in ("wall", "cpu")}  # fmt: skip
+    name = "time of an epoch of 5k to 40k images, off a line through 0"
+    return Row(name, estimate(off["wall"]), estimate(off["cpu"]), unit="%", most=5)
 
 
 def off_line(sizes: tuple[int, ...], seconds: list[float]) -> float:

@@ -1,4 +1,4 @@
-"""Random crops and mirror images as one gather over images that are held packed on the device; colour alteration."""
+"""Random crops and mirror images as one gather over a batch of images with a border; colour alteration."""
 
 from __future__ import annotations
 
@@ -14,17 +14,30 @@ SIZES = (0.2175, 0.0188, 0.0045)
 
 
 @dataclass(frozen=True)
-class Packed:
-    """Images with their border, a pixel to an int32 of red, green, blue and an unused byte."""
+class Bordered:
+    """Images, and the border that is put around those of a batch."""
 
     pixels: torch.Tensor
-    """int32 (examples, side * side), the border included."""
+    """uint8 (examples, side, side, 3), without the border."""
 
-    side: int
-    """Pixels of a side without the border."""
+    frame: torch.Tensor
+    """An image that is all border: uint8 red, green, blue and an unused byte (side with border, the same, 4)."""
 
-    padding: int
-    """Pixels of the border."""
+    @property
+    def side(self) -> int:
+        """Pixels of a side without the border."""
+        return self.pixels.shape[1]
+
+    @property
+    def padding(self) -> int:
+        """Pixels of the border."""
+        return (len(self.frame) - self.side) // 2
+
+    def at(self, indices: torch.Tensor) -> torch.Tensor:
+        """Return some of the images with their border, a pixel to an int32 (images, pixels)."""
+        framed, inner = self.frame.repeat(len(indices), 1, 1, 1), slice(self.padding, self.padding + self.side)
+        framed[:, inner, inner, :3] = self.pixels[indices]
+        return framed.view(torch.int32).view(len(indices), -1)
 
 
 @dataclass(frozen=True)
@@ -48,17 +61,14 @@ class Draws:
         return Draws(self.top.to(device), self.left.to(device), self.mirrored.to(device), light)
 
 
-def pack(images: torch.Tensor, *, padding: int, fill: Sequence[float]) -> Packed:
+def bordered(images: torch.Tensor, *, padding: int, fill: Sequence[float]) -> Bordered:
     """Return uint8 images (examples, side, side, 3) with a border in the colour `fill`, rounded to whole grey levels.
 
     The authors' code pads with zeros after normalisation, which is the same border up to that rounding.
     """
-    examples, side = images.shape[:2]
-    whole = side + 2 * padding
-    border = torch.tensor([*(round(value) for value in fill), 0], dtype=torch.uint8, device=images.device)
-    bytes_ = border.repeat(examples, whole, whole, 1)
-    bytes_[:, padding : padding + side, padding : padding + side, :3] = images
-    return Packed(bytes_.view(torch.int32).view(examples, whole * whole), side, padding)
+    whole = images.shape[1] + 2 * padding
+    colour = torch.tensor([*(round(value) for value in fill), 0], dtype=torch.uint8, device=images.device)
+    return Bordered(images, colour.repeat(whole, whole, 1))
 
 
 def draw(examples: int, *, padding: int, flip: bool, generator: torch.Generator, lighting: float = 0.0) -> Draws:
@@ -86,14 +96,14 @@ def centred(examples: int, padding: int, device: torch.device) -> Draws:
     return Draws(middle, middle, torch.zeros(examples, dtype=torch.bool, device=device))
 
 
-def gather(packed: Packed, indices: torch.Tensor, draws: Draws) -> torch.Tensor:
+def gather(images: Bordered, indices: torch.Tensor, draws: Draws) -> torch.Tensor:
     """Return the crops of the images at `indices` as uint8 (batch, 3, side, side) with the strides of channels_last."""
-    side, whole = packed.side, packed.side + 2 * packed.padding
+    side, whole = images.side, len(images.frame)
     steps = torch.arange(side, device=indices.device)
     rows = draws.top[:, None] + steps
     columns = draws.left[:, None] + torch.where(draws.mirrored[:, None], side - 1 - steps, steps)
     positions = (rows[:, :, None] * whole + columns[:, None, :]).view(len(indices), -1)
-    pixels = packed.pixels[indices].gather(1, positions)
+    pixels = images.at(indices).gather(1, positions)
     return pixels.view(torch.uint8).view(-1, side, side, 4)[..., :3].permute(0, 3, 1, 2)
 
 

@@ -57,7 +57,7 @@ class Feed(Protocol):
 class Batches:
     """Images and labels of a split on the device, and how they are turned into batches."""
 
-    packed: augment.Packed
+    images: augment.Bordered
     labels: torch.Tensor
     mean: torch.Tensor
     deviation: torch.Tensor
@@ -82,7 +82,7 @@ class Batches:
         order = epoch_order(self.examples, seed, epoch).to(device)
         chance = generator(seed, "augmentation", epoch)
         draws = augment.draw(
-            self.examples, padding=self.packed.padding, flip=self.flip, generator=chance, lighting=self.lighting
+            self.examples, padding=self.images.padding, flip=self.flip, generator=chance, lighting=self.lighting
         ).to(device)
         for first in range(start * batch_size, self.examples, batch_size):
             part = slice(first + share.start, first + batch_size, share.step)
@@ -91,15 +91,15 @@ class Batches:
     def evaluation(self, batch_size: int) -> Iterator[Batch]:
         """Yield every image once, in order and as it is."""
         for indices in torch.split(torch.arange(self.examples, device=self.labels.device), batch_size):
-            yield self._batch(indices, augment.centred(len(indices), self.packed.padding, self.labels.device))
+            yield self._batch(indices, augment.centred(len(indices), self.images.padding, self.labels.device))
 
     def at(self, rows: torch.Tensor) -> Batches:
         """Return the images at some rows, given on the CPU."""
         rows = rows.to(self.labels.device)
-        return replace(self, packed=replace(self.packed, pixels=self.packed.pixels[rows]), labels=self.labels[rows])
+        return replace(self, images=replace(self.images, pixels=self.images.pixels[rows]), labels=self.labels[rows])
 
     def _batch(self, indices: torch.Tensor, draws: augment.Draws) -> Batch:
-        images = augment.gather(self.packed, indices, draws)
+        images = augment.gather(self.images, indices, draws)
         mean = self.mean if draws.light is None else self.mean - draws.light[:, :, None, None]
         images = augment.normalise(images, mean, self.deviation, channels_last=self.channels_last)
         return images, self.labels[indices]
@@ -136,6 +136,7 @@ def of_run(
 ) -> dict[str, Feed]:
     """Return the batches of a run: `train`, `test` and, where images are withheld, `holdout`.
 
+    On a CPU all images of a split are the dataset's own, which runs side by side share; a part of them is a copy.
     Streamed images are decoded by `workers` processes.
     """
     chosen = subsets(dataset.train_labels, train_size=run.train_size, holdout=run.holdout, seed=run.split_seed)
@@ -152,16 +153,18 @@ def of_run(
         if isinstance(images, ImageFiles):
             side = dataset.manifest.size
             return Streamed(images, on_device, side, mean, deviation, flip, channels_last, lighting, workers)
-        pixels = torch.from_numpy(np.array(images)).to(device)
-        packed = augment.pack(pixels, padding=border, fill=dataset.manifest.mean)
-        return Batches(packed, on_device, mean, deviation, flip, channels_last, lighting)
+        bordered = augment.bordered(torch.from_numpy(images).to(device), padding=border, fill=dataset.manifest.mean)
+        return Batches(bordered, on_device, mean, deviation, flip, channels_last, lighting)
+
+    def training_images(rows: np.ndarray) -> Images | ImageFiles:
+        return dataset.train_images if len(rows) == len(dataset.train_labels) else dataset.train_images[rows]
 
     splits = {
-        "train": feed(dataset.train_images[chosen.training], dataset.train_labels[chosen.training], padding),
+        "train": feed(training_images(chosen.training), dataset.train_labels[chosen.training], padding),
         "test": feed(dataset.test_images, dataset.test_labels, 0),
     }
     if run.holdout:
-        splits["holdout"] = feed(dataset.train_images[chosen.holdout], dataset.train_labels[chosen.holdout], 0)
+        splits["holdout"] = feed(training_images(chosen.holdout), dataset.train_labels[chosen.holdout], 0)
     return splits
 
 

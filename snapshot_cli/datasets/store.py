@@ -50,7 +50,10 @@ class Arrays(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Hold a prepared dataset; the arrays are memory-mapped, read-only. Images are files where they are streamed."""
+    """Hold a prepared dataset; the arrays are memory-mapped, and what is written to them stays in memory.
+
+    Images are files where they are streamed.
+    """
 
     manifest: Manifest
     train_images: Images | ImageFiles
@@ -186,7 +189,7 @@ def _check_kinds(folder: Path, manifest: Manifest, arrays: Arrays) -> None:
 
 def _open(path: Path) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r")
+        array: NDArray[Any] = np.load(path, mmap_mode="c")  # torch warns of arrays that it may not write to
         len(array)
     except (OSError, ValueError, EOFError, TypeError, OverflowError, SyntaxError, TokenError, MemoryError) as problem:
         raise _damaged(path.parent, f"{path.name} cannot be read") from problem
