@@ -12,7 +12,7 @@ def test_markdown_csv_and_latex(tmp_path):
     assert cells[0] == ["network", "method", "error", "top_5"]
     assert cells[2:] == [["ResNet-8", "a/b", "1.00", "–"], ["ResNet-8", "Snapshot (α₀ = 0.1)", "2.00", ">4"]]
     assert (markdown[0], markdown[6:]) == ("# A title", ["", "5 % of α₀.", "", "Second."])
-    assert table == ["method,error,top-5", "a|b,0.3333333333333333,", "c,nan,4"]
+    assert table == ["method,error,top-5", "a|b,0.3333333333,", "c,nan,4"]
     assert r"ResNet-8 & a|b & 1.00 & -- \\" in latex
     assert r" & Snapshot ($\alpha_0$ = 0.1) & 2.00 & >4 \\" in latex
     assert r" &  & error & top\_5 \\" in latex

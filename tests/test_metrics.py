@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 
 from snapshot_cli.analysis import metrics
 
@@ -16,7 +17,7 @@ SCORES = [
     metrics.brier,
     metrics.ece,
     metrics.calibrated_nll,
-    lambda p, y: metrics.disagreement(p, PROBABILITIES),
+    lambda p, y: metrics.disagreement(np.stack([p, PROBABILITIES])),
 ]
 
 
@@ -113,8 +114,9 @@ def test_one_nan_makes_top5_nan():
 
 def test_disagreement_by_hand():
     other = PROBABILITIES[[0, 1, 3, 3]]
-    assert metrics.disagreement(PROBABILITIES, other) == 0.25
-    assert metrics.disagreement(PROBABILITIES, PROBABILITIES) == 0.0
+    assert metrics.disagreement(np.stack([PROBABILITIES, other])) == 0.25
+    assert metrics.disagreement(np.stack([PROBABILITIES, PROBABILITIES])) == 0.0
+    assert metrics.disagreement(np.stack([PROBABILITIES, other, other])) == pytest.approx(1 / 6)
 
 
 def test_correlation_by_hand():
@@ -166,6 +168,17 @@ def test_calibrated_nll_undoes_a_wrong_temperature():
     assert metrics.nll(sharp, labels) > best + 0.2
     assert metrics.calibrated_nll(sharp, labels) == pytest.approx(best, abs=2e-3)
     assert metrics.calibrated_nll(metrics.softmax(logits / 3), labels) == pytest.approx(best, abs=2e-3)
+
+
+@pytest.mark.parametrize("sharper", [0.02, 0.3, 1, 3, 50])
+def test_the_temperature_is_the_one_that_a_general_search_finds(sharper):
+    probabilities, labels = random_predictions(examples=400, classes=5)
+    logs = sharper * np.log(probabilities)
+    logs -= logs.max(axis=1, keepdims=True)
+    found = minimize_scalar(lambda x: metrics._scaled_nll(logs, labels, x), bounds=(0.05, 20), method="bounded")
+    own = metrics._inverse_temperature(logs, labels)
+    assert own == pytest.approx(found.x, rel=1e-3)
+    assert metrics._scaled_nll(logs, labels, own) <= found.fun + 1e-12
 
 
 def test_each_half_takes_its_temperature_from_the_other():

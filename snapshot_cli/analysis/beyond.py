@@ -31,19 +31,12 @@ class Metrics:
 def measure(scored: Scored) -> Metrics:
     """Return the metrics of the ensemble of all members."""
     probabilities = scored.probabilities
-    pairs = combinations(range(len(probabilities)), 2)
-    disagreements = [metrics.disagreement(probabilities[a], probabilities[b]) for a, b in pairs]
     return Metrics(
         scores=scored.evaluation.ensembles[-1],
         calibrated_nll=metrics.calibrated_nll(probabilities.mean(0), scored.labels),
-        disagreement=float(np.mean(disagreements)) if disagreements else None,
+        disagreement=metrics.disagreement(probabilities) if len(probabilities) > 1 else None,
         cost=plan.cost(scored.members),
     )
-
-
-def correct(scored: Scored) -> np.ndarray:
-    """Tell for each example whether the ensemble of all members gets it right."""
-    return metrics.correct(scored.probabilities.mean(0), scored.labels)
 
 
 def reliability(scored: Sequence[Scored]) -> Reliability:

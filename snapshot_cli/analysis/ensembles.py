@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snapshot_cli.analysis import metrics
 from snapshot_cli.analysis.metrics import Array, Floats, Labels
@@ -25,10 +26,11 @@ class Scores:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Hold the scores of members 1..M and of the ensembles of size 1..M."""
+    """Hold the scores of members 1..M and of the ensembles of size 1..M, and which examples all together get right."""
 
     members: tuple[Scores, ...]
     ensembles: tuple[Scores, ...]
+    correct: NDArray[np.bool_] = field(repr=False, compare=False)
 
 
 def score(probabilities: Floats, labels: Labels) -> Scores:
@@ -55,13 +57,15 @@ def evaluate(
     indices = range(len(logits)) if order == "first" else range(len(logits) - 1, -1, -1)
     members: dict[int, Scores] = {}
     ensembles: list[Scores] = []
-    total: Array | None = None
+    total: Array | float = 0.0
     for size, index in enumerate(indices, start=1):
         probabilities = metrics.softmax(logits[index])
         members[index] = score(probabilities, labels)
-        total = probabilities if total is None else total + probabilities
-        ensembles.append(members[index] if size == 1 else score(total / size, labels))
-    return Evaluation(tuple(members[index] for index in sorted(members)), tuple(ensembles))
+        total = total + probabilities
+        mean = total / size
+        ensembles.append(members[index] if size == 1 else score(mean, labels))
+    correct = metrics.correct(mean, labels)
+    return Evaluation(tuple(members[index] for index in sorted(members)), tuple(ensembles), correct)
 
 
 def mean_probabilities(logits: Floats | Sequence[Floats]) -> Array:

@@ -6,9 +6,10 @@ A NaN among the probabilities makes every number NaN: a diverged network never p
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,11 +112,15 @@ def ece(probabilities: Floats, labels: Labels, bins: int = 15) -> float:
     return float(np.average(gaps, weights=table.count))
 
 
-def disagreement(a: Floats, b: Floats) -> float:
-    """Return the share of examples on which two networks' probabilities have different most probable classes."""
-    if _undefined(a) or _undefined(b):
+def disagreement(probabilities: Floats) -> float:
+    """Return the share of examples on which two members' most probable classes differ, the mean over pairs of members.
+
+    Probabilities are (members, examples, classes), of two members or more.
+    """
+    if _undefined(probabilities):
         return float("nan")
-    return float(np.mean(a.argmax(axis=1) != b.argmax(axis=1)))
+    pairs = combinations(probabilities.argmax(axis=2), 2)
+    return float(np.mean([np.mean(a != b) for a, b in pairs]))
 
 
 def correlation(probabilities: Floats) -> Array:
@@ -137,35 +142,33 @@ def calibrated_nll(probabilities: Floats, labels: Labels) -> float:
     if _undefined(probabilities):
         return float("nan")
     logs = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), SMALLEST))
-    total = 0.0
-    for half, other in ((0, 1), (1, 0)):
-        temperature = _temperature(logs[other::2], labels[other::2])
-        total += _scaled_nll(logs[half::2], labels[half::2])(temperature) * len(labels[half::2])
-    return total / len(labels)
+    logs -= logs.max(axis=1, keepdims=True)
+    halves = [(np.ascontiguousarray(logs[half::2]), labels[half::2]) for half in (0, 1)]
+    found = (_scaled_nll(*half, _inverse_temperature(*other)) for half, other in (halves, halves[::-1]))
+    return float(np.average(list(found), weights=[len(own) for _, own in halves]))
 
 
-def _temperature(logs: Array, labels: Labels) -> float:
-    """Return the temperature with the lowest NLL; the NLL is convex in its inverse, so there is one minimum."""
-    from scipy.optimize import minimize_scalar
+def _inverse_temperature(logs: Array, labels: Labels) -> float:
+    """Return 1/temperature with the lowest NLL, which is convex in it, by Newton's steps between what encloses it."""
+    low, high, inverse = 1 / TEMPERATURES[1], 1 / TEMPERATURES[0], 1.0
+    own, scratch = _of_labels(logs, labels).mean(), np.empty_like(logs)
+    for _ in range(60):
+        weights = np.exp(np.multiply(logs, inverse, out=scratch), out=scratch)
+        total = weights.sum(axis=1)
+        first = np.einsum("ij,ij->i", weights, logs) / total
+        second = np.einsum("ij,ij->i", np.multiply(weights, logs, out=weights), logs) / total
+        slope, curvature = float(first.mean() - own), float((second - first**2).mean())
+        low, high = (inverse, high) if slope < 0 else (low, inverse)
+        newton = inverse - slope / curvature if curvature > 0 else low
+        inverse, before = newton if low < newton < high else math.sqrt(low * high), inverse
+        if abs(inverse - before) < 1e-7 * before:
+            break
+    return inverse
 
-    bounds, scaled = (1 / TEMPERATURES[1], 1 / TEMPERATURES[0]), _scaled_nll(logs, labels)
-    found = minimize_scalar(lambda inverse: scaled(1 / inverse), bounds=bounds, method="bounded")
-    return 1 / float(found.x)
 
-
-def _scaled_nll(logs: Array, labels: Labels) -> Callable[[float], float]:
-    """Return the NLL as a function of the temperature; what does not depend on it is computed once."""
-    logs = np.ascontiguousarray(logs)
-    highest, own, scaled = logs.max(axis=1, keepdims=True), _of_labels(logs, labels), np.empty_like(logs)
-
-    def nll_at(temperature: float) -> float:
-        shift = highest / temperature
-        np.divide(logs, temperature, out=scaled)
-        np.subtract(scaled, shift, out=scaled)
-        np.exp(scaled, out=scaled)
-        return float(np.mean(np.log(scaled.sum(axis=1)) - (own / temperature - shift[:, 0])))
-
-    return nll_at
+def _scaled_nll(logs: Array, labels: Labels, inverse: float) -> float:
+    scaled = logs * inverse
+    return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - _of_labels(scaled, labels)))
 
 
 def _of_labels(probabilities: Floats, labels: Labels) -> Floats:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from snapshot_cli.analysis import cells, paper
 from snapshot_cli.analysis.cells import Scored
+from snapshot_cli.analysis.side_by_side import side_by_side
 from snapshot_cli.analysis.statistics import mean_interval
 from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Experiment, Method, Recipe, Run
@@ -43,16 +44,17 @@ class Entry:
 def collect(study: Study, results: Path, dataset_hashes: Mapping[str, str]) -> list[Entry]:
     """Return the experiments of a study, in order, with the scores of what is finished."""
     labels = titles.methods(study.experiments)
-    entries = []
-    for experiment in study.experiments:
+
+    def entry(experiment: Experiment) -> Entry:
         replicates = [plan.cell(experiment, replicate=r) for r in range(experiment.replicates)]
         lacking = [cells.missing(cell, results) for cell in replicates]
         finished = [cell for cell, runs in zip(replicates, lacking, strict=True) if not runs]
         scored = tuple(cells.score_cell(cell, results, dataset_hashes, split=study.split) for cell in finished)
         runs = len({run for cell in replicates for run in cell.runs})
         missing = len({run for runs_ in lacking for run in runs_})
-        entries.append(Entry(experiment, labels[experiment], scored, runs, missing))
-    return entries
+        return Entry(experiment, labels[experiment], scored, runs, missing)
+
+    return side_by_side(entry, study.experiments)
 
 
 def of_runs(directories: Sequence[RunDirectory], dataset_hashes: Mapping[str, str]) -> list[Entry]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING
 from snapshot_cli.errors import visible
 from snapshot_cli.files import write_atomically
 from snapshot_cli.reporting import latex
+from snapshot_cli.reporting.csv_text import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +29,13 @@ def frame(lines: Mapping[tuple[str, str], Sequence[str]], columns: Sequence[str]
 def write(
     shown: pd.DataFrame, records: Sequence[Mapping[str, object]], stem: Path, *, title: str, notes: Sequence[str]
 ) -> list[Path]:
-    """Write STEM.md, STEM.csv (the records, full precision, None as an empty field) and STEM.tex; return the paths."""
-    texts = {".md": _markdown(shown, title, notes), ".csv": _csv(records), ".tex": _latex(shown, title, notes)}
+    """Write STEM.md, STEM.csv (the records) and STEM.tex; return the paths."""
+    names = list(records[0]) if records else []
+    texts = {
+        ".md": _markdown(shown, title, notes),
+        ".csv": csv_text(records, names),
+        ".tex": _latex(shown, title, notes),
+    }
     paths = [stem.with_name(stem.name + suffix) for suffix in texts]
     for path, text in zip(paths, texts.values(), strict=True):
         write_atomically(path, lambda file, text=text: file.write(text.encode()))  # type: ignore[misc]
@@ -46,14 +50,6 @@ def _markdown(shown: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
     text = plain.to_markdown(index=False, disable_numparse=True, colalign=align)
     heading = visible(title).replace("<", "&lt;")
     return "\n\n".join([f"# {heading}", text, *notes]) + "\n"
-
-
-def _csv(records: Sequence[Mapping[str, object]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(records[0]) if records else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return text.getvalue()
 
 
 def _latex(shown: pd.DataFrame, title: str, notes: Sequence[str]) -> str:

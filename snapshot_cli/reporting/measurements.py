@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from snapshot_cli.analysis import beyond
 from snapshot_cli.analysis.beyond import Metrics
+from snapshot_cli.analysis.side_by_side import side_by_side
 from snapshot_cli.reporting import frames, titles
 from snapshot_cli.reporting.drawn import Drawn, Grid, Request
 from snapshot_cli.reporting.entries import Entry, errors, grouped, mean, means, spread
@@ -42,8 +43,7 @@ def measured(entries: Sequence[Entry], request: Request) -> list[Drawn]:
         columns = [name for name in METRICS if name != "equivalent" or compared]
         lines: dict[tuple[str, str], list[str]] = {}
         records: list[dict[str, object]] = []
-        for entry in part:
-            found = [beyond.measure(each) for each in entry.scored]
+        for entry, found in zip(part, side_by_side(_measured, part), strict=True):
             yardstick = None if entry.experiment.method == "ensemble" else sizes.get(entry.experiment.network)
             network, seeds = titles.network(entry.experiment.network), _by_seed(found)
             values = {name: mean(each) if each else None for name, each in seeds.items()}
@@ -61,13 +61,18 @@ def measured(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     return drawn
 
 
+def _measured(entry: Entry) -> list[Metrics]:
+    return [beyond.measure(each) for each in entry.scored]
+
+
 def _true_ensembles(entries: Sequence[Entry]) -> dict[str, list[float]]:
     """Return the calibrated NLL of the finished true ensembles of sizes 1..M, by network."""
     finished = [entry for entry in entries if entry.experiment.method == "ensemble" and entry.scored]
-    return {
-        entry.experiment.network: means([beyond.calibrated_by_size(each) for each in entry.scored])
-        for entry in finished
-    }
+    return dict(side_by_side(_calibrated, finished))
+
+
+def _calibrated(entry: Entry) -> tuple[str, list[float]]:
+    return entry.experiment.network, means([beyond.calibrated_by_size(each) for each in entry.scored])
 
 
 def _by_seed(found: Sequence[Metrics]) -> dict[str, list[float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from snapshot_cli.analysis import beyond, claims
+from snapshot_cli.analysis import claims
 from snapshot_cli.analysis.claims import Outcome
 from snapshot_cli.analysis.statistics import Verdict, rule
 from snapshot_cli.config.plan import label
@@ -73,7 +73,7 @@ def _claims(entries: Sequence[Entry], question: claims.Question) -> list[str]:
     """Return a list of lines for each network and dataset that has something to compare, and the rule."""
     outcomes = [
         Outcome(
-            entry.experiment, _group(entry, entries), {each.replicate: beyond.correct(each) for each in entry.scored}
+            entry.experiment, _group(entry, entries), {each.replicate: each.evaluation.correct for each in entry.scored}
         )
         for entry in entries
     ]

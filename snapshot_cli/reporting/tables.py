@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from snapshot_cli.files import write_atomically
 from snapshot_cli.reporting import latex
+from snapshot_cli.reporting.csv_text import csv_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,13 +100,13 @@ def legend(rows: Sequence[Row]) -> list[str]:
 def write_table(
     rows: Sequence[Row], stem: Path, *, title: str, notes: Sequence[str], study: str | None = None
 ) -> list[Path]:
-    """Write STEM.md, STEM.csv (a line a row, full precision) and STEM.tex (needs booktabs); return the paths.
+    """Write STEM.md, STEM.csv (a line a row) and STEM.tex (needs booktabs); return the paths.
 
     `study` is the name that footnotes tell a person to give to `snapshot reproduce`.
     """
     texts = {
         ".md": _markdown(rows, title, notes, study),
-        ".csv": _csv(rows),
+        ".csv": csv_text([asdict(row) for row in rows], [field.name for field in fields(Row)]),
         ".tex": _latex(rows, title, notes, study),
     }
     paths = [stem.with_name(stem.name + suffix) for suffix in texts]
@@ -201,15 +200,6 @@ def _markdown(rows: Sequence[Row], title: str, notes: Sequence[str], study: str 
     text = frame.reset_index().to_markdown(index=False, disable_numparse=True, colalign=align)
     sentences = _sentences(rows, notes, study, style=_STYLES["markdown"])
     return "\n\n".join([f"# {title}", text, *sentences]) + "\n"
-
-
-def _csv(rows: Sequence[Row]) -> str:
-    """Return a line a row; None is an empty field and NaN is written nan, so that a diverged run stays visible."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
-    return text.getvalue()
 
 
 def _latex(rows: Sequence[Row], title: str, notes: Sequence[str], study: str | None) -> str:

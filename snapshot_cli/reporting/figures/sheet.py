@@ -1,27 +1,24 @@
-"""A figure and leaders that give what matplotlib's own give, to the last bit, in less time."""
+"""A figure and leaders that take less time than matplotlib's own."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import ConnectionStyle
 from matplotlib.path import Path
 from matplotlib.transforms import Bbox
 
 
 class Sheet(Figure):
-    """A figure that is laid out without being drawn, where matplotlib draws it for the sake of the layout."""
+    """A figure that is laid out once for all its files, and without being drawn for it, as matplotlib does it."""
 
-    def draw(self, renderer: RendererBase) -> None:
-        """Draw the figure; the first time of a `savefig`, before it takes the engine away, lay it out alone."""
-        engine = self.get_layout_engine()
-        if self.canvas.is_saving() and isinstance(engine, ConstrainedLayoutEngine):
-            engine.execute(self)
-        else:
-            super().draw(renderer)
+    def savefig(self, *place: Any, **settings: Any) -> None:
+        """Save the figure; the first time lay it out."""
+        if self.get_layout_engine() is not None:
+            self.draw_without_rendering()
+            self.set_layout_engine(None)
+        super().savefig(*place, **settings)
 
     def draw_without_rendering(self) -> None:
         """Lay the figure out."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 3.4, 2.5  # inches; a column of the paper
 TEXT_WIDTH = 7.0  # inches; both columns
 LABEL_SIZE = 7.5  # points
+DPI = 200  # of files with pixels, and of what the layout is measured in
 
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same
@@ -119,7 +120,7 @@ def blank_figure(width: float, height: float) -> Figure:
 
     from snapshot_cli.reporting.figures.sheet import Sheet
 
-    figure = Sheet(figsize=(width, height), layout="constrained")
+    figure = Sheet(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
