@@ -42,6 +42,7 @@ def main() -> None:
     """Measure what is asked for and write the table."""
     asked = _options()
     device = hardware.choose(asked.device)
+    torch.set_num_threads(1)  # as `reproduce` has a run on every core
     if asked.peak:
         print(contenders.peak(*asked.peak, device=device))
     elif asked.packed:

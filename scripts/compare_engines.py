@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import yaml
 
 ENGINES = ("local", "ray")
-PILOT_EPOCHS = 4
+PILOT_EPOCHS = 40
 
 
 @dataclass(frozen=True)

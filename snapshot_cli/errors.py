@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 # control characters, ends of lines, changes of direction, and what Python makes of bytes that are no UTF-8
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -29,3 +30,11 @@ class Stopped(UserError):
     """Say that training was asked to stop and that the state to go on from is saved."""
 
     exit_code = 75
+
+
+def other_images(directory: Path, dataset: str) -> UserError:
+    """Return the refusal of a run that was trained on other images than those prepared now."""
+    return UserError(
+        f"{directory}: was trained on other images than those prepared as '{dataset}' now; "
+        f"prepare the dataset that it was trained on, or delete the directory and train it again"
+    )

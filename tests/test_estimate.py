@@ -43,8 +43,13 @@ def test_time_is_that_of_all_iterations(machine, tiny_run, monkeypatch):
 
 def test_images_on_the_device(tiny_run, machine):
     manifest = estimate.manifest_of("tiny", machine)
-    assert estimate.images_held(tiny_run(), manifest) == 3 * (90 * 10**2 + 23 * 8**2)
-    assert estimate.images_held(tiny_run(padding=0, holdout=10), manifest) == 3 * (80 + 33) * 8**2
+    assert estimate.images_held(tiny_run(), manifest) == 3 * (90 + 23) * 8**2
+    assert estimate.images_held(tiny_run(holdout=10), manifest) == 3 * (80 + 33) * 8**2
+
+
+def test_streamed_images_are_not_held(tiny_run, machine):
+    run = tiny_run(dataset="imagenet", network="imagenet-resnet-50")
+    assert estimate.images_held(run, estimate.manifest_of("imagenet", machine)) == 0
 
 
 def test_a_dataset_that_is_not_prepared(machine):

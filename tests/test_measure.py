@@ -7,14 +7,23 @@ from snapshot_cli.training import measure
 
 @pytest.mark.parametrize("network", ["resnet-8", "wide-resnet-8-2", "densenet-7-12"])
 def test_parameters_and_bytes_are_those_of_the_network(tiny_run, network):
-    found = measure.size(tiny_run(network=network), classes=4, image_size=8)
+    found = measure.size(tiny_run(network=network), classes=4, image_size=8, device=torch.device("cpu"))
     built = build(network, 4, 8)
     assert found.parameters == sum(parameter.numel() for parameter in built.parameters())
     assert found.weights == sum(tensor.nbytes for tensor in built.state_dict().values())
 
 
+def kept_of(run, device="cpu"):
+    return measure.size(run, classes=4, image_size=8, device=torch.device(device)).activations
+
+
+def test_a_densenet_keeps_less_on_a_cpu(tiny_run):
+    run = tiny_run(network="densenet-22-12")
+    assert 0 < 2 * kept_of(run) < kept_of(run, "cuda")
+
+
 def test_activations_grow_with_the_batch_and_are_what_a_real_pass_keeps(tiny_run):
-    small, large = (measure.size(tiny_run(batch_size=b), classes=4, image_size=8).activations for b in (16, 32))
+    small, large = (kept_of(tiny_run(batch_size=size)) for size in (16, 32))
     assert large == pytest.approx(2 * small, rel=0.01)
     network, kept = build("resnet-8", 4, 8), {}
     own = {tensor.data_ptr() for tensor in network.state_dict().values()}

@@ -7,7 +7,7 @@ from typing import Any
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
-from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.errors import ConfigError, other_images
 from snapshot_cli.run_directory import RunDirectory
 
 # NUMBERS may change the last digits, ranks more of them; with the code, everything may change
@@ -68,7 +68,4 @@ def _check(run: Run, directory: RunDirectory, dataset_hash: str) -> None:
     """Refuse a directory that holds another run, or one that was trained on other images."""
     assert directory.run == run  # reading it refuses another one
     if directory.machine.get("dataset_hash") != dataset_hash:
-        raise UserError(
-            f"{directory.path}: was trained on other images than those prepared as '{run.dataset}' now; "
-            f"prepare the dataset that it was trained on, or delete the directory and train it again"
-        )
+        raise other_images(directory.path, run.dataset)

@@ -15,12 +15,17 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-PART = 2**19  # values that go through all steps of a layer at once: they stay in the cache, and little memory is needed
+PART = 2**19  # values a thread takes through all steps of a layer at once: they stay in its cache
 
 
 def serves(x: Tensor) -> bool:
-    """Tell whether maps are such as `Dense` is made for: on a CPU, with gradients, in the precision of the weights."""
-    return x.device.type == "cpu" and len(x) > 1 and torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
+    """Tell whether maps are such as `Dense` is made for: on no GPU, with gradients, in the precision of the weights."""
+    return (
+        x.device.type in ("cpu", "meta")
+        and len(x) > 1
+        and torch.is_grad_enabled()
+        and not torch.is_autocast_enabled("cpu")
+    )
 
 
 class Dense(torch.autograd.Function):
@@ -112,7 +117,7 @@ def _by_layer(parameters: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
 
 def _parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Yield the same few examples of all tensors at a time; the last has as many values of an example as is counted."""
-    examples = max(1, PART // tensors[-1][0].numel())
+    examples = max(1, PART * torch.get_num_threads() // tensors[-1][0].numel())
     return zip(*(torch.split(tensor, examples) for tensor in tensors), strict=True)
 
 

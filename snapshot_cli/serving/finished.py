@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snapshot_cli.datasets.catalogue import how_to_prepare
 from snapshot_cli.datasets.manifest import Manifest, read_manifest
-from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.errors import ConfigError, UserError, other_images
 from snapshot_cli.run_directory import RunDirectory
 
 Snapshot = tuple[RunDirectory, int]
@@ -42,8 +42,5 @@ def manifest(snapshots: Sequence[Snapshot], data: Path) -> Manifest:
         raise UserError(f"dataset '{name}' is not prepared in {data}; type: {how_to_prepare(name)}")
     for directory in dict.fromkeys(directory for directory, _ in snapshots):
         if (directory.run.dataset, directory.summary.get("dataset_hash")) != (name, found.content_hash):
-            raise UserError(
-                f"{directory.path}: was trained on other images than those prepared as '{name}' now; "
-                f"prepare the dataset that it was trained on, or delete the directory and train it again"
-            )
+            raise other_images(directory.path, name)
     return found

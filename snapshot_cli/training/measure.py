@@ -30,8 +30,11 @@ class Size:
     """What the forward pass of a batch keeps for the backward pass, in float32."""
 
 
-def size(run: Run, *, classes: int, image_size: int) -> Size:
+def size(run: Run, *, classes: int, image_size: int, device: torch.device) -> Size:
     """Count what a run's network is made of and what a batch keeps, on tensors that have shapes and no content."""
+    layerwise = torch.autocast(
+        "cpu", enabled=device.type != "cpu"
+    )  # without effect here, but that dense blocks heed it
     with torch.device("meta"):
         network = build(run.network, classes, image_size, run.dropout, stochastic_depth=run.stochastic_depth)
         images = torch.empty(run.batch_size, 3, image_size, image_size)
@@ -45,7 +48,7 @@ def size(run: Run, *, classes: int, image_size: int) -> Size:
         kept[storage._cdata] = storage
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), layerwise:
         loss = cross_entropy(network(images), labels)
     del loss
     return Size(
