@@ -23,12 +23,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
-from bench import contenders, data, images, program, tables  # noqa: E402
+from bench import contenders, data, images, program, streaming, tables  # noqa: E402
 
 from snapshot_cli.training import hardware  # noqa: E402
 
 NETWORKS = ("resnet-8", "resnet-110", "densenet-40-12", "wide-resnet-32-4")
-PARTS = ("program", "data", "report", "linear", "memory", "networks", "packing")
+PARTS = ("program", "data", "streaming", "report", "linear", "memory", "networks", "packing")
 SECONDS = {  # of ten blocks, as measured on two quiet cores (AMD EPYC with AVX-512)
     "program": 5, "data": 25, "report": 30, "linear": 210, "packing": 95,
     "memory resnet-8": 15, "memory resnet-110": 20, "memory densenet-40-12": 25, "memory wide-resnet-32-4": 25,
@@ -72,6 +72,7 @@ def _parts(asked: argparse.Namespace, device: torch.device) -> dict[str, Callabl
             *data.loader(dataset, device=device, blocks=blocks),
             *data.evaluation(dataset, device=device, blocks=blocks),
         ],
+        "streaming": lambda: streaming.rows(blocks=blocks),
         "report": program.report,
         "linear": lambda: [data.linearity(dataset, device=device, blocks=min(blocks, 3))],
     }
