@@ -29,11 +29,11 @@ from snapshot_cli.training import hardware  # noqa: E402
 
 NETWORKS = ("resnet-8", "resnet-110", "densenet-40-12", "wide-resnet-32-4")
 PARTS = ("program", "data", "streaming", "report", "linear", "memory", "networks", "packing")
-SECONDS = {  # of ten blocks, as measured on two quiet cores (AMD EPYC with AVX-512)
-    "program": 5, "data": 25, "report": 30, "linear": 210, "packing": 95,
-    "memory resnet-8": 15, "memory resnet-110": 20, "memory densenet-40-12": 25, "memory wide-resnet-32-4": 25,
-    "networks resnet-8": 50, "networks resnet-110": 75, "networks densenet-40-12": 170,
-    "networks wide-resnet-32-4": 110,
+SECONDS = {  # with the default of --blocks, as measured on two quiet cores (AMD EPYC with AVX-512)
+    "program": 5, "data": 35, "streaming": 15, "report": 25, "linear": 350, "packing": 65,
+    "memory resnet-8": 15, "memory resnet-110": 20, "memory densenet-40-12": 25, "memory wide-resnet-32-4": 35,
+    "networks resnet-8": 75, "networks resnet-110": 120, "networks densenet-40-12": 235,
+    "networks wide-resnet-32-4": 190,
 }  # fmt: skip
 PAGES = (ROOT / "README.md", ROOT / "docs/performance.md")
 
@@ -42,7 +42,8 @@ def main() -> None:
     """Measure what is asked for and write the table."""
     asked = _options()
     device = hardware.choose(asked.device)
-    torch.set_num_threads(1)  # as `reproduce` has a run on every core
+    if device.type == "cpu":
+        torch.set_num_threads(1)  # as `reproduce` gives each run on a CPU
     if asked.peak:
         print(contenders.peak(*asked.peak, device=device))
     elif asked.packed:

@@ -47,6 +47,12 @@ def test_images_on_the_device(tiny_run, machine):
     assert estimate.images_held(tiny_run(holdout=10), manifest) == 3 * (80 + 33) * 8**2
 
 
+def test_what_a_gpu_would_need_is_counted_without_one(tiny_data, tmp_path, tiny_run):
+    run, machines = tiny_run(network="densenet-22-12"), [Machine(tiny_data, tmp_path, d) for d in ("cpu", "cuda")]
+    on_cpu, on_gpu = (estimate.needs([run], machine, steps=0)[0].memory for machine in machines)
+    assert on_cpu < on_gpu
+
+
 def test_streamed_images_are_not_held(tiny_run, machine):
     run = tiny_run(dataset="imagenet", network="imagenet-resnet-50")
     assert estimate.images_held(run, estimate.manifest_of("imagenet", machine)) == 0

@@ -20,6 +20,7 @@ def kept_of(run, device="cpu"):
 def test_a_densenet_keeps_less_on_a_cpu(tiny_run):
     run = tiny_run(network="densenet-22-12")
     assert 0 < 2 * kept_of(run) < kept_of(run, "cuda")
+    assert kept_of(tiny_run(network="densenet-22-12", precision="bfloat16")) == kept_of(run, "cuda")
 
 
 def test_activations_grow_with_the_batch_and_are_what_a_real_pass_keeps(tiny_run):

@@ -181,6 +181,21 @@ def test_the_temperature_is_the_one_that_a_general_search_finds(sharper):
     assert metrics._scaled_nll(logs, labels, own) <= found.fun + 1e-12
 
 
+@pytest.mark.parametrize("margin", [1, 5, 20, 700])
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_the_temperature_where_nearly_all_are_right(margin, wrong):
+    logs, labels = np.zeros((400, 2)), np.arange(400) % 2
+    logs[np.arange(400), 1 - labels] = -margin
+    labels[:wrong] = 1 - labels[:wrong]
+    expected = 20 if not wrong else min(20, max(0.05, math.log(399) / margin))
+    assert metrics._inverse_temperature(logs, labels) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("examples", [0, 1])
+def test_no_temperature_without_two_halves(examples):
+    assert math.isnan(metrics.calibrated_nll(PROBABILITIES[:examples], LABELS[:examples]))
+
+
 def test_each_half_takes_its_temperature_from_the_other():
     # Even examples are right half of the time whatever is said, so they ask for the flattest temperature there is, 20;
     # odd ones are always right and ask for the sharpest, 0.05. The odds 3 : 2 become 1.5^(1/20) and 1.5^20.

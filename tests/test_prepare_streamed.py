@@ -172,10 +172,10 @@ def test_large_folders_are_streamed_unless_one_says_otherwise(tmp_path, monkeypa
 
     assert folder() is None
     assert folder(streamed=True) == str(source)
-    monkeypatch.setattr(prepare_streamed, "LARGE", 27 * 4 * 8**2 - 1)
+    monkeypatch.setattr(prepare_streamed, "LARGE", 27 * 3 * 8**2 - 1)
     assert folder() == str(source)
     assert folder(streamed=False) is None
-    monkeypatch.setattr(prepare_streamed, "LARGE", 27 * 4 * 8**2)
+    monkeypatch.setattr(prepare_streamed, "LARGE", 27 * 3 * 8**2)
     assert folder() is None
 
 
@@ -217,7 +217,7 @@ def test_what_is_no_folder_of_images_is_not_large(tmp_path):
 def test_without_a_size_images_are_taken_to_be_as_the_first_one(tmp_path, monkeypatch):
     write_folder(tmp_path, {"a.png": jpeg(1)})
     with Image.open(tmp_path / "a.png") as image:
-        monkeypatch.setattr(prepare_streamed, "LARGE", 4 * max(image.size) ** 2 - 1)
+        monkeypatch.setattr(prepare_streamed, "LARGE", 3 * max(image.size) ** 2 - 1)
     assert prepare_streamed.is_large(tmp_path, None)
 
 

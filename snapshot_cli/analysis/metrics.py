@@ -137,9 +137,10 @@ def calibrated_nll(probabilities: Floats, labels: Labels) -> float:
     """Return the NLL after temperature scaling by two-fold test-time cross-validation (Ashukha et al. 2020, section 4).
 
     The halves are the examples with even and with odd index. Each half takes its temperature, applied to the logarithm
-    of the probabilities, from the other half, so no example sees its own label. Temperatures lie in 0.05 to 20.
+    of the probabilities, from the other half, so no example sees its own label. Temperatures lie in 0.05 to 20. NaN for
+    fewer than two examples.
     """
-    if _undefined(probabilities):
+    if len(labels) < 2 or _undefined(probabilities):
         return float("nan")
     logs = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), SMALLEST))
     logs -= logs.max(axis=1, keepdims=True)
@@ -149,20 +150,24 @@ def calibrated_nll(probabilities: Floats, labels: Labels) -> float:
 
 
 def _inverse_temperature(logs: Array, labels: Labels) -> float:
-    """Return 1/temperature with the lowest NLL, which is convex in it, by Newton's steps between what encloses it."""
+    """Return 1/temperature with the lowest NLL, which is convex in it.
+
+    By Newton's steps, as long as each is at most half of the last and stays between what encloses the minimum; else by
+    halving that.
+    """
     low, high, inverse = 1 / TEMPERATURES[1], 1 / TEMPERATURES[0], 1.0
-    own, scratch = _of_labels(logs, labels).mean(), np.empty_like(logs)
-    for _ in range(60):
+    own, scratch, step = _of_labels(logs, labels).mean(), np.empty_like(logs), high
+    while step > 1e-7 * inverse:
         weights = np.exp(np.multiply(logs, inverse, out=scratch), out=scratch)
         total = weights.sum(axis=1)
         first = np.einsum("ij,ij->i", weights, logs) / total
         second = np.einsum("ij,ij->i", np.multiply(weights, logs, out=weights), logs) / total
         slope, curvature = float(first.mean() - own), float((second - first**2).mean())
-        low, high = (inverse, high) if slope < 0 else (low, inverse)
-        newton = inverse - slope / curvature if curvature > 0 else low
-        inverse, before = newton if low < newton < high else math.sqrt(low * high), inverse
-        if abs(inverse - before) < 1e-7 * before:
-            break
+        low, high = (inverse, high) if slope <= 0 else (low, inverse)
+        after = inverse - slope / curvature if curvature > 0 else low
+        if not low < after < high or abs(after - inverse) > step / 2:
+            after = math.sqrt(low * high)
+        step, inverse = abs(after - inverse), after
     return inverse
 
 

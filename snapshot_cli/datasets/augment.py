@@ -15,7 +15,7 @@ SIZES = (0.2175, 0.0188, 0.0045)
 
 @dataclass(frozen=True)
 class Bordered:
-    """Images, and the border that is put around those of a batch."""
+    """Images without a border, and the border that `at` puts around some of them."""
 
     pixels: torch.Tensor
     """uint8 (examples, side, side, 3), without the border."""
@@ -62,7 +62,7 @@ class Draws:
 
 
 def bordered(images: torch.Tensor, *, padding: int, fill: Sequence[float]) -> Bordered:
-    """Return uint8 images (examples, side, side, 3) with a border in the colour `fill`, rounded to whole grey levels.
+    """Return uint8 images (examples, side, side, 3) and their border in the colour `fill`, in whole grey levels.
 
     The authors' code pads with zeros after normalisation, which is the same border up to that rounding.
     """

@@ -20,7 +20,7 @@ from snapshot_cli.datasets.index import AT_ONCE, Index, Reading
 from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.errors import ConfigError, UserError
 
-LARGE = 2**32  # bytes on the device, 4 a pixel, from which on images of one's own are streamed
+LARGE = 2**32  # bytes on the device, 3 a pixel, from which on images of one's own are streamed
 NAMED = 10  # unreadable files that are named
 
 
@@ -112,7 +112,7 @@ def is_large(source: Path, size: int | None) -> bool:
     if not source.is_dir():
         return False
     images = [Path(top, file) for top, _, files in os.walk(source) for file in files]
-    return len(images) * 4 * (size or _side(images)) ** 2 > LARGE
+    return len(images) * 3 * (size or _side(images)) ** 2 > LARGE
 
 
 def _side(images: Sequence[Path]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Run
@@ -12,9 +11,6 @@ from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import store
 from snapshot_cli.datasets.catalogue import facts, how_to_prepare
 from snapshot_cli.errors import UserError
-
-if TYPE_CHECKING:
-    import torch
 
 FLOAT = 4  # bytes
 GREY = (127.5, 127.5, 127.5)
@@ -51,13 +47,15 @@ def needs(
 
 
 def _together(group: Sequence[Run], machine: Machine, *, steps: int, note: Callable[[str], None]) -> Needs:
+    import torch
+
     from snapshot_cli.training import hardware, measure
 
     first, manifest = group[0], manifest_of(group[0].dataset, machine)
     examples, classes = first.training_examples(manifest.train), len(manifest.classes)
     iterations = sum(run.snapshot_iterations(examples)[-1] for run in group)
-    device = hardware.choose(machine.device)
-    size = measure.size(first, classes=classes, image_size=manifest.size, device=device)
+    counted = torch.device("cuda") if machine.device == "cuda" else hardware.choose(machine.device)
+    size = measure.size(first, classes=classes, image_size=manifest.size, device=counted)
     snapshots = sum(run.snapshots for run in group)
     held = images_held(first, manifest)
     return Needs(
@@ -69,23 +67,16 @@ def _together(group: Sequence[Run], machine: Machine, *, steps: int, note: Calla
         memory=3 * FLOAT * size.parameters + size.activations + held,
         disk=snapshots * (size.weights + (manifest.test + first.holdout) * classes * FLOAT),
         resume=2 * (size.weights + FLOAT * size.parameters),
-        seconds=iterations * _seconds(first, manifest, machine, device, steps=steps, note=note) if steps else None,
+        seconds=iterations * _seconds(first, manifest, machine, steps=steps, note=note) if steps else None,
     )
 
 
-def _seconds(
-    run: Run,
-    manifest: store.Manifest,
-    machine: Machine,
-    device: torch.device,
-    *,
-    steps: int,
-    note: Callable[[str], None],
-) -> float:
+def _seconds(run: Run, manifest: store.Manifest, machine: Machine, *, steps: int, note: Callable[[str], None]) -> float:
     import torch
 
-    from snapshot_cli.training import measure
+    from snapshot_cli.training import hardware, measure
 
+    device = hardware.choose(machine.device)
     if machine.threads:
         torch.set_num_threads(machine.threads)
     seconds = measure.seconds_per_iteration(run, manifest, device=device, steps=steps)
@@ -95,11 +86,9 @@ def _seconds(
 
 def images_held(run: Run, manifest: store.Manifest) -> int:
     """Return the bytes of the images that a training holds on the device, none where they are streamed."""
-    return (
-        0
-        if manifest.folder is not None
-        else 3 * manifest.size**2 * (run.training_examples(manifest.train) + manifest.test + run.holdout)
-    )
+    if manifest.folder is not None:
+        return 0
+    return 3 * manifest.size**2 * (run.training_examples(manifest.train) + manifest.test + run.holdout)
 
 
 def manifest_of(name: str, machine: Machine) -> store.Manifest:

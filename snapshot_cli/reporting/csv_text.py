@@ -1,4 +1,4 @@
-"""Records as comma-separated values, to ten digits: those after depend on the kind of processor."""
+"""Records as comma-separated values, to ten digits: the last ones of a double depend on the kind of processor."""
 
 from __future__ import annotations
 

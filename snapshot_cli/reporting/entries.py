@@ -8,13 +8,13 @@ from pathlib import Path
 
 from snapshot_cli.analysis import cells, paper
 from snapshot_cli.analysis.cells import Scored
-from snapshot_cli.analysis.side_by_side import side_by_side
 from snapshot_cli.analysis.statistics import mean_interval
 from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Experiment, Method, Recipe, Run
 from snapshot_cli.config.study import Study
 from snapshot_cli.errors import UserError
 from snapshot_cli.reporting import titles
+from snapshot_cli.reporting.threads import in_threads
 from snapshot_cli.run_directory import RunDirectory
 
 NAMED = 6  # of what is not finished; the rest is counted
@@ -54,7 +54,7 @@ def collect(study: Study, results: Path, dataset_hashes: Mapping[str, str]) -> l
         missing = len({run for runs_ in lacking for run in runs_})
         return Entry(experiment, labels[experiment], scored, runs, missing)
 
-    return side_by_side(entry, study.experiments)
+    return in_threads(entry, study.experiments)
 
 
 def of_runs(directories: Sequence[RunDirectory], dataset_hashes: Mapping[str, str]) -> list[Entry]:

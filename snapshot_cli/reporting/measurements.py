@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from snapshot_cli.analysis import beyond
 from snapshot_cli.analysis.beyond import Metrics
-from snapshot_cli.analysis.side_by_side import side_by_side
 from snapshot_cli.reporting import frames, titles
 from snapshot_cli.reporting.drawn import Drawn, Grid, Request
 from snapshot_cli.reporting.entries import Entry, errors, grouped, mean, means, spread
 from snapshot_cli.reporting.tables import DASH
+from snapshot_cli.reporting.threads import in_threads
 
 CALIBRATED = (
     "Calibrated NLL: after temperature scaling, each half of the images taking its temperature from the other half "
@@ -43,7 +43,7 @@ def measured(entries: Sequence[Entry], request: Request) -> list[Drawn]:
         columns = [name for name in METRICS if name != "equivalent" or compared]
         lines: dict[tuple[str, str], list[str]] = {}
         records: list[dict[str, object]] = []
-        for entry, found in zip(part, side_by_side(_measured, part), strict=True):
+        for entry, found in zip(part, in_threads(_measured, part), strict=True):
             yardstick = None if entry.experiment.method == "ensemble" else sizes.get(entry.experiment.network)
             network, seeds = titles.network(entry.experiment.network), _by_seed(found)
             values = {name: mean(each) if each else None for name, each in seeds.items()}
@@ -68,7 +68,7 @@ def _measured(entry: Entry) -> list[Metrics]:
 def _true_ensembles(entries: Sequence[Entry]) -> dict[str, list[float]]:
     """Return the calibrated NLL of the finished true ensembles of sizes 1..M, by network."""
     finished = [entry for entry in entries if entry.experiment.method == "ensemble" and entry.scored]
-    return dict(side_by_side(_calibrated, finished))
+    return dict(in_threads(_calibrated, finished))
 
 
 def _calibrated(entry: Entry) -> tuple[str, list[float]]:

@@ -32,9 +32,8 @@ class Size:
 
 def size(run: Run, *, classes: int, image_size: int, device: torch.device) -> Size:
     """Count what a run's network is made of and what a batch keeps, on tensors that have shapes and no content."""
-    layerwise = torch.autocast(
-        "cpu", enabled=device.type != "cpu"
-    )  # without effect here, but that dense blocks heed it
+    # Autocast does nothing to tensors without content, but dense blocks go layer by layer under it, as on a GPU.
+    layerwise = torch.autocast("cpu", enabled=device.type != "cpu" or run.precision == "bfloat16")
     with torch.device("meta"):
         network = build(run.network, classes, image_size, run.dropout, stochastic_depth=run.stochastic_depth)
         images = torch.empty(run.batch_size, 3, image_size, image_size)

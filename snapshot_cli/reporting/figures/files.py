@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapshot_cli.files import write_atomically
-from snapshot_cli.reporting.figures.style import DPI, style
+from snapshot_cli.reporting.figures.style import style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,7 +66,7 @@ def _write(path: Path, content: bytes) -> None:
 def _rendered(figure: Figure, name: str) -> bytes:
     content = io.BytesIO()
     with style():
-        figure.savefig(content, format=name, dpi=DPI, metadata=METADATA[name])
+        figure.savefig(content, format=name, dpi="figure", metadata=METADATA[name])
     if name == "svg":
         SVG[figure] = content.getvalue()
     return content.getvalue()

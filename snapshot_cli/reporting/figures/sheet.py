@@ -11,7 +11,10 @@ from matplotlib.transforms import Bbox
 
 
 class Sheet(Figure):
-    """A figure that is laid out once for all its files, and without being drawn for it, as matplotlib does it."""
+    """A figure that is laid out once, at its first `savefig`, after which nothing may be added.
+
+    matplotlib lays a figure out for every file, and draws it for that.
+    """
 
     def savefig(self, *place: Any, **settings: Any) -> None:
         """Save the figure; the first time lay it out."""

@@ -1,4 +1,4 @@
-"""Work on large arrays by several threads at once, which NumPy lets go on side by side while it computes."""
+"""Threads for work on large arrays: NumPy lets others run while it computes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 MOST = 4  # threads, since each holds the predictions of an ensemble
 
 
-def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Return what work gives for each item, in order; the first error of one is raised."""
+def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Return what work gives for each item, in order; of errors the first item's is raised."""
     with ThreadPoolExecutor(min(MOST, processors())) as pool:
         return list(pool.map(work, items))
