@@ -80,6 +80,27 @@ def test_runs_that_cannot_be_drawn(tmp_path):
     assert snapshot("plot", "cost", directory.path, "-o", "f.svg") == (1, "", message)
 
 
+def test_a_single_run_is_given_by_its_directory(tmp_path):
+    (directory,) = finish_cells(load(write(tmp_path / "e.yaml", EXPERIMENT)), tmp_path, lambda run, k: k)
+    config = directory.path / "config.yaml"
+    assert snapshot("plot", "loss", "--config", config, "-o", "f.svg") == (
+        2, "", f"{config}: expected an experiment or a study, given a single run; give its directory instead\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["correlation", "over-time"])
+def test_nothing_to_draw_of_a_single_model(tmp_path, kind):
+    file = write(tmp_path / "e.yaml", EXPERIMENT | {"method": "single", "cycles": 1})
+    (directory,) = finish_cells(load(file), tmp_path / "results/own", lambda run, k: k)
+    assert snapshot("plot", kind, "--config", "e.yaml", "-o", "f.svg") == (
+        1, "", f"e.yaml: has nothing to draw as {kind}; take another KIND\n"
+    )  # fmt: skip
+    assert snapshot("plot", kind, directory.path, "-o", "f.svg") == (
+        1, "", f"these runs have nothing to draw as {kind}; give their study with --config\n"
+    )  # fmt: skip
+    assert not (tmp_path / "f.svg").exists()
+
+
 def test_no_lines_between_snapshots_are_stored(tmp_path):
     file = write(tmp_path / "e.yaml", EXPERIMENT)
     finish_cells(load(file), tmp_path / "results/own", lambda run, k: k)

@@ -36,7 +36,7 @@ def trainings(monkeypatch):
     calls = []
 
     def train_all(runs, machine, asked, *, places, board, stop):
-        calls.append((list(runs), [list(asked[run]) for run in runs], len(places)))
+        calls.append((list(runs), [list(asked[run]) for run in runs], list(places)))
         return [f"{run.run_id}: the iteration 3 has a loss of nan (all of it: log.txt)" for run in runs[:1]]
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
@@ -100,6 +100,21 @@ def test_too_large_for_what_is_here(tmp_path, trainings, name):
         "A size for a CPU: snapshot reproduce small/table1\n"
         f"Train it here all the same: snapshot reproduce {name} --device cpu\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("visible", "expected"),
+    [(None, ["0", "1"]), ("", ["0", "1"]), ("3, GPU-5a", ["3", "GPU-5a"]), ("3,5,7", ["3", "5"])],
+)
+def test_a_slot_on_every_gpu(study, trainings, monkeypatch, visible, expected):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    for words, places in ([], expected), (["--per-gpu", "2"], expected * 2), (["--device", "cpu", "--jobs", "1"], [""]):
+        snapshot("reproduce", "study.yaml", *words)
+        assert trainings.pop()[2] == places
 
 
 def test_too_large_names_no_size_that_is_not_there(tmp_path, trainings):
