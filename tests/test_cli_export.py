@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import STUDY, snapshot, write
+from fabricated_runs import experiment, finish_cells
 from PIL import Image
 
 from snapshot_cli.config import plan
@@ -116,6 +117,13 @@ def test_mistakes(no_program, run, tiny_data, words, code, message):
             Path(name, lost).unlink()
     words = [run if word == "RUN" else word for word in words]
     assert snapshot("export", *words) == (code, "", message.replace("RUN", run) + "\n")
+
+
+def test_runs_of_two_datasets(no_program, run, tmp_path):
+    (other,) = finish_cells(experiment(), tmp_path, lambda run, k: k)
+    assert snapshot("export", run, other.path, "-o", "e.pt2") == (
+        1, "", f"{other.path}: was trained on digits, but {run} on tiny; an ensemble needs one dataset\n"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

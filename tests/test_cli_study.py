@@ -142,7 +142,7 @@ def test_a_study_with_failures_draws_what_it_has_and_says_what_failed(tmp_path, 
         "1 of 2 runs failed:\n"
         f"{snapshots.run_id}: the iteration 3 has a loss of nan (all of it: log.txt)\n"
     )
-    assert trainings == [([snapshots, second], [["--config", "study.yaml", "--set", "title=A study"]] * 2, 2)]
+    assert trainings == [([snapshots, second], [["--config", "study.yaml", "--set", "title=A study"]] * 2, ["", ""])]
     assert "| Single model        |    50.00 |" in (tmp_path / "results/own/table.md").read_text()
 
 
@@ -219,7 +219,7 @@ def test_lines_between_snapshots_are_computed_after_the_training(tmp_path, two, 
     single, snapshots, _ = plan.runs(two[0])
     code, _, errors = snapshot("reproduce", "a.yaml", "b.yaml", "--jobs", "2")
     words = ["--config", "a.yaml", "--interpolate"]
-    assert trainings == [([single, snapshots], [words, words], 2)]
+    assert trainings == [([single, snapshots], [words, words], ["", ""])]
     assert errors.splitlines()[:2] == [
         "2 studies: all 3 runs finished before, nothing was trained; drawn from what is there:",
         "errors between the snapshots of 2 runs:",
