@@ -125,6 +125,14 @@ def test_names_in_messages_command_no_terminal(tmp_path):
         assert r"\x1b[" in errors
 
 
+def test_ctrl_c_is_no_traceback(monkeypatch):
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("snapshot_cli.datasets.manifest.prepared", interrupted)
+    assert snapshot("data", "list") == (130, "", "")
+
+
 def test_bugs_stay_tracebacks(monkeypatch):
     def broken(path):
         raise OSError("no number, no file name")

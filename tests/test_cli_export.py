@@ -4,15 +4,18 @@ import csv
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import STUDY, snapshot, write
+from fabricated_runs import experiment, finish_cells
 from PIL import Image
 
 from snapshot_cli.config import plan
 from snapshot_cli.config.load import load
+from snapshot_cli.datasets.manifest import read_manifest, to_json
 
 SETTINGS = {"dataset": "tiny", "network": "resnet-8", "method": "snapshot", "budget": 1, "cycles": 2, "batch_size": 16}
 
@@ -60,6 +63,9 @@ def test_export_of_a_file_and_of_its_run(no_program, run):
     other = json.loads(Path("new/run.pt2.json").read_text())
     assert other["experiment"] is None
     assert other["members"] == card["members"][1:]
+    assert snapshot("export", "--config", f"{run}/config.yaml", "-o", "new/config.pt2")[0] == 0
+    other = json.loads(Path("new/config.pt2.json").read_text())
+    assert (other["experiment"], other["members"]) == (None, card["members"])
 
 
 MISTAKES = [
@@ -90,6 +96,9 @@ MISTAKES = [
         1,
         "light/snapshots/1.safetensors: the weights of this snapshot were not kept; delete light and train it again",
     ),
+    (["RUN", "--data-dir", "changed", "-o", "e.pt2"], 1,
+     "RUN: was trained on other images than those prepared as 'tiny' now; prepare the dataset that it was trained on, "
+     "or delete the directory and train it again"),
     (["RUN", "--data-dir", "empty", "-o", "e.pt2"], 1,
      "dataset 'tiny' is not prepared in empty; type: snapshot data prepare tiny --from PATH --size PIXELS "
      "(PATH: a folder or zip with {train,test}/<class>/<file>)"),
@@ -97,14 +106,24 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("words", "code", "message"), MISTAKES)
-def test_mistakes(no_program, run, words, code, message):
+def test_mistakes(no_program, run, tiny_data, words, code, message):
     write(Path("study.yaml"), STUDY)
+    manifest = read_manifest(tiny_data, "tiny")
+    Path("changed/tiny").mkdir(parents=True, exist_ok=True)
+    Path("changed/tiny/manifest.json").write_text(to_json(replace(manifest, content_hash="another")))
     for name, lost in (("unfinished", "done.json"), ("light", "snapshots/1.safetensors")):
         if not Path(name).exists():
             shutil.copytree(run, name)
             Path(name, lost).unlink()
     words = [run if word == "RUN" else word for word in words]
-    assert snapshot("export", *words) == (code, "", message + "\n")
+    assert snapshot("export", *words) == (code, "", message.replace("RUN", run) + "\n")
+
+
+def test_runs_of_two_datasets(no_program, run, tmp_path):
+    (other,) = finish_cells(experiment(), tmp_path, lambda run, k: k)
+    assert snapshot("export", run, other.path, "-o", "e.pt2") == (
+        1, "", f"{other.path}: was trained on digits, but {run} on tiny; an ensemble needs one dataset\n"
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

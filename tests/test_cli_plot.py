@@ -80,13 +80,47 @@ def test_runs_that_cannot_be_drawn(tmp_path):
     assert snapshot("plot", "cost", directory.path, "-o", "f.svg") == (1, "", message)
 
 
+def test_a_single_run_is_given_by_its_directory(tmp_path):
+    (directory,) = finish_cells(load(write(tmp_path / "e.yaml", EXPERIMENT)), tmp_path, lambda run, k: k)
+    config = directory.path / "config.yaml"
+    assert snapshot("plot", "loss", "--config", config, "-o", "f.svg") == (
+        2, "", f"{config}: expected an experiment or a study, given a single run; give its directory instead\n"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["correlation", "over-time", "interpolation", "interpolation-final"])
+def test_nothing_to_draw_of_a_single_model(tmp_path, kind):
+    file = write(tmp_path / "e.yaml", EXPERIMENT | {"method": "single", "cycles": 1})
+    (directory,) = finish_cells(load(file), tmp_path / "results/own", lambda run, k: k)
+    assert snapshot("plot", kind, "--config", "e.yaml", "-o", "f.svg") == (
+        1, "", f"e.yaml: has nothing to draw as {kind}; take another KIND\n"
+    )  # fmt: skip
+    assert snapshot("plot", kind, directory.path, "-o", "f.svg") == (
+        1, "", f"these runs have nothing to draw as {kind}; give their study with --config\n"
+    )  # fmt: skip
+    assert not (tmp_path / "f.svg").exists()
+
+
+@pytest.mark.parametrize(("kind", "option"), [("correlation", ""), ("interpolation", " --interpolate")])
+def test_nothing_to_draw_of_what_is_finished(tmp_path, kind, option):
+    file = write(tmp_path / "study.yaml", STUDY | {"methods": ["ensemble", {"method": "single", "seed": 7}]})
+    words = ("plot", kind, "--config", "study.yaml", "-o", "f.svg")
+    train = f"type snapshot train --config study.yaml{option}\n"
+    assert snapshot(*words) == (1, "", f"study.yaml: nothing is trained to its end; {train}")
+    finish_cells(load(file).experiments[1], tmp_path / "results/own", lambda run, k: k)
+    expected = f"study.yaml: what is trained to its end has nothing to draw as {kind}; {train}"
+    assert snapshot(*words) == (1, "", expected)
+
+
 def test_no_lines_between_snapshots_are_stored(tmp_path):
     file = write(tmp_path / "e.yaml", EXPERIMENT)
-    finish_cells(load(file), tmp_path / "results/own", lambda run, k: k)
-    assert snapshot("plot", "interpolation", "--config", "e.yaml", "-o", "f.svg") == (
-        1, "",
-        "e.yaml: no errors between snapshots are stored; type snapshot train --config e.yaml --interpolate\n",
-    )  # fmt: skip
+    (directory,) = finish_cells(load(file), tmp_path / "results/own", lambda run, k: k)
+    path = directory.path.relative_to(tmp_path)
+    for words, called, trained in (["--config", "e.yaml"], "e.yaml", "e.yaml"), ([path], path, path / "config.yaml"):
+        assert snapshot("plot", "interpolation", *words, "-o", "f.svg") == (
+            1, "",
+            f"{called}: no errors between snapshots are stored; type snapshot train --config {trained} --interpolate\n",
+        )  # fmt: skip
 
 
 def test_a_study_is_scored_on_its_own_images(tmp_path):

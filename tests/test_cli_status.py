@@ -2,7 +2,7 @@ import json
 import re
 
 import pytest
-from command_line import STUDY, snapshot, write
+from command_line import EXPERIMENT, STUDY, snapshot, write
 from fabricated_runs import finish_cells
 
 from snapshot_cli.commands import status
@@ -78,3 +78,13 @@ def test_watching_ends_when_all_is_done(tmp_path, study, monkeypatch):
 )
 def test_nothing_to_show(study, words, code, message):
     assert snapshot("status", *words) == (code, "", message)
+
+
+def test_a_run_of_a_dataset_that_is_not_prepared(tmp_path, study, tiny_data):
+    file = write(tmp_path / "e.yaml", EXPERIMENT | {"dataset": "tiny"})
+    (directory,) = finish_cells(load(file), tmp_path / "results/own", lambda run, k: k)
+    path = directory.path.relative_to(tmp_path)
+    assert snapshot("status") == (
+        1, "", f"{path}: of the dataset 'tiny', which is not prepared in data; see --data-dir\n"
+    )  # fmt: skip
+    assert snapshot("status", "--data-dir", tiny_data)[::2] == (0, "")

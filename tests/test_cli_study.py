@@ -36,7 +36,7 @@ def trainings(monkeypatch):
     calls = []
 
     def train_all(runs, machine, asked, *, places, board, stop):
-        calls.append((list(runs), [list(asked[run]) for run in runs], len(places)))
+        calls.append((list(runs), [list(asked[run]) for run in runs], list(places)))
         return [f"{run.run_id}: the iteration 3 has a loss of nan (all of it: log.txt)" for run in runs[:1]]
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
@@ -102,6 +102,21 @@ def test_too_large_for_what_is_here(tmp_path, trainings, name):
     )
 
 
+@pytest.mark.parametrize(
+    ("visible", "expected"),
+    [(None, ["0", "1"]), ("", ["0", "1"]), ("3, GPU-5a", ["3", "GPU-5a"]), ("3,5,7", ["3", "5"])],
+)
+def test_a_slot_on_every_gpu(study, trainings, monkeypatch, visible, expected):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    for words, places in ([], expected), (["--per-gpu", "2"], expected * 2), (["--device", "cpu", "--jobs", "1"], [""]):
+        snapshot("reproduce", "study.yaml", *words)
+        assert trainings.pop()[2] == places
+
+
 def test_too_large_names_no_size_that_is_not_there(tmp_path, trainings):
     write(tmp_path / "mine.yaml", STUDY | {"base": STUDY["base"] | {"budget": 100_000}})
     assert snapshot("reproduce", "mine.yaml")[2].splitlines()[1:] == [
@@ -127,7 +142,7 @@ def test_a_study_with_failures_draws_what_it_has_and_says_what_failed(tmp_path, 
         "1 of 2 runs failed:\n"
         f"{snapshots.run_id}: the iteration 3 has a loss of nan (all of it: log.txt)\n"
     )
-    assert trainings == [([snapshots, second], [["--config", "study.yaml", "--set", "title=A study"]] * 2, 2)]
+    assert trainings == [([snapshots, second], [["--config", "study.yaml", "--set", "title=A study"]] * 2, ["", ""])]
     assert "| Single model        |    50.00 |" in (tmp_path / "results/own/table.md").read_text()
 
 
@@ -204,7 +219,7 @@ def test_lines_between_snapshots_are_computed_after_the_training(tmp_path, two, 
     single, snapshots, _ = plan.runs(two[0])
     code, _, errors = snapshot("reproduce", "a.yaml", "b.yaml", "--jobs", "2")
     words = ["--config", "a.yaml", "--interpolate"]
-    assert trainings == [([single, snapshots], [words, words], 2)]
+    assert trainings == [([single, snapshots], [words, words], ["", ""])]
     assert errors.splitlines()[:2] == [
         "2 studies: all 3 runs finished before, nothing was trained; drawn from what is there:",
         "errors between the snapshots of 2 runs:",

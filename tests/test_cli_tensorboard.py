@@ -133,6 +133,15 @@ def test_following_until_all_is_done(tmp_path, monkeypatch):
     assert found["test_error/last_m"] == [(1, 10.0)]
 
 
+def test_no_figures_of_what_is_not_finished(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = load(write(tmp_path / "s.yaml", STUDY))
+    first = plan.runs(study)[0]
+    RunDirectory.of(first, tmp_path / "results/own").start(first, {"started": "2026-01-01T00:00:00+00:00"})
+    assert snapshot("tensorboard", "--config", "s.yaml")[::2] == (0, "")
+    assert [path.name for path in Path("results/own/tensorboard").iterdir()] == ["runs"]
+
+
 def test_what_cannot_be_read_hides_nothing_else(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     study = load(write(tmp_path / "s.yaml", STUDY))

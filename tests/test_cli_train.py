@@ -151,3 +151,22 @@ def test_the_exit_code_says_which_signal_stopped_it(folder, monkeypatch, number,
     monkeypatch.setattr(sys.modules["snapshot_cli.commands.train"], "_train", stopped)
     write(folder / "e.yaml", TINY)
     assert snapshot("train", "--config", "e.yaml", "--set", "seed=77") == (code, "", "stopped after 3 iterations\n")
+
+
+def test_errors_between_snapshots_are_stored_after_the_training(folder, tiny_data):
+    file = write(folder / "line.yaml", EXPERIMENT | {"dataset": "tiny", "budget": 1, "batch_size": 16})
+    words = ("train", "--config", "line.yaml", "--device", "cpu", "--data-dir", tiny_data)
+    (run,) = plan.runs(load(file))
+    directory = RunDirectory.of(run, folder / "results/own")
+    assert snapshot(*words)[0] == 0
+    assert not directory.has_interpolation
+    code, out, errors = snapshot(*words, "--interpolate")
+    assert (code, errors) == (0, f"already trained: results/own/runs/{run.run_id}\n")
+    assert "tiny" in out
+    rows = RunDirectory(directory.path).interpolation()
+    assert {(snapshot_number, statistics) for snapshot_number, _, statistics, _ in rows} == {
+        (1, "final"), (1, "reestimated")
+    }  # fmt: skip
+    stored = (directory.path / "interpolation.csv").stat().st_mtime_ns
+    assert snapshot(*words, "--interpolate") == (0, out, errors)
+    assert (directory.path / "interpolation.csv").stat().st_mtime_ns == stored

@@ -149,6 +149,16 @@ def test_a_server_that_always_cuts_and_ignores_ranges_is_given_up(tmp_path, serv
     assert len(server.requests) == 2
 
 
+def test_a_server_that_cuts_again_and_again_is_given_up(tmp_path, serve, monkeypatch):
+    monkeypatch.setattr(download, "CUTS", 2)
+    server = serve("cut")
+    assert refusal(tmp_path, server) == (
+        f"images.tar.gz could not be downloaded from {server.address}/images.tar.gz: cut 2 times;"
+        f" 200,000 bytes are kept in {tmp_path}/images.tar.gz.part; {WAY_OUT}"
+    )
+    assert len(server.requests) == 2
+
+
 def test_everything_had_arrived_before(tmp_path, serve):
     (tmp_path / "images.tar.gz.part").write_bytes(CONTENT)
     assert get(tmp_path, serve("")).read_bytes() == CONTENT

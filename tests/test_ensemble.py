@@ -6,6 +6,7 @@ import torch
 from silent import Silent
 from torch import nn
 
+import snapshot_cli
 from snapshot_cli import SnapshotEnsemble
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import UserError
@@ -106,3 +107,10 @@ def test_runs_that_cannot_be_loaded(trained, tiny_data, tmp_path):
     with pytest.raises(UserError) as raised:
         SnapshotEnsemble.load(copy, data=tiny_data)
     assert str(raised.value) == f"{copy}: not trained to its end; type snapshot train --config {copy}/config.yaml"
+
+
+def test_the_package_lists_what_it_imports_late():
+    assert {*snapshot_cli.__all__, "__doc__"} <= set(dir(snapshot_cli))
+    assert all(callable(getattr(snapshot_cli, name)) for name in snapshot_cli.__all__)
+    with pytest.raises(AttributeError, match=r"^module 'snapshot_cli' has no attribute 'SnapshotEnsembles'$"):
+        _ = snapshot_cli.SnapshotEnsembles

@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import pytest
+import torch
 
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import UserError
@@ -39,6 +42,22 @@ def test_time_is_that_of_all_iterations(machine, tiny_run, monkeypatch):
     (found,) = estimate.needs([tiny_run()], machine, steps=3, note=lines.append)
     assert found.seconds == 9
     assert lines == ["resnet-8 on tiny: 0.5 s an iteration, the median of 3 on cpu"]
+
+
+def test_time_is_that_of_as_many_threads_as_are_asked_for(machine, tiny_run, monkeypatch):
+    seen, before = [], torch.get_num_threads()
+
+    def measured(*_, **__):
+        seen.append(torch.get_num_threads())
+        return 0.5
+
+    monkeypatch.setattr("snapshot_cli.training.measure.seconds_per_iteration", measured)
+    try:
+        for threads in (None, before + 1):
+            estimate.needs([tiny_run()], replace(machine, threads=threads), steps=1)
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [before, before + 1]
 
 
 def test_images_on_the_device(tiny_run, machine):

@@ -589,6 +589,13 @@ def test_all_mistakes_of_a_study_at_once_in_the_files_order():
     ]
 
 
+def test_a_drawing_of_a_cell_with_a_mistake_is_no_second_mistake():
+    drawing = changed("table: methods", "table: {kind: methods, match: {network: resnet-20}}", STUDY)
+    text = changed("resnet-14]", "resnet-9]", drawing).replace("network: resnet-14", "network: resnet-8")
+    assert refused(text) == ["4:23: network: depth 9 is not 6n+2; the nearest are 8 and 14"]
+    assert {each.network for each in loaded(text, "network=resnet-14").experiments} == {"resnet-14"}
+
+
 def test_missing_parts_of_a_study():
     assert refused("base: {}\n") == ["1:1: title: missing", "1:1: methods: missing"]
     assert refused("title: x\nmethods: single\n") == ["2:1: methods: expected a list, given 'single'"]

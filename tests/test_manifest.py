@@ -81,6 +81,8 @@ def test_training_examples_of_the_catalogue_at_every_size_and_of_own_images(tmp_
         ({"lighting": -0.1}, "lighting is a number of at least 0"),
         ({"lighting": float("nan")}, "lighting is a number of at least 0"),
         ({"lighting": True}, "lighting is a number of at least 0"),
+        ({"folder": 3}, "folder is words"),
+        ({"folder": None}, "folder is words"),
         ({"train": -6}, "size, train, test and the number of classes are at least 1"),
         ({"classes": []}, "size, train, test and the number of classes are at least 1"),
         ({"mean": [1, 2, float("nan")]}, "mean is three numbers"),

@@ -1,7 +1,9 @@
 import csv
 
-from fabricated_runs import experiment, finish_cells, study
+import numpy as np
+from fabricated_runs import experiment, finish, finish_cells, study, wrong
 
+from snapshot_cli.config import plan
 from snapshot_cli.reporting import measurements, report
 
 
@@ -84,6 +86,19 @@ def test_which_members(tmp_path):
     ]  # fmt: skip
     lines = list(csv.DictReader(files["w.csv"].splitlines()))
     assert (lines[3]["members"], lines[3]["size"], float(lines[3]["error"])) == ("first m", "1", 40.0)
+
+
+def test_members_chosen_on_withheld_images(tmp_path):
+    asked = study(experiment(holdout=20), experiment("nocycle"), render={"w": "weighting"})
+    finish_cells(asked, tmp_path, lambda run, k: {1: 8, 2: 6}[k])
+    (run, _), labels = plan.runs(asked), np.arange(20) % 10
+    finish(run, tmp_path, [wrong(labels, mistakes) for mistakes in (1, 3)], labels, split="holdout")
+    (table,), _ = drawn(asked, tmp_path)
+    rows = {label: row.tolist() for (_, label), row in table.frame.iterrows()}
+    assert rows["Snapshot (α₀ = 0.1), best m on the holdout"][0] == "40.00"  # of the first snapshot
+    assert "NoCycle Snapshot, best m on the holdout" not in rows
+    note = "best m on the holdout: chosen by their errors on the withheld training images, never on test images."
+    assert table.notes[1:] == [note]
 
 
 def test_nothing_finished_has_no_table_of_members(tmp_path):

@@ -117,6 +117,8 @@ def test_wrong_ground_truth(tmp_path, small_imagenet, changes, message):
         ({"val__n00000009__a.JPEG": b""}, "HERE: val has images of class n00000009, train has none"),
         ({f"val__{WNIDS[0]}__{k}.JPEG": None for k in range(TEST)},
          "HERE: train has images of class n00000001, val has none"),
+        ({name.replace("/", "__"): None for name in train_files()} | {"train__n00000001__.hidden": b""},
+         "HERE: no images in train; expected train/<class>/<file>"),
         ({"train__a.tar": b""}, "HERE: train/a.tar: expected train/<class>/<file>"),
         ({f"train__{WNIDS[0]}__{WNIDS[0]}_3.JPEG": jpeg(3)[:200], f"val__{WNIDS[1]}__1.JPEG": b"no"},
          "HERE/train/n00000001/n00000001_3.JPEG: cannot be read as an image (TRUNCATED)\n"
@@ -131,6 +133,14 @@ def test_what_is_wrong_is_named(tmp_path, changes, message):
         assert rest == message.partition("\n")[2]
     else:
         assert found == message
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("nowhere", "no such folder"), ("photos.tar", "not a folder; unpack it first")]
+)
+def test_what_is_no_folder_is_not_streamed(tmp_path, name, message):
+    (tmp_path / "photos.tar").write_bytes(b"")
+    assert refusal(tmp_path / name, tmp_path) == f"HERE: {message}"
 
 
 def test_bombs_are_refused(tmp_path, monkeypatch):

@@ -221,6 +221,13 @@ def test_broken_json(directory, content, words):
     assert message(lambda: directory.machine) == f"{path}: {words}; delete {directory.path} and train it again"
 
 
+@pytest.mark.parametrize("resumed", [{}, "far", [1], [{}, None]])
+def test_what_no_run_writes_of_where_it_went_on(directory, resumed):
+    seal.write_json(directory.path / "machine.json", {"resumed": resumed})
+    expected = f"{directory.path}/machine.json: not what a run writes; delete {directory.path} and train it again"
+    assert message(lambda: directory.places) == expected
+
+
 def test_a_folder_that_is_no_run(tmp_path):
     assert (
         message(lambda: RunDirectory(tmp_path).run)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fabricated_images import SIDE, TINY, write_mats
+from scipy.io import whosmat
 
 from snapshot_cli.datasets.svhn import has_files, svhn
 from snapshot_cli.errors import UserError
@@ -114,6 +115,18 @@ def test_a_file_cut_short_is_no_traceback(tmp_path, share):
     content = (tmp_path / "train_32x32.mat").read_bytes()
     (tmp_path / "train_32x32.mat").write_bytes(content[: int(len(content) * share)])
     assert message_of(tmp_path).startswith(f"{tmp_path}/train_32x32.mat: ")
+
+
+def test_damaged_data_behind_a_sound_header(tmp_path):
+    examples = 1000  # more than scipy unpacks for the header
+    images = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3, examples), dtype=np.uint8)
+    write_mats(tmp_path, train={"X": images, "y": np.ones((examples, 1), np.uint8)})
+    path = tmp_path / "train_32x32.mat"
+    content = bytearray(path.read_bytes())
+    content[-10_000] ^= 0xFF
+    path.write_bytes(content)
+    assert whosmat(path)[0] == ("X", images.shape, "uint8")
+    assert message_of(tmp_path, replace(FACTS, train=examples)).startswith(f"{path}: cannot be read as a .mat file (")
 
 
 def test_scipy_is_imported_late():

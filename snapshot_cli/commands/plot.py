@@ -63,7 +63,7 @@ def plot(
         raise ConfigError(f"{source}: has {what}; snapshot report {source} draws a figure for each")
     drawn = [each for each in report.KINDS[kind](entries, Request(output.stem, source)) if isinstance(each, Picture)]
     if not drawn:
-        raise UserError(_nothing(kind, entries, file, options.repeated(sets, results)))
+        raise UserError(_nothing(kind, entries, file, options.repeated(sets, results) if file else ""))
     click.echo(figures.save(drawn[0].figure, output)[0])
 
 
@@ -85,12 +85,16 @@ def _of_file(file: Path, sets: tuple[str, ...], data: Path, results: Path | None
 
 def _nothing(kind: str, entries: list[Entry], file: Path | None, again: str) -> str:
     """Say why there is nothing to draw, and what to type."""
-    finished = any(each.scored for each in entries)
-    if kind.startswith("interpolation") and finished:
-        words = f"type snapshot train --config {file or 'FILE'}{again} --interpolate"
-        return f"{file or 'these runs'}: no errors between snapshots are stored; {words}"
+    lines = [each.directories[0] for each in entries if len(each.directories) == 1 and len(each.scored[0].members) > 1]
+    between = kind.startswith("interpolation")
+    trained = file or (lines[0].path / "config.yaml" if lines else None)
+    train = f"type snapshot train --config {trained}{again}{' --interpolate' * between}"
+    if between and lines:
+        return f"{file or lines[0].path}: no errors between snapshots are stored; {train}"
     if file is None:
         return f"these runs have nothing to draw as {kind}; give their study with --config"
-    if finished:
-        return f"{file}: has nothing to draw as {kind}; take another KIND"
-    return f"{file}: nothing is trained to its end; type snapshot train --config {file}{again}"
+    if not any(each.scored for each in entries):
+        return f"{file}: nothing is trained to its end; {train}"
+    if any(each.missing for each in entries):
+        return f"{file}: what is trained to its end has nothing to draw as {kind}; {train}"
+    return f"{file}: has nothing to draw as {kind}; take another KIND"

@@ -34,13 +34,20 @@ def last(snapshots: Sequence[Snapshot], m: int | None) -> list[Snapshot]:
 def manifest(snapshots: Sequence[Snapshot], data: Path) -> Manifest:
     """Return the prepared dataset that the snapshots were trained on.
 
-    Raises UserError where it is not prepared, or where its images are not those that a run was trained on.
+    Raises UserError where it is not prepared, where its images are not those that a run was trained on, and where runs
+    were trained on different datasets.
     """
-    name = snapshots[0][0].run.dataset
+    first = snapshots[0][0]
+    name = first.run.dataset
     found = read_manifest(data, name)
     if found is None:
         raise UserError(f"dataset '{name}' is not prepared in {data}; type: {how_to_prepare(name)}")
     for directory in dict.fromkeys(directory for directory, _ in snapshots):
-        if (directory.run.dataset, directory.summary.get("dataset_hash")) != (name, found.content_hash):
+        if directory.run.dataset != name:
+            raise UserError(
+                f"{directory.path}: was trained on {directory.run.dataset}, but {first.path} on {name}; "
+                f"an ensemble needs one dataset"
+            )
+        if directory.summary.get("dataset_hash") != found.content_hash:
             raise other_images(directory.path, name)
     return found
