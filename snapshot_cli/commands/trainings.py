@@ -127,10 +127,11 @@ def run_all(
     """Let a process a run do its work, several side by side; Stopped when a signal asked for it."""
     from rich.console import Console
 
+    from snapshot_cli.launch import slots
     from snapshot_cli.launch.board import Board
     from snapshot_cli.launch.signals import stop_request
 
-    gpus = [] if engine.elsewhere else _gpus(machine)
+    gpus = [] if engine.elsewhere else slots.gpus(machine)
     sizes = images(runs, machine.data)
     with (
         engine.connected(),  # before the signals, which Ray would take
@@ -143,21 +144,6 @@ def run_all(
         stopped.exit_code = 130 if stop.signal == signal.SIGINT else Stopped.exit_code
         raise stopped
     return failures
-
-
-def _gpus(machine: Machine) -> list[str]:
-    """Return the names of this machine's GPUs, as CUDA_VISIBLE_DEVICES has them."""
-    import os
-
-    import torch
-
-    from snapshot_cli.training import hardware
-
-    if hardware.choose(machine.device).type == "cpu":
-        return []
-    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    count = torch.cuda.device_count()
-    return visible[:count] or [str(number) for number in range(count)]
 
 
 def _costs(runs: Sequence[Run], data: Path) -> dict[Run, int]:

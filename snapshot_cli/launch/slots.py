@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,19 @@ class Slot:
     run: Run
     process: subprocess.Popen[bytes]
     gpu: str
+
+
+def gpus(machine: Machine) -> list[str]:
+    """Return the names of this machine's GPUs, as CUDA_VISIBLE_DEVICES has them."""
+    import torch
+
+    from snapshot_cli.training import hardware
+
+    if hardware.choose(machine.device).type == "cpu":
+        return []
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    count = torch.cuda.device_count()
+    return visible[:count] or [str(number) for number in range(count)]
 
 
 def places(gpus: Sequence[str], *, jobs: int | None, per_gpu: int | None, runs: int) -> list[str]:
