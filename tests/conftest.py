@@ -4,12 +4,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and sum
 
 import numpy as np
 import pytest
+import torch
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.datasets import store
 from snapshot_cli.datasets.manifest import Manifest
 
 TRAIN, TEST, CLASSES, SIDE = 90, 23, 4, 8
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what needs a GPU where torch finds none."""
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="torch finds no CUDA device here"))
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,7 @@ from snapshot_cli.errors import Stopped
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import loop
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch finds no CUDA device here"),
-]
+pytestmark = pytest.mark.gpu
 NETWORKS = ["resnet-8", "wide-resnet-8-2", "densenet-13-12"]
 
 

@@ -1,4 +1,5 @@
 import math
+from hashlib import sha256
 import subprocess
 import sys
 
@@ -74,7 +75,7 @@ def test_shapes_and_stride_2_for_64_pixels(name, last, side, last_map):
     assert seen["side"] == (last_map, last_map)
 
 
-@pytest.mark.parametrize("side", [32, 64])
+@pytest.mark.parametrize("side", [8, 32, 64])
 def test_shapes_of_the_imagenet_network(side):
     assert build("imagenet-resnet-50", 5, side)(torch.zeros(2, 3, side, side)).shape == (2, 5)
 
@@ -359,6 +360,8 @@ def test_names_of_the_imagenet_network_are_torchvisions():
     assert [*state][:2] == ["conv1.weight", "bn1.weight"]
     assert [*state][-2:] == ["fc.weight", "fc.bias"]
     assert state["layer2.0.downsample.0.weight"].shape == (512, 256, 1, 1)
+    lines = "\n".join(f"{name} {tuple(tensor.shape)}" for name, tensor in state.items())
+    assert sha256(lines.encode()).hexdigest() == "d7e4f8bb0a5363446a59c81c3887ccf66900a11651a0ae2dec96d1bb1eb6ea81"
 
 
 # --- the same numbers as before, and as the paper's words give ------------------------------------
@@ -376,15 +379,20 @@ GOLDEN = {
         [0.451010553, 0.173966146, 0.385698077, 0.501713784],
         [0.535802751, 0.209137044, 0.369542819, 0.487157653],
     ],
+    "imagenet-resnet-50": [
+        [-4329.2080576538, -153.1138338801, 670.9856504248, -148.6907123635],
+        [-4363.3674621581, -198.4781712210, 799.9814923881, -156.3667784191],
+    ],
 }
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", GOLDEN)
 @torch.no_grad()
 def test_golden_forward_pass(name):
-    network = fill(build(name, 4, 8).double()).eval()
+    side = 32 if name.startswith("imagenet") else 8
+    network = fill(build(name, 4, side).double()).eval()
     torch.testing.assert_close(
-        network(images(2, 8)), torch.tensor(GOLDEN[name], dtype=torch.float64), rtol=1e-6, atol=1e-6
+        network(images(2, side)), torch.tensor(GOLDEN[name], dtype=torch.float64), rtol=1e-6, atol=1e-6
     )
 
 

@@ -36,6 +36,19 @@ def test_lines_off_a_terminal():
     )
 
 
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0.0, ""), (0.04, ""), (0.05, "  starved: waits for images 5% of the time"),
+     (0.57, "  starved: waits for images 57% of the time")],
+)  # fmt: skip
+def test_waiting_for_images_is_said_where_it_is_worth_a_word(share, words):
+    out = console(terminal=False)
+    with watcher(out) as looking_on:
+        looking_on.begin(0, 18, 6)
+        looking_on.epoch(ROW | {"starved": share})
+    assert out.file.getvalue().endswith(f"1,234 images/s{words}\n")
+
+
 @pytest.mark.parametrize("done", [0, 9, 18])
 def test_a_bar_on_a_terminal(done):
     out = console(terminal=True)
