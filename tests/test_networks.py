@@ -1,7 +1,7 @@
 import math
-from hashlib import sha256
 import subprocess
 import sys
+from hashlib import sha256
 
 import pytest
 import torch

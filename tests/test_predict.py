@@ -22,7 +22,7 @@ def network():
 
 @pytest.mark.parametrize("size", [1, 7, 23, 512])
 def test_logits_are_those_of_the_images_one_by_one(network, tiny_dataset, tiny_run, monkeypatch, size):
-    monkeypatch.setattr(predict, "BATCH_SIZE", size)
+    monkeypatch.setitem(predict.BATCH_SIZES, "cpu", size)
     split = batches.of_run(tiny_run(), tiny_dataset, device=CPU, channels_last=True)["test"]
     found = predict.predict(network, split)
     assert (found.dtype, found.shape) == (np.float32, (tiny_dataset.manifest.test, 4))

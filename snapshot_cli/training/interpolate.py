@@ -15,10 +15,11 @@ from snapshot_cli.networks import build, channels_last
 from snapshot_cli.randomness import generator
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import checkpoint
-from snapshot_cli.training.predict import BATCH_SIZE, predict
+from snapshot_cli.training.predict import predict
 
 LAMBDAS = tuple(k / 10 for k in range(11))
 IMAGES = 5000  # of the training images, on which batch-norm statistics are estimated
+BATCH_SIZE = 512  # of these; what is estimated depends on it
 
 State = dict[str, Tensor]
 
