@@ -47,7 +47,7 @@ def main() -> None:
     if asked.peak:
         print(contenders.peak(*asked.peak, device=device))
     elif asked.packed:
-        print(data.packed(asked.packed))
+        print(data.packed(asked.packed, device=device))
     else:
         _measure(asked, device)
 
@@ -83,8 +83,7 @@ def _parts(asked: argparse.Namespace, device: torch.device) -> dict[str, Callabl
         parts[f"networks {network}"] = partial(
             contenders.rows, network, dataset, device=device, blocks=blocks, peers=peers
         )
-    if device.type == "cpu":
-        parts["packing"] = lambda: [data.packing(blocks=min(blocks, 6))]
+    parts["packing"] = lambda: [data.packing(device=device, blocks=min(blocks, 6))]
     return {name: part for name, part in parts.items() if name.split()[0] in asked.parts}
 
 
@@ -116,6 +115,8 @@ def _store(measured: dict[str, Any], device: torch.device) -> None:
     earlier = json.loads(path.read_text()) if path.exists() else None
     path.write_text(json.dumps(tables.merged(earlier, measured), indent=1) + "\n")
     kept = {each.stem: json.loads(each.read_text()) for each in folder.glob("*.json")}
+    if "cuda" in kept:
+        (folder / "cuda.md").write_text(tables.table(kept["cuda"], gpu_column=False))
     if "cpu" in kept:
         content = tables.table(kept["cpu"], kept.get("cuda"))
         (folder / "cpu.md").write_text(content)

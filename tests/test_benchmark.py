@@ -66,14 +66,26 @@ def test_a_goal_is_met_when_the_interval_reaches_it():
 def test_table():
     stored = json.loads(json.dumps({"machine": "A machine.", "rows": [record(row) for row in ROWS]}))
     assert [recorded(values) for values in stored["rows"]] == ROWS
-    assert table(stored, {"rows": [record(Row("slow", Estimate(1, 1, 1), unit="s"))]}).splitlines() == [
-        "A machine.",
+    on_gpu = {"machine": "A card", "rows": [record(Row("slow", Estimate(1, 1, 1), unit="s"))]}
+    assert table(stored, on_gpu).splitlines() == [
+        "A machine.; on a GPU: A card",
         "",
         "| measured | median | interval | by CPU time | goal | met | measured on | on a GPU |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
         "| a / b | 0.96 | 0.9 to 0.98 | 0.95 | at least 0.97 | yes |  | not measured on a GPU |",
         "| slow | 20 s | 16 to 21 |  | at most 15 | no | 24 November 2026, load 0.1 to 0.2 | 1 s |",
         "| speed | 1,234 images/s | 1,000 to 2,000 |  |  |  |  | not measured on a GPU |",
+    ]
+
+
+def test_a_gpus_own_table_has_no_column_for_it():
+    stored = {"machine": "A card", "rows": [record(ROWS[1])]}
+    assert table(stored, gpu_column=False).splitlines() == [
+        "A card",
+        "",
+        "| measured | median | interval | by CPU time | goal | met | measured on |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| slow | 20 s | 16 to 21 |  | at most 15 | no | 24 November 2026, load 0.1 to 0.2 |",
     ]
 
 

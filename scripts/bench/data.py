@@ -24,7 +24,7 @@ from snapshot_cli.training import loop
 from snapshot_cli.training.predict import predict
 
 SIZES = (5_000, 10_000, 20_000, 40_000)
-PACKED = ("resnet-20", 10)  # network and iterations of a packed training
+PACKED = {"cpu": ("resnet-20", 10), "cuda": ("resnet-110", 500)}  # network and iterations of a packed training
 
 
 class Silent:
@@ -50,7 +50,7 @@ def loader(dataset: Dataset, *, device: torch.device, blocks: int) -> list[Row]:
         "image by image": lambda: timed(lambda: list(_taken(each, 10))).times(10),
     }
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # also beside a GPU
     times = by_turns(work, blocks=blocks)
     torch.set_num_threads(threads)
     count = 100 * images.BATCH
@@ -95,28 +95,32 @@ def off_line(sizes: tuple[int, ...], seconds: list[float]) -> float:
     return float(100 * np.abs(slopes * slope - 1).max())
 
 
-def packing(*, blocks: int) -> Row:
-    """Return images a second of two trainings of one thread side by side, over one training of two threads."""
-    ratios = []
+def packing(*, device: torch.device, blocks: int) -> Row:
+    """Return images a second of trainings side by side over those of one that has the machine to itself.
+
+    On a CPU two of one thread over one of two, on a GPU four over one. Steps alone are timed, each by its own process.
+    """
+    on_cpu, ratios = device.type == "cpu", []
     for block in range(blocks):
-        ways = [lambda: _together(2, 1), lambda: _together(1, 2)]
+        ways = [lambda: _together(2 if on_cpu else 4, 1, device), lambda: _together(1, 2 if on_cpu else 1, device)]
         speeds = {order: ways[order]() for order in ((0, 1) if block % 2 else (1, 0))}
         ratios.append(speeds[0] / speeds[1])
-    return Row(f"{PACKED[0]}: two runs of one thread / one of two", estimate(ratios))
+    name = "two runs of one thread / one of two" if on_cpu else "four runs on one GPU / one"
+    return Row(f"{PACKED[device.type][0]}: {name}", estimate(ratios), least=None if on_cpu else 2)
 
 
-def packed(threads: int) -> float:
+def packed(threads: int, *, device: torch.device) -> float:
     """Train a block and return images a second; one of several processes."""
     torch.set_num_threads(threads)
-    network, iterations = PACKED
-    step = limit(network, images.prepared(), torch.device("cpu"))
+    network, iterations = PACKED[device.type]
+    step = limit(network, images.prepared(), device)
     step()
     return iterations * images.BATCH / timed(lambda: [step() for _ in range(iterations)]).wall
 
 
-def _together(count: int, threads: int) -> float:
+def _together(count: int, threads: int, device: torch.device) -> float:
     """Return the images a second of processes side by side, all together."""
-    command = [sys.executable, sys.argv[0], "--packed", str(threads)]
+    command = [sys.executable, sys.argv[0], "--device", device.type, "--packed", str(threads)]
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
     return sum(float(process.communicate()[0]) for process in started)
 

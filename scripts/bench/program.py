@@ -57,12 +57,12 @@ def report() -> list[Row]:
         study = Path(folder) / "many.yaml"
         study.write_text(MANY)
         count = _finish(study, results)
-        words = ("report", str(study), "--results-dir", str(results))
-        took, memory = command(*words, "--data-dir", folder)
+        words = ("report", str(study), "--results-dir", str(results), "--data-dir", folder)
+        passes = [command(*words) for _ in range(3)]
     name = f"report of {count} finished runs"
     return [
-        Row(name, estimate([took.wall]), estimate([took.cpu]), "s", most=15),
-        Row(f"{name}, memory", estimate([memory / 1e9]), None, "GB", most=1),
+        Row(name, estimate([t.wall for t, _ in passes]), estimate([t.cpu for t, _ in passes]), "s", most=15),
+        Row(f"{name}, memory", estimate([memory / 1e9 for _, memory in passes]), None, "GB", most=1),
     ]
 
 

@@ -56,14 +56,17 @@ def merged(earlier: Mapping[str, Any] | None, measured: Mapping[str, Any]) -> di
     return {"machine": measured["machine"], "rows": list(rows.values())}
 
 
-def table(measured: Mapping[str, Any], on_gpu: Mapping[str, Any] | None = None) -> str:
-    """Return the Markdown of a stored benchmark, beside that of a GPU where there is one."""
+def table(measured: Mapping[str, Any], on_gpu: Mapping[str, Any] | None = None, *, gpu_column: bool = True) -> str:
+    """Return the Markdown of a stored benchmark, beside the medians of a GPU's, which has a table of its own."""
     rows = [recorded(values) for values in measured["rows"]]
     beside = {each.name: each for each in map(recorded, on_gpu["rows"])} if on_gpu else {}
-    lines = [_line(HEAD), _line(["---"] * len(HEAD))]
-    lines += [_line([*_cells(row), _number(beside[row.name].wall, row.unit) if row.name in beside else ABSENT])
-              for row in rows]  # fmt: skip
-    return "\n".join([measured["machine"], "", *lines]) + "\n"
+    lines = [[*HEAD], ["---"] * len(HEAD)]
+    lines += [
+        [*_cells(row), _number(beside[row.name].wall, row.unit) if row.name in beside else ABSENT] for row in rows
+    ]
+    text = [_line(cells if gpu_column else cells[:-1]) for cells in lines]
+    machine = measured["machine"] + (f"; on a GPU: {on_gpu['machine']}" if on_gpu else "")
+    return "\n".join([machine, "", *text]) + "\n"
 
 
 def insert(path: Path, content: str) -> None:
