@@ -137,6 +137,18 @@ def test_predictions_that_differ_are_refused_and_once_deleted_computed_again(aga
     assert again.verify() == ([], [])
 
 
+def test_a_stop_while_predictions_are_computed_again(again, machine):
+    lost = {path: path.read_bytes() for path in again.path.glob("predictions/*-2.npy")}
+    for path in lost:
+        path.unlink()
+    with pytest.raises(Stopped, match="stopped while predicting; the same command goes on from there"):
+        here.train(again.run, machine, watcher=Silent(), stop=lambda: True)
+    assert not any(path.exists() for path in lost)
+    here.train(again.run, machine, watcher=Silent())
+    assert {path: path.read_bytes() for path in lost} == lost
+    assert again.verify() == ([], [])
+
+
 def test_predictions_computed_again_elsewhere_get_a_new_seal(again, machine, monkeypatch):
     (again.path / "predictions/test-1.npy").unlink()
     real = predictions.predict

@@ -13,7 +13,8 @@ from snapshot_cli.errors import Stopped, UserError
 from snapshot_cli.networks import build
 from snapshot_cli.randomness import derive
 from snapshot_cli.run_directory import RunDirectory
-from snapshot_cli.training import checkpoint, hardware, loop, predictions
+from snapshot_cli.training import checkpoint, hardware, loop, predict, predictions
+from snapshot_cli.training.ranks import Ranks
 
 CPU = torch.device("cpu")
 LENGTH, LAST = 6, 18  # iterations of an epoch and of the run of tiny_run(); 90 images, so the last batch has 10
@@ -44,7 +45,7 @@ def train(run, dataset, path, *, stop_at=(), device=CPU, **options):
         try:
             loop.train(
                 run, dataset, directory, device=device, watcher=watcher,
-                stop=lambda wanted=wanted, watcher=watcher: watcher.seen[-1][0] == wanted, **options,
+                stop=lambda wanted=wanted, watcher=watcher: dict(watcher.seen[-1:]).keys() == {wanted}, **options,
             )  # fmt: skip
         except Stopped:
             assert wanted is not None
@@ -221,6 +222,40 @@ def test_a_stopped_run_ends_as_an_unbroken_one(tiny_dataset, tiny_run, tmp_path,
 @pytest.mark.parametrize("point", [1, 5, 6, 7, 9, 10, 12, 17])
 def test_one_stop_at(unbroken, tiny_dataset, tiny_run, tmp_path, point):
     assert files(train(tiny_run(), tiny_dataset, tmp_path, stop_at=[point])[0]) == files(unbroken[0])
+
+
+@pytest.mark.parametrize("asked", [1, 2, 3, 4])
+def test_a_stop_while_predicting_loses_nothing(unbroken, tiny_dataset, tiny_run, tmp_path, monkeypatch, asked):
+    monkeypatch.setitem(predict.BATCH_SIZES, "cpu", 12)  # two batches of each of two snapshots
+    run, watcher, answers = tiny_run(), Silent(), []
+
+    def stop():
+        answers.append(watcher.seen[-1][0] == LAST)
+        return sum(answers) == asked
+
+    directory = RunDirectory(tmp_path)
+    directory.start(run, {})
+    with pytest.raises(Stopped) as caught:
+        loop.train(run, tiny_dataset, directory, device=CPU, watcher=watcher, stop=stop)
+    assert str(caught.value) == f"{run.run_id}: stopped while predicting; the same command goes on from there"
+    assert (sum(answers), directory.status) == (asked, "partial")
+    monkeypatch.undo()
+    _, seen = train(run, tiny_dataset, tmp_path)
+    assert (directory.status, seen) == ("done", [])
+    assert files(directory) == files(unbroken[0])
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_ranks_ask_each_other_equally_often_while_predicting(unbroken, tiny_dataset, tiny_run, monkeypatch, rank):
+    monkeypatch.setitem(predict.BATCH_SIZES, "cpu", 11)  # two batches of 12 images, one of 11
+    asked = []
+    monkeypatch.setattr(Ranks, "agree", lambda self, wish: (asked.append(wish), (wish,))[1])
+    monkeypatch.setattr(Ranks, "sum", lambda self, tensor: tensor)
+    training = loop.prepare(tiny_run(), tiny_dataset, unbroken[0], device=CPU)
+    list(
+        predictions.of_snapshots([1, 2], unbroken[0], training.network, training.batches["test"], ranks=Ranks(rank, 2))
+    )
+    assert asked == [False, False]
 
 
 def test_a_stop_says_where(tiny_dataset, tiny_run, tmp_path):

@@ -59,7 +59,7 @@ def train(
             now = hardware.describe(device) | {"ranks": ranks.count, "dataset_hash": manifest.content_hash}
             place.take_up(run, directory, now, machine, note)
         if ranks.tell(directory.status) == "done":
-            loop.predict_again(run, dataset, directory, device=device, workers=workers(machine), ranks=ranks)
+            loop.predict_again(run, dataset, directory, device=device, stop=stop, workers=workers(machine), ranks=ranks)
             return directory
         loop.train(
             run,

@@ -60,7 +60,9 @@ def train(
     watcher.begin(training.progress.iteration, last, iterations_per_epoch(training.examples, run.batch_size))
     while training.progress.iteration < last:
         train_epoch(training, watcher=watcher, stop=stop)
-    predictions.store(run, directory, training.network, training.batches, training.progress.snapshots, ranks=ranks)
+    predictions.store(
+        run, directory, training.network, training.batches, training.progress.snapshots, stop=stop, ranks=ranks
+    )
     if ranks.first:
         directory.finish(summary(training, dataset))
 
@@ -71,15 +73,20 @@ def predict_again(
     directory: RunDirectory,
     *,
     device: torch.device,
+    stop: Callable[[], bool] = lambda: False,
     workers: int = 0,
     ranks: Ranks = ALONE,
 ) -> None:
-    """Compute the predictions that a finished run lacks, from the weights that were kept."""
+    """Compute the predictions that a finished run lacks, from the weights that were kept.
+
+    Raises Stopped, with those of each split stored together or not at all, when `stop` says so.
+    """
     training = prepare(run, dataset, directory, device=device, workers=workers, ranks=ranks)
     for split in predictions.splits(run):
         lacking = ranks.tell(directory.lacking(split))
         batches = training.batches[split]
-        logits = list(predictions.of_snapshots(lacking, directory, training.network, batches, ranks=ranks))
+        found = predictions.of_snapshots(lacking, directory, training.network, batches, stop=stop, ranks=ranks)
+        logits = list(found)
         if lacking and ranks.first:
             directory.store_again(split, dict(zip(lacking, logits, strict=True)), batches.labels.cpu().numpy())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import nn
@@ -11,12 +13,18 @@ from snapshot_cli.datasets.batches import Feed
 BATCH_SIZES = {"cpu": 64, "cuda": 512}  # on a CPU maps of more images leave the cache
 
 
-def predict(network: nn.Module, batches: Feed) -> np.ndarray:
-    """Return the logits of all images in order, float32 (examples, classes), with the network in evaluation mode."""
+def predict(network: nn.Module, batches: Feed, before: Callable[[int], None] = lambda done: None) -> np.ndarray:
+    """Return the logits of all images in order, float32 (examples, classes), with the network in evaluation mode.
+
+    `before` is told before every batch how many images are done, and may raise what ends it.
+    """
     training = network.training
     network.eval()
     size = BATCH_SIZES[batches.labels.device.type]
     with torch.inference_mode():
-        logits = torch.cat([network(images) for images, _ in batches.evaluation(size)])
+        logits = []
+        for number, (images, _) in enumerate(batches.evaluation(size)):
+            before(number * size)
+            logits.append(network(images))
     network.train(training)
-    return logits.float().cpu().numpy()
+    return torch.cat(logits).float().cpu().numpy()
