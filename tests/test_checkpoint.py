@@ -2,6 +2,7 @@ import hashlib
 import io
 import os
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -25,8 +26,15 @@ def trained(seed=0, iterations=2, name="resnet-8"):
 
 
 def progress():
-    row = {"epoch": 1, "iteration": 6, "rate": 0.1 + 0.2, "train_loss": 1 / 3}
-    return Progress(8, ["5e" * 32], [row], torch.tensor([1.5, 0.1, 0.0]), torch.tensor(7), 1.25)
+    row = {
+        "epoch": 1, "iteration": 5, "rate": 0.1 + 0.2, "train_loss": 1 / 3, "train_error": 50.0, "seconds": 2.5,
+        "images_per_second": 40.0,
+    }  # fmt: skip
+    return Progress(8, ["5e" * 32], [row], torch.tensor([1.5, 0.1, 0.3, 0.0, 0.0]), torch.tensor(7), 1.25)
+
+
+def restore(path, run_id, network, optimizer):
+    return restore_state(path, run_id, network, optimizer, epoch_length=5, ends=[7, 14])
 
 
 @pytest.fixture
@@ -38,7 +46,7 @@ def saved(tmp_path):
 
 def refusal(path, run_id="tiny/run", name="resnet-8"):
     with pytest.raises(UserError) as caught:
-        restore_state(path, run_id, *trained(seed=1, name=name))
+        restore(path, run_id, *trained(seed=1, name=name))
     return str(caught.value)
 
 
@@ -49,7 +57,7 @@ def damaged(path):
 def test_a_state_comes_back_to_the_last_bit(saved):
     expected_network, expected_optimizer = trained()
     network, optimizer = trained(seed=1, iterations=0)
-    found = restore_state(saved, "tiny/run", network, optimizer)
+    found = restore(saved, "tiny/run", network, optimizer)
     for name, tensor in expected_network.state_dict().items():
         assert torch.equal(network.state_dict()[name], tensor)
     for parameter, expected in zip(network.parameters(), expected_network.parameters(), strict=True):
@@ -66,7 +74,7 @@ def test_a_state_comes_back_to_the_last_bit(saved):
 
 
 def test_without_a_state_a_run_is_fresh(tmp_path):
-    found = restore_state(tmp_path / "resume.pt", "tiny/run", *trained())
+    found = restore(tmp_path / "resume.pt", "tiny/run", *trained())
     assert (found.iteration, found.rows, found.seconds) == (0, [], 0.0)
 
 
@@ -75,7 +83,7 @@ def test_a_state_that_is_no_file_is_refused_and_not_taken_for_none(tmp_path, mak
     path = tmp_path / "resume.pt"
     make(path)
     with pytest.raises(UserError) as caught:
-        restore_state(path, "tiny/run", *trained())
+        restore(path, "tiny/run", *trained())
     assert str(caught.value) == f"{path}: not a file; delete {tmp_path} and train it again"
 
 
@@ -122,7 +130,64 @@ class Trap:
         return (os.mkdir, ("ran",))
 
 
+def forged(*keys, value):
+    """The bytes of a state that is good but for one value, which a file with a right digest can hold as well."""
+    network, optimizer = trained()
+    state = {
+        "version": 2, "run_id": "tiny/run", "network": network.state_dict(), "optimizer": optimizer.state_dict(),
+        "progress": vars(progress()),
+    }  # fmt: skip
+    place = state
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    return torch_bytes(state)
+
+
+def truncated_inside():
+    """A whole zip file whose pickle ends within a number."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(torch_bytes({}))) as old, zipfile.ZipFile(file, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, b"\x80\x02X\x01" if name.endswith("data.pkl") else old.read(name))
+    return file.getvalue()
+
+
+MOMENTUM = ("optimizer", "state", 0, "momentum_buffer")
+SHAPE = trained()[0].conv.weight.shape
+FORGED = {
+    "momentum of another shape": (*MOMENTUM, torch.zeros(3)),
+    "momentum of another dtype": (*MOMENTUM, torch.zeros(SHAPE, dtype=torch.float64)),
+    "momentum that is no tensor": (*MOMENTUM, "x"),
+    "momentum that is None": (*MOMENTUM, None),
+    "momentum of one parameter": ("optimizer", "state", {0: {"momentum_buffer": torch.zeros(SHAPE)}}),
+    "momentum of none": ("optimizer", "state", {}),
+    "momentum that is missing": ("optimizer", "state", 0, {}),
+    "optimizer": ("optimizer", "x"),
+    "network": ("network", {1: torch.zeros(3)}),
+    **{f"iteration {value!r}": ("progress", "iteration", value) for value in ("x", 3.5, 8.0, True, -5, 0, 15, 2**64)},
+    **{f"snapshots {value!r}": ("progress", "snapshots", value) for value in (5, [], [None], ["5e"] * 2)},
+    **{f"rows {value!r}": ("progress", "rows", value) for value in ("x", 5, [], [5], [{}], progress().rows * 2)},
+    **{
+        f"{name} of a row {value!r}": ("progress", "rows", 0, name, value)
+        for name, value in [("seconds", "x"), ("seconds", 10**309), ("rate", float("nan")), ("more", 1.0)]
+    },
+    **{
+        f"seconds {value!r}": ("progress", "seconds", value)
+        for value in ("x", -1.0, float("nan"), float("inf"), torch.zeros(3))
+    },
+    "losses": ("progress", "losses", "x"),
+    "losses of another shape": ("progress", "losses", torch.zeros(4)),
+    "losses of another dtype": ("progress", "losses", torch.zeros(5, dtype=torch.int64)),
+    "losses that are not finite": ("progress", "losses", torch.full((5,), torch.nan)),
+    "wrong": ("progress", "wrong", 7),
+    "wrong of another shape": ("progress", "wrong", torch.zeros(2, dtype=torch.int64)),
+    "wrong of another dtype": ("progress", "wrong", torch.tensor(7.0)),
+    "wrong below zero": ("progress", "wrong", torch.tensor(-7)),
+}
 HOSTILE = {
+    **{kind: forged(*keys, value=value) for kind, (*keys, value) in FORGED.items()},
+    "truncated inside": truncated_inside(),
     "empty": b"",
     "words": b"not a state\n" * 9,
     "pickle": pickle.dumps(Trap(), protocol=2),
@@ -143,6 +208,27 @@ def test_broken_and_hostile_states_run_no_code(saved, monkeypatch, tmp_path, kin
     saved.write_bytes(sign(HOSTILE[kind]))
     assert refusal(saved) == damaged(saved)
     assert not (tmp_path / "ran").exists()
+
+
+def test_the_rates_and_layouts_of_a_state_are_not_taken_over(saved):
+    """A group without momentum, and a buffer of one number under a whole tensor: fused SGD would write past its end."""
+    saved.write_bytes(signed(forged("optimizer", "param_groups", value=[{"params": [], "lr": "x"}])))
+    network, optimizer = trained(seed=1)
+    restore(saved, "tiny/run", network, optimizer)
+    assert [(group["lr"], group["momentum"]) for group in optimizer.param_groups] == [(0.1, 0.9)]
+    saved.write_bytes(signed(forged(*MOMENTUM, value=torch.ones(1).expand(SHAPE))))
+    restore(saved, "tiny/run", network, optimizer)
+    momentum = optimizer.state[network.conv.weight]["momentum_buffer"]
+    assert torch.equal(momentum, torch.ones(SHAPE))
+    assert momentum.stride() == network.conv.weight.stride()
+
+
+def test_a_state_without_momentum(tmp_path):
+    network, _ = trained()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, fused=True)
+    optimizer.step()
+    save_state(tmp_path / "resume.pt", "tiny/run", progress(), network, optimizer)
+    assert restore(tmp_path / "resume.pt", "tiny/run", network, optimizer).iteration == 8
 
 
 def test_a_state_of_another_network(saved):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -20,6 +23,12 @@ from snapshot_cli.run_directory import RunDirectory
 VERSION = 2
 LARGEST = 2**34  # bytes of a state; the paper's largest network has 10^8
 DIGEST_BYTES = 32  # sha256 of what follows: torch.load itself does not notice a flipped bit
+COLUMNS = ("epoch", "iteration", "rate", "train_loss", "train_error", "seconds", "images_per_second")
+GREATEST = 1e300  # number in a state; sums of as many as there are epochs stay finite
+DAMAGED = (
+    RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError, AssertionError,
+    ArithmeticError, struct.error,
+)  # fmt: skip
 
 
 @dataclass
@@ -59,10 +68,21 @@ def save_state(
     write_atomically(path, lambda file: file.write(digest) + file.write(content.getbuffer()))
 
 
-def restore_state(path: Path, run_id: str, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def restore_state(
+    path: Path,
+    run_id: str,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    epoch_length: int,
+    ends: Sequence[int],
+) -> Progress:
     """Load a state into network and optimizer and return the progress; that of a fresh run when there is no file.
 
-    Raises UserError for a file that is damaged, of another version or of another run.
+    `ends` are the iterations after which the run takes its snapshots.
+
+    Raises UserError for a file that is damaged, of another version or of another run, or that no such run can have
+    written.
     """
     way_out = f"delete {path.parent} and train it again"
     if not path.is_file():
@@ -76,9 +96,9 @@ def restore_state(path: Path, run_id: str, network: nn.Module, optimizer: torch.
         if state["version"] != VERSION or state["run_id"] != run_id:
             raise UserError(f"{path}: of another version or another run; {way_out}")
         network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        return Progress(**state["progress"])
-    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError):
+        _restore_momentum(state["optimizer"]["state"], optimizer)
+        return _progress(state["progress"], epoch_length, ends)
+    except DAMAGED:
         raise UserError(f"{path}: damaged; {way_out}") from None
 
 
@@ -88,6 +108,49 @@ def _content(path: Path) -> io.BytesIO:
     if hashlib.sha256(data[DIGEST_BYTES:]).digest() != data[:DIGEST_BYTES]:
         raise ValueError("digest differs")
     return io.BytesIO(data[DIGEST_BYTES:])
+
+
+def _restore_momentum(found: Mapping[int, Mapping[str, object]], optimizer: torch.optim.Optimizer) -> None:
+    """Give an optimizer the momentum of a state: fused SGD trusts shape, dtype and strides, and needs all or none."""
+    owners = [parameter for group in optimizer.param_groups if group["momentum"] for parameter in group["params"]]
+    if set(found) != set(range(len(owners))):
+        raise ValueError("momentum of other parameters")
+    for index, parameter in enumerate(owners):
+        optimizer.state[parameter] = {"momentum_buffer": _like(found[index]["momentum_buffer"], parameter)}
+
+
+def _like(found: object, expected: torch.Tensor) -> torch.Tensor:
+    """Return a copy of a tensor with the strides and on the device of `expected`; ValueError for any other thing."""
+    if not isinstance(found, torch.Tensor) or (found.shape, found.dtype) != (expected.shape, expected.dtype):
+        raise ValueError("not a tensor of this shape and dtype")
+    return torch.empty_like(expected).copy_(found.detach())
+
+
+def _progress(found: Mapping[str, Any], epoch_length: int, ends: Sequence[int]) -> Progress:
+    """Return the progress of a state; ValueError or TypeError where no run with such epochs and snapshots has it."""
+    progress = Progress(**found)
+    iteration, last = progress.iteration, ends[-1]
+    if type(iteration) is not int or not 0 < iteration <= last:
+        raise ValueError("no iteration of the run")
+    snapshots = sum(end <= iteration for end in ends)
+    epochs = iteration // epoch_length if iteration < last else -(-last // epoch_length)
+    progress.losses = _like(progress.losses, torch.zeros(epoch_length))
+    progress.wrong = _like(progress.wrong, torch.zeros((), dtype=torch.int64))
+    if not (
+        [type(digest) for digest in progress.snapshots] == [str] * snapshots
+        and [tuple(row) for row in progress.rows] == [COLUMNS] * epochs
+        and all(_is_number(value) for row in progress.rows for value in row.values())
+        and _is_number(progress.seconds)
+        and progress.seconds >= 0
+        and progress.wrong >= 0
+        and progress.losses.isfinite().all()
+    ):
+        raise ValueError("not what a run keeps")
+    return progress
+
+
+def _is_number(value: object) -> bool:
+    return type(value) in (int, float) and abs(value) < GREATEST  # type: ignore[arg-type]
 
 
 def save_weights(path: Path, network: nn.Module) -> str:

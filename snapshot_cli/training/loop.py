@@ -120,7 +120,15 @@ def prepare(
         weight_decay=run.weight_decay,
         fused=True,
     )
-    progress = checkpoint.restore_state(directory.resume_path, run.run_id, network, optimizer)
+    examples = run.training_examples(len(dataset.train_labels))
+    progress = checkpoint.restore_state(
+        directory.resume_path,
+        run.run_id,
+        network,
+        optimizer,
+        epoch_length=iterations_per_epoch(examples, run.batch_size),
+        ends=run.snapshot_iterations(examples),
+    )
     if progress.iteration != ranks.tell(progress.iteration):
         raise UserError(f"{directory.resume_path}: not there on every host; all have to see one folder of results")
     for snapshot, digest in enumerate(progress.snapshots, start=1):
