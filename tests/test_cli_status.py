@@ -88,3 +88,23 @@ def test_a_run_of_a_dataset_that_is_not_prepared(tmp_path, study, tiny_data):
         1, "", f"{path}: of the dataset 'tiny', which is not prepared in data; see --data-dir\n"
     )  # fmt: skip
     assert snapshot("status", "--data-dir", tiny_data)[::2] == (0, "")
+
+
+def test_what_cannot_be_shown_hides_no_other(tmp_path, study, tiny_data, monkeypatch):
+    folder = tmp_path / "results/own"
+    broken, *good = finish_cells(study, folder, lambda run, k: k)
+    (broken.path / "done.json").unlink()
+    (broken.path / "config.yaml").write_text("[")
+    file = write(tmp_path / "e.yaml", EXPERIMENT | {"dataset": "tiny"})
+    with monkeypatch.context() as patch:
+        patch.setenv("SNAPSHOT_DATA_DIR", str(tiny_data))
+        (other,) = finish_cells(load(file), folder, lambda run, k: k)
+    code, out, errors = snapshot("status")
+    assert code == 1
+    assert [line.split()[0] for line in lines(out)[1:-1]] == sorted(each.run.run_id for each in good)
+    assert lines(out)[-1].startswith("2 runs: 2 done")
+    said = errors.splitlines()
+    assert len(said) == 2
+    assert any(line.startswith(f"{broken.path.relative_to(tmp_path)}/config.yaml:") for line in said)
+    assert any(line.startswith(f"{other.path.relative_to(tmp_path)}: of the dataset 'tiny'") for line in said)
+    assert snapshot("status", "--watch") == (0, "2 runs: 2 done; 100.0 % of the images\n", errors)

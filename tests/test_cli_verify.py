@@ -35,6 +35,22 @@ def test_every_file_that_is_wrong_is_named_and_weights_may_be_missing(runs):
     )
 
 
+@pytest.mark.parametrize("left", ["manifest.json", "done.json"])
+def test_all_finds_a_run_that_lost_its_config(runs, left):
+    for name in {"config.yaml", "manifest.json", "done.json"} - {left}:
+        (runs[0] / name).unlink()
+    code, _, errors = snapshot("verify", "--all")
+    assert code == 1
+    assert errors.startswith(f"{runs[0]}")
+    assert errors.count("\n") == 1
+
+
+def test_all_names_a_config_that_was_lost(runs):
+    (runs[0] / "config.yaml").unlink()
+    assert snapshot("verify", "--all") == snapshot("verify", *runs)
+    assert snapshot("verify", "--all")[2] == f"{runs[0]}/config.yaml: not there\n"
+
+
 def test_what_is_not_finished_and_what_is_no_run(runs, tmp_path):
     (runs[0] / "done.json").unlink()
     assert snapshot("verify", runs[0]) == (0, f"{runs[0]}: not finished\n", "")

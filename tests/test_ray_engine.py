@@ -149,6 +149,23 @@ def test_what_no_node_has(machine, nodes, per_gpu, message):
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize(
+    ("room", "most", "expected"),
+    [
+        ({"num_cpus": 1}, 99, {"a": 16, "b": 8}),
+        ({"num_cpus": 3}, 99, {"a": 5, "b": 2}),
+        ({"num_cpus": 1}, 4, {"a": 4, "b": 4}),
+        ({"num_gpus": 1.0, "num_cpus": 0}, 99, {"a": 2}),
+        ({"num_gpus": 1 / 49, "num_cpus": 0}, 99, {"a": 98}),
+    ],
+)
+def test_how_many_runs_go_side_by_side_on_a_host(room, most, expected):
+    """Host b has two nodes, as of a cluster for tests."""
+    has = [("c", HEAD), ("a", GPUS), ("b", NODE), ("b", NODE)]
+    nodes = [{"NodeManagerHostname": host, "Resources": resources} for host, resources in has]
+    assert ray_engine.beside(nodes, room, most=most) == expected
+
+
 def test_eight_runs_on_four_gpus_two_on_each(cluster, tmp_path, tiny_run, monkeypatch):
     """The work is a stand-in that waits for the other seven, so that all eight must run at once."""
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,8 @@ def process(monkeypatch):
 def task(tmp_path, tiny_run):
     """A task whose results are shared."""
     (tmp_path / "marker").touch()
-    return Task(tiny_run(), Machine(tmp_path / "D", tmp_path / "R"), ("--interpolate",), False, tmp_path / "marker")
+    machine = Machine(tmp_path / "D", tmp_path / "R")
+    return Task(tiny_run(), machine, ("--interpolate",), False, tmp_path / "marker", {"here": 4, "there": 2})
 
 
 def changed(task, **changes):
@@ -53,6 +55,19 @@ def test_a_run_travels_whole_and_has_one_thread_and_no_gpu(task, process):
     assert arguments[arguments.index("--threads") + 1] == "1"
     assert variables == {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     assert not Path(arguments[2]).exists()  # the file that it travelled in
+
+
+@pytest.mark.parametrize(
+    ("host", "asked", "expected"),
+    [("here", None, "2"), ("there", None, "4"), ("joined later", None, "2"), ("crowded", None, "1"), ("here", 0, "0")],
+)
+def test_runs_side_by_side_share_the_processors_for_decoding(task, process, monkeypatch, host, asked, expected):
+    monkeypatch.setattr(ray_task, "processors", lambda: 8 if host != "crowded" else 3)
+    monkeypatch.setattr(ray_task.socket, "gethostname", lambda: host)
+    started = process("")
+    ray_task.work(changed(task, machine=replace(task.machine, workers=asked)))
+    arguments = started[0][0]
+    assert arguments[arguments.index("--workers") + 1] == expected
 
 
 def test_on_a_gpu_ray_has_said_which(task, process):

@@ -1,21 +1,25 @@
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from snapshot_cli import lock
 from snapshot_cli.config import load, plan
 from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.errors import ConfigError
 from snapshot_cli.launch import slots, unit
 from snapshot_cli.run_directory import RunDirectory
 
-STUDY = """\
-name: tiny
-title: Tiny
-base: {dataset: tiny, network: resnet-8, budget: 1, batch_size: 16, cycles: 1}
+KILLED = """\
+title: Killed
+base: {dataset: tiny, network: resnet-8, budget: 12, batch_size: 1, cycles: 1}
+methods: [single]
+render: {table: methods}
 """
 
 
@@ -237,3 +241,29 @@ def test_real_trainings_end_done_beside_one_that_fails(tiny_data, tmp_path):
     assert failures[0].startswith(f"{good[1].run_id}: ")
     assert failures[0].endswith(f"(all of it: {blocked.path}/log.txt)")
     assert RunDirectory.of(good[0], machine.results).predictions("test", 2).shape == (23, 4)
+
+
+def test_a_driver_killed_loses_nothing(tiny_data, tmp_path):
+    """Its training saves its state and ends, and the same command goes on from exactly there."""
+    file = tmp_path / "tiny.yaml"
+    file.write_text(KILLED)
+    (run,) = plan.runs(load.load(file, (), training_examples={"tiny": 90}))
+    directory = RunDirectory.of(run, tmp_path / "results")
+    log = directory.path / "log.txt"
+    words = [sys.executable, "-m", "snapshot_cli", "reproduce", file, "--data-dir", tiny_data, "--device", "cpu"]
+    words += ["--threads", "1", "--results-dir", tmp_path / "results"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
+        while not directory.resume_path.exists():
+            assert driver.poll() is None
+            time.sleep(0.01)
+        driver.kill()
+    while lock.holder(directory.path) is not None:
+        time.sleep(0.01)
+    said = log.read_text().splitlines()
+    iterations = int(re.search(r"stopped after (\d+) iterations", said[-1])[1])
+    assert 90 <= iterations < 1080
+    assert directory.status == "partial"
+    subprocess.run(words, check=True, capture_output=True)
+    assert f"going on after {iterations} of 1080 iterations" in log.read_text().splitlines()[len(said) :]
+    assert directory.status == "done"
+    assert directory.verify() == ([], [])

@@ -71,7 +71,7 @@ workers_option = click.option(
     "--workers",
     type=click.IntRange(0),
     metavar="N",
-    help="Processes that decode streamed images, such as ImageNet's.  [default: as many as processors]",
+    help="Processes that decode streamed images, as ImageNet's.  [default: as many as processors, or a slot's share]",
 )
 
 other_ranks_option = click.option(

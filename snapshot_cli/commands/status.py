@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import options
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import UserError, visible
 
 if TYPE_CHECKING:
     from snapshot_cli.launch.standing import Standing
@@ -28,13 +28,22 @@ def status(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: P
     """Show where the runs of studies stand: state, progress, rate, training error, speed, time left, host.
 
     STUDY is as for reproduce; without one, every run below results/, or R, that was ever started. Progress is that of
-    the last finished epoch. Only files are read, so it works while others train, from any host that sees them.
+    the last finished epoch. Only files are read, so it works while others train, from any host that sees them. Ends
+    with 1 where a run cannot be shown.
     """
-    found = _of_studies(names, sets, data, results) if names else _below(results or Path("results"), data)
-    if not watch:
-        _print(found())
+    problems: list[str] = []
+    if names:
+        found = _of_studies(names, sets, data, results)
     else:
+        found, problems = _below(results or Path("results"), data)
+    if watch:
+        for line in problems:
+            click.echo(visible(line), err=True)
         _watch(found)
+        return
+    _print(found())
+    if problems:
+        raise UserError("\n".join(problems))
 
 
 def _of_studies(
@@ -50,7 +59,8 @@ def _of_studies(
     return lambda: [standing.look(run, folder, size) for run, size in sizes.items()]
 
 
-def _below(results: Path, data: Path) -> Callable[[], list[Standing]]:
+def _below(results: Path, data: Path) -> tuple[Callable[[], list[Standing]], list[str]]:
+    """Return what looks at the runs below a folder, and a line for each that cannot be shown."""
     from snapshot_cli.config import plan
     from snapshot_cli.datasets.manifest import training_examples
     from snapshot_cli.launch import standing
@@ -60,13 +70,20 @@ def _below(results: Path, data: Path) -> Callable[[], list[Standing]]:
     paths = sorted(path.parent for path in results.rglob("config.yaml"))
     if not paths:
         raise UserError(f"{results}: no run in it; for the runs that a study will have, type snapshot status STUDY")
-    found = []
+    found, problems = [], []
     for path in paths:
-        run = RunDirectory(path).run
-        if run.dataset not in available:
-            raise UserError(f"{path}: of the dataset '{run.dataset}', which is not prepared in {data}; see --data-dir")
-        found.append((run, path.parents[2], plan.images(run, available[run.dataset])))
-    return lambda: [standing.look(run, folder, size) for run, folder, size in found]
+        try:
+            run = RunDirectory(path).run
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if run.dataset in available:
+            found.append((run, path.parents[2], plan.images(run, available[run.dataset])))
+        else:
+            problems.append(f"{path}: of the dataset '{run.dataset}', which is not prepared in {data}; see --data-dir")
+    if not found:
+        raise UserError("\n".join(problems))
+    return lambda: [standing.look(run, folder, size) for run, folder, size in found], problems
 
 
 def _print(standings: Sequence[Standing]) -> None:

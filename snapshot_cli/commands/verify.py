@@ -28,7 +28,7 @@ def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> No
     if everything == bool(directories):
         given = "both" if everything else "neither"
         raise ConfigError(f"snapshot verify: expected either run directories or --all, given {given}")
-    found = sorted(path.parent for path in results.rglob("config.yaml")) if everything else directories
+    found = _below(results) if everything else directories
     if not found:
         raise UserError(
             f"{results}: no run in it; snapshot train --config FILE trains one, or give another --results-dir"
@@ -36,6 +36,14 @@ def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> No
     wrong = [line for path in found for line in _check(RunDirectory(path))]
     if wrong:
         raise UserError("\n".join(wrong))
+
+
+def _below(results: Path) -> list[Path]:
+    """Return the directories of runs below a folder, also of those that lost some of their files."""
+    from snapshot_cli import run_directory, seal
+
+    names = (run_directory.CONFIG, seal.MANIFEST, seal.DONE)
+    return sorted({path.parent for name in names for path in results.rglob(name)})
 
 
 def _check(directory: RunDirectory) -> list[str]:

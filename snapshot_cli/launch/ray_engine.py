@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -67,7 +68,9 @@ def train_all(
     """
     import ray
 
-    room = resources(machine, [node["Resources"] for node in ray.nodes() if node["Alive"]], per_gpu)
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    room = resources(machine, [node["Resources"] for node in nodes], per_gpu)
+    together = beside(nodes, room, most=min(jobs or len(runs), len(runs)))
     remote = ray.remote(**room, max_retries=RETRIES, retry_exceptions=[Lost])(ray_task.work)
     everywhere = replace(machine, data=machine.data.resolve(), results=machine.results.resolve())
     waiting, running, told, failures = list(runs), dict[Any, Run](), set[Run](), list[str]()
@@ -76,7 +79,8 @@ def train_all(
         while running or (waiting and not stop()):
             while waiting and not stop() and (jobs is None or len(running) < jobs):
                 run = waiting.pop(0)
-                running[remote.remote(Task(run, everywhere, tuple(extra), "num_gpus" in room, marker))] = run
+                task = Task(run, everywhere, tuple(extra), "num_gpus" in room, marker, together)
+                running[remote.remote(task)] = run
             if stop() and not cancelled:
                 cancelled = True
                 for reference in running:
@@ -109,6 +113,15 @@ def resources(machine: Machine, nodes: Sequence[Mapping[str, float]], per_gpu: i
     if threads > most:
         raise ConfigError(f"--threads {threads}: no node of the Ray cluster has more than {most} CPUs")
     return {"num_cpus": threads}
+
+
+def beside(nodes: Sequence[Mapping[str, Any]], room: Mapping[str, float], *, most: int) -> dict[str, int]:
+    """Return how many runs go side by side on each host with room for any, given what Ray keeps for each of them."""
+    kind, amount = ("GPU", room["num_gpus"]) if "num_gpus" in room else ("CPU", room["num_cpus"])
+    found = Counter[str]()
+    for node in nodes:
+        found[node["NodeManagerHostname"]] += int(node["Resources"].get(kind, 0) / amount + 1e-6)
+    return {host: min(count, most) for host, count in found.items() if count}
 
 
 def _tell(runs: Iterable[Run], told: set[Run], machine: Machine, board: Board, *, ended: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
 import uuid
@@ -16,7 +17,7 @@ from typing import BinaryIO
 import yaml
 
 from snapshot_cli.config.experiment import Run
-from snapshot_cli.config.machine import Machine
+from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.errors import Stopped
 from snapshot_cli.files import write_atomically
 from snapshot_cli.launch import unit
@@ -40,6 +41,8 @@ class Task:
     on_gpu: bool
     marker: Path
     """A file that the driver has put into the folder of results: a node that sees it shares that folder."""
+    beside: Mapping[str, int]
+    """How many runs go side by side on each host, by its name."""
 
 
 def work(task: Task) -> tuple[int, dict[str, bytes]]:
@@ -48,7 +51,9 @@ def work(task: Task) -> tuple[int, dict[str, bytes]]:
     Raises Lost for a process that did not end by itself.
     """
     directory = unit.directory(task.run, task.machine)
-    machine = replace(task.machine, threads=task.machine.threads or 1)
+    share = max(1, processors() // task.beside.get(socket.gethostname(), max(task.beside.values(), default=1)))
+    workers = share if task.machine.workers is None else task.machine.workers
+    machine = replace(task.machine, threads=task.machine.threads or 1, workers=workers)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "run.yaml"
         file.write_text(yaml.safe_dump(task.run.model_dump(mode="json")))
