@@ -78,7 +78,7 @@ def _below(results: Path, data: Path) -> tuple[Callable[[], list[Standing]], lis
             problems.append(str(error))
             continue
         if run.dataset in available:
-            found.append((run, path.parents[2], plan.images(run, available[run.dataset])))
+            found.append((run, path.absolute().parents[2], plan.images(run, available[run.dataset])))
         else:
             problems.append(f"{path}: of the dataset '{run.dataset}', which is not prepared in {data}; see --data-dir")
     if not found:

@@ -40,10 +40,7 @@ def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> No
 
 def _below(results: Path) -> list[Path]:
     """Return the directories of runs below a folder, also of those that lost some of their files."""
-    from snapshot_cli import run_directory, seal
-
-    names = (run_directory.CONFIG, seal.MANIFEST, seal.DONE)
-    return sorted({path.parent for name in names for path in results.rglob(name)})
+    return sorted({path.parent for name in ("config.yaml", "done.json") for path in results.rglob(name)})
 
 
 def _check(directory: RunDirectory) -> list[str]:
