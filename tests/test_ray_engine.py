@@ -237,7 +237,7 @@ def breaking(directory, breaks):
     def look():
         holder = lock.holder(directory.path)
         if not broken and holder is not None and len(directory.metrics()) >= 3:
-            broken.append(directory.metrics()[-1]["iteration"])
+            broken.append(directory.metrics()[-2]["iteration"])  # the state of the last epoch may not be saved yet
             breaks(holder.pid)
 
     return look, broken
