@@ -38,3 +38,8 @@ def other_images(directory: Path, dataset: str) -> UserError:
         f"{directory}: was trained on other images than those prepared as '{dataset}' now; "
         f"prepare the dataset that it was trained on, or delete the directory and train it again"
     )
+
+
+def other_dataset(directory: Path, dataset: str, first: Path, expected: str) -> UserError:
+    """Return the refusal of a member that was trained on another dataset than the first."""
+    return UserError(f"{directory}: was trained on {dataset}, but {first} on {expected}; an ensemble needs one dataset")

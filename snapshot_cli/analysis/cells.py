@@ -12,7 +12,7 @@ from snapshot_cli.analysis.ensembles import Evaluation, evaluate
 from snapshot_cli.analysis.metrics import Array, Labels, softmax
 from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.plan import Cell, Member
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import UserError, other_dataset
 from snapshot_cli.run_directory import RunDirectory, Split
 
 
@@ -108,10 +108,7 @@ def _check_images(directory: RunDirectory, first: RunDirectory, split: Split) ->
     """Refuse what equal labels would hide: by canonical order, different images can have the same labels."""
     run, other = directory.run, first.run
     if run.dataset != other.dataset:
-        raise UserError(
-            f"{directory.path}: was trained on {run.dataset}, but {first.path} on {other.dataset}; "
-            f"an ensemble needs one dataset"
-        )
+        raise other_dataset(directory.path, run.dataset, first.path, other.dataset)
     if split == "test":
         return
     if not run.holdout:

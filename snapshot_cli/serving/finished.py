@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snapshot_cli.datasets.catalogue import how_to_prepare
 from snapshot_cli.datasets.manifest import Manifest, read_manifest
-from snapshot_cli.errors import ConfigError, UserError, other_images
+from snapshot_cli.errors import ConfigError, UserError, other_dataset, other_images
 from snapshot_cli.run_directory import RunDirectory
 
 Snapshot = tuple[RunDirectory, int]
@@ -44,10 +44,7 @@ def manifest(snapshots: Sequence[Snapshot], data: Path) -> Manifest:
         raise UserError(f"dataset '{name}' is not prepared in {data}; type: {how_to_prepare(name)}")
     for directory in dict.fromkeys(directory for directory, _ in snapshots):
         if directory.run.dataset != name:
-            raise UserError(
-                f"{directory.path}: was trained on {directory.run.dataset}, but {first.path} on {name}; "
-                f"an ensemble needs one dataset"
-            )
+            raise other_dataset(directory.path, directory.run.dataset, first.path, name)
         if directory.summary.get("dataset_hash") != found.content_hash:
             raise other_images(directory.path, name)
     return found
