@@ -257,12 +257,13 @@ def test_a_driver_killed_loses_nothing(tiny_data, tmp_path):
             assert driver.poll() is None
             time.sleep(0.01)
         driver.kill()
-    while lock.holder(directory.path) is not None:
+    while not (stopped := re.search(r"stopped after (\d+) iterations", log.read_text())):  # its last words
+        assert directory.status != "done"
         time.sleep(0.01)
-    said = log.read_text().splitlines()
-    iterations = int(re.search(r"stopped after (\d+) iterations", said[-1])[1])
+    said, iterations = log.read_text().splitlines(), int(stopped[1])
     assert 90 <= iterations < 1080
     assert directory.status == "partial"
+    assert lock.holder(directory.path) is None
     subprocess.run(words, check=True, capture_output=True)
     assert f"going on after {iterations} of 1080 iterations" in log.read_text().splitlines()[len(said) :]
     assert directory.status == "done"
