@@ -180,7 +180,8 @@ def test_the_experiment_of_table_3_is_its_cell():
         ("studies/figure7", 0), ("studies/figure8", 0),
         ("studies/figure4", 61),  # four budgets x two datasets x (1 snapshot run + 6 cycles), five members more
         ("studies/table3", 4),  # M = 2, 4, 8, 10
-        ("studies/small/figure2", 0), ("studies/small/figure3", 0), ("studies/small/figure5", 0),
+        ("studies/small/figure2", 0), ("studies/small/figure3", 0),
+        ("studies/small/figure5", 2),  # of seed 3; one of them is a member of figure4's true ensemble
         ("studies/small/figure6", 0), ("studies/small/figure7", 0), ("studies/small/figure8", 0),
         ("studies/small/replicas", 2),  # two members of the true ensemble; the three snapshot runs are replicates
         ("studies/small/figure4", 20),  # three budgets x (1 + 5), two members more
