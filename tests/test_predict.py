@@ -35,6 +35,21 @@ def test_logits_are_those_of_the_images_one_by_one(network, tiny_dataset, tiny_r
             np.testing.assert_allclose(network(pixels[None])[0].numpy(), logits, atol=1e-4)
 
 
+def test_before_every_batch_it_is_told_how_many_images_are_done(network, tiny_dataset, tiny_run):
+    """Streamed images come in smaller batches than are asked for."""
+    split = batches.of_run(tiny_run(), tiny_dataset, device=CPU, channels_last=True)["test"]
+
+    class Smaller:
+        labels = split.labels
+
+        def evaluation(self, size):
+            return split.evaluation(10)
+
+    told = []
+    predict.predict(network, Smaller(), told.append)
+    assert told == [0, 10, 20]
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_the_network_is_left_as_it_was(network, tiny_dataset, tiny_run, training):
     network.train(training)

@@ -22,9 +22,10 @@ def predict(network: nn.Module, batches: Feed, before: Callable[[int], None] = l
     network.eval()
     size = BATCH_SIZES[batches.labels.device.type]
     with torch.inference_mode():
-        logits = []
-        for number, (images, _) in enumerate(batches.evaluation(size)):
-            before(number * size)
+        logits, done = [], 0
+        for images, labels in batches.evaluation(size):
+            before(done)
             logits.append(network(images))
+            done += len(labels)
     network.train(training)
     return torch.cat(logits).float().cpu().numpy()
