@@ -5,6 +5,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +19,7 @@ from snapshot_cli.config import load, plan
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import store
 from snapshot_cli.errors import ConfigError, Stopped, UserError
-from snapshot_cli.launch import here
+from snapshot_cli.launch import here, unit
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import hardware, loop, predictions
 
@@ -115,6 +117,34 @@ def again(finished, machine):
     directory = RunDirectory.of(finished[1], machine.results)
     shutil.copytree(finished[0], directory.path)
     return directory
+
+
+def test_why_it_failed_is_forgotten_when_it_is_tried_again(again, machine):
+    directory = again
+    (directory.path / "done.json").unlink()
+    (directory.path / unit.FAILURE).write_text("disk full\n")
+    with pytest.raises(Stopped):
+        here.train(directory.run, machine, watcher=Silent(), stop=lambda: True)
+    assert unit.failure(directory.path) is None
+
+
+def test_lines_that_another_process_computes_are_waited_for(again, machine):
+    rows = [{"snapshot": 1, "lambda": 0.0, "statistics": "final", "test_error": 1.0}]
+
+    def finish():
+        with lock.hold(again.path):
+            held.set()
+            time.sleep(0.3)
+            RunDirectory.of(again.run, machine.results).write_interpolation(rows)
+
+    held, other = threading.Event(), threading.Thread(target=finish)
+    other.start()
+    held.wait()
+    with pytest.raises(UserError, match="in use by process"):
+        here.interpolate(again.run, machine)
+    here.interpolate(again.run, machine, patience=60)
+    other.join()
+    assert RunDirectory.of(again.run, machine.results).interpolation() == [(1, 0.0, "final", 1.0)]
 
 
 @pytest.mark.parametrize("split", ["test", "holdout"])

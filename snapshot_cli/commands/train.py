@@ -96,12 +96,18 @@ def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> 
     path = RunDirectory.of(run, machine.results).path
     done = RunDirectory.of(run, machine.results).status == "done"
     say(console, f"{title}{'already trained' if done else 'training'}: {path}")
-    patience = 0.0 if unit.launcher() is None else unit.PATIENCE
     with watcher(console) as looking_on:
-        here.train(run, machine, watcher=looking_on, stop=stop, note=lambda text: say(console, text), patience=patience)
+        here.train(
+            run,
+            machine,
+            watcher=looking_on,
+            stop=stop,
+            note=lambda text: say(console, text),
+            patience=unit.patience(),
+        )
 
 
 def _interpolate(run: Run, machine: Machine, stop: Callable[[], bool]) -> None:
-    from snapshot_cli.launch import here
+    from snapshot_cli.launch import here, unit
 
-    here.interpolate(run, machine, stop=stop)
+    here.interpolate(run, machine, stop=stop, patience=unit.patience())

@@ -13,7 +13,7 @@ from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.datasets import prepare, store
 from snapshot_cli.errors import ConfigError, UserError
 from snapshot_cli.files import remove_leftovers
-from snapshot_cli.launch import place, torchrun
+from snapshot_cli.launch import place, torchrun, unit
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training.ranks import ALONE, Ranks, join
 
@@ -75,8 +75,11 @@ def train(
     return directory
 
 
-def interpolate(run: Run, machine: Machine, *, stop: Callable[[], bool] = lambda: False) -> None:
-    """Store the errors between the snapshots of a finished run, once; nothing for a run of one snapshot."""
+def interpolate(run: Run, machine: Machine, *, stop: Callable[[], bool] = lambda: False, patience: float = 0.0) -> None:
+    """Store the errors between the snapshots of a finished run, once; nothing for a run of one snapshot.
+
+    Raises UserError when another process still holds the run's directory after `patience` seconds.
+    """
     directory = RunDirectory.of(run, machine.results)
     if directory.has_interpolation or run.snapshots == 1:
         return
@@ -85,7 +88,9 @@ def interpolate(run: Run, machine: Machine, *, stop: Callable[[], bool] = lambda
     from snapshot_cli.training.interpolate import interpolate
 
     device, dataset = _device(machine), _dataset(run, machine)
-    with _alone(directory, ALONE), hardware.kernels(deterministic=machine.deterministic):
+    with _alone(directory, ALONE, patience=patience), hardware.kernels(deterministic=machine.deterministic):
+        if RunDirectory.of(run, machine.results).has_interpolation:  # by now, of the process that held the lock
+            return
         interpolate(run, dataset, directory, device=device, workers=workers(machine), stop=stop)
 
 
@@ -104,6 +109,7 @@ def _alone(
         with lock.hold(directory.path, note=note, patience=patience):
             _refuse_links(directory)
             remove_leftovers(directory.path)
+            unit.forget_failure(directory.path)
             yield
     except OSError as error:
         if error.errno not in ROOM:

@@ -18,7 +18,7 @@ from snapshot_cli.run_directory import RunDirectory
 LOG = "log.txt"
 FAILURE = "failure.txt"
 LAUNCHER = "SNAPSHOT_LAUNCHER"  # the process id of who started a training, which stops when that process has ended
-PATIENCE = 60.0  # seconds that a launched training waits for one whose launcher died to save its state
+PATIENCE = 60.0  # seconds
 
 
 def words(run: Run, machine: Machine, asked: Sequence[str]) -> list[str]:
@@ -40,7 +40,7 @@ def shell_command(run: Run, machine: Machine, asked: Sequence[str]) -> str:
 def start(arguments: Sequence[str], directory: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start `snapshot ARGUMENTS` with some variables added to the environment; its output goes to the run's log."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / FAILURE).unlink(missing_ok=True)
+    forget_failure(directory)
     command = [sys.executable, "-m", "snapshot_cli", *arguments]
     variables = os.environ | environment | {LAUNCHER: str(os.getpid())}
     with (directory / LOG).open("ab") as output:
@@ -72,6 +72,11 @@ def failure(directory: Path) -> str | None:
         return None
 
 
+def forget_failure(directory: Path) -> None:
+    """Forget why a run failed, as it is tried again."""
+    (directory / FAILURE).unlink(missing_ok=True)
+
+
 def directory(run: Run, machine: Machine) -> Path:
     """Return the directory of a run."""
     return RunDirectory.of(run, machine.results).path
@@ -83,6 +88,11 @@ def launcher() -> int | None:
         return os.getppid()
     text = os.environ.get(LAUNCHER, "")
     return int(text) if text.isdigit() else None
+
+
+def patience() -> float:
+    """Return the seconds that a training waits for one whose launcher died to save its state: none for a person's."""
+    return 0.0 if launcher() is None else PATIENCE
 
 
 def _reason(log: Path, code: int) -> str:
