@@ -225,6 +225,7 @@ def test_lines_between_snapshots_are_computed_after_the_training(tmp_path, two, 
         "errors between the snapshots of 2 runs:",
     ]
     assert code == 1  # the fixture lets the first one fail
+    assert "1 of 2 runs failed:" in errors
     rows = [{"snapshot": 1, "lambda": 0.0, "statistics": each, "test_error": 1.0} for each in ("final", "reestimated")]
     for run in (single, snapshots):
         RunDirectory.of(run, tmp_path / "results/own").write_interpolation(rows)
@@ -251,6 +252,27 @@ def test_the_page_has_all_studies_of_the_size_that_have_something(tmp_path):
     page = (tmp_path / "results/demo/report.html").read_text()
     assert page.index("TABLE9") < page.index("FIGURE9")
     assert "OTHER" not in page
+
+
+def test_a_study_that_is_not_right_is_not_on_the_page_and_costs_no_other(tmp_path):
+    for name, cycles in (("table9", 2), ("broken", "two")):
+        write(tmp_path / f"configs/studies/demo/{name}.yaml", STUDY | {"base": STUDY["base"] | {"cycles": cycles}})
+    finish_cells(load(tmp_path / "configs/studies/demo/table9.yaml"), tmp_path / "results/demo", lambda run, k: k)
+    code, out, errors = snapshot("report", "demo/table9")
+    assert (code, out.splitlines()[-1]) == (0, "results/demo/report.html")
+    assert errors.startswith("demo/broken is not on the page: ")
+    assert "cycles" in errors
+
+
+def test_what_failed_is_told_also_where_the_rest_cannot_be_drawn(tmp_path, study, trainings):
+    single, snapshots, _ = plan.runs(study)
+    finish(single, tmp_path / "results/own", [wrong([1, 2], 1)] * 2, [1, 2])
+    damaged = RunDirectory.of(single, tmp_path / "results/own").path / "predictions/test-2.npy"
+    damaged.write_bytes(b"damaged")
+    code, _, errors = snapshot("reproduce", "study.yaml")
+    assert code == 1
+    assert f"1 of 2 runs failed:\n{snapshots.run_id}: " in errors
+    assert errors.splitlines()[-1].startswith(f"{damaged.relative_to(tmp_path)}: differs from what the run wrote")
 
 
 def test_shards_share_the_runs(tmp_path, study, trainings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,15 +97,12 @@ def reproduce(
     still = set(trainings.missing(lines, folder))
     finished = [run for run in lines if run not in still]
     failures += trainings.interpolate(finished, machine, words, engine=by) if finished else []
-    if shard is None:
-        _draw(asked, folder, data, options.repeated(sets, results))
-    else:
-        click.echo(
-            f"snapshot report {' '.join(names)}{options.repeated(sets, results)} draws what is finished", err=True
-        )
-    if failures:
-        tried = len(lacking) or len(finished)
-        raise UserError("\n".join([f"{len(failures)} of {tried} runs failed:", *failures]))
+    again = options.repeated(sets, results)
+    with _told(failures, len({*lacking, *finished})):
+        if shard is None:
+            _draw(asked, folder, data, again)
+        else:
+            click.echo(f"snapshot report {' '.join(names)}{again} draws what is finished", err=True)
 
 
 @click.command(short_help="Draw what is finished of studies.")
@@ -157,9 +155,25 @@ def _summary(asked: Sequence[Asked], runs: int, lacking: int, shard: str | None)
     return f"{title}: {runs} run{'s' * (runs > 1)}, {runs - lacking} finished, {lacking} to train"
 
 
+@contextmanager
+def _told(failures: Sequence[str], runs: int) -> Iterator[None]:
+    """Raise UserError with what failed of some runs, once the rest is done, and with what is wrong with the rest."""
+    words = [f"{len(failures)} of {runs} runs failed:", *failures]
+    try:
+        yield
+    except UserError as error:
+        if not failures:
+            raise
+        words.append(str(error))
+    if failures:
+        raise UserError("\n".join(words))
+
+
 def _draw(asked: Sequence[Asked], results: Path, data: Path, given: str) -> None:
     """Write tables and figures of the studies, and the page over all of their size, and print the files."""
     from snapshot_cli.commands.evaluate import dataset_hashes
+    from snapshot_cli.config.shipped import bare_name
+    from snapshot_cli.config.study import Study
     from snapshot_cli.reporting import report
 
     hashes, sheets = dataset_hashes(data), {}
@@ -167,28 +181,25 @@ def _draw(asked: Sequence[Asked], results: Path, data: Path, given: str) -> None
         sheet = sheets[each.file.resolve()] = report.draw(each.study, results, hashes, called=f"{each.name}{given}")
         for path in sheet.write(results):
             click.echo(path)
-    for other in _siblings(asked[0].file, data):
-        if other.file.resolve() not in sheets:
+    for file in _siblings(asked[0].file):
+        if file.resolve() not in sheets:
+            name = bare_name(file) or str(file)
             try:
-                sheets[other.file.resolve()] = report.draw(other.study, results, hashes, called=other.name)
+                study = options.load(file, (), data)
+                if isinstance(study, Study):
+                    sheets[file.resolve()] = report.draw(study, results, hashes, called=name)
             except UserError as error:
-                click.echo(f"{other.name} is not on the page: {error}", err=True)
+                click.echo(f"{name} is not on the page: {error}", err=True)
     if any(sheet.directories for sheet in sheets.values()):
         ordered = [sheets[path] for path in sorted(sheets, key=_place)]
         click.echo(report.write_page(ordered, results, title=f"Snapshot ensembles: {results.name} results"))
 
 
-def _siblings(file: Path, data: Path) -> Iterator[Asked]:
-    """Yield the other studies of a shipped one's size."""
+def _siblings(file: Path) -> list[Path]:
+    """Return the files of all studies of a shipped one's size."""
     from snapshot_cli.config.shipped import bare_name
-    from snapshot_cli.config.study import Study
 
-    if bare_name(file) is None:
-        return
-    for path in sorted(file.parent.glob("*.yaml")):
-        study = options.load(path, (), data)
-        if isinstance(study, Study):
-            yield Asked(bare_name(path) or str(path), path, study)
+    return [] if bare_name(file) is None else sorted(file.parent.glob("*.yaml"))
 
 
 def _place(path: Path) -> tuple[bool, str]:
