@@ -11,7 +11,7 @@ from snapshot_cli.config.load import load
 
 MEMBER = ["run", "snapshot", "top1_error", "nll"]
 ENSEMBLE = ["size", "top1_error", "top5_error", "nll", "ece"]
-KEYS = ["method", "dataset", "network", "test_examples", "members", "ensembles"]
+KEYS = ["method", "dataset", "network", "split", "examples", "members", "ensembles"]
 
 
 @pytest.fixture(autouse=True)
@@ -94,13 +94,22 @@ def test_a_study_side_by_side(tmp_path):
     found = as_json("--config", file)
     assert list(found) == ["study", "cells"]
     assert [cell["method"] for cell in found["cells"]] == ["single", "snapshot", "ensemble"]
-    assert list(found["cells"][0]) == ["alpha0", "cycles", "budget", "replicate", *KEYS]
+    assert list(found["cells"][0]) == ["label", "alpha0", "cycles", "budget", "replicate", *KEYS]
+
+
+def test_an_experiment_with_replicates_has_all_of_them(tmp_path):
+    asked = load(write(tmp_path / "e.yaml", EXPERIMENT | {"replicates": 3}))
+    finish_cells(asked, tmp_path / "results/own", lambda run, k: run.seed)
+    found = as_json("--config", "e.yaml")
+    assert (found["study"], [cell["replicate"] for cell in found["cells"]]) == (None, [0, 1, 2])
+    assert [cell["members"][0]["top1_error"] for cell in found["cells"]] == [0.0, 5.0, 10.0]
 
 
 def test_holdout(tmp_path):
     (run,) = plan.runs(load(write(tmp_path / "e.yaml", EXPERIMENT | {"holdout": 20})))
     finish(run, tmp_path / "results/own", [logits_of([1, 2]), logits_of([1, 3])], [1, 3], split="holdout")
     found = as_json("--config", "e.yaml", "--split", "holdout")
+    assert (found["split"], found["examples"]) == ("holdout", 2)
     assert [m["top1_error"] for m in found["members"]] == [50.0, 0.0]
     path = f"results/own/runs/{run.run_id}"
     assert snapshot("eval", "--config", "e.yaml") == (

@@ -45,7 +45,8 @@ def test_json_has_the_values_worked_out_by_hand(scored):
         "method": "snapshot",
         "dataset": "digits",
         "network": "resnet-8",
-        "test_examples": 20,
+        "split": "test",
+        "examples": 20,
         "members": [
             {
                 "run": run.run_id,
@@ -79,7 +80,7 @@ def test_json_has_the_values_worked_out_by_hand(scored):
             },
         ],
     }
-    assert list(found) == ["method", "dataset", "network", "test_examples", "members", "ensembles"]
+    assert list(found) == ["method", "dataset", "network", "split", "examples", "members", "ensembles"]
 
 
 def test_the_table_of_one_ensemble(scored):
@@ -98,6 +99,15 @@ def test_run_directories_have_no_method_and_members_name_their_seeds(tmp_path):
     table = words.members_and_ensembles(found)
     assert table.title == "run directories: resnet-8 on digits, 20 images, errors in %"
     assert [line[0] for line in cells(table)] == ["seed 1, snapshot 2", "seed 0, snapshot 2"]
+
+
+def test_members_of_runs_with_the_same_seed_are_told_apart(tmp_path):
+    (one,) = finish_cells(experiment(), tmp_path, lambda run, k: 1)
+    (other,) = finish_cells(experiment(alpha0=0.2), tmp_path, lambda run, k: 2)
+    table = words.members_and_ensembles(score([(one, 2), (other, 2)], {}))
+    assert [line[0] for line in cells(table)] == [
+        f"{one.run.run_id}, snapshot 2", f"{other.run.run_id}, snapshot 2"
+    ]  # fmt: skip
 
 
 def test_side_by_side(scored):
@@ -120,6 +130,13 @@ def test_a_study_in_json(scored):
     found = words.study_as_json("table1", [scored(experiment(alpha0=0.2))])
     assert found["study"] == "table1"
     (cell,) = found["cells"]
-    assert {key: cell[key] for key in ("alpha0", "cycles", "budget", "replicate", "method")} == {
-        "alpha0": 0.2, "cycles": 2, "budget": 4, "replicate": 0, "method": "snapshot"
+    assert {key: cell[key] for key in ("label", "alpha0", "cycles", "budget", "replicate", "method")} == {
+        "label": "Snapshot (α₀ = 0.2)", "alpha0": 0.2, "cycles": 2, "budget": 4, "replicate": 0, "method": "snapshot"
     }  # fmt: skip
+
+
+def test_cells_in_json_that_differ_in_what_has_no_place_of_its_own_have_labels(scored):
+    found = words.study_as_json("implicit", [scored(experiment()), scored(experiment(dropout=0.2))])
+    assert [cell["label"] for cell in found["cells"]] == [
+        "Snapshot (α₀ = 0.1)", "Snapshot (α₀ = 0.1) with dropout 0.2"
+    ]  # fmt: skip

@@ -64,7 +64,8 @@ def evaluate(
         check_trained(asked, folder, f"snapshot train --config {file}{options.repeated(sets, results)}", file)
         scored = score(asked, folder, data, split=split)
     if as_json:
-        answer = words.as_json(scored[0]) if study is None else words.study_as_json(study, scored)
+        alone = study is None and len(scored) == 1
+        answer = words.as_json(scored[0]) if alone else words.study_as_json(study, scored)
         click.echo(json.dumps(answer, indent=2))
     else:
         show(scored)
