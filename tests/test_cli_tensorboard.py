@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,16 @@ def test_the_directory_of_a_run_and_its_config(run, tmp_path):
         assert snapshot("tensorboard", *words, "-o", tmp_path / str(number))[0] == 0
         assert list(scalars(tmp_path / str(number) / "runs" / run.run_id)) != []
         assert [path.name for path in (tmp_path / str(number)).iterdir()] == ["runs"]
+
+
+def test_a_run_and_a_copy_of_it_would_share_a_log(run, tmp_path):
+    own, copy = Path(f"results/own/runs/{run.run_id}"), tmp_path / "copy"
+    shutil.copytree(own, copy)
+    assert snapshot("tensorboard", own, own.resolve(), copy, "-o", tmp_path / "logs") == (
+        2, "",
+        f"{copy}: the same run as {own.resolve()}, whose log it would overwrite; give one of them a DIR of its own, "
+        "with -o\n",
+    )  # fmt: skip
 
 
 def test_following_until_all_is_done(tmp_path, monkeypatch):

@@ -117,7 +117,14 @@ def _summary(asked: Asked) -> str:
 def _of_directories(directories: Sequence[Path], data: Path) -> Asked:
     from snapshot_cli.run_directory import RunDirectory
 
-    found = [RunDirectory(path) for path in dict.fromkeys(directories)]
+    found = [RunDirectory(path) for path in {path.resolve(): path for path in directories}.values()]
+    first: dict[str, Path] = {}
+    for each in found:
+        if first.setdefault(each.run.run_id, each.path) != each.path:
+            raise ConfigError(
+                f"{each.path}: the same run as {first[each.run.run_id]}, whose log it would overwrite; give one of them"
+                " a DIR of its own, with -o"
+            )
     train = f"snapshot train --config {directories[0]}/config.yaml"
     return Asked(found, _of_runs(found, [each.run for each in found], data), [], train)
 
