@@ -28,6 +28,7 @@ def completed(*words):
         (["tr"], [("plain", "train")]),
         (["plot", "sch"], [("plain", "schedule")]),
         (["reproduce", "small/pi"], [("plain", "small/pilot"), ("file", "small/pi")]),
+        (["status", "small/pi"], [("plain", "small/pilot"), ("file", "small/pi")]),
         (["report", "table1", "table3"], [("plain", "table3"), ("file", "table3")]),
         (["train", "--config", "demo/sn"], [("plain", "demo/snapshot"), ("file", "demo/sn")]),
         (["eval", "--config", "demo/table1"], [("plain", "demo/table1"), ("file", "demo/table1")]),

@@ -207,6 +207,8 @@ def test_why_nothing_comes_back_of_a_task(tmp_path, monkeypatch):
     monkeypatch.setattr(ray, "get", get)
     assert ray_engine._result(lost, tmp_path) == "killed by signal 9"
     assert ray_engine._result(ray.exceptions.WorkerCrashedError(), tmp_path).startswith("The worker died unexpectedly")
+    wordless = ray.exceptions.RayTaskError("work", "Traceback\n  far", MemoryError())
+    assert ray_engine._result(wordless, tmp_path) == "MemoryError"
 
 
 def test_a_run_has_begun_when_its_lock_is_held(tmp_path, tiny_run):

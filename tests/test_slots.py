@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import signal
@@ -203,6 +204,16 @@ def test_a_directory_that_cannot_be_made_stops_no_other(monkeypatch, tmp_path, t
     )
     assert failures == [f"{runs[0].run_id}: {path}: File exists"]  # and no log
     assert board.told == [("failed", 0), ("started", 1), ("done", 1)]
+
+
+def test_a_process_that_cannot_be_started_is_told_without_a_name_of_a_file(monkeypatch, tmp_path, tiny_run):
+    def popen(command, **options):
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    run = tiny_run()
+    slots.train_all([run], Machine(tmp_path, tmp_path), {run: ()}, places=[""], board=Noted(), stop=lambda: False)
+    assert unit.failure(RunDirectory.of(run, tmp_path).path) == "Resource temporarily unavailable"
 
 
 def test_leaving_at_once_asks_the_trainings_to_stop(monkeypatch, tmp_path, tiny_run):

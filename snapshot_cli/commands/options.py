@@ -54,7 +54,10 @@ device_option = click.option(
     help="Where to train; auto takes a GPU when there is one.",
 )
 threads_option = click.option(
-    "--threads", type=click.IntRange(1), metavar="N", help="CPU threads of a training.  [default: torch's choice]"
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="CPU threads of a training.  [default: torch's choice; under reproduce a slot's share, with Ray 1]",
 )
 checkpoint_option = click.option(
     "--checkpoint-seconds",

@@ -32,7 +32,7 @@ def predict(ensemble: Path, images: tuple[Path, ...], data: Path, output: Path |
         raise UserError("\n".join(f"{path}: no such file or folder" for path in missing))
     refused: list[str] = []
     rows = list(answers.rows(classifier.of(ensemble, data), found(images), unreadable=refused.append))
-    if rows or not refused:
+    if rows:
         _deliver(table_to_bytes(rows), output)
     if refused:
         raise UserError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from snapshot_cli.commands import options
+from snapshot_cli.commands import completion, options
 from snapshot_cli.errors import UserError, visible
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ WATCH_SECONDS = 2.0
 
 
 @click.command(short_help="Show how far every run is, and where it runs.")
-@click.argument("names", metavar="[STUDY]...", nargs=-1)
+@click.argument("names", metavar="[STUDY]...", nargs=-1, shell_complete=completion.studies)
 @options.set_option
 @options.data_option
 @options.results_option

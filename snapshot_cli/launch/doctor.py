@@ -17,7 +17,7 @@ from typing import Literal
 
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.catalogue import how_to_prepare
-from snapshot_cli.datasets.store import prepared
+from snapshot_cli.datasets.manifest import prepared
 from snapshot_cli.errors import UserError
 
 State = Literal["good", "note", "missing"]

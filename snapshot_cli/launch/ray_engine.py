@@ -141,7 +141,8 @@ def _result(reference: Any, directory: Path) -> int | str:
         code, files = ray.get(reference)
         ray_task.bring(files, directory)
     except ray.exceptions.RayError as error:
-        return str(getattr(error, "cause", None) or error).strip().splitlines()[-1]
+        cause = getattr(error, "cause", None) or error
+        return (str(cause).strip() or type(cause).__name__).splitlines()[-1]
     except OSError as error:
         return f"{error.filename}: {error.strerror}"
     return int(code)

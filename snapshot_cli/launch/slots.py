@@ -79,7 +79,7 @@ def train_all(
                 try:
                     running.append(_start(run, machine, asked[run], gpu=free[0], slots=len(places)))
                 except OSError as error:
-                    reason = f"{error.filename}: {error.strerror}"
+                    reason = ": ".join(str(word) for word in (error.filename, error.strerror) if word)
                     failures += end(board, run, reason, unit.directory(run, machine), stopped=False)
                     continue
                 free.pop(0)
