@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -311,7 +312,7 @@ def test_what_a_node_without_the_shared_folder_trains_is_brought_back(
     cluster, tiny_data, tmp_path, tiny_run, monkeypatch
 ):
     """The node is given another folder, in which there is no marker of the driver's."""
-    machine, run = Machine(tiny_data, tmp_path / "results", "cpu", 1), tiny_run()
+    machine, run = Machine(tiny_data, tmp_path / "results", "cpu", 1), tiny_run(cycles=2)
     real, node = ray_task.work, tmp_path / "node"
 
     def work(task):
@@ -321,7 +322,12 @@ def test_what_a_node_without_the_shared_folder_trains_is_brought_back(
     cluster.add_node(num_cpus=1, object_store_memory=STORE)
     with ray_engine.connected(cluster.address):
         assert ray_engine.train_all([run], machine, (), board=Noted(), **NEVER) == []
+        trained = RunDirectory.of(run, machine.results).summary
+        shutil.rmtree(node)  # another node computes the lines
+        assert ray_engine.train_all([run], machine, ["--interpolate"], board=Noted(), **NEVER) == []
     brought = RunDirectory.of(run, machine.results)
     assert brought.verify() == ([], [])
+    assert brought.has_interpolation
+    assert brought.summary["seconds"] == trained["seconds"]
     assert (brought.path / "log.txt").is_file()
     assert not (brought.path / ".lock").exists()

@@ -39,7 +39,7 @@ def task(tmp_path, tiny_run):
     """A task whose results are shared."""
     (tmp_path / "marker").touch()
     machine = Machine(tmp_path / "D", tmp_path / "R")
-    return Task(tiny_run(), machine, ("--interpolate",), False, tmp_path / "marker", {"here": 4, "there": 2})
+    return Task(tiny_run(), machine, ("--interpolate",), False, tmp_path / "marker", {"here": 4, "there": 2}, {})
 
 
 def changed(task, **changes):
@@ -113,6 +113,23 @@ def test_what_is_not_shared_is_brought_done_json_last(task, process, tmp_path, m
     ray_task.bring(files, tmp_path / "here")
     assert [path.name for path in written] == ["test-1.npy", "done.json"]
     assert ray_task.files(tmp_path / "here") == files
+
+
+@pytest.mark.parametrize(("shared", "expected"), [(True, []), (False, ["config.yaml", "done.json"])])
+def test_a_finished_run_is_there_before_its_lines_are_computed(task, process, tmp_path, shared, expected):
+    process(
+        "import pathlib; pathlib.Path('seen').write_text(' '.join(sorted(p.name for p in pathlib.Path().iterdir())))"
+    )
+    finished = {"done.json": b"{}", "config.yaml": b"seed: 0"}
+    ray_task.work(changed(task, finished=finished, marker=task.marker if shared else tmp_path / "not here"))
+    assert (unit.directory(task.run, task.machine) / "seen").read_text().split() == expected
+
+
+def test_nothing_goes_along_with_a_run_that_is_not_finished(tmp_path):
+    (tmp_path / "config.yaml").write_text("seed: 0")
+    assert ray_task.finished(tmp_path) == {}
+    (tmp_path / "done.json").write_text("{}")
+    assert ray_task.finished(tmp_path) == {"config.yaml": b"seed: 0", "done.json": b"{}"}
 
 
 def test_cancelled_it_lets_the_process_save_its_state(task, process, monkeypatch):

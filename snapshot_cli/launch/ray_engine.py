@@ -79,7 +79,8 @@ def train_all(
         while running or (waiting and not stop()):
             while waiting and not stop() and (jobs is None or len(running) < jobs):
                 run = waiting.pop(0)
-                task = Task(run, everywhere, tuple(extra), "num_gpus" in room, marker, together)
+                finished = ray_task.finished(unit.directory(run, everywhere))
+                task = Task(run, everywhere, tuple(extra), "num_gpus" in room, marker, together, finished)
                 running[remote.remote(task)] = run
             if stop() and not cancelled:
                 cancelled = True

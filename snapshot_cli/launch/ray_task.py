@@ -43,6 +43,8 @@ class Task:
     """A file that the driver has put into the folder of results: a node that sees it shares that folder."""
     beside: Mapping[str, int]
     """How many runs go side by side on each host, by its name."""
+    finished: Mapping[str, bytes]
+    """The files of a run that is finished, for a node that has it not: it would train it once more."""
 
 
 def work(task: Task) -> tuple[int, dict[str, bytes]]:
@@ -51,6 +53,8 @@ def work(task: Task) -> tuple[int, dict[str, bytes]]:
     Raises Lost for a process that did not end by itself.
     """
     directory = unit.directory(task.run, task.machine)
+    if not task.marker.exists():
+        bring(task.finished, directory)
     share = max(1, processors() // task.beside.get(socket.gethostname(), max(task.beside.values(), default=1)))
     workers = share if task.machine.workers is None else task.machine.workers
     machine = replace(task.machine, threads=task.machine.threads or 1, workers=workers)
@@ -83,8 +87,13 @@ def files(directory: Path) -> dict[str, bytes]:
     return {path.relative_to(directory).as_posix(): path.read_bytes() for path in paths}
 
 
+def finished(directory: Path) -> dict[str, bytes]:
+    """Return the files of a run that is finished, none of another."""
+    return files(directory) if (directory / DONE).is_file() else {}
+
+
 def bring(found: Mapping[str, bytes], directory: Path) -> None:
-    """Write what a run left on its node into its directory here."""
+    """Write the files of a run, from where they are, into its directory here."""
     for name in sorted(found, key=lambda name: name == DONE):
         write_atomically(directory / name, partial(_write, found[name]))
 
