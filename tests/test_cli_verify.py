@@ -53,6 +53,12 @@ def test_all_names_a_config_that_was_lost(runs):
 def test_what_is_not_finished_and_what_is_no_run(runs, tmp_path):
     (runs[0] / "done.json").unlink()
     assert snapshot("verify", runs[0]) == (0, f"{runs[0]}: not finished\n", "")
+    (runs[0] / "config.yaml").write_text("seed: none")
+    assert snapshot("verify", runs[0]) == (
+        1,
+        "",
+        f"{runs[0]}/config.yaml: not the configuration of a run; delete {runs[0]} and train it again\n",
+    )
     assert snapshot("verify", "results") == (
         1,
         "",

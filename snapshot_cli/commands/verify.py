@@ -46,8 +46,10 @@ def _below(results: Path) -> list[Path]:
 def _check(directory: RunDirectory) -> list[str]:
     """Say how a run is on stdout and return a line for every file that is wrong."""
     if directory.status != "done":
-        if directory.status == "absent":
-            return [f"{directory.path}: not a run directory: no config.yaml in it; those lie in results/SIZE/runs"]
+        try:
+            _ = directory.run
+        except UserError as error:
+            return [str(error)]
         click.echo(f"{directory.path}: not finished")
         return []
     wrong, not_kept = directory.verify()
