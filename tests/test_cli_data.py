@@ -106,10 +106,10 @@ def test_what_cannot_be(words, code, message):
 
 def test_show_draws_a_sheet(tmp_path):
     snapshot("data", "prepare", "digits")
-    assert snapshot("data", "show", "digits", "-o", "new.png", "--images", "10") == (
-        0, "new.png: 10 training images of digits, each 4 times augmented\n", ""
+    assert snapshot("data", "show", "digits", "-o", "folder/new.png", "--images", "10") == (
+        0, "folder/new.png: 10 training images of digits, each 4 times augmented\n", ""
     )  # fmt: skip
-    with Image.open(tmp_path / "new.png") as sheet:
+    with Image.open(tmp_path / "folder/new.png") as sheet:
         assert sheet.format == "PNG"
 
 

@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from snapshot_cli.reporting.contact_sheet import Example, draw
+from snapshot_cli.reporting.figures import save
 
 COLOURS = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
 
@@ -25,7 +26,7 @@ def colours_along(path, row):
 @pytest.mark.parametrize(("examples", "blocks", "rows"), [(1, 1, 1), (2, 2, 1), (3, 3, 1), (7, 3, 3)])
 def test_an_image_stands_before_its_versions_in_blocks(tmp_path, examples, blocks, rows):
     path = tmp_path / "sheet.png"
-    draw([example(str(k)) for k in range(examples)], path, title="t")
+    save(draw([example(str(k)) for k in range(examples)], title="t"), path)
     with Image.open(path) as sheet:
         height = sheet.height
     assert height == round(200 * (0.65 + rows * 0.55))
@@ -34,18 +35,18 @@ def test_an_image_stands_before_its_versions_in_blocks(tmp_path, examples, block
 
 def test_pixels_are_drawn_as_they_are(tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    draw([Example("a", image, ())], tmp_path / "a.png", title="t")
+    save(draw([Example("a", image, ())], title="t"), tmp_path / "a.png")
     drawn = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).reshape(-1, 3)
     assert {tuple(pixel) for pixel in image.reshape(-1, 3).tolist()} <= {tuple(pixel) for pixel in drawn.tolist()}
 
 
 def test_labels_and_title_are_written(tmp_path, monkeypatch):
     monkeypatch.setattr("snapshot_cli.reporting.figures.style.STYLE", {"svg.fonttype": "none"})
-    draw([example("n01 gold & fish")], tmp_path / "a.svg", title="tiny: 1 of 2")
+    save(draw([example("n01 gold & fish")], title="tiny: 1 of 2"), tmp_path / "a.svg")
     text = (tmp_path / "a.svg").read_text()
     for words in ("n01 gold &amp; fish", "tiny: 1 of 2", "stored", "augmented"):
         assert words in text
 
 
 def test_labels_and_title_are_no_formulas(tmp_path):
-    draw([example("$\\bad{$")], tmp_path / "a.png", title="$\\worse{$")
+    save(draw([example("$\\bad{$")], title="$\\worse{$"), tmp_path / "a.png")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import completion, options
-from snapshot_cli.errors import ConfigError
 
 if TYPE_CHECKING:
     from snapshot_cli.datasets.catalogue import Facts
@@ -116,11 +115,11 @@ def show(name: str, output: Path, images: int, data: Path) -> None:
     """
     from snapshot_cli.datasets import store
 
-    if output.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise ConfigError(f"-o {output}: expected a name that ends in .svg, .png or .pdf")
+    options.check_drawable(output)
     dataset = store.load(data, name)
 
     from snapshot_cli.datasets import examples
+    from snapshot_cli.reporting import figures
     from snapshot_cli.reporting.contact_sheet import Example, draw
 
     manifest = dataset.manifest
@@ -130,11 +129,8 @@ def show(name: str, output: Path, images: int, data: Path) -> None:
         Example(manifest.classes[dataset.train_labels[row]], examples.stored(dataset, row), tuple(versions[:, place]))
         for place, row in enumerate(rows)
     ]
-    draw(
-        drawn,
-        output,
-        title=f"{name}: {len(rows)} of {manifest.train:,} training images, {manifest.size}x{manifest.size}",
-    )
+    title = f"{name}: {len(rows)} of {manifest.train:,} training images, {manifest.size}x{manifest.size}"
+    figures.save(draw(drawn, title=title), output)
     click.echo(f"{output}: {len(rows)} training images of {name}, each {VERSIONS} times augmented")
 
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from snapshot_cli.launch.estimate import Needs
     from snapshot_cli.reporting.figures import RateCurve
 
-FORMATS = (".svg", ".png", ".pdf")
-
 
 @click.command(short_help="Say what a file will take, and train nothing.")
 @options.config_option
@@ -56,8 +54,8 @@ def estimate(
     from snapshot_cli.config import plan
     from snapshot_cli.launch import estimate as estimates
 
-    if output is not None and output.suffix not in FORMATS:
-        raise ConfigError(f"-o {output}: expected a name that ends in .svg, .png or .pdf")
+    if output is not None:
+        options.check_drawable(output)
     asked = options.load(file, sets, data)
     machine = options.machine(data, Path("results"), device, threads, 300, deterministic=False)
     if output is not None:

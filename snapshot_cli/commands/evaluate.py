@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import options
-from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.errors import UserError
 
 if TYPE_CHECKING:
     from snapshot_cli.analysis.cells import Scored
@@ -52,9 +52,7 @@ def evaluate(
     from snapshot_cli.reporting import words
     from snapshot_cli.run_directory import RunDirectory
 
-    if (file is None) == (not directories):
-        given = "neither" if file is None else "both"
-        raise ConfigError(f"snapshot eval: expected either --config FILE or run directories, given {given}")
+    options.check_source("eval", file, directories)
     if file is None:
         study, scored = None, [_together([RunDirectory(path) for path in directories], data, split or "test")]
     else:
@@ -118,11 +116,6 @@ def check_trained(asked: Experiment | Study | Run, results: Path, command: str, 
 def _together(directories: Sequence[RunDirectory], data: Path, split: Split) -> Scored:
     """Return the scores of all snapshots of some runs as one ensemble."""
     from snapshot_cli.analysis import cells
+    from snapshot_cli.serving import finished
 
-    for directory in directories:
-        if directory.run and directory.status != "done":
-            raise UserError(
-                f"{directory.path}: not trained to its end; type snapshot train --config {directory.path}/config.yaml"
-            )
-    members = [(each, snapshot) for each in directories for snapshot in range(1, each.run.snapshots + 1)]
-    return cells.score(members, dataset_hashes(data), split=split)
+    return cells.score(finished.all_snapshots(directories), dataset_hashes(data), split=split)

@@ -49,9 +49,7 @@ def export(
     endings = [f".{each}" for each in FORMATS if kind in (None, each)]
     if output.suffix not in endings:
         raise ConfigError(f"-o {output}: expected a name that ends in {' or '.join(endings)}")
-    if (file is None) == (not directories):
-        given = "neither" if file is None else "both"
-        raise ConfigError(f"snapshot export: expected either --config FILE or run directories, given {given}")
+    options.check_source("export", file, directories)
     from snapshot_cli.run_directory import RunDirectory
     from snapshot_cli.serving import finished
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -130,6 +130,21 @@ def machine_options(command: Command) -> Command:
     for option in (*own, results_option, data_option):
         command = option(command)
     return command
+
+
+def check_source(verb: str, file: Path | None, directories: Sequence[Path]) -> None:
+    """Raise ConfigError where not exactly one of --config FILE and run directories is given."""
+    if (file is None) == (not directories):
+        given = "neither" if file is None else "both"
+        raise ConfigError(f"snapshot {verb}: expected either --config FILE or run directories, given {given}")
+
+
+def check_drawable(output: Path) -> None:
+    """Raise ConfigError for a name in whose format nothing is drawn."""
+    from snapshot_cli.reporting.figures import FORMATS
+
+    if output.suffix.removeprefix(".") not in FORMATS:
+        raise ConfigError(f"-o {output}: expected a name that ends in .svg, .png or .pdf")
 
 
 def load(file: Path, sets: tuple[str, ...], data: Path) -> Experiment | Study | Run:

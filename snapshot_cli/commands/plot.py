@@ -48,11 +48,8 @@ def plot(
     from snapshot_cli.reporting import figures, report
     from snapshot_cli.reporting.drawn import Picture, Request
 
-    if output.suffix.removeprefix(".") not in figures.FORMATS:
-        raise ConfigError(f"-o {output}: expected a name that ends in .svg, .png or .pdf")
-    if (file is None) == (not directories):
-        given = "neither" if file is None else "both"
-        raise ConfigError(f"snapshot plot: expected either --config FILE or run directories, given {given}")
+    options.check_drawable(output)
+    options.check_source("plot", file, directories)
     entries = _of_runs(directories, data) if file is None else _of_file(file, sets, data, results)
     source = str(file or directories[0])
     if kind == "ensemble-size" and all(each.experiment.method == "single" for each in entries):
@@ -60,7 +57,8 @@ def plot(
     fields = {"ensemble-size": ("network",)} | dict.fromkeys(BY_PAIR, ("network", "dataset"))
     if len({tuple(getattr(each.experiment, name) for name in fields.get(kind, ())) for each in entries}) > 1:
         what = "several networks" if kind == "ensemble-size" else "several networks or datasets"
-        raise ConfigError(f"{source}: has {what}; snapshot report {source} draws a figure for each")
+        way_out = f"snapshot report {source} draws a figure for each" if file else "give runs of one of them"
+        raise ConfigError(f"{source}: has {what}; {way_out}")
     drawn = [each for each in report.KINDS[kind](entries, Request(output.stem, source)) if isinstance(each, Picture)]
     if not drawn:
         raise UserError(_nothing(kind, entries, file, options.repeated(sets, results) if file else ""))

@@ -67,9 +67,7 @@ def tensorboard(
     """
     from snapshot_cli.tracking import events, logs
 
-    if (file is None) == (not directories):
-        given = "neither" if file is None else "both"
-        raise ConfigError(f"snapshot tensorboard: expected either --config FILE or run directories, given {given}")
+    options.check_source("tensorboard", file, directories)
     events.require()
     if file is None:
         folder = options.results_folder(directories[0] / "config.yaml", results)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
@@ -61,7 +60,7 @@ def train(
                 if interpolate and torchrun.rank() == 0:
                     _interpolate(run, machine, stop)
             except Stopped as error:
-                error.exit_code = 130 if stop.signal == signal.SIGINT else Stopped.exit_code
+                error.exit_code = stop.exit_code
                 raise
     if run_id is None and torchrun.rank() == 0:
         show(score(asked, machine.results, data))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,7 +140,7 @@ def run_all(
         failures = engine.train_all(runs, machine, asked, extra=extra, gpus=gpus, board=board, stop=stop)
     if stop.signal is not None:
         stopped = Stopped("stopped; the same command goes on from there")
-        stopped.exit_code = 130 if stop.signal == signal.SIGINT else Stopped.exit_code
+        stopped.exit_code = stop.exit_code
         raise stopped
     return failures
 

@@ -37,6 +37,11 @@ class StopRequest:
     def __call__(self) -> bool:
         return self.signal is not None or self._launcher not in (None, os.getppid())
 
+    @property
+    def exit_code(self) -> int:
+        """The exit code of what was stopped."""
+        return CODES[signal.SIGINT if self.signal == signal.SIGINT else signal.SIGTERM]
+
     def note(self, number: int, frame: FrameType | None) -> None:
         """Take note of a signal; a second Ctrl-C leaves at once."""
         if self.signal is not None and number == signal.SIGINT:

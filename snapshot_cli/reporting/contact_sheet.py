@@ -6,7 +6,6 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +15,7 @@ from snapshot_cli.reporting.figures.style import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 BLOCKS = 3  # columns of examples
 IMAGE, LABEL, TITLE, MARGIN = 0.55, 1.05, 0.55, 0.1  # inches: an image's side, a label's width, the head's height
@@ -30,12 +30,11 @@ class Example:
     augmented: tuple[NDArray[np.uint8], ...]
 
 
-def draw(examples: Sequence[Example], path: Path, *, title: str) -> None:
-    """Write a sheet, as PNG, SVG or PDF by the ending of its name: for each image its label, itself and its versions.
+def draw(examples: Sequence[Example], *, title: str) -> Figure:
+    """Return a sheet that has for each image its label, itself and its versions.
 
     All examples have equally many augmented versions.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     columns = 1 + len(examples[0].augmented)
@@ -43,7 +42,6 @@ def draw(examples: Sequence[Example], path: Path, *, title: str) -> None:
     width, height = BLOCKS * (LABEL + columns * IMAGE) + MARGIN, TITLE + rows * IMAGE + MARGIN
     with style():
         figure = Figure(figsize=(width, height), dpi=200)
-        FigureCanvasAgg(figure)
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(0, width), ylim=(height, 0))
         axes.axis("off")
@@ -53,7 +51,7 @@ def draw(examples: Sequence[Example], path: Path, *, title: str) -> None:
         for index, example in enumerate(examples):
             block, row = divmod(index, rows)
             _example(axes, example, left=block * (LABEL + columns * IMAGE), top=TITLE + row * IMAGE)
-        figure.savefig(path)
+    return figure
 
 
 def _head(axes: Axes, left: float) -> None:
