@@ -16,7 +16,7 @@ def numbered(examples, *, padding=0, flip=False):
     pixels = torch.arange(examples, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 4, 4, 3).contiguous()
     zero, one = torch.zeros(1, 3, 1, 1), torch.ones(1, 3, 1, 1)
     bordered = augment.bordered(pixels, padding=padding, fill=(255, 255, 255))
-    return Batches(bordered, torch.arange(examples), zero, one, flip, channels_last=True)
+    return Batches(bordered, torch.arange(examples), zero, one, flip)
 
 
 def in_one(parts):
@@ -120,11 +120,11 @@ def test_a_larger_subset_holds_the_smaller_and_a_seed_decides():
 
 
 def test_batches_of_a_run(tiny_dataset, tiny_run):
-    found = batches.of_run(tiny_run(train_size=40, holdout=9), tiny_dataset, device=CPU, channels_last=True)
+    found = batches.of_run(tiny_run(train_size=40, holdout=9), tiny_dataset, device=CPU)
     assert {name: split.examples for name, split in found.items()} == {"train": 40, "test": 23, "holdout": 9}
     assert {name: split.images.padding for name, split in found.items()} == {"train": 1, "test": 0, "holdout": 0}
     assert found["train"].flip
-    assert not batches.of_run(tiny_run(flip=False), tiny_dataset, device=CPU, channels_last=True)["train"].flip
+    assert not batches.of_run(tiny_run(flip=False), tiny_dataset, device=CPU)["train"].flip
     images, labels = in_one(found["test"].evaluation(7))
     mean, deviation = (np.float32(values) for values in (tiny_dataset.manifest.mean, tiny_dataset.manifest.std))
     expected = (tiny_dataset.test_images.astype(np.float32) - mean) / deviation
@@ -133,9 +133,7 @@ def test_batches_of_a_run(tiny_dataset, tiny_run):
 
 
 def test_all_images_of_a_split_are_held_once(tiny_dataset, tiny_run):
-    whole, part = (
-        batches.of_run(tiny_run(train_size=size), tiny_dataset, device=CPU, channels_last=True) for size in (None, 40)
-    )
+    whole, part = (batches.of_run(tiny_run(train_size=size), tiny_dataset, device=CPU) for size in (None, 40))
     assert whole["train"].images.pixels.data_ptr() == tiny_dataset.train_images.ctypes.data
     assert part["train"].images.pixels.shape == (40, *tiny_dataset.train_images.shape[1:])
     assert part["test"].images.pixels.data_ptr() == tiny_dataset.test_images.ctypes.data
@@ -154,7 +152,7 @@ def test_light_is_added_before_normalisation_to_the_whole_image_and_its_border()
     mean, deviation = (torch.tensor(v).view(1, 3, 1, 1) for v in ([100.0, 110.0, 120.0], [50.0, 40.0, 20.0]))
     grey = torch.full((30, 4, 4, 3), 255, dtype=torch.uint8)  # grey and as bright as it can be: nothing is clipped
     bordered = augment.bordered(grey, padding=1, fill=(255, 255, 255))
-    plain = Batches(bordered, torch.arange(30), mean, deviation, flip=True, channels_last=True)
+    plain = Batches(bordered, torch.arange(30), mean, deviation, flip=True)
     lit = replace(plain, lighting=0.1)
     draws = augment.draw(30, padding=1, flip=True, lighting=0.1, generator=generator(5, "augmentation", 2))
     (images, labels), (dark, _) = (next(each.training(5, 2, batch_size=30)) for each in (lit, plain))
@@ -179,5 +177,5 @@ def test_a_lit_epoch_goes_on_exactly(start):
 )
 def test_lighting_is_the_runs_or_else_the_datasets(tiny_dataset, tiny_run, own, asked, lighting):
     dataset = replace(tiny_dataset, manifest=replace(tiny_dataset.manifest, lighting=own))
-    found = batches.of_run(tiny_run(lighting=asked), dataset, device=CPU, channels_last=True)
+    found = batches.of_run(tiny_run(lighting=asked), dataset, device=CPU)
     assert found["train"].lighting == lighting

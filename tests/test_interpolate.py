@@ -56,7 +56,7 @@ def test_rows_at_the_ends_and_between(trained, tiny_dataset):
     assert rows[-2] == (1, 1.0, "final", last)
 
     network, (first, second) = states(run, tiny_dataset, directory)
-    batches = of_run(run, tiny_dataset, device=CPU, channels_last=False)
+    batches = of_run(run, tiny_dataset, device=CPU)
     half = dict(second)
     for name in second:
         if "running" not in name and "batches" not in name:
@@ -86,7 +86,7 @@ def test_a_point_between_is_mixed_by_hand():
 
 def test_statistics_are_the_mean_over_batches_weighted_by_size(tiny_run, tiny_dataset, monkeypatch):
     monkeypatch.setattr(interpolate, "BATCH_SIZE", 40)  # 90 images: 40, 40, 10
-    batches = of_run(tiny_run(), tiny_dataset, device=CPU, channels_last=False)["train"]
+    batches = of_run(tiny_run(), tiny_dataset, device=CPU)["train"]
     network = build("resnet-8", 4, 8)
     momentum = network.norm.momentum
     interpolate.reestimate(network, batches)
@@ -102,7 +102,7 @@ def test_statistics_are_the_mean_over_batches_weighted_by_size(tiny_run, tiny_da
 
 def test_the_subset_is_the_same_every_time_and_no_larger_than_asked(tiny_run, tiny_dataset, monkeypatch):
     monkeypatch.setattr(interpolate, "IMAGES", 7)
-    batches = of_run(tiny_run(), tiny_dataset, device=CPU, channels_last=False)["train"]
+    batches = of_run(tiny_run(), tiny_dataset, device=CPU)["train"]
     one, two = (interpolate._subset(batches, seed=0) for _ in range(2))
     assert one.examples == 7
     assert torch.equal(one.labels, two.labels)

@@ -59,8 +59,8 @@ ONLY = {
 TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks", "networks.densenet", "networks.resnet",
     "networks.dense", "datasets.decoding", "datasets.order", "datasets.streamed",
-    "training.checkpoint", "training.hardware", "training.interpolate", "training.loop", "training.predict",
-    "training.record", "training.ranks", "launch.torchrun", "launch.slots",
+    "training.checkpoint", "training.hardware", "training.interpolate", "training.network", "training.loop",
+    "training.predict", "training.record", "training.ranks", "launch.torchrun", "launch.slots",
     "training.predictions", "training.measure", "launch.estimate", "launch.doctor", "launch.here",
     "commands.trainings", "randomness",
     "__init__", "training.scheduler", "serving.ensemble", "serving.classifier", "serving.exported", "serving.onnx_file",

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from snapshot_cli.errors import UserError
-from snapshot_cli.networks import build, channels_last
+from snapshot_cli.networks import build
 from snapshot_cli.networks.resnet import Block
 
 SMALL = ["resnet-8", "wide-resnet-8-2", "densenet-13-12"]
@@ -565,12 +565,6 @@ def test_twenty_steps_on_one_batch_lower_the_loss_and_reach_every_parameter(name
 # --- memory and imports ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*SMALL, "imagenet-resnet-50"])
-@pytest.mark.parametrize(("device_type", "last"), [("cpu", True), ("cuda", True), ("mps", False)])
-def test_memory_format_by_a_written_rule(name, device_type, last):
-    assert channels_last(name, device_type) is last
-
-
 def test_importing_the_package_does_not_import_torch():
-    code = "import sys, snapshot_cli.networks as n; n.channels_last('resnet-8', 'cpu'); print('torch' in sys.modules)"
+    code = "import sys, snapshot_cli.networks as n; n.names.parse('resnet-8'); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -62,7 +62,6 @@ class Batches:
     mean: torch.Tensor
     deviation: torch.Tensor
     flip: bool
-    channels_last: bool
     lighting: float = 0.0
     starved: ClassVar[float] = 0.0
 
@@ -101,7 +100,7 @@ class Batches:
     def _batch(self, indices: torch.Tensor, draws: augment.Draws) -> Batch:
         images = augment.gather(self.images, indices, draws)
         mean = self.mean if draws.light is None else self.mean - draws.light[:, :, None, None]
-        images = augment.normalise(images, mean, self.deviation, channels_last=self.channels_last)
+        images = augment.normalise(images, mean, self.deviation)
         return images, self.labels[indices]
 
 
@@ -131,9 +130,7 @@ def subsets(labels: np.ndarray, *, train_size: int | None, holdout: int, seed: i
     return Subsets(np.sort(ordered[holdout:end]), np.sort(ordered[:holdout]))
 
 
-def of_run(
-    run: Run, dataset: Dataset, *, device: torch.device, channels_last: bool, workers: int = 0
-) -> dict[str, Feed]:
+def of_run(run: Run, dataset: Dataset, *, device: torch.device, workers: int = 0) -> dict[str, Feed]:
     """Return the batches of a run: `train`, `test` and, where images are withheld, `holdout`.
 
     On a CPU all images of a split are the dataset's own, which runs side by side share; a part of them is a copy.
@@ -152,9 +149,9 @@ def of_run(
         on_device = torch.from_numpy(np.array(labels)).to(device)
         if isinstance(images, ImageFiles):
             side = dataset.manifest.size
-            return Streamed(images, on_device, side, mean, deviation, flip, channels_last, lighting, workers)
+            return Streamed(images, on_device, side, mean, deviation, flip, lighting, workers)
         bordered = augment.bordered(torch.from_numpy(images).to(device), padding=border, fill=dataset.manifest.mean)
-        return Batches(bordered, on_device, mean, deviation, flip, channels_last, lighting)
+        return Batches(bordered, on_device, mean, deviation, flip, lighting)
 
     def training_images(rows: np.ndarray) -> Images | ImageFiles:
         return dataset.train_images if len(rows) == len(dataset.train_labels) else dataset.train_images[rows]

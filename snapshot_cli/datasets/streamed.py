@@ -30,7 +30,6 @@ class Streamed:
     mean: torch.Tensor
     deviation: torch.Tensor
     flip: bool
-    channels_last: bool
     lighting: float
     workers: int
     """Processes that decode; 0: the one that trains does it."""
@@ -82,7 +81,7 @@ class Streamed:
             images, normals = decoded
             light = light_of(self.lighting * normals).to(device, non_blocking=True)
             images, mean = images.to(device, non_blocking=True), self.mean - light[:, :, None, None]
-            images = normalise(images, mean, self.deviation, channels_last=self.channels_last)
+            images = normalise(images, mean, self.deviation)
             yield images, self.labels[part.to(device)]
 
     def _loader(self, decoding: Decoding, batches: list[list[int]]) -> DataLoader[Decoded | UserError]:

@@ -12,16 +12,6 @@ if TYPE_CHECKING:
 
 LARGE_IMAGE = 64  # from this side on the first convolution takes stride 2, as the paper does for Tiny ImageNet
 
-# Measured: a training step on one thread (batch 64, sides 8 to 32) in channels_last is as many times as fast as in the
-# contiguous format: resnet 1.0 to 1.3, wide-resnet with K = 2 to 4 1.05 to 1.2, densenet 1.3 to 1.4, imagenet-resnet
-# (batch 16, side 64) 1.1. So neither the width nor the side decides.
-CHANNELS_LAST = {
-    "resnet": ("cpu", "cuda"),
-    "wide-resnet": ("cpu", "cuda"),
-    "densenet": ("cpu", "cuda"),
-    "imagenet-resnet": ("cpu", "cuda"),
-}
-
 
 def build(
     name: str, classes: int = 10, image_size: int = 32, dropout: float = 0.0, *, stochastic_depth: float = 0.0
@@ -71,11 +61,6 @@ def initialise(network: nn.Module) -> None:
             nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Linear):
             nn.init.zeros_(module.bias)
-
-
-def channels_last(name: str, device_type: str) -> bool:
-    """Tell whether the network trains in the channels_last memory format on a kind of device ('cpu', 'cuda')."""
-    return device_type in CHANNELS_LAST[parse(name).family]
 
 
 def _first_stride(name: str, image_size: int) -> int:

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from snapshot_cli.datasets.manifest import Manifest
-from snapshot_cli.networks import build
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.serving import finished
 from snapshot_cli.serving.finished import Snapshot
 from snapshot_cli.training.checkpoint import load_weights
+from snapshot_cli.training.network import of_run
 
 
 class SnapshotEnsemble(nn.Module):
@@ -62,9 +62,7 @@ class SnapshotEnsemble(nn.Module):
         """Return some snapshots of finished runs that were trained on a prepared dataset."""
         ensemble = cls(mean=manifest.mean, std=manifest.std, classes=manifest.classes, side=manifest.size)
         for directory, snapshot in snapshots:
-            run = directory.run
-            depth = run.stochastic_depth  # blocks are scaled by it in evaluation mode
-            network = build(run.network, len(manifest.classes), manifest.size, run.dropout, stochastic_depth=depth)
+            network = of_run(directory.run, classes=len(manifest.classes), side=manifest.size)
             load_weights(directory, snapshot, network)
             ensemble.members.append(network.eval().requires_grad_(False))
         return ensemble

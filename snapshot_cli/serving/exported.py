@@ -17,9 +17,9 @@ from torch.export import Dim, ExportedProgram
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.errors import UserError
-from snapshot_cli.networks import build
 from snapshot_cli.serving.classifier import FACTS, Answers, Classifier, of_facts, unreadable
 from snapshot_cli.serving.ensemble import SnapshotEnsemble, agreement
+from snapshot_cli.training.network import of_run
 
 LARGEST = 16_000_000  # bytes of JSON; that of a hundred members has some hundred thousand
 
@@ -84,7 +84,7 @@ def _ensemble(facts: Mapping[str, Any], archive: zipfile.ZipFile) -> SnapshotEns
     for number, member in enumerate(facts["members"]):
         run = Run.model_validate(facts["runs"][member["run"]]["config"])
         with torch.device("meta"):  # takes no memory, whatever the name says
-            network = build(run.network, len(classes), side, run.dropout, stochastic_depth=run.stochastic_depth)
+            network = of_run(run, classes=len(classes), side=side)
         _fill(network, f"ensemble.members.{number}.", files, archive)
         ensemble.members.append(network.eval().requires_grad_(False))
     for name in ("mean", "std"):

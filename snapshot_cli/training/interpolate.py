@@ -11,10 +11,10 @@ from snapshot_cli.config.experiment import Run
 from snapshot_cli.datasets.batches import Feed, of_run
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.errors import Stopped
-from snapshot_cli.networks import build, channels_last
 from snapshot_cli.randomness import generator
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import checkpoint
+from snapshot_cli.training.network import in_training
 from snapshot_cli.training.predict import predict
 
 LAMBDAS = tuple(k / 10 for k in range(11))
@@ -39,13 +39,8 @@ def interpolate(
     of the last snapshot, as Torch's flat parameter vector leaves them. Raises UserError where weights were not kept and
     Stopped, with nothing stored, when `stop` says so.
     """
-    nhwc = channels_last(run.network, device.type)
-    manifest = dataset.manifest
-    network = build(
-        run.network, len(manifest.classes), manifest.size, run.dropout, stochastic_depth=run.stochastic_depth
-    )
-    network.to(device=device, memory_format=torch.channels_last if nhwc else torch.contiguous_format)  # type: ignore[call-overload]
-    batches = of_run(run, dataset, device=device, channels_last=nhwc, workers=workers)
+    network = in_training(run, dataset.manifest, device)
+    batches = of_run(run, dataset, device=device, workers=workers)
     images = _subset(batches["train"], seed=run.split_seed)
     rows = []
     for row in _points(network, run, directory, images=images, test=batches["test"]):

@@ -14,10 +14,10 @@ from snapshot_cli.config.machine import CHECKPOINT_SECONDS
 from snapshot_cli.datasets.batches import of_run
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.errors import UserError
-from snapshot_cli.networks import build, channels_last
 from snapshot_cli.randomness import derive
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import checkpoint, predictions
+from snapshot_cli.training.network import in_training
 from snapshot_cli.training.ranks import ALONE, Ranks
 from snapshot_cli.training.record import Training, close_epoch, save, stopped, summary, take_snapshot
 
@@ -106,12 +106,8 @@ def prepare(
     Raises UserError when the state, or a snapshot taken before it, is not what the run wrote, and where not all ranks
     find the same state.
     """
-    manifest, nhwc = dataset.manifest, channels_last(run.network, device.type)
     torch.manual_seed(derive(run.seed, "weights"))
-    network = build(
-        run.network, len(manifest.classes), manifest.size, run.dropout, stochastic_depth=run.stochastic_depth
-    )
-    network.to(device=device, memory_format=torch.channels_last if nhwc else torch.contiguous_format)  # type: ignore[call-overload]
+    network = in_training(run, dataset.manifest, device)
     optimizer = torch.optim.SGD(
         network.parameters(),
         lr=run.alpha0,
@@ -133,7 +129,7 @@ def prepare(
         raise UserError(f"{directory.resume_path}: not there on every host; all have to see one folder of results")
     for snapshot, digest in enumerate(progress.snapshots, start=1):
         directory.weights(snapshot, digest)
-    batches = of_run(run, dataset, device=device, channels_last=nhwc, workers=workers)
+    batches = of_run(run, dataset, device=device, workers=workers)
     forward = ranks.wrap(network)
     return Training(run, network, forward, optimizer, batches, device, directory, progress, checkpoint_seconds, ranks)
 

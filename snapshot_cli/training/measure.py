@@ -13,9 +13,9 @@ from torch.nn.functional import cross_entropy
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.datasets.store import Dataset, Manifest
-from snapshot_cli.networks import build
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import loop
+from snapshot_cli.training.network import of_run
 
 WARM_UP = 2  # iterations that are not counted: allocations, and the choice of kernels
 
@@ -35,7 +35,7 @@ def size(run: Run, *, classes: int, image_size: int, device: torch.device) -> Si
     # Autocast does nothing to tensors without content, but dense blocks go layer by layer under it, as on a GPU.
     layerwise = torch.autocast("cpu", enabled=device.type != "cpu" or run.precision == "bfloat16")
     with torch.device("meta"):
-        network = build(run.network, classes, image_size, run.dropout, stochastic_depth=run.stochastic_depth)
+        network = of_run(run, classes=classes, side=image_size)
         images = torch.empty(run.batch_size, 3, image_size, image_size)
         labels = torch.empty(run.batch_size, dtype=torch.int64)
     state = network.state_dict().values()
