@@ -25,11 +25,11 @@ fi
 trap 'kill -TERM $!' TERM
 snapshot reproduce "$@" --shard "$task/$SHARDS" &
 process=$!
-while true; do
-    wait "$process"
-    code=$?
-    kill -0 "$process" 2>/dev/null || break    # a signal ends wait, but not the process
+while kill -0 "$process" 2>/dev/null; do
+    wait "$process"    # a signal ends this, but not the process
 done
+wait "$process"    # the status of the process, also where a signal ended the wait above
+code=$?
 
 if [ "$code" -eq 75 ]; then
     scontrol requeue "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"

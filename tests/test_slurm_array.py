@@ -1,5 +1,6 @@
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -30,12 +31,14 @@ def test_what_was_stopped_is_queued_again(array, tmp_path, code, requeued):
     assert said.read_text() == f"snapshot reproduce table1 table3 --shard 4/8\n{requeued}"
 
 
-def test_a_warning_is_passed_on_and_the_end_awaited(array, tmp_path):
+@pytest.mark.parametrize("seconds", ["0", "0.3"])
+def test_a_warning_is_passed_on_and_the_end_awaited(array, tmp_path, seconds):
     ready = tmp_path / "ready"
-    script = f"trap 'sleep 0.3; exit 75' TERM; touch {ready}; while true; do sleep 0.05; done"
+    script = f"trap 'sleep {seconds}; exit 75' TERM; touch {ready}; while true; do sleep 0.05; done"
     process = array(script)
     while not ready.exists():
         assert process.poll() is None
+        time.sleep(0.01)
     process.terminate()
     assert process.wait(20) == 75
     assert (tmp_path / "said").read_text() == "scontrol requeue 7_4\n"
