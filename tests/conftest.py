@@ -5,10 +5,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and sum
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.datasets import store
 from snapshot_cli.datasets.manifest import Manifest
+
+# a busy machine, or a rare draw, fails nobody
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 TRAIN, TEST, CLASSES, SIDE = 90, 23, 4, 8
 

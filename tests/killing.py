@@ -1,7 +1,8 @@
 """Train by `snapshot train`, killed with SIGKILL at random moments until it is done: python killing.py CONFIG DATA ...
 
-The trainings are processes of their own, forked from this one, which has imported everything and computed nothing: so
-moments fall on training and writing, not on the seconds that imports take.
+The trainings are processes of their own, forked from this one, which has imported everything and computed nothing. A
+thread of such a process kills it some time after an iteration, so that moments fall on training and writing, however
+busy the machine is.
 """
 
 import json
@@ -9,7 +10,9 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -19,6 +22,7 @@ from snapshot_cli import cli as program
 from snapshot_cli.commands import evaluate
 from snapshot_cli.datasets import prepare
 from snapshot_cli.launch import here, progress
+from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import interpolate, loop
 
 __all__ = ["evaluate", "here", "interpolate", "loop", "prepare", "progress"]
@@ -39,10 +43,10 @@ def start(words, log):
     os._exit(99)
 
 
-def wait(pid, seconds, until=lambda: False):
-    """Return the exit status of a process, None where it still runs after some seconds or when something is so."""
+def wait(pid, seconds):
+    """Return the exit status of a process, None where it still runs after some seconds."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end and not until():
+    while time.monotonic() < end:
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             return os.waitstatus_to_exitcode(status)
@@ -51,29 +55,38 @@ def wait(pid, seconds, until=lambda: False):
 
 
 def kill(words, log, moments):
-    """Kill the same training some seconds after it saved a state of its own, for each of the moments, then let it end.
+    """Kill the same training at each of the moments, an iteration and seconds after its end, then let it end.
 
     Return its exit code, how often it was killed, and how often in the middle of writing a file.
     """
     killed, halves = 0, 0
     folder = Path(words[words.index("--results-dir") + 1])
-    for seconds in moments:
-        before = saved(folder)
-        pid = start(words, log)
-        code = wait(pid, 300, until=lambda before=before: saved(folder) != before)
-        code = wait(pid, seconds) if code is None else code
-        if code is not None:
+    for moment in moments:
+        with killing(*moment):
+            code = wait(start(words, log), 300)
+        if code != -signal.SIGKILL:
             return code, killed, halves
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
         killed += 1
         halves += any(folder.rglob(".*.tmp"))
     return wait(start(words, log), 300), killed, halves
 
 
-def saved(folder):
-    """Return when each state in a folder was written, in nanoseconds."""
-    return [path.stat().st_mtime_ns for path in folder.rglob("resume.pt")]
+@contextmanager
+def killing(iteration, seconds):
+    """Let a process that is forked meanwhile kill itself some seconds after it has come as far as an iteration."""
+    real, begun = loop.step, []
+
+    def step(training, *arguments):
+        if training.progress.iteration >= iteration and not begun:
+            begun.append(threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)))
+            begun[0].start()
+        return real(training, *arguments)
+
+    loop.step = step
+    try:
+        yield
+    finally:
+        loop.step = real
 
 
 def warm_up():
@@ -86,14 +99,15 @@ def warm_up():
 def main(config, data, results, kills, seed):
     words = ["train", "--config", config, "--data-dir", data, "--device", "cpu", "--threads", "1"]
     words += ["--checkpoint-seconds", "0", "--results-dir"]
-    before = time.monotonic()
     warm_up()
     code, *_ = kill([*words, f"{results}/unbroken"], f"{results}/unbroken.log", [])
-    usual = time.monotonic() - before
-    draw = random.Random(seed)
-    moments = [usual / (kills + 2) * draw.uniform(0, 0.5) for _ in range(kills)]
+    (metrics,) = Path(results).rglob("unbroken/**/metrics.csv")
+    rows, draw = RunDirectory(metrics.parent).metrics(), random.Random(seed)
+    iterations, seconds = rows[-1]["iteration"], sum(row["seconds"] for row in rows)
+    apart, usual = iterations / (kills + 1), seconds / iterations
+    moments = [((k + draw.uniform(0, 0.5)) * apart, draw.uniform(0, 2) * usual) for k in range(kills)]
     ended, killed, halves = kill([*words, f"{results}/killed"], f"{results}/killed.log", moments)
-    said = {"codes": [code, ended], "killed": killed, "half files": halves, "seconds": usual}
+    said = {"codes": [code, ended], "killed": killed, "half files": halves, "seconds": seconds}
     print(json.dumps(said))
 
 

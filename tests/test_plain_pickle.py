@@ -97,14 +97,14 @@ def test_bombs_take_neither_memory_nor_time():
         "marks": b"(" * 200_000 + b"1" * 10,
     }
     tracemalloc.start()
-    begun = time.perf_counter()
+    begun = time.process_time()
     for bomb in bombs.values():
         with pytest.raises(ValueError, match=r"pickle|array|bytes|key"):
             array(loads(bomb))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6
-    assert time.perf_counter() - begun < 20
+    assert time.process_time() - begun < 20
 
 
 @pytest.mark.parametrize(

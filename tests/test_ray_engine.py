@@ -167,12 +167,13 @@ def test_how_many_runs_go_side_by_side_on_a_host(room, most, expected):
     assert ray_engine.beside(nodes, room, most=most) == expected
 
 
+@pytest.mark.timeout(900)
 def test_eight_runs_on_four_gpus_two_on_each(cluster, tmp_path, tiny_run, monkeypatch):
     """The work is a stand-in that waits for the other seven, so that all eight must run at once."""
 
     def work(task):
         (tmp_path / f"{task.run.seed}").write_text(os.environ["CUDA_VISIBLE_DEVICES"])
-        end = time.monotonic() + 150
+        end = time.monotonic() + 600
         while len(list(tmp_path.glob("[0-7]"))) < 8 and time.monotonic() < end:
             time.sleep(0.05)
         return 0 if task.on_gpu and time.monotonic() < end else 1, {}

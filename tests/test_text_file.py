@@ -33,15 +33,18 @@ def test_a_writer_may_come_a_little_later(pipe):
 
 
 def test_a_writer_that_is_there_may_take_its_time(pipe):
+    opened = threading.Event()
+
     def write():
         with pipe.open("w") as file:
+            opened.set()
             time.sleep(0.8)
             file.write("dataset: digits")
 
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)  # so that the writer need not wait for the one below
     writer = threading.Thread(target=write)
     writer.start()
-    time.sleep(0.1)
+    opened.wait()
     assert text_file.read(pipe) == "dataset: digits"
     os.close(reader)
     writer.join()

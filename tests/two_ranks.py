@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from killing import start, wait, warm_up
@@ -17,6 +17,7 @@ from torch import distributed
 
 from snapshot_cli import lock
 from snapshot_cli.launch import unit
+from snapshot_cli.training import loop
 
 CONFIG = "dataset: tiny\nnetwork: resnet-8\nmethod: snapshot\nbudget: 6\nbatch_size: 16\ncycles: 2\nalpha0: 0.1\n"
 
@@ -30,17 +31,13 @@ class Trainings:
         (folder / "wrong.yaml").write_text(CONFIG.replace("resnet-8", "resnet-9"))
 
     def __call__(self, name, *extra, results=None, config="run.yaml", count=2, kill=None):
-        """Train in some processes; `kill` is a signal and the rank to send it to once another epoch has ended."""
+        """Train in some processes; `kill` is a signal, the rank that gets it, and the iteration before whose end."""
         log, results = self.folder / f"{name}.log", self.folder / (results or name)
         words = ["train", "--config", str(self.folder / config), "--data-dir", self.data, "--results-dir", str(results)]
         words += ["--device", "cpu", "--threads", "1", *extra]
-        before = epochs(results)
-        with environments(count) as each:
+        with environments(count) as each, killing(*kill) if kill else nullcontext():
             pids = [start_in(variables, words, log) for variables in each]
-            if kill:
-                assert wait(pids[0], 60, until=lambda: epochs(results) != before) is None
-                os.kill(pids[kill[1]], kill[0])
-            codes = [wait(pid, 60) for pid in pids]
+            codes = [wait(pid, 200) for pid in pids]
         self.found[name] = {"codes": codes, "said": log.read_text().splitlines()}
 
 
@@ -58,9 +55,21 @@ def environments(count):
     yield [common | {"RANK": rank, "LOCAL_RANK": rank} for rank in range(count)]
 
 
-def epochs(folder):
-    """Return the tables of finished epochs in a folder."""
-    return [path.read_bytes() for path in folder.rglob("metrics.csv")]
+@contextmanager
+def killing(number, rank, iteration):
+    """Let a process that is forked meanwhile get a signal in the middle of an iteration, if it has that rank."""
+    real = loop.step
+
+    def step(training, *arguments):
+        if training.progress.iteration == iteration and os.environ["RANK"] == str(rank):
+            os.kill(os.getpid(), number)
+        return real(training, *arguments)
+
+    loop.step = step
+    try:
+        yield
+    finally:
+        loop.step = real
 
 
 def start_in(variables, words, log):
@@ -82,13 +91,13 @@ def main(folder, data):
     train("unbroken")
     train("gentle", "--set", "alpha0=0.01", "--set", "budget=2", "--set", "batch_size=15")
     train("again", results="unbroken")
-    train("stopped", *often, kill=(signal.SIGTERM, 1))
+    train("stopped", *often, kill=(signal.SIGTERM, 1, 8))
     shutil.copytree(train.folder / "stopped", train.folder / "alone")
     train("refused", results="stopped", count=1)
     train("alone", "--other-ranks", count=1)
     train("gone on", results="stopped")
-    train("killed", *often, kill=(signal.SIGKILL, 1))
-    train("first killed", *often, results="killed", kill=(signal.SIGKILL, 0))
+    train("killed", *often, kill=(signal.SIGKILL, 1, 8))
+    train("first killed", *often, results="killed", kill=(signal.SIGKILL, 0, 14))
     train("restarted", results="killed")
     train("wrong", config="wrong.yaml")
     train("usage", "--threads", "0")
