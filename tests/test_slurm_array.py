@@ -31,11 +31,14 @@ def test_what_was_stopped_is_queued_again(array, tmp_path, code, requeued):
     assert said.read_text() == f"snapshot reproduce table1 table3 --shard 4/8\n{requeued}"
 
 
-@pytest.mark.parametrize("seconds", ["0", "0.3"])
-def test_a_warning_is_passed_on_and_the_end_awaited(array, tmp_path, seconds):
+SLOW = '() { builtin kill "$@" && if [ "$1" = -TERM ]; then sleep 1; fi; }'  # a kill after which the training has ended
+
+
+@pytest.mark.parametrize("changes", [{}, {"BASH_FUNC_kill%%": SLOW}])
+def test_a_warning_is_passed_on_and_the_end_awaited(array, tmp_path, changes):
     ready = tmp_path / "ready"
-    script = f"trap 'sleep {seconds}; exit 75' TERM; touch {ready}; while true; do sleep 0.05; done"
-    process = array(script)
+    script = f"trap 'sleep 0.3; exit 75' TERM; touch {ready}; while true; do sleep 0.05; done"
+    process = array(script, **changes)
     while not ready.exists():
         assert process.poll() is None
         time.sleep(0.01)
