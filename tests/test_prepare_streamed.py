@@ -220,14 +220,33 @@ def test_other_formats_under_the_name_of_a_jpeg(tmp_path):
 def test_what_is_no_folder_of_images_is_not_large(tmp_path):
     assert not prepare_streamed.is_large(tmp_path / "nowhere", None)
     assert not prepare_streamed.is_large(tmp_path, None)
-    (tmp_path / "a.png").write_text("no image")
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/a.png").write_text("no image")
     assert not prepare_streamed.is_large(tmp_path, None)
 
 
 def test_without_a_size_images_are_taken_to_be_as_the_first_one(tmp_path, monkeypatch):
-    write_folder(tmp_path, {"a.png": jpeg(1)})
-    with Image.open(tmp_path / "a.png") as image:
+    write_folder(tmp_path, {"train/a/a.png": jpeg(1)})
+    with Image.open(tmp_path / "train/a/a.png") as image:
         monkeypatch.setattr(prepare_streamed, "LARGE", 3 * max(image.size) ** 2 - 1)
+    assert prepare_streamed.is_large(tmp_path, None)
+    for name in (".DS_Store", "README", "train/.DS_Store", "train/a/.a.png"):
+        (tmp_path / name).write_text("no image")
+    assert prepare_streamed.is_large(tmp_path, None)
+
+
+def test_a_class_may_be_a_link_and_what_lies_beside_the_splits_does_not_count(tmp_path, monkeypatch):
+    write_folder(tmp_path, {"raw/a.png": jpeg(1)})
+    (tmp_path / "train").mkdir()
+    monkeypatch.setattr(prepare_streamed, "LARGE", 0)
+    assert not prepare_streamed.is_large(tmp_path, None)
+    (tmp_path / "train/a").symlink_to(tmp_path / "raw")
+    assert prepare_streamed.is_large(tmp_path, None)
+
+
+def test_one_folder_around_the_splits_is_looked_through(tmp_path, monkeypatch):
+    write_folder(tmp_path, {"photos/val/a/a.png": jpeg(1), ".cache/a.png": jpeg(2)})
+    monkeypatch.setattr(prepare_streamed, "LARGE", 0)
     assert prepare_streamed.is_large(tmp_path, None)
 
 

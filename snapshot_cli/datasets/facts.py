@@ -44,7 +44,7 @@ class Facts:
     """Images of each class; None: every class has the same number."""
     test_counts: tuple[int, ...] | None = None
     files: tuple[OfficialFile, ...] = ()
-    """What is downloaded, all of it; empty: the images come with a library."""
+    """What is downloaded, all of it; empty: the images come with a library, or no program may fetch them."""
     also: tuple[OfficialFile, ...] = ()
     """Other archives of the same images; they are read where a person has them."""
     lighting: float = 0.0

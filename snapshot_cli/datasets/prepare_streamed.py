@@ -6,7 +6,7 @@ import hashlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.errors import ConfigError, UserError
 
 LARGE = 2**32  # bytes on the device, 3 a pixel, from which on images of one's own are streamed
+SPLITS = ("train", "test", "val")
 NAMED = 10  # unreadable files that are named
 
 
@@ -111,8 +112,19 @@ def is_large(source: Path, size: int | None) -> bool:
     """
     if not source.is_dir():
         return False
-    images = [Path(top, file) for top, _, files in os.walk(source) for file in files]
+    visible = [path for path in source.iterdir() if not path.name.startswith(".")]
+    folder = visible[0] if len(visible) == 1 and visible[0].name not in SPLITS else source
+    images = [image for split in SPLITS for image in _below(folder / split)]
     return len(images) * 3 * (size or _side(images)) ** 2 > LARGE
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """Yield the files of a split that are not hidden."""
+    for top, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if len(Path(top).relative_to(folder).parts) > image_files.DEEPEST:
+            folders.clear()  # also what ends a loop of links
+        yield from (Path(top, file) for file in files if not file.startswith("."))
 
 
 def _side(images: Sequence[Path]) -> int:
