@@ -57,6 +57,13 @@ def test_runs_are_named_as_they_are():
     assert set(ids) <= {run.run_id for each in asked for run in runs(each)}
 
 
+def test_the_run_that_the_readme_names_is_that_of_its_experiment(tmp_path):
+    text = (CHECKOUT / "README.md").read_text()
+    (tmp_path / "experiment.yaml").write_text(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
+    (run,) = runs(load(tmp_path / "experiment.yaml"))
+    assert re.findall(r"cifar100/[a-z0-9-]+-M6-[0-9a-f]{8}", text) == [run.run_id]
+
+
 def test_every_other_line_is_a_make_target():
     rules = re.findall(r"^([a-z%-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
     others = [line for _, line in SHOWN if line and not line.startswith("snapshot ")]

@@ -25,13 +25,6 @@ def resolve(words):
     return command, words
 
 
-@pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("snapshot ")])
-def test_commands_and_options_exist(line):
-    command, words = resolve(shlex.split(line)[1:])
-    options = {name for parameter in command.params for name in parameter.opts}
-    assert {word for word in words if word.startswith("-")} <= options
-
-
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("make ")])
 def test_make_targets_exist(line):
     target = shlex.split(line)[1]
@@ -62,6 +55,3 @@ def test_files_and_folders_exist():
     package = re.findall(r"^  ([a-z_]+(?:/|\.py))", block, re.MULTILINE)
     assert all((ROOT / "snapshot_cli" / name).exists() for name in package)
     assert all((ROOT / name).exists() for name in re.findall(r"^([a-z_]+/) ", block, re.MULTILINE))
-    linked = re.findall(r"\]\((?!http)([^)]+)\)", README)
-    paths = [*linked, *re.findall(r"`((?:configs|tests|results|docs)/[^`* ]+)`", README)]
-    assert all((ROOT / path).exists() for path in paths), paths
