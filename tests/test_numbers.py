@@ -76,3 +76,18 @@ def test_cycles_have_a_line_each(tmp_path):
     assert "M = 3 beats 2: yes (+50.00 points" in table.notes[0]
     assert "M = 3 beats 4: yes (+45.00 points" in table.notes[0]
     assert "table3.tex" in files
+
+
+def test_lines_of_cycles_keep_what_else_tells_them_apart(tmp_path):
+    asked = study(*[experiment(cycles=m, budget=b) for m in (2, 4) for b in (4, 8)], render={"table3": "cycles"})
+    (table,), files = drawn(asked, tmp_path)
+    assert [row.method for row in table.rows] == [
+        f"Snapshot (α₀ = 0.1), budget {b}, M = {m}" for m in (2, 4) for b in (4, 8)
+    ]
+    assert "table3.tex" in files
+
+
+def test_two_networks_that_others_name_alike_have_a_line_each(tmp_path):
+    networks = ("imagenet-resnet-50", "resnet-50")
+    asked = study(*[experiment(dataset="tiny-imagenet", network=n) for n in networks], render={"table": "methods"})
+    assert "| ResNet-50 (6n+2) |" in drawn(asked, tmp_path)[1]["table.md"]

@@ -8,7 +8,6 @@ from dataclasses import replace
 from snapshot_cli.analysis import claims
 from snapshot_cli.analysis.claims import Outcome
 from snapshot_cli.analysis.statistics import Verdict, rule
-from snapshot_cli.config.plan import label
 from snapshot_cli.reporting import processes, tables, titles
 from snapshot_cli.reporting.drawn import Drawn, Request, Rows
 from snapshot_cli.reporting.entries import Entry, mean, paper_value, spread
@@ -39,7 +38,8 @@ def methods(entries: Sequence[Entry], request: Request) -> list[Drawn]:
 
 def cycles(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     """Draw Tables 2 and 3: a line for every number of cycles."""
-    named = [replace(entry, method=_with_cycles(entry)) for entry in entries]
+    labels = titles.methods([entry.experiment for entry in entries], without=["cycles"])
+    named = [replace(entry, method=_with_cycles(entry, labels[entry.experiment])) for entry in entries]
     return [
         Rows(request, CYCLES, [row(entry) for entry in named], [*processes.notes(named), *_claims(entries, "cycles")])
     ]
@@ -64,9 +64,9 @@ def row(entry: Entry) -> tables.Row:
     )
 
 
-def _with_cycles(entry: Entry) -> str:
+def _with_cycles(entry: Entry, label: str) -> str:
     experiment = entry.experiment
-    return f"{label(experiment)}, M = {experiment.cycles}" if experiment.method == "snapshot" else entry.method
+    return f"{label}, M = {experiment.cycles}" if experiment.method == "snapshot" else entry.method
 
 
 def _claims(entries: Sequence[Entry], question: claims.Question) -> list[str]:
