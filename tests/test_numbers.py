@@ -91,3 +91,9 @@ def test_two_networks_that_others_name_alike_have_a_line_each(tmp_path):
     networks = ("imagenet-resnet-50", "resnet-50")
     asked = study(*[experiment(dataset="tiny-imagenet", network=n) for n in networks], render={"table": "methods"})
     assert "| ResNet-50 (6n+2) |" in drawn(asked, tmp_path)[1]["table.md"]
+
+
+@pytest.mark.parametrize("kind", ["methods", "cycles"])
+def test_no_experiment_has_no_table(tmp_path, kind):
+    asked = study(experiment(), render={"table": {"kind": kind, "match": {"cycles": 9}}})
+    assert drawn(asked, tmp_path)[0] == []

@@ -26,23 +26,19 @@ CYCLES = (
 
 def methods(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     """Draw Table 1: a line a network and method, a column a dataset."""
-    return [
-        Rows(
-            request,
-            METHODS,
-            [row(entry) for entry in entries],
-            [*processes.notes(entries), *_claims(entries, "methods")],
-        )
-    ]
+    return _table(entries, request, METHODS, _claims(entries, "methods"))
 
 
 def cycles(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     """Draw Tables 2 and 3: a line for every number of cycles."""
     labels = titles.methods([entry.experiment for entry in entries], without=["cycles"])
     named = [replace(entry, method=_with_cycles(entry, labels[entry.experiment])) for entry in entries]
-    return [
-        Rows(request, CYCLES, [row(entry) for entry in named], [*processes.notes(named), *_claims(entries, "cycles")])
-    ]
+    return _table(named, request, CYCLES, _claims(entries, "cycles"))
+
+
+def _table(entries: Sequence[Entry], request: Request, caption: str, answers: Sequence[str]) -> list[Drawn]:
+    rows = [row(entry) for entry in entries]
+    return [Rows(request, caption, rows, [*processes.notes(entries), *answers])] if rows else []
 
 
 def row(entry: Entry) -> tables.Row:
