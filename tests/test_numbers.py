@@ -55,6 +55,22 @@ def test_budgets_of_one_network_and_dataset_are_judged_apart(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "values"),
+    [
+        ("methods", "batch_size", (32, 64)), ("methods", "train_size", (300, None)), ("methods", "cycles", (2, 3)),
+        ("cycles", "seed", (0, 7)),
+    ],
+)  # fmt: skip
+def test_a_heading_names_the_setting_that_varies(tmp_path, kind, name, values):
+    cells = [experiment(method, **{name: value}) for value in values for method in ("single", "snapshot")]
+    asked = study(*cells, render={"table": kind})
+    finish_cells(asked, tmp_path, lambda run, k: 6 if run.schedule == "step" else 0)
+    (table,), _ = drawn(asked, tmp_path)
+    headings = [f"ResNet-8 on Digits, {name} {'null' if value is None else value}" for value in values]
+    assert [note.partition(":")[0] for note in table.notes[:-1]] == headings
+
+
 def test_a_half_finished_study_judges_what_is_there(tmp_path):
     asked = study(experiment("single"), experiment(), experiment("dropout"), render={"table": "methods"})
     finish_cells(experiment("single"), tmp_path, lambda run, k: 6)

@@ -23,6 +23,8 @@ CYCLES = (
     "stands lowest?"
 )
 
+NAMED_IN_CLAIMS = {"alpha0", "dropout", "stochastic_depth", "replicates"}
+
 
 def methods(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     """Draw Table 1: a line a network and method, a column a dataset."""
@@ -69,7 +71,7 @@ def _claims(entries: Sequence[Entry], question: claims.Question) -> list[str]:
     """Return a list of lines for each network and dataset that has something to compare, and the rule."""
     outcomes = [
         Outcome(
-            entry.experiment, _group(entry, entries), {each.replicate: each.evaluation.correct for each in entry.scored}
+            entry.experiment, _group(entry, entries, question), {each.replicate: each.evaluation.correct for each in entry.scored}
         )
         for entry in entries
     ]
@@ -83,10 +85,11 @@ def _claims(entries: Sequence[Entry], question: claims.Question) -> list[str]:
     return [*sentences, rule(split)] if sentences else []
 
 
-def _group(entry: Entry, entries: Sequence[Entry]) -> str:
-    """Return network and dataset, with the budget where the table has several of them for this pair."""
-    budgets = {other.experiment.budget for other in entries if other.group == entry.group}
-    return f"{entry.group}, budget {entry.experiment.budget}" if len(budgets) > 1 else entry.group
+def _group(entry: Entry, entries: Sequence[Entry], question: claims.Question) -> str:
+    """Return network and dataset, with the settings, but for those that claims name, that vary for this pair."""
+    pair = [other.experiment for other in entries if other.group == entry.group]
+    named = NAMED_IN_CLAIMS if question == "methods" else {*NAMED_IN_CLAIMS, "cycles"}
+    return entry.group + titles.difference(entry.experiment, pair, named)
 
 
 def verdict(found: Verdict) -> str:
