@@ -15,6 +15,11 @@ def drawn(asked, results, **options):
     [
         (Verdict("A beats B", "yes", 1, 1.234, p=0.0123), "A beats B: yes (+1.23 points, p = 0.012)"),
         (Verdict("A beats B", "not decided", 1, -0.5, p=1.0), "A beats B: not decided (−0.50 points, p = 1)"),
+        (Verdict("A beats B", "not decided", 2, -0.004), "A beats B: not decided (+0.00 points, 2 seeds)"),
+        (
+            Verdict("A beats B", "not decided", 3, 0.25, 0.05, (-0.001, 0.5), 0.95, (1.0, 1.0, 1.0)),
+            "A beats B: not decided (+0.25 points, [0.00, 0.50] at 95.0 % over 3 seeds, McNemar by seed p = 1, 1, 1)",
+        ),
         (Verdict("A beats B", "not decided", 2, 0.5), "A beats B: not decided (+0.50 points, 2 seeds)"),
         (Verdict("A beats B", "not decided", 0, None), "A beats B: –"),
         (

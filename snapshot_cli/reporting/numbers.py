@@ -96,9 +96,9 @@ def verdict(found: Verdict) -> str:
     """Return a claim and its answer, with what the answer rests on."""
     if found.difference is None:
         return f"{found.claim}: {DASH}"
-    facts = [f"{found.difference:+.2f} points".replace("-", tables.MINUS)]
+    facts = [f"{tables.signed(found.difference)} points"]
     if found.interval is not None and found.level is not None:
-        low, high = (f"{end:.2f}".replace("-", tables.MINUS) for end in found.interval)
+        low, high = (tables.signed(end, "-") for end in found.interval)
         seeds = ", ".join(f"{p:.2g}" for p in found.seed_p)
         facts += [f"[{low}, {high}] at {100 * found.level:.1f} % over {found.seeds} seeds, McNemar by seed p = {seeds}"]
     elif found.p is not None:

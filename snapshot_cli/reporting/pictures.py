@@ -20,7 +20,7 @@ from snapshot_cli.reporting.figures import (
     SizePanel,
     TimePanel,
 )
-from snapshot_cli.reporting.tables import MINUS
+from snapshot_cli.reporting.tables import signed
 
 NAN = float("nan")
 STATUS = {"rerun": "rerun by the authors", "copied": "copied from earlier work", "figure": "read off a figure"}
@@ -90,7 +90,7 @@ def beside_paper(entries: Sequence[Entry]) -> list[str]:
         value = paper_value(entry.experiment)
         if value:
             ours = mean(_last(entry))
-            difference = f"{ours - value.value:+.2f}".replace("-", MINUS)
+            difference = signed(ours - value.value)
             beside = f"the paper's {value.value:.2f} ({STATUS[value.status]}), difference {difference}"
             lines.append(f"{entry.group}, {entry.method}: {ours:.2f}, {beside}")
     return ["\n- ".join(["Error (%) beside the paper's:", *lines])] if lines else []

@@ -115,6 +115,11 @@ def write_table(
     return paths
 
 
+def signed(value: float, sign: Literal["+", "-"] = "+") -> str:
+    """Return a number to two places with a real minus sign, never before zero; "+" marks what is not below it too."""
+    return f"{value:{sign}z.2f}".replace("-", MINUS)
+
+
 def sentences(rows: Sequence[Row], notes: Sequence[str], study: str | None = None) -> list[str]:
     """Return what stands below a table, footnotes first, as plain text."""
     return list(_sentences(rows, notes, study, style=_STYLES["plain"]))
@@ -173,7 +178,7 @@ def _beside(row: Row, column: str) -> str:
         return ("≈" if row.status == "figure" else "") + f"{row.paper:.2f}" + ("*" if row.status == "copied" else "")
     if row.error is None or math.isnan(row.error):
         return ""
-    return f"{round(row.error - row.paper, 2) + 0.0:+.2f}".replace("-", MINUS)  # + 0.0 turns -0.0 into 0.0
+    return signed(row.error - row.paper)
 
 
 def _footnote(row: Row, study: str | None) -> str | None:
