@@ -1,5 +1,6 @@
 import csv
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from fabricated_runs import experiment, finish, finish_cells, study
 
 from snapshot_cli.errors import UserError
 from snapshot_cli.reporting import entries, figures, numbers, report
+from snapshot_cli.reporting.entries import Entry
 
 LABELS = np.arange(20) % 10
 
@@ -98,8 +100,19 @@ PAPERS = {"dataset": "cifar10", "network": "resnet-110", "budget": 200, "cycles"
     ],
 )
 def test_the_papers_value_is_for_the_papers_experiment_alone(method, settings, value):
-    found = entries.paper_value(experiment(method, **PAPERS | settings))
+    asked = Entry(experiment(method, **PAPERS | settings), "label", (), 1, 1)
+    found = entries.paper_value(asked)
     assert (found and (found.value, found.status)) == value
+    assert entries.paper_value(replace(asked, split="holdout")) is None
+
+
+def test_the_papers_test_errors_never_stand_beside_errors_on_withheld_images(tmp_path):
+    asked = experiment("single", dataset="svhn", network="wide-resnet-32-4", budget=40, cycles=5, holdout=6000)
+    asked = study(asked, render={"table": "methods"}, split="holdout")
+    write(asked, tmp_path)
+    assert "paper" not in (tmp_path / "table.md").read_text()
+    write(asked.model_copy(update={"split": "test"}), tmp_path)
+    assert "SVHN paper" in (tmp_path / "table.md").read_text()
 
 
 def test_the_papers_value_stands_beside_ours(tmp_path):

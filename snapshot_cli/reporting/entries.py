@@ -15,20 +15,24 @@ from snapshot_cli.config.study import Study
 from snapshot_cli.errors import UserError
 from snapshot_cli.reporting import titles
 from snapshot_cli.reporting.threads import in_threads
-from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.run_directory import RunDirectory, Split
 
 NAMED = 6  # of what is not finished; the rest is counted
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An experiment of a study, the scores of its finished replicates, and how many runs of all are missing."""
+    """An experiment of a study, the scores of its finished replicates, and how many runs of all are missing.
+
+    `split` are the images that it is scored on.
+    """
 
     experiment: Experiment
     method: str
     scored: tuple[Scored, ...]
     runs: int
     missing: int
+    split: Split = "test"
 
     @property
     def group(self) -> str:
@@ -52,7 +56,7 @@ def collect(study: Study, results: Path, dataset_hashes: Mapping[str, str]) -> l
         scored = tuple(cells.score_cell(cell, results, dataset_hashes, split=study.split) for cell in finished)
         runs = len({run for cell in replicates for run in cell.runs})
         missing = len({run for runs_ in lacking for run in runs_})
-        return Entry(experiment, labels[experiment], scored, runs, missing)
+        return Entry(experiment, labels[experiment], scored, runs, missing, study.split)
 
     return in_threads(entry, study.experiments)
 
@@ -131,12 +135,13 @@ def means(values: Sequence[Sequence[float]]) -> list[float]:
     return [mean(column) for column in zip(*values, strict=True)]
 
 
-def paper_value(experiment: Experiment, size: int | None = None) -> paper.PaperValue | None:
+def paper_value(entry: Entry, size: int | None = None) -> paper.PaperValue | None:
     """Return the paper's number for an experiment that is the paper's in every respect, None for any other.
 
-    `size` asks for the ensemble of the last so many members in place of all.
+    `size` asks for the ensemble of the last so many members in place of all. The paper's errors are of test images.
     """
-    if experiment.replicas > 1 or not paper.is_full_size(experiment):
+    experiment = entry.experiment
+    if entry.split != "test" or experiment.replicas > 1 or not paper.is_full_size(experiment):
         return None
     return paper.lookup(
         dataset=experiment.dataset,

@@ -12,7 +12,6 @@ from snapshot_cli.reporting import processes, tables, titles
 from snapshot_cli.reporting.drawn import Drawn, Request, Rows
 from snapshot_cli.reporting.entries import Entry, mean, paper_value, spread
 from snapshot_cli.reporting.tables import DASH
-from snapshot_cli.run_directory import Split
 
 METHODS = (
     "Error of the ensemble of all members. Does Snapshot stand below the single model, and below the other methods "
@@ -46,7 +45,7 @@ def _table(entries: Sequence[Entry], request: Request, caption: str, answers: Se
 def row(entry: Entry) -> tables.Row:
     """Return the line of a table for an experiment: the mean over replicates, its interval and the paper's value."""
     experiment = entry.experiment
-    value = paper_value(experiment)
+    value = paper_value(entry)
     found = [scored.error for scored in entry.scored]
     return tables.Row(
         dataset=titles.dataset(experiment.dataset),
@@ -81,8 +80,7 @@ def _claims(entries: Sequence[Entry], question: claims.Question) -> list[str]:
         "\n- ".join([f"{group}:", *(verdict(each.verdict) for each in found if each.group == group)])
         for group in groups
     ]
-    split: Split = next((scored.split for entry in entries for scored in entry.scored), "test")
-    return [*sentences, rule(split)] if sentences else []
+    return [*sentences, rule(entries[0].split)] if sentences else []
 
 
 def _group(entry: Entry, entries: Sequence[Entry], question: claims.Question) -> str:

@@ -63,7 +63,7 @@ def _looks(experiment: Experiment) -> str:
 def _size_curve(entry: Entry) -> Curve:
     experiment, found = entry.experiment, errors(entry)
     sizes = range(1, len(found[0]) + 1)
-    values = {m: paper_value(experiment, m if len(sizes) > 1 else None) for m in sizes}
+    values = {m: paper_value(entry, m if len(sizes) > 1 else None) for m in sizes}
     points = [PaperPoint(m, value.value, value.uncertainty) for m, value in values.items() if value]
     return Curve(entry.method, _looks(experiment), experiment.alpha0, means(found), spreads(found), points)
 
@@ -87,7 +87,7 @@ def beside_paper(entries: Sequence[Entry]) -> list[str]:
     """Return a list of lines, one for the ensemble of all members of which the paper has a number, its status too."""
     lines = []
     for entry in entries:
-        value = paper_value(entry.experiment)
+        value = paper_value(entry)
         if value:
             ours = mean(_last(entry))
             difference = signed(ours - value.value)
@@ -118,7 +118,7 @@ def _budget_curve(entries: Sequence[Entry]) -> BudgetCurve:
     ordered = sorted(entries, key=lambda entry: entry.experiment.budget)
     experiment = ordered[0].experiment
     half = [spread(_last(entry)) for entry in ordered]
-    values = [(entry.experiment.budget, paper_value(entry.experiment)) for entry in ordered]
+    values = [(entry.experiment.budget, paper_value(entry)) for entry in ordered]
     return BudgetCurve(
         label=plan.label(experiment),
         method=experiment.method,
