@@ -225,3 +225,11 @@ def test_losses_are_not_scored_on_test_images(tmp_path):
     asked = study(experiment(), render={"loss": "loss"})
     finish_cells(asked, tmp_path, lambda run, k: 1, rows=[{"epoch": 1, "iteration": 10, "train_loss": 2.0}])
     assert "Scored on" not in report.page([report.draw(asked, tmp_path, {})], title="T")
+
+
+def test_experiments_on_different_images_of_one_name_stand_in_no_table(tmp_path):
+    asked = study(experiment("single"), experiment())
+    finish_cells(experiment("single"), tmp_path, lambda run, k: 1)
+    (other,) = finish_cells(experiment(), tmp_path, lambda run, k: 1, dataset_hash="other")
+    with pytest.raises(UserError, match=f"^{other.path}: was trained on other images than those prepared as 'digits'"):
+        report.draw(asked, tmp_path, {})

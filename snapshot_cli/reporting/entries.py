@@ -46,7 +46,10 @@ class Entry:
 
 
 def collect(study: Study, results: Path, dataset_hashes: Mapping[str, str]) -> list[Entry]:
-    """Return the experiments of a study, in order, with the scores of what is finished."""
+    """Return the experiments of a study, in order, with the scores of what is finished.
+
+    Raises UserError where runs of two experiments were trained on different images of one dataset.
+    """
     labels = titles.methods(study.experiments)
 
     def entry(experiment: Experiment) -> Entry:
@@ -58,7 +61,10 @@ def collect(study: Study, results: Path, dataset_hashes: Mapping[str, str]) -> l
         missing = len({run for runs_ in lacking for run in runs_})
         return Entry(experiment, labels[experiment], scored, runs, missing, study.split)
 
-    return in_threads(entry, study.experiments)
+    entries = in_threads(entry, study.experiments)
+    read = [directory for each in entries for scored in each.scored for directory in scored.directories]
+    cells.check_hashes(dict.fromkeys(read), dataset_hashes)
+    return entries
 
 
 def of_runs(directories: Sequence[RunDirectory], dataset_hashes: Mapping[str, str]) -> list[Entry]:
