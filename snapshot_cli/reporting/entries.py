@@ -160,6 +160,28 @@ def paper_value(entry: Entry, size: int | None = None) -> paper.PaperValue | Non
     )
 
 
+FREE = {"method", "drops", "alpha0", "cycles", "dropout", "stochastic_depth", "replicas", "replicates"}
+
+
+def baseline(entry: Entry, entries: Sequence[Entry], method: Method) -> Entry | None:
+    """Return the finished experiment of a plain method that another is held against, None where there is none.
+
+    They differ in nothing but what makes a method; of several it is the nearest in what both methods have.
+    """
+    mine = entry.experiment
+    rivals = [
+        each
+        for each in entries
+        if each.scored and each.experiment.method == method and not plan.implicit(each.experiment)
+        if each.experiment.model_dump(exclude=FREE) == mine.model_dump(exclude=FREE)
+    ]
+    return min(rivals, key=lambda each: _distance(each.experiment, mine), default=None)
+
+
+def _distance(one: Experiment, other: Experiment) -> list[bool]:
+    return [getattr(one, name) != getattr(other, name) for name in ("alpha0", "drops", "cycles")]
+
+
 def grouped(entries: Sequence[Entry], *fields: str) -> Iterator[tuple[tuple[str, ...], list[Entry]]]:
     """Yield the experiments that agree in some fields, in the order of their first, with the values of the fields."""
     groups: dict[tuple[str, ...], list[Entry]] = {}
