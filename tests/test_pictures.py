@@ -102,6 +102,29 @@ def test_over_time_is_the_first_k(tmp_path, panels):
     }
 
 
+def test_over_time_each_has_the_single_model_of_its_settings(tmp_path, panels):
+    plain = [experiment("single", budget=b) for b in (8, 4)]
+    others = [experiment("single", budget=4, dropout=0.2), experiment(budget=4), experiment(budget=4, dropout=0.2)]
+    others += [experiment(budget=16)]
+    for each in plain + others:
+        finish_cells(each, tmp_path, lambda run, k: 16 if run.dropout else run.budget)
+    draw(tmp_path, "over-time", *others[:1], *plain, *others[1:])
+    ((found, _),) = panels["over_time"]
+    assert [panel.single for panel in found] == [20.0, 20.0, None]
+
+
+def test_of_several_single_models_each_is_named(tmp_path, panels):
+    experiments = [experiment(method, budget=b) for b in (4, 8) for method in ("single", "snapshot")]
+    for each in experiments:
+        finish_cells(each, tmp_path, lambda run, k: run.budget)
+    draw(tmp_path, "ensemble-size", *experiments)
+    (((panel,), _),) = panels["ensemble_size_panels"]
+    assert panel.single is None
+    assert [(curve.label, curve.errors) for curve in panel.curves if len(curve.errors) == 1] == [
+        ("Single model, budget 4", [20.0]), ("Single model, budget 8", [40.0])
+    ]  # fmt: skip
+
+
 def test_cost(tmp_path, panels):
     experiments = [
         experiment("single", budget=8), experiment(budget=8), experiment("ensemble", budget=8), experiment(budget=4)

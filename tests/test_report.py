@@ -175,7 +175,7 @@ def test_a_shortened_or_other_run_never_enters_a_table_of_whole_ones(tmp_path, s
 
 
 def test_single_models_alone_have_no_figure(tmp_path):
-    asked = study(experiment("single"), render={"figure": "ensemble-size"})
+    asked = study(experiment("single"), experiment("single", budget=8), render={"figure": "ensemble-size"})
     finish_cells(asked, tmp_path, lambda run, k: 1)
     assert write(asked, tmp_path) == []
 

@@ -10,7 +10,7 @@ from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.reporting import figures
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, by_pair
-from snapshot_cli.reporting.entries import Entry, errors, grouped, mean, means, paper_value, spread, spreads
+from snapshot_cli.reporting.entries import Entry, baseline, errors, grouped, mean, means, paper_value, spread, spreads
 from snapshot_cli.reporting.figures import (
     BudgetCurve,
     BudgetPanel,
@@ -32,7 +32,7 @@ def ensemble_size(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     finished = [entry for entry in entries if entry.scored]
     networks = list(grouped(finished, "network"))
     for (network,), part in networks:
-        panels = [panel for _, group in grouped(part, "dataset") if (panel := _size_panel(group)).curves]
+        panels = [_size_panel(group) for _, group in grouped(part, "dataset") if not all(map(_plain, group))]
         if not panels:
             continue
         asked = request if len(networks) == 1 else replace(request, stem=f"{request.stem}-{network}")
@@ -50,9 +50,14 @@ def ensemble_size(entries: Sequence[Entry], request: Request) -> list[Drawn]:
 
 
 def _size_panel(entries: Sequence[Entry]) -> SizePanel:
-    plain = [each for each in entries if _looks(each.experiment) == "single"]
-    curves = [_size_curve(entry) for entry in entries if entry not in plain]
-    return SizePanel(entries[0].group, curves, mean(_last(plain[0])) if plain else None)
+    plain = [each for each in entries if _plain(each)]
+    dashed = plain if len(plain) == 1 else []  # of several each is drawn under its own name
+    curves = [_size_curve(entry) for entry in entries if entry not in dashed]
+    return SizePanel(entries[0].group, curves, mean(_last(dashed[0])) if dashed else None)
+
+
+def _plain(entry: Entry) -> bool:
+    return _looks(entry.experiment) == "single"
 
 
 def _looks(experiment: Experiment) -> str:
@@ -139,9 +144,8 @@ def over_time(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     finished = [entry for entry in entries if entry.scored]
     panels = []
     for _, part in grouped(finished, "network", "dataset"):
-        single = next((mean(_last(each)) for each in part if each.experiment.method == "single"), None)
         several = [each for each in part if len(each.scored[0].members) > 1 and each.experiment.replicas == 1]
-        panels += [_time_panel(each, single) for each in several]
+        panels += [_time_panel(each, baseline(each, part, "single")) for each in several]
     if not panels:
         return []
     caption = (
@@ -155,11 +159,16 @@ def over_time(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     return [Picture(request, caption, figures.over_time(panels), "; ".join(words), beside_paper(finished))]
 
 
-def _time_panel(entry: Entry, single: float | None) -> TimePanel:
+def _time_panel(entry: Entry, single: Entry | None) -> TimePanel:
     members = means([[each.top1_error for each in scored.evaluation.members] for scored in entry.scored])
     first = means([beyond.first_errors(scored) for scored in entry.scored])
     return TimePanel(
-        f"{entry.group}, {entry.method}", _looks(entry.experiment), entry.experiment.alpha0, members, first, single
+        f"{entry.group}, {entry.method}",
+        _looks(entry.experiment),
+        entry.experiment.alpha0,
+        members,
+        first,
+        single and mean(_last(single)),
     )
 
 
