@@ -79,6 +79,25 @@ def test_budget(tmp_path, panels):
     assert [len(curve.spreads) for curve in digits.curves] == [0, 2, 0]
 
 
+def test_a_line_of_budgets_is_of_one_kind_of_training(tmp_path, panels):
+    kinds = [
+        {}, {"dropout": 0.2}, {"stochastic_depth": 0.5}, {"replicas": 2}, {"batch_size": 32}, {"method": "singlecycle"}
+    ]  # fmt: skip
+    experiments = [experiment(budget=b, replicates=1 + (b == 8), **kind) for kind in kinds for b in (4, 8)]
+    for each in experiments:
+        finish_cells(each, tmp_path, lambda run, k: 1)
+    draw(tmp_path, "budget", *experiments)
+    (((panel,), _),) = panels["budget"]
+    assert [(curve.label, curve.method, curve.budgets) for curve in panel.curves] == [
+        ("Snapshot (α₀ = 0.1), batch_size 64", "snapshot", [4, 8]),
+        ("Snapshot (α₀ = 0.1) with dropout 0.2", "snapshot with dropout", [4, 8]),
+        ("Snapshot (α₀ = 0.1) with stochastic depth 0.5", "snapshot with stochastic depth", [4, 8]),
+        ("2 × Snapshot (α₀ = 0.1)", "snapshot", [4, 8]),
+        ("Snapshot (α₀ = 0.1), batch_size 32", "snapshot", [4, 8]),
+        ("SingleCycle", "singlecycle", [4, 8]),
+    ]
+
+
 def test_the_papers_points_stand_at_their_budgets(tmp_path, panels):
     experiments = [experiment(**FULL | {"budget": b}) for b in (60, 100, 300)]
     for each in experiments:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from snapshot_cli.analysis import beyond
 from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Experiment
-from snapshot_cli.reporting import figures
+from snapshot_cli.reporting import figures, titles
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, by_pair
 from snapshot_cli.reporting.entries import Entry, baseline, errors, grouped, mean, means, paper_value, spread, spreads
 from snapshot_cli.reporting.figures import (
@@ -104,10 +104,7 @@ def beside_paper(entries: Sequence[Entry]) -> list[str]:
 def budget(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     """Draw error against training budget, a panel a network and dataset (Figure 4)."""
     finished = [entry for entry in entries if entry.scored]
-    panels = [
-        BudgetPanel(part[0].group, [_budget_curve(group) for _, group in grouped(part, "method", "alpha0", "cycles")])
-        for _, part in grouped(finished, "network", "dataset")
-    ]
+    panels = [_budget_panel(part) for _, part in grouped(finished, "network", "dataset")]
     if not panels:
         return []
     caption = "Error of the ensemble of all members against the training budget. Which line stays low on the left?"
@@ -119,14 +116,24 @@ def budget(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     return [Picture(request, caption, figures.budget(panels), "; ".join(words), notes)]
 
 
-def _budget_curve(entries: Sequence[Entry]) -> BudgetCurve:
+ALONG = ("budget", "replicates")  # what may differ along a line of the figure
+
+
+def _budget_panel(entries: Sequence[Entry]) -> BudgetPanel:
+    labels = titles.methods([entry.experiment for entry in entries], without=ALONG)
+    lines = grouped(entries, *(name for name in Experiment.model_fields if name not in ALONG))
+    curves = [_budget_curve(line, labels[line[0].experiment]) for _, line in lines]
+    return BudgetPanel(entries[0].group, curves)
+
+
+def _budget_curve(entries: Sequence[Entry], label: str) -> BudgetCurve:
     ordered = sorted(entries, key=lambda entry: entry.experiment.budget)
     experiment = ordered[0].experiment
     half = [spread(_last(entry)) for entry in ordered]
     values = [(entry.experiment.budget, paper_value(entry)) for entry in ordered]
     return BudgetCurve(
-        label=plan.label(experiment),
-        method=experiment.method,
+        label=label,
+        method=_looks(experiment),
         alpha0=experiment.alpha0,
         budgets=[entry.experiment.budget for entry in ordered],
         errors=[mean(_last(entry)) for entry in ordered],
