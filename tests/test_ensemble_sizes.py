@@ -124,6 +124,7 @@ def test_panels_of_a_group_share_their_range():
     assert one.get_ylim() == two.get_ylim()
     assert one.get_ylim()[0] < 3 < 9 < one.get_ylim()[1] < 10
     assert three.get_ylim()[1] < 6
+    assert [axes.get_xlabel() for axes in figure.axes] == ["", "Ensemble size m", "Ensemble size m"]
     assert lines(three) == {"A": [[1, 2], [5, 4]]}
     assert [axes.get_ylabel() for axes in figure.axes] == ["NLL (nats)", "", "NLL (nats)"]
     assert everything_fits(figure)

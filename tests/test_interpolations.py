@@ -22,6 +22,8 @@ def test_axes_have_their_own_scale():
     assert second.get_ylim()[1] > 60
     assert first.get_xlim() == (0, 1)
     assert (first.get_xlabel(), first.get_ylabel(), second.get_ylabel()) == ("λ", "Test error (%)", "")
+    three = interpolation([CYCLIC, NOCYCLE, CYCLIC]).axes
+    assert [axes.get_xlabel() for axes in three] == ["", "λ", "λ"]
 
 
 def test_panels_of_a_group_share_a_scale():

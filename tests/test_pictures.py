@@ -159,6 +159,21 @@ def test_cost(tmp_path, panels):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("kind", ["ensemble-size", "budget", "cost"])
+def test_bands_are_explained(tmp_path, kind):
+    asked = study(experiment("ensemble", replicates=2), render={"figure": kind})
+    finish_cells(asked, tmp_path, lambda run, k: 1)
+    (picture,) = report.draw(asked, tmp_path, {}).drawn
+    assert picture.notes == ["Bands: 95 % interval of the mean over seeds."]
+
+
+def test_points_without_bands_need_no_explanation(tmp_path):
+    asked = study(experiment(replicates=2), render={"figure": "cost"})
+    finish_cells(asked, tmp_path, lambda run, k: 1)
+    (picture,) = report.draw(asked, tmp_path, {}).drawn
+    assert picture.notes == []
+
+
 @pytest.mark.parametrize("kind", ["ensemble-size", "budget", "over-time", "cost"])
 def test_nothing_finished_draws_nothing(tmp_path, kind):
     assert draw(tmp_path, kind, experiment("single"), experiment()) == []

@@ -23,6 +23,7 @@ from snapshot_cli.reporting.figures import (
 from snapshot_cli.reporting.tables import signed
 
 NAN = float("nan")
+BANDS = "Bands: 95 % interval of the mean over seeds."
 STATUS = {"rerun": "rerun by the authors", "copied": "copied from earlier work", "figure": "read off a figure"}
 
 
@@ -84,8 +85,7 @@ def _in_words(panel: SizePanel) -> str:
 
 
 def _interval_note(entries: Sequence[Entry]) -> list[str]:
-    seeds = {len(entry.scored) for entry in entries if len(entry.scored) > 1}
-    return ["Bands: 95 % interval of the mean over seeds."] if seeds else []
+    return [BANDS] if any(len(entry.scored) > 1 for entry in entries) else []
 
 
 def beside_paper(entries: Sequence[Entry]) -> list[str]:
@@ -197,7 +197,8 @@ def cost(entries: Sequence[Entry], request: Request) -> list[Drawn]:
             "replicas of snapshot ensembles are drawn at every size."
         )
         words = f"{part[0].group}: " + ", ".join(f"{c.label} {_pairs(c.costs, c.errors)}" for c in curves)
-        drawn.append(Picture(asked, caption, figures.cost(curves, title=part[0].group), words))
+        notes = [BANDS] if any(curve.spreads and len(curve.costs) > 1 for curve in curves) else []
+        drawn.append(Picture(asked, caption, figures.cost(curves, title=part[0].group), words, notes))
     return drawn
 
 

@@ -43,7 +43,8 @@ def ensemble_size_panels(panels: Sequence[SizePanel], *, measure: str = "Error (
         share_y(drawn, [panel.group for panel in panels])
         for axes in drawn:
             axes.set_ylabel(measure if axes.get_subplotspec().is_first_col() else "")  # type: ignore[union-attr]
-            axes.set_xlabel("Ensemble size m" if axes.get_subplotspec().is_last_row() else "")  # type: ignore[union-attr]
+        for axes in drawn[-2:]:  # the lowest of each column
+            axes.set_xlabel("Ensemble size m")
         for axes, named in zip(drawn, ends, strict=True):
             name_ends(axes, named)
     return figure

@@ -33,7 +33,8 @@ def interpolation(panels: Sequence[InterpolationPanel]) -> Figure:
         for axes, panel in zip(drawn, panels, strict=True):
             _draw_panel(axes, panel)
             axes.set_ylabel("Test error (%)" if axes.get_subplotspec().is_first_col() else "")  # type: ignore[union-attr]
-            axes.set_xlabel("λ" if axes.get_subplotspec().is_last_row() else "")  # type: ignore[union-attr]
+        for axes in drawn[-2:]:  # the lowest of each column
+            axes.set_xlabel("λ")
         share_y(drawn, [panel.group for panel in panels])
         longest = max(drawn, key=lambda axes: len(axes.get_lines()))
         columns = 3 if len(panels) == 1 else 6
