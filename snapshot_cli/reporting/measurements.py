@@ -57,8 +57,8 @@ def measured(entries: Sequence[Entry], request: Request) -> list[Drawn]:
             names |= {"replicates": len(found)}
             records.append(names | values | {f"{name} ±": halves[name] for name in WITH_INTERVAL})
         frame = frames.frame(lines, columns, dataset=dataset)
-        cheaper = any(_share(entry, part) < 1 for entry in part)
-        notes = [UNITS, *([FULL] if cheaper else []), *_of_seeds(part), CALIBRATED, *([EQUIVALENT] if yardsticks else [])]
+        units = [UNITS, FULL] if any(_share(entry, part) < 1 for entry in part) else [UNITS]
+        notes = [*units, *_of_seeds(part), CALIBRATED, *([EQUIVALENT] if yardsticks else [])]
         drawn.append(Grid(asked, f"{request.title}: other metrics", MEASURED, frame, records, notes))
     return drawn
 

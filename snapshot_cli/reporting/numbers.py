@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from snapshot_cli.analysis import claims
 from snapshot_cli.analysis.claims import Outcome
-from snapshot_cli.analysis.statistics import Verdict, rule
+from snapshot_cli.analysis.statistics import Correct, Verdict, rule
 from snapshot_cli.reporting import processes, tables, titles
 from snapshot_cli.reporting.drawn import Drawn, Request, Rows
 from snapshot_cli.reporting.entries import Entry, mean, paper_value, spread
@@ -68,12 +68,7 @@ def _with_cycles(entry: Entry, label: str) -> str:
 
 def _claims(entries: Sequence[Entry], question: claims.Question) -> list[str]:
     """Return a list of lines for each network and dataset that has something to compare, and the rule."""
-    outcomes = [
-        Outcome(
-            entry.experiment, _group(entry, entries, question), {each.replicate: each.evaluation.correct for each in entry.scored}
-        )
-        for entry in entries
-    ]
+    outcomes = [Outcome(entry.experiment, _group(entry, entries, question), _correct(entry)) for entry in entries]
     found = claims.judged(outcomes, question)
     groups = dict.fromkeys(each.group for each in found if each.verdict.seeds)
     sentences = [
@@ -81,6 +76,10 @@ def _claims(entries: Sequence[Entry], question: claims.Question) -> list[str]:
         for group in groups
     ]
     return [*sentences, rule(entries[0].split)] if sentences else []
+
+
+def _correct(entry: Entry) -> dict[int, Correct]:
+    return {each.replicate: each.evaluation.correct for each in entry.scored}
 
 
 def _group(entry: Entry, entries: Sequence[Entry], question: claims.Question) -> str:

@@ -175,7 +175,7 @@ def _time_panel(entry: Entry, single: Entry | None) -> TimePanel:
         entry.experiment.alpha0,
         members,
         first,
-        single and mean(_last(single)),
+        mean(_last(single)) if single else None,
     )
 
 
