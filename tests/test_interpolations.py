@@ -26,12 +26,6 @@ def test_axes_have_their_own_scale():
     assert [axes.get_xlabel() for axes in three] == ["", "λ", "λ"]
 
 
-def test_panels_of_a_group_share_a_scale():
-    one, two = (InterpolationPanel(p.title, p.lambdas, p.errors, "pair") for p in (CYCLIC, NOCYCLE))
-    first, second = interpolation([one, two]).axes
-    assert first.get_ylim() == second.get_ylim()
-
-
 @pytest.mark.parametrize("snapshots", [1, 5, 9])
 def test_every_line_looks_different_and_all_fits(snapshots):
     panel = InterpolationPanel("Snapshot", (0, 1), [(6 + k, 5) for k in range(snapshots)])

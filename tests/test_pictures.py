@@ -16,7 +16,7 @@ def panels(monkeypatch):
 
         return record
 
-    for name in ("ensemble_size_panels", "budget", "over_time", "cost"):
+    for name in ("ensemble_size", "budget", "over_time", "cost"):
         monkeypatch.setattr(figures, name, recording(name, getattr(figures, name)))
     return calls
 
@@ -34,7 +34,7 @@ def test_the_papers_points_stand_at_their_sizes(tmp_path, panels):
     for each in experiments:
         finish_cells(each, tmp_path, lambda run, k: 1)
     draw(tmp_path, "ensemble-size", *experiments)
-    (((panel,), _),) = panels["ensemble_size_panels"]
+    (((panel,), _),) = panels["ensemble_size"]
     assert (panel.title, panel.single) == ("DenseNet-40-12 on CIFAR-100", 5.0)
     points = {curve.label: [(p.x, p.error, p.uncertainty) for p in curve.paper] for curve in panel.curves}
     assert points == {
@@ -49,7 +49,7 @@ def test_seeds_have_bands(tmp_path, panels):
     asked = experiment(replicates=3)
     finish_cells(asked, tmp_path, lambda run, k: run.seed + 1 if k == 2 else 0)
     draw(tmp_path, "ensemble-size", asked)
-    (((panel,), _),) = panels["ensemble_size_panels"]
+    (((panel,), _),) = panels["ensemble_size"]
     assert panel.curves[0].spreads == pytest.approx([12.4207, 0.0], abs=1e-4)
 
 
@@ -58,7 +58,7 @@ def test_a_drawing_shows_the_experiments_that_match_with_labels_of_their_own(tmp
     for each in experiments:
         finish_cells(each, tmp_path, lambda run, k: 2)
     draw(tmp_path, "ensemble-size", *experiments, match={"budget": 8})
-    (((panel,), _),) = panels["ensemble_size_panels"]
+    (((panel,), _),) = panels["ensemble_size"]
     assert [curve.label for curve in panel.curves] == ["Snapshot (α₀ = 0.1)"]
 
 
@@ -137,7 +137,7 @@ def test_of_several_single_models_each_is_named(tmp_path, panels):
     for each in experiments:
         finish_cells(each, tmp_path, lambda run, k: run.budget)
     draw(tmp_path, "ensemble-size", *experiments)
-    (((panel,), _),) = panels["ensemble_size_panels"]
+    (((panel,), _),) = panels["ensemble_size"]
     assert panel.single is None
     assert [(curve.label, curve.errors) for curve in panel.curves if len(curve.errors) == 1] == [
         ("Single model, budget 4", [20.0]), ("Single model, budget 8", [40.0])

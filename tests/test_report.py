@@ -17,7 +17,7 @@ LABELS = np.arange(20) % 10
 def drawn(monkeypatch):
     """Record the curves, the single model and the title of every panel of the figures against ensemble size."""
     calls = []
-    original = figures.ensemble_size_panels
+    original = figures.ensemble_size
 
     def record(panels):
         calls.extend(
@@ -25,7 +25,7 @@ def drawn(monkeypatch):
         )
         return original(panels)
 
-    monkeypatch.setattr(figures, "ensemble_size_panels", record)
+    monkeypatch.setattr(figures, "ensemble_size", record)
     return calls
 
 

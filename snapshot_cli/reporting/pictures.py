@@ -42,7 +42,7 @@ def ensemble_size(entries: Sequence[Entry], request: Request) -> list[Drawn]:
                 asked,
                 "Error of the ensemble of the last m members against m. Do lines fall from left to right, and below "
                 "the dashed single model?",
-                figures.ensemble_size_panels(panels),
+                figures.ensemble_size(panels),
                 "; ".join(_in_words(panel) for panel in panels),
                 [*_interval_note(part), *beside_paper(part)],
             )
