@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
-from bench import contenders, data, images, program, streaming, tables  # noqa: E402
+from bench import contenders, data, images, marks, program, streaming, tables  # noqa: E402
 
 from snapshot_cli.training import hardware  # noqa: E402
 
@@ -121,7 +121,7 @@ def _store(measured: dict[str, Any], device: torch.device) -> None:
         content = tables.table(kept["cpu"], kept.get("cuda"))
         (folder / "cpu.md").write_text(content)
         for page in PAGES:
-            tables.insert(page, content)
+            marks.insert(page, content, *tables.MARKS)
 
 
 def _installed(package: str) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bench import marks
+
 from snapshot_cli.config import load, plan
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.study import Study
@@ -18,7 +20,7 @@ TIMED = 264_812_928  # multiply-adds an image of DenseNet-40 as its authors have
 # Images/s by the same arithmetic as 300 epochs of CIFAR-10 in about 7 hours on a Titan X (DenseNet's README).
 CITED = 300 * 50_000 / (7 * 3600) * TIMED / forward(*REFERENCE)
 GPUS = (1, 2, 4, 8, 16, 32, 64)
-START, END = "<!-- what scripts/scaling.py prints -->\n", "<!-- end -->\n"
+MARKS = ("<!-- what scripts/scaling.py prints -->\n", "<!-- end -->\n")
 NOWHERE = Path("nowhere")  # no folder of data: the catalogue's sizes, whatever is prepared here
 
 
@@ -40,7 +42,7 @@ def costs(studies: dict[str, list[Run]], speed: float) -> str:
     for name, runs in every.items():
         each = hours(runs, speed)
         order = [each[run] for run in sharing.longest_first(each)]
-        budgets = sum(1 / run.cycles if run.cycle else 1.0 for run in runs)
+        budgets = plan.cost([plan.Member(run, 1) for run in runs])
         images = sum(plan.images(run, available[run.dataset]) for run in runs) / 1e6
         spans = " | ".join(f"{sharing.makespan(order, gpus):,.0f}" for gpus in (8, 64))
         lines += [f"| {name} | {len(runs)} | {budgets:,.0f} | {images:,.0f} | {sum(order):,.0f} | {spans} |"]
@@ -97,8 +99,10 @@ def main() -> None:
     if given.write is None:
         print(tables)
         return
-    before, _, rest = given.write.read_text().partition(START)
-    given.write.write_text(before + START + tables + END + rest.partition(END)[2])
+    try:
+        marks.insert(given.write, tables, *MARKS)
+    except ValueError as error:
+        parser.error(f"--write: {error}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The parts of the benchmark that compute; its measurements are not part of the tests."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "scripts"))
 
+from bench import marks  # noqa: E402
 from bench.blocks import Estimate, Time, by_turns, estimate, ratio  # noqa: E402
 from bench.contenders import Between  # noqa: E402
 from bench.data import off_line  # noqa: E402
-from bench.tables import Row, insert, inserted, merged, record, recorded, table  # noqa: E402
+from bench.tables import MARKS, Row, merged, record, recorded, table  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -100,12 +102,22 @@ def test_rows_are_merged_by_name_and_only_on_one_machine():
 def test_insert(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- make bench -->\nold\n<!-- end -->\nold\n")
-    insert(page, "new\n")
+    marks.insert(page, "new\n", *MARKS)
     assert page.read_text() == "before\n<!-- make bench -->\nnew\n<!-- end -->\nold\n"
-    assert inserted(page) == "new\n"
+    assert marks.inserted(page, *MARKS) == "new\n"
+
+
+@pytest.mark.parametrize("text", ["all\n", "a\n<!-- make bench -->\nthe rest\n", "a\n<!-- end -->\nthe rest\n"])
+def test_a_document_without_both_marks_stays_as_it_is(tmp_path, text):
+    page = tmp_path / "page.md"
+    page.write_text(text)
+    message = f"{page}: has no <!-- make bench --> with <!-- end --> below it"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        marks.insert(page, "new\n", *MARKS)
+    assert page.read_text() == text
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/performance.md"])
 def test_the_pages_show_the_table_that_was_measured(page):
     kept = {path.stem: json.loads(path.read_text()) for path in (ROOT / "results/bench").glob("*.json")}
-    assert inserted(ROOT / page) == table(kept["cpu"], kept.get("cuda"))
+    assert marks.inserted(ROOT / page, *MARKS) == table(kept["cpu"], kept.get("cuda"))

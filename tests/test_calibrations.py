@@ -1,11 +1,9 @@
 import numpy as np
-import pytest
 from drawn_figures import everything_fits, names, titles
 
 from snapshot_cli.analysis import metrics
 from snapshot_cli.analysis.metrics import Reliability
 from snapshot_cli.reporting.figures import CalibrationPanel, calibration
-from snapshot_cli.reporting.figures.calibrations import expected_error
 
 NAN = float("nan")
 TABLE = Reliability(np.array([0, 1, 3, 4]), np.array([NAN, 0.4, 0.6, 0.9]), np.array([NAN, 0.0, 2 / 3, 1.0]))
@@ -34,17 +32,17 @@ def test_the_plotted_data():
     assert everything_fits(figure)
 
 
-def test_the_error_is_that_of_the_metrics():
-    generator = np.random.default_rng(0)
-    probabilities = metrics.softmax(2 * generator.standard_normal((300, 5)))
-    labels = generator.integers(0, 5, 300)
-    assert expected_error(metrics.reliability(probabilities, labels)) == pytest.approx(
-        metrics.ece(probabilities, labels)
-    )
+def test_a_diverged_network_has_no_error_of_0():
+    probabilities = np.full((4, 2), [0.6, 0.4])
+    probabilities[1] = NAN
+    table = metrics.reliability(probabilities, np.array([0, 0, 0, 1]))
+    figure = calibration([CalibrationPanel("Snapshot", "snapshot", 0.1, table)])
+    assert titles(figure) == ["Snapshot\nECE nan %"]
+    assert everything_fits(figure)
 
 
 def test_panels_have_one_scale_of_examples():
-    flat = Reliability(np.array([2, 2, 2, 2]), TABLE.confidence, TABLE.accuracy)
+    flat = Reliability(np.array([2, 2, 2, 2]), np.array([0.1, 0.4, 0.6, 0.9]), np.array([0.1, 0.0, 2 / 3, 1.0]))
     figure = calibration([PANEL, CalibrationPanel("B", "single", None, flat)] * 2)
     # 2/8 * (0.4 + 0.0667 + 0.1) = 0.142
     assert titles(figure) == ["Snapshot\nECE 12.5 %", "B\nECE 14.2 %"] * 2

@@ -154,7 +154,7 @@ def images(tmp_path, tiny_dataset):
 
 
 def test_predictions_are_those_of_the_run(run, images, tiny_dataset):
-    from snapshot_cli.analysis.ensembles import mean_probabilities
+    from snapshot_cli.analysis.metrics import softmax
     from snapshot_cli.run_directory import RunDirectory
 
     code, out, errors = snapshot("predict", run, images)
@@ -162,7 +162,7 @@ def test_predictions_are_those_of_the_run(run, images, tiny_dataset):
     rows = list(csv.DictReader(io.StringIO(out)))
     firsts = [np.flatnonzero(tiny_dataset.test_labels == label)[0] for label in range(4)]
     members = [RunDirectory(Path(run)).predictions("test", k)[firsts] for k in (1, 2)]
-    expected = mean_probabilities(members)
+    expected = softmax(np.stack(members)).mean(0)
     for label, row in enumerate(rows):
         chosen = expected[label].argmax()
         agreeing = np.mean([member[label].argmax() == chosen for member in members])

@@ -45,8 +45,8 @@ def test_a_step_run_is_a_single_model_and_nocycle(runs, monkeypatch):
     from snapshot_cli.reporting import figures
 
     drawn = []
-    original = figures.ensemble_size_panels
-    monkeypatch.setattr(figures, "ensemble_size_panels", lambda panels: drawn.append(panels) or original(panels))
+    original = figures.ensemble_size
+    monkeypatch.setattr(figures, "ensemble_size", lambda panels: drawn.append(panels) or original(panels))
     assert snapshot("plot", "ensemble-size", *runs[:2], "-o", "f.svg")[0] == 0
     ((panel,),) = drawn
     assert panel.single == 5.0

@@ -37,6 +37,7 @@ def test_what_is_nan_is_a_dash():
     nan = float("nan")
     first = correlation([CorrelationPanel("A", np.array([[nan, nan], [nan, 1]]))]).axes[0]
     assert words(first) == ["–", "–", "–", "1.000"]
+    assert {text.get_color() for text in first.texts[:3]} == {"black"}
 
 
 def test_high_correlations_have_a_third_decimal():

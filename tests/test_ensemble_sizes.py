@@ -7,25 +7,25 @@ import pytest
 from drawn_figures import everything_fits, lines, titles
 from matplotlib.colors import to_hex
 
-from snapshot_cli.reporting.figures import Curve, PaperPoint, SizePanel, ensemble_size, ensemble_size_panels
+from snapshot_cli.reporting.figures import Curve, PaperPoint, SizePanel, ensemble_size
 from snapshot_cli.reporting.figures.style import HEIGHT, LOOKS, TEXT_WIDTH, WIDTH
 
 NAN = float("nan")
-SNAPSHOT = Curve("Snapshot (α0 = 0.2)", "snapshot", 0.2, [24.95, 23.9, 23.05, 22.5])
+SNAPSHOT = Curve("Snapshot (α₀ = 0.2)", "snapshot", 0.2, [24.95, 23.9, 23.05, 22.5])
 TRUE = Curve("True ensemble", "ensemble", None, [25.9, 22.8, 21.25])
 DROPOUT = Curve("Dropout", "dropout", None, [25.79])
 
 
 def draw(*curves, single=25.9, title="DenseNet-40 on CIFAR-100"):
-    return ensemble_size(curves, single=single, title=title)
+    return ensemble_size([SizePanel(title, curves, single)])
 
 
 def test_the_plotted_data():
     (axes,) = draw(SNAPSHOT, TRUE, DROPOUT).axes
     lines = {line.get_label(): line for line in axes.get_lines()}
-    assert list(lines) == ["Snapshot (α0 = 0.2)", "True ensemble", "Dropout", "Single model"]
+    assert list(lines) == ["Snapshot (α₀ = 0.2)", "True ensemble", "Dropout", "Single model"]
     np.testing.assert_array_equal(
-        lines["Snapshot (α0 = 0.2)"].get_xydata().T, [[1, 2, 3, 4], [24.95, 23.9, 23.05, 22.5]]
+        lines["Snapshot (α₀ = 0.2)"].get_xydata().T, [[1, 2, 3, 4], [24.95, 23.9, 23.05, 22.5]]
     )
     np.testing.assert_array_equal(lines["True ensemble"].get_xydata().T, [[1, 2, 3], [25.9, 22.8, 21.25]])
     assert lines["Dropout"].get_ydata() == [25.79, 25.79]
@@ -68,7 +68,7 @@ def test_names_never_touch_and_stay_in_the_figure(curves):
         ("dropout", 0.1),
     ]
     figure = draw(
-        *[Curve(f"Snapshot (α0 = 0.{k})", *methods[k], [5.0, 4.0 + k / 1000]) for k in range(curves)], single=4.0
+        *[Curve(f"Snapshot (α₀ = 0.{k})", *methods[k], [5.0, 4.0 + k / 1000]) for k in range(curves)], single=4.0
     )
     figure.draw_without_rendering()
     for text in figure.axes[0].texts:
@@ -113,19 +113,20 @@ def test_the_papers_points_are_hollow_and_explained():
     assert draw(SNAPSHOT).axes[0].get_legend() is None
 
 
-def test_panels_of_a_group_share_their_range():
+def test_panels_have_ranges_of_their_own_and_names_below_every_column():
     curve = Curve("A", "snapshot", 0.1, [5.0, 4.0])
     low = Curve("A", "snapshot", 0.2, [9.0, 3.0])
-    panels = [SizePanel("one", [curve], 4.5, "x"), SizePanel("two", [low], 4.5, "x"), SizePanel("three", [curve], None)]
-    figure = ensemble_size_panels(panels, measure="NLL (nats)")
-    one, two, three = figure.axes
+    figure = ensemble_size(
+        [SizePanel("one", [curve], 4.5), SizePanel("two", [low], 4.5), SizePanel("three", [curve], None)]
+    )
+    _, two, three = figure.axes
     assert titles(figure) == ["one", "two", "three"]
     assert figure.get_figwidth() == TEXT_WIDTH
-    assert one.get_ylim() == two.get_ylim()
-    assert one.get_ylim()[0] < 3 < 9 < one.get_ylim()[1] < 10
+    assert two.get_ylim()[0] < 3 < 9 < two.get_ylim()[1] < 10
     assert three.get_ylim()[1] < 6
+    assert [axes.get_xlabel() for axes in figure.axes] == ["", "Ensemble size m", "Ensemble size m"]
     assert lines(three) == {"A": [[1, 2], [5, 4]]}
-    assert [axes.get_ylabel() for axes in figure.axes] == ["NLL (nats)", "", "NLL (nats)"]
+    assert [axes.get_ylabel() for axes in figure.axes] == ["Error (%)", "", "Error (%)"]
     assert everything_fits(figure)
 
 
@@ -133,10 +134,10 @@ def test_drawing_leaves_pyplot_and_its_settings_alone():
     code = """
 import sys
 import matplotlib
-from snapshot_cli.reporting.figures import Curve, ensemble_size
+from snapshot_cli.reporting.figures import Curve, SizePanel, ensemble_size
 settings = lambda: {key: matplotlib.rcParams[key] for key in matplotlib.rcParams if key != "backend"}
 before = settings()
-ensemble_size([Curve("A", "snapshot", 0.1, [2.0, 1.0])], single=3.0, title="T")
+ensemble_size([SizePanel("T", [Curve("A", "snapshot", 0.1, [2.0, 1.0])], 3.0)])
 print(settings() == before, "matplotlib.pyplot" in sys.modules, "torch" in sys.modules)
 """
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

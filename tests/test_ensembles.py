@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from snapshot_cli.analysis.ensembles import evaluate, mean_probabilities, score
+from snapshot_cli.analysis.ensembles import evaluate, score
 from snapshot_cli.analysis.metrics import softmax
 
 # Three members, two examples, two classes, as logits of these probabilities of class 0:
@@ -22,13 +22,6 @@ def test_ensembles_of_the_last_by_hand():
     assert [s.nll for s in evaluation.ensembles] == pytest.approx(expected, rel=1e-6)
 
 
-def test_ensembles_of_the_first_by_hand():
-    evaluation = evaluate(LOGITS, LABELS, order="first")
-    assert evaluation.members == evaluate(LOGITS, LABELS).members
-    expected = [-math.log(0.9 * 0.3) / 2, -math.log(0.55 * 0.35) / 2, -math.log(17 / 30 * 0.5) / 2]
-    assert [s.nll for s in evaluation.ensembles] == pytest.approx(expected, rel=1e-6)
-
-
 def test_probabilities_are_averaged_and_not_logits():
     logits = np.array([[[10.0, 0.0]], [[-2.0, 0.0]], [[-2.0, 0.0]]])  # mean logit favours class 0, mean softmax class 1
     label = np.array([1])
@@ -37,27 +30,23 @@ def test_probabilities_are_averaged_and_not_logits():
     assert evaluate(logits, label).ensembles[-1].top1_error == 0.0
 
 
-@pytest.mark.parametrize("order", ["last", "first"])
-def test_running_sums_equal_the_plain_mean(order):
+def test_running_sums_equal_the_plain_mean():
     generator = np.random.default_rng(0)
     logits = generator.normal(size=(5, 200, 7)).astype(np.float32)
     labels = generator.integers(0, 7, 200)
-    evaluation = evaluate(list(logits), labels, order=order)
+    evaluation = evaluate(list(logits), labels)
     for size in range(1, 6):
-        members = logits[-size:] if order == "last" else logits[:size]
-        plain = score(softmax(members).mean(axis=0), labels)
+        plain = score(softmax(logits[-size:]).mean(axis=0), labels)
         found = evaluation.ensembles[size - 1]
         assert found.top1_error == plain.top1_error
         assert found.top5_error == plain.top5_error
         assert [found.nll, found.brier, found.ece] == pytest.approx([plain.nll, plain.brier, plain.ece], rel=1e-12)
     assert evaluation.members == tuple(score(softmax(member), labels) for member in logits)
-    np.testing.assert_allclose(mean_probabilities(logits), softmax(logits).mean(axis=0), rtol=1e-14)
 
 
 def test_one_member_is_its_own_ensemble():
     evaluation = evaluate(LOGITS[:1], LABELS)
     assert evaluation.members == evaluation.ensembles
-    np.testing.assert_array_equal(mean_probabilities(LOGITS[:1]), softmax(LOGITS[0]))
 
 
 def test_a_diverged_member_spoils_its_ensembles_and_no_other():

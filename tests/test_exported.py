@@ -13,7 +13,7 @@ import pytest
 import torch
 from silent import Silent
 
-from snapshot_cli.analysis.ensembles import mean_probabilities
+from snapshot_cli.analysis.metrics import softmax
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import UserError
 from snapshot_cli.files import sha256
@@ -68,7 +68,7 @@ def test_a_file_runs_without_this_package(directory, tiny_data, tiny_dataset, tm
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "['a', 'b', 'c', 'd'] False\n"), done.stderr
     members = [directory.predictions("test", k) for k in (2, 3)]
-    expected = mean_probabilities(members)
+    expected = softmax(np.stack(members)).mean(0)
     chosen = [member.argmax(1) for member in members]
     agreeing = np.mean([each == expected.argmax(1) for each in chosen], axis=0)
     assert 0.5 in agreeing
@@ -99,7 +99,7 @@ def test_a_file_runs_without_this_package(directory, tiny_data, tiny_dataset, tm
 
 def test_a_run_answers_like_its_files(directory, tiny_data, tiny_dataset):
     images = np.ascontiguousarray(np.array(tiny_dataset.test_images).transpose(0, 3, 1, 2))
-    expected = mean_probabilities([directory.predictions("test", k) for k in (1, 2, 3)])
+    expected = softmax(np.stack([directory.predictions("test", k) for k in (1, 2, 3)])).mean(0)
     probabilities, agreement = classifier.of(directory.path, tiny_data).answer(images)
     np.testing.assert_allclose(probabilities, expected, atol=1e-5)
     assert set(np.unique(agreement.round(3))) <= {np.float32(0.333), np.float32(0.667), np.float32(1)}

@@ -6,12 +6,12 @@ import pytest
 
 from snapshot_cli.analysis.metrics import Reliability
 from snapshot_cli.reporting import figures
-from snapshot_cli.reporting.figures import Curve, ensemble_size, inline_svg, save
+from snapshot_cli.reporting.figures import Curve, SizePanel, ensemble_size, inline_svg, save
 
 
 def draw():
-    curves = [Curve("Snapshot (α0 = 0.2)", "snapshot", 0.2, [5.0, 4.0]), Curve("A", "ensemble", None, [5.0, 3.0])]
-    return ensemble_size(curves, single=5.5, title="ResNet-8")
+    curves = [Curve("Snapshot (α₀ = 0.2)", "snapshot", 0.2, [5.0, 4.0]), Curve("A", "ensemble", None, [5.0, 3.0])]
+    return ensemble_size([SizePanel("ResNet-8", curves, 5.5)])
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_an_axis_that_counts_has_as_many_ticks_as_there_is_room_for(count, ticks
 
 
 def test_titles_break_between_words_but_not_within_equations():
-    title = "DenseNet-40 on CIFAR-100 at α0 = 0.2"
+    title = "DenseNet-40 on CIFAR-100 at α₀ = 0.2"
     assert wrapped(title, 1).split("\n") == ["DenseNet-40 on CIFAR-100 at α₀\xa0=\xa00.2"]
     assert wrapped(title, 4).split("\n") == ["DenseNet-40 on", "CIFAR-100 at", "α₀\xa0=\xa00.2"]
 

@@ -14,7 +14,7 @@ def test_markdown_csv_and_latex(tmp_path):
     assert (markdown[0], markdown[6:]) == ("# A title", ["", "5 % of α₀.", "", "Second."])
     assert table == ["method,error,top-5", "a|b,0.3333333333,", "c,nan,4"]
     assert r"ResNet-8 & a|b & 1.00 & -- \\" in latex
-    assert r" & Snapshot ($\alpha_0$ = 0.1) & 2.00 & >4 \\" in latex
+    assert r" & Snapshot ($\alpha_0$ = 0.1) & 2.00 & $>$4 \\" in latex
     assert r" &  & error & top\_5 \\" in latex
     assert latex[-2:] == [
         r"\par\noindent{\footnotesize 5 \% of $\alpha_0$.\par}", r"\par\noindent{\footnotesize Second.\par}"

@@ -24,12 +24,12 @@ RUN = html.RunFacts(
 
 def figure(title="ResNet-8"):
     curve = figures.Curve("Snapshot", "snapshot", 0.1, [5.0, 4.0])
-    return figures.ensemble_size([curve], single=5.5, title=title)
+    return figures.ensemble_size([figures.SizePanel(title, [curve], 5.5)])
 
 
 def panels():
     curve = figures.Curve("Snapshot", "snapshot", 0.1, [5.0, 4.0])
-    return figures.ensemble_size_panels([figures.SizePanel("A", [curve], 5.5)] * 2)
+    return figures.ensemble_size([figures.SizePanel("A", [curve], 5.5)] * 2)
 
 
 def page():

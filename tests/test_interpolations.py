@@ -22,12 +22,8 @@ def test_axes_have_their_own_scale():
     assert second.get_ylim()[1] > 60
     assert first.get_xlim() == (0, 1)
     assert (first.get_xlabel(), first.get_ylabel(), second.get_ylabel()) == ("λ", "Test error (%)", "")
-
-
-def test_panels_of_a_group_share_a_scale():
-    one, two = (InterpolationPanel(p.title, p.lambdas, p.errors, "pair") for p in (CYCLIC, NOCYCLE))
-    first, second = interpolation([one, two]).axes
-    assert first.get_ylim() == second.get_ylim()
+    three = interpolation([CYCLIC, NOCYCLE, CYCLIC]).axes
+    assert [axes.get_xlabel() for axes in three] == ["", "λ", "λ"]
 
 
 @pytest.mark.parametrize("snapshots", [1, 5, 9])

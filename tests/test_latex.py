@@ -11,6 +11,7 @@ from snapshot_cli.reporting.latex import escape, note, tabular
         ("Snapshot (α₀ = 0.2)", r"Snapshot ($\alpha_0$ = 0.2)"),
         ("5.31 ± 0.12", r"5.31 $\pm$ 0.12"),
         ("ours \N{MINUS SIGN} paper, 1\N{EN DASH}3", "ours $-$ paper, 1--3"),
+        ("<1 and >4", "$<$1 and $>$4"),
         ("{$^~\\}", r"\{\$\textasciicircum{}\textasciitilde{}\textbackslash{}\}"),
     ],
 )

@@ -51,6 +51,26 @@ def test_a_true_ensemble_that_is_not_there_leaves_dashes(tmp_path):
     assert measurements.EQUIVALENT not in table.notes
 
 
+def test_budgets_have_true_ensembles_and_costs_of_their_own(tmp_path):
+    cells = [experiment(method, budget=b) for b in (4, 8) for method in ("snapshot", "ensemble")]
+    asked = study(*cells, render={"m": "metrics"})
+    finish_cells(asked, tmp_path, lambda run, k: 64 // run.budget)  # with a budget of 4 all are wrong on 16 of 20
+    (table,), _ = drawn(asked, tmp_path)
+    assert measurements.FULL in table.notes
+    found = {method: row.iloc[-2:].tolist() for (_, method), row in table.frame.iterrows()}
+    assert found == {
+        "Snapshot (α₀ = 0.1), budget 4": ["1.00", "0.50"], "True ensemble, budget 4": ["–", "1.00"],
+        "Snapshot (α₀ = 0.1), budget 8": ["1.00", "1.00"], "True ensemble, budget 8": ["–", "2.00"],
+    }  # fmt: skip
+
+
+def test_an_ensemble_of_other_settings_is_no_yardstick(tmp_path):
+    asked = study(experiment(), experiment("ensemble", batch_size=32), render={"m": "metrics"})
+    finish_cells(asked, tmp_path, lambda run, k: 4)
+    (table,), _ = drawn(asked, tmp_path)
+    assert table.frame.loc[("ResNet-8", "Snapshot (α₀ = 0.1)")].iloc[-2] == "–"
+
+
 def test_seeds_have_an_interval(tmp_path):
     renders = {"m": "metrics", "w": "weighting"}
     asked = study(experiment("nocycle", replicates=3), render=renders)

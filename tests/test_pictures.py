@@ -16,7 +16,7 @@ def panels(monkeypatch):
 
         return record
 
-    for name in ("ensemble_size_panels", "budget", "over_time", "cost"):
+    for name in ("ensemble_size", "budget", "over_time", "cost"):
         monkeypatch.setattr(figures, name, recording(name, getattr(figures, name)))
     return calls
 
@@ -34,7 +34,7 @@ def test_the_papers_points_stand_at_their_sizes(tmp_path, panels):
     for each in experiments:
         finish_cells(each, tmp_path, lambda run, k: 1)
     draw(tmp_path, "ensemble-size", *experiments)
-    (((panel,), _),) = panels["ensemble_size_panels"]
+    (((panel,), _),) = panels["ensemble_size"]
     assert (panel.title, panel.single) == ("DenseNet-40-12 on CIFAR-100", 5.0)
     points = {curve.label: [(p.x, p.error, p.uncertainty) for p in curve.paper] for curve in panel.curves}
     assert points == {
@@ -49,7 +49,7 @@ def test_seeds_have_bands(tmp_path, panels):
     asked = experiment(replicates=3)
     finish_cells(asked, tmp_path, lambda run, k: run.seed + 1 if k == 2 else 0)
     draw(tmp_path, "ensemble-size", asked)
-    (((panel,), _),) = panels["ensemble_size_panels"]
+    (((panel,), _),) = panels["ensemble_size"]
     assert panel.curves[0].spreads == pytest.approx([12.4207, 0.0], abs=1e-4)
 
 
@@ -58,7 +58,7 @@ def test_a_drawing_shows_the_experiments_that_match_with_labels_of_their_own(tmp
     for each in experiments:
         finish_cells(each, tmp_path, lambda run, k: 2)
     draw(tmp_path, "ensemble-size", *experiments, match={"budget": 8})
-    (((panel,), _),) = panels["ensemble_size_panels"]
+    (((panel,), _),) = panels["ensemble_size"]
     assert [curve.label for curve in panel.curves] == ["Snapshot (α₀ = 0.1)"]
 
 
@@ -77,6 +77,25 @@ def test_budget(tmp_path, panels):
     assert found.keys() == {"SingleCycle", "Snapshot (α₀ = 0.1)", "Snapshot (α₀ = 0.2)"}
     assert found["Snapshot (α₀ = 0.1)"][0] == [4, 8]
     assert [len(curve.spreads) for curve in digits.curves] == [0, 2, 0]
+
+
+def test_a_line_of_budgets_is_of_one_kind_of_training(tmp_path, panels):
+    kinds = [
+        {}, {"dropout": 0.2}, {"stochastic_depth": 0.5}, {"replicas": 2}, {"batch_size": 32}, {"method": "singlecycle"}
+    ]  # fmt: skip
+    experiments = [experiment(budget=b, replicates=1 + (b == 8), **kind) for kind in kinds for b in (4, 8)]
+    for each in experiments:
+        finish_cells(each, tmp_path, lambda run, k: 1)
+    draw(tmp_path, "budget", *experiments)
+    (((panel,), _),) = panels["budget"]
+    assert [(curve.label, curve.method, curve.budgets) for curve in panel.curves] == [
+        ("Snapshot (α₀ = 0.1), batch_size 64", "snapshot", [4, 8]),
+        ("Snapshot (α₀ = 0.1) with dropout 0.2", "snapshot with dropout", [4, 8]),
+        ("Snapshot (α₀ = 0.1) with stochastic depth 0.5", "snapshot with stochastic depth", [4, 8]),
+        ("2 × Snapshot (α₀ = 0.1)", "snapshot", [4, 8]),
+        ("Snapshot (α₀ = 0.1), batch_size 32", "snapshot", [4, 8]),
+        ("SingleCycle", "singlecycle", [4, 8]),
+    ]
 
 
 def test_the_papers_points_stand_at_their_budgets(tmp_path, panels):
@@ -102,6 +121,29 @@ def test_over_time_is_the_first_k(tmp_path, panels):
     }
 
 
+def test_over_time_each_has_the_single_model_of_its_settings(tmp_path, panels):
+    plain = [experiment("single", budget=b) for b in (8, 4)]
+    others = [experiment("single", budget=4, dropout=0.2), experiment(budget=4), experiment(budget=4, dropout=0.2)]
+    others += [experiment(budget=16)]
+    for each in plain + others:
+        finish_cells(each, tmp_path, lambda run, k: 16 if run.dropout else run.budget)
+    draw(tmp_path, "over-time", *others[:1], *plain, *others[1:])
+    ((found, _),) = panels["over_time"]
+    assert [panel.single for panel in found] == [20.0, 20.0, None]
+
+
+def test_of_several_single_models_each_is_named(tmp_path, panels):
+    experiments = [experiment(method, budget=b) for b in (4, 8) for method in ("single", "snapshot")]
+    for each in experiments:
+        finish_cells(each, tmp_path, lambda run, k: run.budget)
+    draw(tmp_path, "ensemble-size", *experiments)
+    (((panel,), _),) = panels["ensemble_size"]
+    assert panel.single is None
+    assert [(curve.label, curve.errors) for curve in panel.curves if len(curve.errors) == 1] == [
+        ("Single model, budget 4", [20.0]), ("Single model, budget 8", [40.0])
+    ]  # fmt: skip
+
+
 def test_cost(tmp_path, panels):
     experiments = [
         experiment("single", budget=8), experiment(budget=8), experiment("ensemble", budget=8), experiment(budget=4)
@@ -115,6 +157,21 @@ def test_cost(tmp_path, panels):
         ("Single model", [1.0], [25.0], []), ("Snapshot (α₀ = 0.1), budget 8", [1.0], [10.0], []),
         ("True ensemble", [1.0, 2.0], [25.0, 25.0], ["1", "2"]), ("Snapshot (α₀ = 0.1), budget 4", [0.5], [10.0], []),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["ensemble-size", "budget", "cost"])
+def test_bands_are_explained(tmp_path, kind):
+    asked = study(experiment("ensemble", replicates=2), render={"figure": kind})
+    finish_cells(asked, tmp_path, lambda run, k: 1)
+    (picture,) = report.draw(asked, tmp_path, {}).drawn
+    assert picture.notes == ["Bands: 95 % interval of the mean over seeds."]
+
+
+def test_points_without_bands_need_no_explanation(tmp_path):
+    asked = study(experiment(replicates=2), render={"figure": "cost"})
+    finish_cells(asked, tmp_path, lambda run, k: 1)
+    (picture,) = report.draw(asked, tmp_path, {}).drawn
+    assert picture.notes == []
 
 
 @pytest.mark.parametrize("kind", ["ensemble-size", "budget", "over-time", "cost"])

@@ -1,5 +1,6 @@
 import csv
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from fabricated_runs import experiment, finish, finish_cells, study
 
 from snapshot_cli.errors import UserError
 from snapshot_cli.reporting import entries, figures, numbers, report
+from snapshot_cli.reporting.entries import Entry
 
 LABELS = np.arange(20) % 10
 
@@ -15,7 +17,7 @@ LABELS = np.arange(20) % 10
 def drawn(monkeypatch):
     """Record the curves, the single model and the title of every panel of the figures against ensemble size."""
     calls = []
-    original = figures.ensemble_size_panels
+    original = figures.ensemble_size
 
     def record(panels):
         calls.extend(
@@ -23,7 +25,7 @@ def drawn(monkeypatch):
         )
         return original(panels)
 
-    monkeypatch.setattr(figures, "ensemble_size_panels", record)
+    monkeypatch.setattr(figures, "ensemble_size", record)
     return calls
 
 
@@ -98,8 +100,19 @@ PAPERS = {"dataset": "cifar10", "network": "resnet-110", "budget": 200, "cycles"
     ],
 )
 def test_the_papers_value_is_for_the_papers_experiment_alone(method, settings, value):
-    found = entries.paper_value(experiment(method, **PAPERS | settings))
+    asked = Entry(experiment(method, **PAPERS | settings), "label", (), 1, 1)
+    found = entries.paper_value(asked)
     assert (found and (found.value, found.status)) == value
+    assert entries.paper_value(replace(asked, split="holdout")) is None
+
+
+def test_the_papers_test_errors_never_stand_beside_errors_on_withheld_images(tmp_path):
+    asked = experiment("single", dataset="svhn", network="wide-resnet-32-4", budget=40, cycles=5, holdout=6000)
+    asked = study(asked, render={"table": "methods"}, split="holdout")
+    write(asked, tmp_path)
+    assert "paper" not in (tmp_path / "table.md").read_text()
+    write(asked.model_copy(update={"split": "test"}), tmp_path)
+    assert "SVHN paper" in (tmp_path / "table.md").read_text()
 
 
 def test_the_papers_value_stands_beside_ours(tmp_path):
@@ -162,7 +175,7 @@ def test_a_shortened_or_other_run_never_enters_a_table_of_whole_ones(tmp_path, s
 
 
 def test_single_models_alone_have_no_figure(tmp_path):
-    asked = study(experiment("single"), render={"figure": "ensemble-size"})
+    asked = study(experiment("single"), experiment("single", budget=8), render={"figure": "ensemble-size"})
     finish_cells(asked, tmp_path, lambda run, k: 1)
     assert write(asked, tmp_path) == []
 
@@ -212,3 +225,11 @@ def test_losses_are_not_scored_on_test_images(tmp_path):
     asked = study(experiment(), render={"loss": "loss"})
     finish_cells(asked, tmp_path, lambda run, k: 1, rows=[{"epoch": 1, "iteration": 10, "train_loss": 2.0}])
     assert "Scored on" not in report.page([report.draw(asked, tmp_path, {})], title="T")
+
+
+def test_experiments_on_different_images_of_one_name_stand_in_no_table(tmp_path):
+    asked = study(experiment("single"), experiment())
+    finish_cells(experiment("single"), tmp_path, lambda run, k: 1)
+    (other,) = finish_cells(experiment(), tmp_path, lambda run, k: 1, dataset_hash="other")
+    with pytest.raises(UserError, match=f"^{other.path}: was trained on other images than those prepared as 'digits'"):
+        report.draw(asked, tmp_path, {})

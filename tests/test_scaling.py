@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts/scaling.py"
+sys.path.append(str(SCRIPT.parent))
 spec = importlib.util.spec_from_file_location("scaling", SCRIPT)
 scaling = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(scaling)
@@ -44,16 +45,26 @@ def test_schedules_in_both_orders():
 
 
 def test_the_document_shows_what_the_script_prints():
-    shown = (ROOT / "docs/scaling.md").read_text().partition(scaling.START)[2].partition(scaling.END)[0]
+    shown = scaling.marks.inserted(ROOT / "docs/scaling.md", *scaling.MARKS)
     assert shown == scaling.text(scaling.CITED), "type: python scripts/scaling.py --write docs/scaling.md"
 
 
 def test_it_writes_between_the_marks_alone(tmp_path):
     path = tmp_path / "d.md"
-    path.write_text(f"before\n{scaling.START}old\n{scaling.END}after\n")
+    begin, end = scaling.MARKS
+    path.write_text(f"before\n{begin}old\n{end}after\n")
     subprocess.run([sys.executable, SCRIPT, "--write", path, "--images-per-second", "5952"], check=True)
     assert re.fullmatch(
-        rf"before\n{scaling.START}\n.*With DenseNet-40 at 5,952 images/s:.*\n{scaling.END}after\n",
+        rf"before\n{begin}\n.*With DenseNet-40 at 5,952 images/s:.*\n{end}after\n",
         path.read_text(),
         re.S,
     )
+
+
+def test_it_says_where_a_document_has_no_marks(tmp_path):
+    path = tmp_path / "d.md"
+    path.write_text(f"before\n{scaling.MARKS[0]}the rest\n")
+    done = subprocess.run([sys.executable, SCRIPT, "--write", path], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"--write: {path}: has no <!-- what scripts/scaling.py prints --> with <!-- end --> below it" in done.stderr
+    assert path.read_text() == f"before\n{scaling.MARKS[0]}the rest\n"

@@ -4,7 +4,7 @@ import math
 import pandas as pd
 import pytest
 
-from snapshot_cli.reporting.tables import Row, footnotes, legend, table, write_table
+from snapshot_cli.reporting.tables import Row, footnotes, legend, signed, table, write_table
 
 NAN = float("nan")
 
@@ -197,3 +197,12 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
     second = write_table(ROWS, tmp_path / "b", title="T", notes=["N"])
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
     assert b"\r" not in first[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1.235001, "+1.24"), (-0.5, "−0.50"), (-0.004, "+0.00"), (0.0, "+0.00"), (-0.0, "+0.00"), (NAN, "+nan")],
+)
+def test_no_zero_has_a_minus_sign(value, text):
+    assert signed(value) == text
+    assert signed(value, "-") == text.replace("+", "")

@@ -31,6 +31,7 @@ def test_datasets(name, title):
         ("wide-resnet-32-4", "Wide-ResNet-32-4"),
         ("densenet-40-12", "DenseNet-40-12"),
         ("imagenet-resnet-50", "ResNet-50"),
+        ("resnet-50", "ResNet-50 (6n+2)"),
     ],
 )
 def test_networks(name, title):
@@ -61,9 +62,20 @@ def test_networks(name, title):
             [{"method": "single"}, {"method": "single", "alpha0": 0.2}],
             ["Single model, alpha0 0.1", "Single model, alpha0 0.2"],
         ),
+        ([{}, {"replicates": 3}], ["Snapshot (α₀ = 0.1), replicates 1", "Snapshot (α₀ = 0.1), replicates 3"]),
+        (
+            [{"budget": 8}, {"replicates": 3}],
+            ["Snapshot (α₀ = 0.1), budget 8", "Snapshot (α₀ = 0.1), budget 4"],
+        ),
         ([{"cycles": 4}, {"dataset": "digits"}, {"network": "resnet-14"}], ["Snapshot (α₀ = 0.1)"] * 3),
     ],
 )
 def test_methods_differ_by_what_varies(settings, labels):
     experiments = [experiment(**each) for each in settings]
     assert [titles.methods(experiments)[each] for each in experiments] == labels
+
+
+def test_what_is_told_elsewhere_is_left_out():
+    experiments = [experiment(cycles=2, budget=4), experiment(cycles=4, budget=8)]
+    labels = titles.methods(experiments, without=["budget"])
+    assert list(labels.values()) == ["Snapshot (α₀ = 0.1), cycles 2", "Snapshot (α₀ = 0.1), cycles 4"]

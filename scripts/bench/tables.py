@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from bench.blocks import Estimate
 
 HEAD = ("measured", "median", "interval", "by CPU time", "goal", "met", "measured on", "on a GPU")
-MARK, END = "<!-- make bench -->\n", "<!-- end -->"
+MARKS = ("<!-- make bench -->\n", "<!-- end -->")  # of the documents that show it
 ABSENT = "not measured on a GPU"
 
 
@@ -67,17 +66,6 @@ def table(measured: Mapping[str, Any], on_gpu: Mapping[str, Any] | None = None, 
     text = [_line(cells if gpu_column else cells[:-1]) for cells in lines]
     machine = measured["machine"] + (f"; on a GPU: {on_gpu['machine']}" if on_gpu else "")
     return "\n".join([machine, "", *text]) + "\n"
-
-
-def insert(path: Path, content: str) -> None:
-    """Put a table between the marks of a file."""
-    before, mark, rest = path.read_text().partition(MARK)
-    path.write_text(before + mark + content + END + rest.partition(END)[2])
-
-
-def inserted(path: Path) -> str:
-    """Return what stands between the marks of a file."""
-    return path.read_text().partition(MARK)[2].partition(END)[0]
 
 
 def _cells(row: Row) -> Sequence[str]:

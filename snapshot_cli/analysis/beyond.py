@@ -67,10 +67,12 @@ def equivalent(value: float, by_size: Sequence[float]) -> float:
         return float("nan")
     if value > by_size[0]:
         return 0.0
+    if value == by_size[0]:
+        return 1.0
     for size, (before, after) in enumerate(pairwise(by_size), start=1):
-        if after <= value <= before:
-            return size + ((before - value) / (before - after) if before > after else 0.0)
-    return 1.0 if value == by_size[0] else float("inf")
+        if after <= value:
+            return size + (before - value) / (before - after)
+    return float("inf")
 
 
 def first_errors(scored: Scored) -> list[float]:

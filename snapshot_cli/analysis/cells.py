@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -73,15 +73,9 @@ def score(
     first = members[0][0]
     for directory, _ in members:
         _check_images(directory, first, split)
+    check_hashes([directory for directory, _ in members], dataset_hashes)
     labels = first.labels(split)
-    hashes = dict(dataset_hashes)
     for directory, _ in members:
-        name, hash_ = directory.run.dataset, directory.summary.get("dataset_hash", "")
-        if hashes.setdefault(name, hash_) != hash_:
-            raise UserError(
-                f"{directory.path}: was trained on other images than those prepared as '{name}' now, or than the other "
-                f"runs; prepare those, or delete the directory and train it again"
-            )
         if not np.array_equal(directory.labels(split), labels):
             raise UserError(f"{directory.path}: its {split} images are not those of {first.path}; score them apart")
     logits = [_logits(directory, split, snapshot, labels) for directory, snapshot in members]
@@ -90,6 +84,18 @@ def score(
     names = tuple(Member(directory.run, snapshot) for directory, snapshot in members)
     directories = tuple(directory for directory, _ in members)
     return Scored(names, len(labels), evaluate(logits, labels), split=split, directories=directories)
+
+
+def check_hashes(directories: Iterable[RunDirectory], dataset_hashes: Mapping[str, str]) -> None:
+    """Refuse a run on other images than those prepared now, or than another run's on the dataset of that name."""
+    hashes = dict(dataset_hashes)
+    for directory in directories:
+        name, hash_ = directory.run.dataset, directory.summary.get("dataset_hash", "")
+        if hashes.setdefault(name, hash_) != hash_:
+            raise UserError(
+                f"{directory.path}: was trained on other images than those prepared as '{name}' now, or than the other "
+                f"runs; prepare those, or delete the directory and train it again"
+            )
 
 
 def _logits(directory: RunDirectory, split: Split, snapshot: int, labels: np.ndarray) -> np.ndarray:

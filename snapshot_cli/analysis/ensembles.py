@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,40 +43,27 @@ def score(probabilities: Floats, labels: Labels) -> Scores:
     )
 
 
-def evaluate(
-    logits: Floats | Sequence[Floats], labels: Labels, *, order: Literal["last", "first"] = "last"
-) -> Evaluation:
-    """Score every member and the ensembles of the last (or first) m = 1..M members (paper, section 3: h_Ensemble).
+def evaluate(logits: Floats | Sequence[Floats], labels: Labels) -> Evaluation:
+    """Score every member and the ensembles of the last m = 1..M members (paper, section 3: h_Ensemble).
 
     `logits` are (members, examples, classes) or a sequence of (examples, classes); sums are float64. `members` keep the
-    order given and `ensembles[m - 1]` is the mean of the softmax of m members, whatever `order` is.
+    order given and `ensembles[m - 1]` is the mean of the softmax of the last m members.
     Raises ValueError where there is no member, or where members or labels differ in number of examples or classes.
     """
     _check(logits, labels)
-    indices = range(len(logits)) if order == "first" else range(len(logits) - 1, -1, -1)
-    members: dict[int, Scores] = {}
+    members: list[Scores] = []
     ensembles: list[Scores] = []
     total: Array | float = 0.0
-    for size, index in enumerate(indices, start=1):
-        probabilities = metrics.softmax(logits[index])
-        members[index] = score(probabilities, labels)
+    for size in range(1, len(logits) + 1):
+        probabilities = metrics.softmax(logits[-size])
+        members.append(score(probabilities, labels))
         total = total + probabilities
         mean = total / size
-        ensembles.append(members[index] if size == 1 else score(mean, labels))
-    correct = metrics.correct(mean, labels)
-    return Evaluation(tuple(members[index] for index in sorted(members)), tuple(ensembles), correct)
+        ensembles.append(members[0] if size == 1 else score(mean, labels))
+    return Evaluation(tuple(reversed(members)), tuple(ensembles), metrics.correct(mean, labels))
 
 
-def mean_probabilities(logits: Floats | Sequence[Floats]) -> Array:
-    """Return the mean over members of the softmax of logits (members, examples, classes)."""
-    _check(logits)
-    total = metrics.softmax(logits[0])
-    for index in range(1, len(logits)):
-        total += metrics.softmax(logits[index])
-    return total / len(logits)
-
-
-def _check(logits: Floats | Sequence[Floats], labels: Labels | None = None) -> None:
+def _check(logits: Floats | Sequence[Floats], labels: Labels) -> None:
     if len(logits) == 0:
         raise ValueError("an ensemble needs at least one member")
     first = np.shape(logits[0])
@@ -85,7 +71,7 @@ def _check(logits: Floats | Sequence[Floats], labels: Labels | None = None) -> N
         shape = np.shape(logits[member])
         if len(shape) != 2 or shape != first:
             raise ValueError(f"logits of member {member + 1} are {shape}, those of member 1 {first}")
-        if labels is not None and shape[0] != len(labels):
+        if shape[0] != len(labels):
             raise ValueError(
                 f"member {member + 1} has logits of {shape[0]} examples, but there are {len(labels)} labels"
             )

@@ -105,10 +105,12 @@ def reliability(probabilities: Floats, labels: Labels, bins: int = 15) -> Reliab
 
 def ece(probabilities: Floats, labels: Labels, bins: int = 15) -> float:
     """Return the expected calibration error, the mean over examples of their bin's |accuracy - confidence|."""
-    if _undefined(probabilities):
-        return float("nan")
-    table = reliability(probabilities, labels, bins)
-    gaps = np.nan_to_num(np.abs(table.accuracy - table.confidence))  # only empty bins are NaN here
+    return calibration_error(reliability(probabilities, labels, bins))
+
+
+def calibration_error(table: Reliability) -> float:
+    """Return the expected calibration error of bins, NaN where one that has examples is NaN."""
+    gaps = np.where(table.count > 0, np.abs(table.accuracy - table.confidence), 0.0)
     return float(np.average(gaps, weights=table.count))
 
 

@@ -15,20 +15,24 @@ from snapshot_cli.config.study import Study
 from snapshot_cli.errors import UserError
 from snapshot_cli.reporting import titles
 from snapshot_cli.reporting.threads import in_threads
-from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.run_directory import RunDirectory, Split
 
 NAMED = 6  # of what is not finished; the rest is counted
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An experiment of a study, the scores of its finished replicates, and how many runs of all are missing."""
+    """An experiment of a study, the scores of its finished replicates, and how many runs of all are missing.
+
+    `split` are the images that it is scored on.
+    """
 
     experiment: Experiment
     method: str
     scored: tuple[Scored, ...]
     runs: int
     missing: int
+    split: Split = "test"
 
     @property
     def group(self) -> str:
@@ -42,7 +46,10 @@ class Entry:
 
 
 def collect(study: Study, results: Path, dataset_hashes: Mapping[str, str]) -> list[Entry]:
-    """Return the experiments of a study, in order, with the scores of what is finished."""
+    """Return the experiments of a study, in order, with the scores of what is finished.
+
+    Raises UserError where runs of two experiments were trained on different images of one dataset.
+    """
     labels = titles.methods(study.experiments)
 
     def entry(experiment: Experiment) -> Entry:
@@ -52,9 +59,12 @@ def collect(study: Study, results: Path, dataset_hashes: Mapping[str, str]) -> l
         scored = tuple(cells.score_cell(cell, results, dataset_hashes, split=study.split) for cell in finished)
         runs = len({run for cell in replicates for run in cell.runs})
         missing = len({run for runs_ in lacking for run in runs_})
-        return Entry(experiment, labels[experiment], scored, runs, missing)
+        return Entry(experiment, labels[experiment], scored, runs, missing, study.split)
 
-    return in_threads(entry, study.experiments)
+    entries = in_threads(entry, study.experiments)
+    read = [directory for each in entries for scored in each.scored for directory in scored.directories]
+    cells.check_hashes(dict.fromkeys(read), dataset_hashes)
+    return entries
 
 
 def of_runs(directories: Sequence[RunDirectory], dataset_hashes: Mapping[str, str]) -> list[Entry]:
@@ -131,12 +141,13 @@ def means(values: Sequence[Sequence[float]]) -> list[float]:
     return [mean(column) for column in zip(*values, strict=True)]
 
 
-def paper_value(experiment: Experiment, size: int | None = None) -> paper.PaperValue | None:
+def paper_value(entry: Entry, size: int | None = None) -> paper.PaperValue | None:
     """Return the paper's number for an experiment that is the paper's in every respect, None for any other.
 
-    `size` asks for the ensemble of the last so many members in place of all.
+    `size` asks for the ensemble of the last so many members in place of all. The paper's errors are of test images.
     """
-    if experiment.replicas > 1 or not paper.is_full_size(experiment):
+    experiment = entry.experiment
+    if entry.split != "test" or experiment.replicas > 1 or not paper.is_full_size(experiment):
         return None
     return paper.lookup(
         dataset=experiment.dataset,
@@ -147,6 +158,28 @@ def paper_value(experiment: Experiment, size: int | None = None) -> paper.PaperV
         budget=experiment.budget,
         size=size,
     )
+
+
+FREE = {"method", "drops", "alpha0", "cycles", "dropout", "stochastic_depth", "replicas", "replicates"}
+
+
+def baseline(entry: Entry, entries: Sequence[Entry], method: Method) -> Entry | None:
+    """Return the finished experiment of a plain method that another is held against, None where there is none.
+
+    They differ in nothing but what makes a method; of several it is the nearest in what both methods have.
+    """
+    mine = entry.experiment
+    rivals = [
+        each
+        for each in entries
+        if each.scored and each.experiment.method == method and not plan.implicit(each.experiment)
+        if each.experiment.model_dump(exclude=FREE) == mine.model_dump(exclude=FREE)
+    ]
+    return min(rivals, key=lambda each: _distance(each.experiment, mine), default=None)
+
+
+def _distance(one: Experiment, other: Experiment) -> list[bool]:
+    return [getattr(one, name) != getattr(other, name) for name in ("alpha0", "drops", "cycles")]
 
 
 def grouped(entries: Sequence[Entry], *fields: str) -> Iterator[tuple[tuple[str, ...], list[Entry]]]:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapshot_cli.errors import visible
-from snapshot_cli.files import write_atomically
-from snapshot_cli.reporting import latex
+from snapshot_cli.reporting import latex, text_files
 from snapshot_cli.reporting.csv_text import csv_text
 
 if TYPE_CHECKING:
@@ -36,10 +35,7 @@ def write(
         ".csv": csv_text(records, names),
         ".tex": _latex(shown, title, notes),
     }
-    paths = [stem.with_name(stem.name + suffix) for suffix in texts]
-    for path, text in zip(paths, texts.values(), strict=True):
-        write_atomically(path, lambda file, text=text: file.write(text.encode()))  # type: ignore[misc]
-    return paths
+    return text_files.write(texts, stem)
 
 
 def _markdown(shown: pd.DataFrame, title: str, notes: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ _CHARACTERS = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     | {"α": r"$\alpha$", "₀": "$_0$", "±": r"$\pm$", "×": r"$\times$", "≈": r"$\approx$", "≥": r"$\geq$", "→": r"$\to$"}
+    | {"<": "$<$", ">": "$>$"}
     | {"\N{MINUS SIGN}": "$-$", "\N{EN DASH}": "--"}
 )
 

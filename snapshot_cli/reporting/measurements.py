@@ -9,7 +9,7 @@ from snapshot_cli.analysis import beyond
 from snapshot_cli.analysis.beyond import Metrics
 from snapshot_cli.reporting import frames, titles
 from snapshot_cli.reporting.drawn import Drawn, Grid, Request
-from snapshot_cli.reporting.entries import Entry, errors, grouped, mean, means, spread
+from snapshot_cli.reporting.entries import Entry, baseline, errors, grouped, mean, means, spread
 from snapshot_cli.reporting.tables import DASH
 from snapshot_cli.reporting.threads import in_threads
 
@@ -23,6 +23,7 @@ EQUIVALENT = (
 )
 WITH_INTERVAL = ("error", "top-5", "NLL", "Brier", "ECE", "calibrated NLL", "disagreement")
 UNITS = "Error, top-5 and disagreement in percent, ECE a fraction over 15 bins, cost in full budgets."
+FULL = "A full budget is the largest of those of a network."
 INTERVAL = "Means over seeds, ± half of their 95 % interval; without it, one seed."
 MEASURED = (
     "The ensemble of all members by measures that the paper does not report. Do they rank the methods as the error "
@@ -38,25 +39,26 @@ def measured(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     """Draw the metrics that the paper does not report, a table a dataset."""
     drawn: list[Drawn] = []
     for dataset, part, asked in _by_dataset(entries, request):
-        sizes = _true_ensembles(part)
+        yardsticks = _true_ensembles(part)
         compared = any(entry.experiment.method == "ensemble" for entry in part)
         columns = [name for name in METRICS if name != "equivalent" or compared]
         lines: dict[tuple[str, str], list[str]] = {}
         records: list[dict[str, object]] = []
         for entry, found in zip(part, in_threads(_measured, part), strict=True):
-            yardstick = None if entry.experiment.method == "ensemble" else sizes.get(entry.experiment.network)
-            network, seeds = titles.network(entry.experiment.network), _by_seed(found)
+            yardstick = yardsticks.get(baseline(entry, part, "ensemble"), [])
+            network, seeds = titles.network(entry.experiment.network), _by_seed(found, _share(entry, part))
             values = {name: mean(each) if each else None for name, each in seeds.items()}
             halves = {name: spread(each) if each else None for name, each in seeds.items()}
-            if found and yardstick:
+            if found and yardstick and entry.experiment.method != "ensemble":
                 values["equivalent"] = beyond.equivalent(mean(seeds["calibrated NLL"]), yardstick)
-            shown = _shown(values, halves, sizes.get(entry.experiment.network, []))
+            shown = _shown(values, halves, yardstick)
             lines[network, entry.method] = [shown[name] for name in columns]
             names: dict[str, object] = {"dataset": dataset, "network": network, "method": entry.method}
             names |= {"replicates": len(found)}
             records.append(names | values | {f"{name} ±": halves[name] for name in WITH_INTERVAL})
         frame = frames.frame(lines, columns, dataset=dataset)
-        notes = [UNITS, *_of_seeds(part), CALIBRATED, *([EQUIVALENT] if sizes else [])]
+        units = [UNITS, FULL] if any(_share(entry, part) < 1 for entry in part) else [UNITS]
+        notes = [*units, *_of_seeds(part), CALIBRATED, *([EQUIVALENT] if yardsticks else [])]
         drawn.append(Grid(asked, f"{request.title}: other metrics", MEASURED, frame, records, notes))
     return drawn
 
@@ -65,17 +67,23 @@ def _measured(entry: Entry) -> list[Metrics]:
     return [beyond.measure(each) for each in entry.scored]
 
 
-def _true_ensembles(entries: Sequence[Entry]) -> dict[str, list[float]]:
-    """Return the calibrated NLL of the finished true ensembles of sizes 1..M, by network."""
+def _true_ensembles(entries: Sequence[Entry]) -> dict[Entry | None, list[float]]:
+    """Return the calibrated NLL of each finished true ensemble of sizes 1..M."""
     finished = [entry for entry in entries if entry.experiment.method == "ensemble" and entry.scored]
-    return dict(in_threads(_calibrated, finished))
+    return dict(zip(finished, in_threads(_calibrated, finished), strict=True))
 
 
-def _calibrated(entry: Entry) -> tuple[str, list[float]]:
-    return entry.experiment.network, means([beyond.calibrated_by_size(each) for each in entry.scored])
+def _calibrated(entry: Entry) -> list[float]:
+    return means([beyond.calibrated_by_size(each) for each in entry.scored])
 
 
-def _by_seed(found: Sequence[Metrics]) -> dict[str, list[float]]:
+def _share(entry: Entry, entries: Sequence[Entry]) -> float:
+    """Return an experiment's budget in full ones: the largest of those of its network."""
+    budgets = [each.experiment.budget for each in entries if each.experiment.network == entry.experiment.network]
+    return entry.experiment.budget / max(budgets)
+
+
+def _by_seed(found: Sequence[Metrics], share: float) -> dict[str, list[float]]:
     """Return every metric by seed, nothing for one that is not defined or is not of a seed."""
     values: dict[str, list[float | None]] = {
         "error": [each.scores.top1_error for each in found],
@@ -86,7 +94,7 @@ def _by_seed(found: Sequence[Metrics]) -> dict[str, list[float]]:
         "calibrated NLL": [each.calibrated_nll for each in found],
         "disagreement": [None if each.disagreement is None else 100 * each.disagreement for each in found],
         "equivalent": [],
-        "cost": [each.cost for each in found[:1]],
+        "cost": [share * each.cost for each in found[:1]],
     }
     return {name: [value for value in each if value is not None] for name, each in values.items()}
 

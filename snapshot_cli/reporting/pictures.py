@@ -8,9 +8,9 @@ from dataclasses import replace
 from snapshot_cli.analysis import beyond
 from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Experiment
-from snapshot_cli.reporting import figures
+from snapshot_cli.reporting import figures, titles
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, by_pair
-from snapshot_cli.reporting.entries import Entry, errors, grouped, mean, means, paper_value, spread, spreads
+from snapshot_cli.reporting.entries import Entry, baseline, errors, grouped, mean, means, paper_value, spread, spreads
 from snapshot_cli.reporting.figures import (
     BudgetCurve,
     BudgetPanel,
@@ -20,9 +20,10 @@ from snapshot_cli.reporting.figures import (
     SizePanel,
     TimePanel,
 )
-from snapshot_cli.reporting.tables import MINUS
+from snapshot_cli.reporting.tables import signed
 
 NAN = float("nan")
+BANDS = "Bands: 95 % interval of the mean over seeds."
 STATUS = {"rerun": "rerun by the authors", "copied": "copied from earlier work", "figure": "read off a figure"}
 
 
@@ -32,7 +33,7 @@ def ensemble_size(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     finished = [entry for entry in entries if entry.scored]
     networks = list(grouped(finished, "network"))
     for (network,), part in networks:
-        panels = [panel for _, group in grouped(part, "dataset") if (panel := _size_panel(group)).curves]
+        panels = [_size_panel(group) for _, group in grouped(part, "dataset") if not all(map(_plain, group))]
         if not panels:
             continue
         asked = request if len(networks) == 1 else replace(request, stem=f"{request.stem}-{network}")
@@ -41,7 +42,7 @@ def ensemble_size(entries: Sequence[Entry], request: Request) -> list[Drawn]:
                 asked,
                 "Error of the ensemble of the last m members against m. Do lines fall from left to right, and below "
                 "the dashed single model?",
-                figures.ensemble_size_panels(panels),
+                figures.ensemble_size(panels),
                 "; ".join(_in_words(panel) for panel in panels),
                 [*_interval_note(part), *beside_paper(part)],
             )
@@ -50,9 +51,14 @@ def ensemble_size(entries: Sequence[Entry], request: Request) -> list[Drawn]:
 
 
 def _size_panel(entries: Sequence[Entry]) -> SizePanel:
-    plain = [each for each in entries if _looks(each.experiment) == "single"]
-    curves = [_size_curve(entry) for entry in entries if entry not in plain]
-    return SizePanel(entries[0].group, curves, mean(_last(plain[0])) if plain else None)
+    plain = [each for each in entries if _plain(each)]
+    dashed = plain if len(plain) == 1 else []  # of several each is drawn under its own name
+    curves = [_size_curve(entry) for entry in entries if entry not in dashed]
+    return SizePanel(entries[0].group, curves, mean(_last(dashed[0])) if dashed else None)
+
+
+def _plain(entry: Entry) -> bool:
+    return _looks(entry.experiment) == "single"
 
 
 def _looks(experiment: Experiment) -> str:
@@ -63,7 +69,7 @@ def _looks(experiment: Experiment) -> str:
 def _size_curve(entry: Entry) -> Curve:
     experiment, found = entry.experiment, errors(entry)
     sizes = range(1, len(found[0]) + 1)
-    values = {m: paper_value(experiment, m if len(sizes) > 1 else None) for m in sizes}
+    values = {m: paper_value(entry, m if len(sizes) > 1 else None) for m in sizes}
     points = [PaperPoint(m, value.value, value.uncertainty) for m, value in values.items() if value]
     return Curve(entry.method, _looks(experiment), experiment.alpha0, means(found), spreads(found), points)
 
@@ -79,18 +85,17 @@ def _in_words(panel: SizePanel) -> str:
 
 
 def _interval_note(entries: Sequence[Entry]) -> list[str]:
-    seeds = {len(entry.scored) for entry in entries if len(entry.scored) > 1}
-    return ["Bands: 95 % interval of the mean over seeds."] if seeds else []
+    return [BANDS] if any(len(entry.scored) > 1 for entry in entries) else []
 
 
 def beside_paper(entries: Sequence[Entry]) -> list[str]:
     """Return a list of lines, one for the ensemble of all members of which the paper has a number, its status too."""
     lines = []
     for entry in entries:
-        value = paper_value(entry.experiment)
+        value = paper_value(entry)
         if value:
             ours = mean(_last(entry))
-            difference = f"{ours - value.value:+.2f}".replace("-", MINUS)
+            difference = signed(ours - value.value)
             beside = f"the paper's {value.value:.2f} ({STATUS[value.status]}), difference {difference}"
             lines.append(f"{entry.group}, {entry.method}: {ours:.2f}, {beside}")
     return ["\n- ".join(["Error (%) beside the paper's:", *lines])] if lines else []
@@ -99,10 +104,7 @@ def beside_paper(entries: Sequence[Entry]) -> list[str]:
 def budget(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     """Draw error against training budget, a panel a network and dataset (Figure 4)."""
     finished = [entry for entry in entries if entry.scored]
-    panels = [
-        BudgetPanel(part[0].group, [_budget_curve(group) for _, group in grouped(part, "method", "alpha0", "cycles")])
-        for _, part in grouped(finished, "network", "dataset")
-    ]
+    panels = [_budget_panel(part) for _, part in grouped(finished, "network", "dataset")]
     if not panels:
         return []
     caption = "Error of the ensemble of all members against the training budget. Which line stays low on the left?"
@@ -114,14 +116,24 @@ def budget(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     return [Picture(request, caption, figures.budget(panels), "; ".join(words), notes)]
 
 
-def _budget_curve(entries: Sequence[Entry]) -> BudgetCurve:
+ALONG = ("budget", "replicates")  # what may differ along a line of the figure
+
+
+def _budget_panel(entries: Sequence[Entry]) -> BudgetPanel:
+    labels = titles.methods([entry.experiment for entry in entries], without=ALONG)
+    lines = grouped(entries, *(name for name in Experiment.model_fields if name not in ALONG))
+    curves = [_budget_curve(line, labels[line[0].experiment]) for _, line in lines]
+    return BudgetPanel(entries[0].group, curves)
+
+
+def _budget_curve(entries: Sequence[Entry], label: str) -> BudgetCurve:
     ordered = sorted(entries, key=lambda entry: entry.experiment.budget)
     experiment = ordered[0].experiment
     half = [spread(_last(entry)) for entry in ordered]
-    values = [(entry.experiment.budget, paper_value(entry.experiment)) for entry in ordered]
+    values = [(entry.experiment.budget, paper_value(entry)) for entry in ordered]
     return BudgetCurve(
-        label=plan.label(experiment),
-        method=experiment.method,
+        label=label,
+        method=_looks(experiment),
         alpha0=experiment.alpha0,
         budgets=[entry.experiment.budget for entry in ordered],
         errors=[mean(_last(entry)) for entry in ordered],
@@ -139,9 +151,8 @@ def over_time(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     finished = [entry for entry in entries if entry.scored]
     panels = []
     for _, part in grouped(finished, "network", "dataset"):
-        single = next((mean(_last(each)) for each in part if each.experiment.method == "single"), None)
         several = [each for each in part if len(each.scored[0].members) > 1 and each.experiment.replicas == 1]
-        panels += [_time_panel(each, single) for each in several]
+        panels += [_time_panel(each, baseline(each, part, "single")) for each in several]
     if not panels:
         return []
     caption = (
@@ -155,11 +166,16 @@ def over_time(entries: Sequence[Entry], request: Request) -> list[Drawn]:
     return [Picture(request, caption, figures.over_time(panels), "; ".join(words), beside_paper(finished))]
 
 
-def _time_panel(entry: Entry, single: float | None) -> TimePanel:
+def _time_panel(entry: Entry, single: Entry | None) -> TimePanel:
     members = means([[each.top1_error for each in scored.evaluation.members] for scored in entry.scored])
     first = means([beyond.first_errors(scored) for scored in entry.scored])
     return TimePanel(
-        f"{entry.group}, {entry.method}", _looks(entry.experiment), entry.experiment.alpha0, members, first, single
+        f"{entry.group}, {entry.method}",
+        _looks(entry.experiment),
+        entry.experiment.alpha0,
+        members,
+        first,
+        mean(_last(single)) if single else None,
     )
 
 
@@ -181,7 +197,8 @@ def cost(entries: Sequence[Entry], request: Request) -> list[Drawn]:
             "replicas of snapshot ensembles are drawn at every size."
         )
         words = f"{part[0].group}: " + ", ".join(f"{c.label} {_pairs(c.costs, c.errors)}" for c in curves)
-        drawn.append(Picture(asked, caption, figures.cost(curves, title=part[0].group), words))
+        notes = [BANDS] if any(curve.spreads and len(curve.costs) > 1 for curve in curves) else []
+        drawn.append(Picture(asked, caption, figures.cost(curves, title=part[0].group), words, notes))
     return drawn
 
 

@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from snapshot_cli.files import write_atomically
-from snapshot_cli.reporting import latex
+from snapshot_cli.reporting import latex, text_files
 from snapshot_cli.reporting.csv_text import csv_text
 
 if TYPE_CHECKING:
@@ -109,19 +108,17 @@ def write_table(
         ".csv": csv_text([asdict(row) for row in rows], [field.name for field in fields(Row)]),
         ".tex": _latex(rows, title, notes, study),
     }
-    paths = [stem.with_name(stem.name + suffix) for suffix in texts]
-    for path, text in zip(paths, texts.values(), strict=True):
-        _write(path, text)
-    return paths
+    return text_files.write(texts, stem)
+
+
+def signed(value: float, sign: Literal["+", "-"] = "+") -> str:
+    """Return a number to two places with a real minus sign, never before zero; "+" marks what is not below it too."""
+    return f"{value:{sign}z.2f}".replace("-", MINUS)
 
 
 def sentences(rows: Sequence[Row], notes: Sequence[str], study: str | None = None) -> list[str]:
     """Return what stands below a table, footnotes first, as plain text."""
     return list(_sentences(rows, notes, study, style=_STYLES["plain"]))
-
-
-def _write(path: Path, text: str) -> None:
-    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 @dataclass(frozen=True)
@@ -173,7 +170,7 @@ def _beside(row: Row, column: str) -> str:
         return ("≈" if row.status == "figure" else "") + f"{row.paper:.2f}" + ("*" if row.status == "copied" else "")
     if row.error is None or math.isnan(row.error):
         return ""
-    return f"{round(row.error - row.paper, 2) + 0.0:+.2f}".replace("-", MINUS)  # + 0.0 turns -0.0 into 0.0
+    return signed(row.error - row.paper)
 
 
 def _footnote(row: Row, study: str | None) -> str | None:

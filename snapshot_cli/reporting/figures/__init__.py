@@ -4,7 +4,7 @@ from snapshot_cli.reporting.figures.budgets import BudgetPanel, budget
 from snapshot_cli.reporting.figures.calibrations import CalibrationPanel, calibration
 from snapshot_cli.reporting.figures.correlations import CorrelationPanel, correlation
 from snapshot_cli.reporting.figures.costs import CostCurve, cost
-from snapshot_cli.reporting.figures.ensemble_sizes import SizePanel, ensemble_size, ensemble_size_panels
+from snapshot_cli.reporting.figures.ensemble_sizes import SizePanel, ensemble_size
 from snapshot_cli.reporting.figures.files import FORMATS, inline_svg, png, save
 from snapshot_cli.reporting.figures.interpolations import InterpolationPanel, interpolation
 from snapshot_cli.reporting.figures.lines import BudgetCurve, Curve, PaperPoint
@@ -31,7 +31,6 @@ __all__ = [
     "correlation",
     "cost",
     "ensemble_size",
-    "ensemble_size_panels",
     "inline_svg",
     "interpolation",
     "over_time",

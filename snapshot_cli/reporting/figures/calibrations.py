@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snapshot_cli.analysis.metrics import Array, Reliability
+from snapshot_cli.analysis.metrics import Array, Reliability, calibration_error
 from snapshot_cli.reporting.figures.style import TEXT_WIDTH, WIDTH, blank_figure, look, style, wrapped
 
 if TYPE_CHECKING:
@@ -47,19 +47,13 @@ def calibration(panels: Sequence[CalibrationPanel], *, columns: int = 3) -> Figu
             row, column = divmod(place, columns)
             above = figure.add_subplot(grid[2 * row, column])
             below = figure.add_subplot(grid[2 * row + 1, column], sharex=above)
-            above.set_title(f"{wrapped(panel.title, columns)}\nECE {100 * expected_error(panel.reliability):.1f} %")
+            above.set_title(f"{wrapped(panel.title, columns)}\nECE {100 * calibration_error(panel.reliability):.1f} %")
             _draw_reliability(above, panel)
             _draw_shares(below, panel, top)
             above.set_ylabel("Accuracy" if column == 0 else "")
             below.set_ylabel("Examples (%)" if column == 0 else "")
         figure.legend(handles=_handles(), loc="outside lower center", ncols=3, frameon=False)
     return figure
-
-
-def expected_error(reliability: Reliability) -> float:
-    """Return the ECE, a fraction: the mean over examples of their bin's |accuracy - confidence|."""
-    gaps = np.nan_to_num(np.abs(reliability.accuracy - reliability.confidence))
-    return float(np.average(gaps, weights=reliability.count))
 
 
 def _draw_reliability(axes: Axes, panel: CalibrationPanel) -> None:

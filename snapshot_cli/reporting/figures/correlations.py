@@ -63,8 +63,9 @@ def _draw_panel(axes: Axes, panel: CorrelationPanel, low: float, columns: int) -
     size = LABEL_SIZE if members <= 6 else LABEL_SIZE - 2
     colours = cells.to_rgba(panel.values)
     for (row, column), value in np.ndenumerate(panel.values):
-        text = f"{value:.{decimals}f}" if value == value else "\N{EN DASH}"
-        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=_ink(colours[row, column, :3]))
+        known = value == value
+        text, ink = (f"{value:.{decimals}f}", _ink(colours[row, column, :3])) if known else ("\N{EN DASH}", "black")
+        axes.text(column, row, text, ha="center", va="center", fontsize=size, color=ink)
     return cells
 
 

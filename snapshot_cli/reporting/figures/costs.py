@@ -16,7 +16,6 @@ from snapshot_cli.reporting.figures.style import (
     darker,
     look,
     name_ends,
-    named,
     style,
     wrapped,
 )
@@ -42,8 +41,8 @@ class CostCurve:
     spreads: Sequence[float] = ()
 
 
-def cost(curves: Sequence[CostCurve], *, title: str, measure: str = "Error (%)") -> Figure:
-    """Draw error (or another measure) against training cost in full budgets.
+def cost(curves: Sequence[CostCurve], *, title: str) -> Figure:
+    """Draw error (%) against training cost in full budgets.
 
     Methods of one point are named left of the axes, where one budget is. Lines begin there too and fall, so the room
     for their names is at the upper right.
@@ -54,7 +53,7 @@ def cost(curves: Sequence[CostCurve], *, title: str, measure: str = "Error (%)")
         axes.set_title(wrapped(title, 1))
         ends = [_draw(axes, curve) for curve in curves]
         lines = [curve for curve in curves if len(curve.costs) > 1]
-        _dress(axes, curves, measure, names=len(lines))
+        _dress(axes, curves, names=len(lines))
         for curve in lines:
             if curve.names:
                 _name_points(axes, curve)
@@ -76,7 +75,7 @@ def _name_points(axes: Axes, curve: CostCurve) -> None:
     for place, name, after in zip(zip(curve.costs, curve.errors, strict=True), curve.names, nexts, strict=True):
         below = after > place[1]
         axes.annotate(
-            named(name), xy=place, xytext=(2, -2 if below else 2), textcoords="offset points", color=darker(colour),
+            name, xy=place, xytext=(2, -2 if below else 2), textcoords="offset points", color=darker(colour),
             fontsize=LABEL_SIZE - 1, ha="left", va="top" if below else "bottom",
         )  # fmt: skip
 
@@ -86,7 +85,7 @@ def _name_lines(axes: Axes, lines: Sequence[CostCurve]) -> None:
     drawn = {line.get_label(): line for line in axes.get_lines()}
     axes.legend(
         [drawn[curve.label] for curve in lines],
-        [named(curve.label) for curve in lines],
+        [curve.label for curve in lines],
         labelcolor=[darker(look(curve.method, curve.alpha0)[0]) for curve in lines],
         loc="upper right",
         frameon=False,
@@ -94,7 +93,7 @@ def _name_lines(axes: Axes, lines: Sequence[CostCurve]) -> None:
     )
 
 
-def _dress(axes: Axes, curves: Sequence[CostCurve], measure: str, *, names: int) -> None:
+def _dress(axes: Axes, curves: Sequence[CostCurve], *, names: int) -> None:
     """Move the y axis to the right, as names stand left, and leave room above for the names of lines."""
     costs = {cost for curve in curves for cost in curve.costs}
     cheapest, dearest = min(costs), max(2.0, *costs)
@@ -108,4 +107,4 @@ def _dress(axes: Axes, curves: Sequence[CostCurve], measure: str, *, names: int)
     axes.spines["left"].set_visible(False)
     axes.spines["right"].set_visible(True)
     axes.set_xlabel("Training cost (full budgets)")
-    axes.set_ylabel(measure)
+    axes.set_ylabel("Error (%)")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from snapshot_cli.reporting.figures.lines import Curve, draw_level, draw_line, draw_paper, explain_paper
-from snapshot_cli.reporting.figures.style import LineEnd, counted, look, name_ends, panel_figure, share_y, style
+from snapshot_cli.reporting.figures.style import LineEnd, counted, look, name_ends, panel_figure, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,34 +16,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SizePanel:
-    """Hold one panel: its title, a curve a method, and the single model's error in percent, None without one.
-
-    Panels of one `group`, such as a dataset, share their y axis.
-    """
+    """Hold one panel: its title, a curve a method, and the single model's error in percent, None without one."""
 
     title: str
     curves: Sequence[Curve]
     single: float | None
-    group: str = ""
 
 
-def ensemble_size(curves: Sequence[Curve], *, single: float | None, title: str) -> Figure:
-    """Draw error (%) against ensemble size m = 1..M, a line a curve, and the single model's error as a dashed line.
+def ensemble_size(panels: Sequence[SizePanel]) -> Figure:
+    """Draw error (%) against ensemble size m = 1..M, a line a curve, two panels a row; the single model is dashed.
 
     A method of one member, such as Dropout, is drawn as a dashed line too. Points that are NaN are left out.
     """
-    return ensemble_size_panels([SizePanel(title, curves, single)])
-
-
-def ensemble_size_panels(panels: Sequence[SizePanel], *, measure: str = "Error (%)") -> Figure:
-    """Draw panels as `ensemble_size` does, two a row; `measure` names what stands in place of errors."""
     with style():
         figure, drawn = panel_figure([panel.title for panel in panels])
         ends = [_draw_panel(axes, panel) for axes, panel in zip(drawn, panels, strict=True)]
-        share_y(drawn, [panel.group for panel in panels])
         for axes in drawn:
-            axes.set_ylabel(measure if axes.get_subplotspec().is_first_col() else "")  # type: ignore[union-attr]
-            axes.set_xlabel("Ensemble size m" if axes.get_subplotspec().is_last_row() else "")  # type: ignore[union-attr]
+            axes.set_ylabel("Error (%)" if axes.get_subplotspec().is_first_col() else "")  # type: ignore[union-attr]
+        for axes in drawn[-2:]:  # the lowest of each column
+            axes.set_xlabel("Ensemble size m")
         for axes, named in zip(drawn, ends, strict=True):
             name_ends(axes, named)
     return figure

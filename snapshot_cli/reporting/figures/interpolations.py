@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from snapshot_cli.reporting.figures.style import panel_figure, shades, share_y, style
+from snapshot_cli.reporting.figures.style import panel_figure, shades, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
 class InterpolationPanel:
     """Hold one panel: lambdas (points,), and errors in percent (M - 1, points), row k - 1 from snapshot k.
 
-    lambda 0 is the earlier snapshot, 1 the last one. Panels of one `group` share their y axis.
+    lambda 0 is the earlier snapshot, 1 the last one.
     """
 
     title: str
     lambdas: Sequence[float]
     errors: Sequence[Sequence[float]]
-    group: str = ""
 
 
 def interpolation(panels: Sequence[InterpolationPanel]) -> Figure:
@@ -33,8 +32,8 @@ def interpolation(panels: Sequence[InterpolationPanel]) -> Figure:
         for axes, panel in zip(drawn, panels, strict=True):
             _draw_panel(axes, panel)
             axes.set_ylabel("Test error (%)" if axes.get_subplotspec().is_first_col() else "")  # type: ignore[union-attr]
-            axes.set_xlabel("λ" if axes.get_subplotspec().is_last_row() else "")  # type: ignore[union-attr]
-        share_y(drawn, [panel.group for panel in panels])
+        for axes in drawn[-2:]:  # the lowest of each column
+            axes.set_xlabel("λ")
         longest = max(drawn, key=lambda axes: len(axes.get_lines()))
         columns = 3 if len(panels) == 1 else 6
         figure.legend(

@@ -15,7 +15,6 @@ from snapshot_cli.reporting.figures.style import (
     blank_figure,
     look,
     name_ends,
-    named,
     style,
 )
 
@@ -68,7 +67,7 @@ def _draw_losses(axes: Axes, curves: Sequence[LossCurve], title: str) -> list[Li
     axes.set_yscale("log")
     if any(curve.paper for curve in curves):
         explain_paper(axes)
-    axes.set_title(named(title), pad=14)
+    axes.set_title(title, pad=14)
     axes.set_ylabel("Training loss (nats)")
     axes.tick_params(labelbottom=False)
     return ends

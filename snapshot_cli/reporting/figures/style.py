@@ -143,22 +143,13 @@ def panel_figure(titles: Sequence[str], *, columns: int = 2, height: float = HEI
 
 def wrapped(title: str, columns: int) -> str:
     """Return a title in lines short enough for one of `columns` panels side by side, equations whole."""
-    whole = named(title).replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
+    whole = title.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}")
     return textwrap.fill(whole, 42 if columns == 1 else 74 // columns)
 
 
 def counted(count: int) -> range:
     """Return the ticks of an axis that counts 1..count: all of them, or as many as there is room for."""
     return range(1, count + 1, -(-count // 12))
-
-
-def share_y(panels: Sequence[Axes], groups: Sequence[str]) -> None:
-    """Give the panels of each group one range of y; those of the empty group keep their own."""
-    for group in set(groups) - {""}:
-        members = [axes for axes, name in zip(panels, groups, strict=True) if name == group]
-        low, high = (pick(axes.get_ylim()[side] for axes in members) for side, pick in ((0, min), (1, max)))
-        for axes in members:
-            axes.set_ylim(low, high)
 
 
 def shades(count: int) -> list[str]:
@@ -181,7 +172,7 @@ def name_ends(axes: Axes, ends: Sequence[LineEnd], *, side: Literal["left", "rig
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)
     heights = [_height(axes, end.y) * points for end in ends]
-    labels = [named(end.label).replace(" with ", "\nwith ") for end in ends]
+    labels = [end.label.replace(" with ", "\nwith ") for end in ends]
     rows = max((label.count("\n") + 1 for label in labels), default=1)
     moved = spread(heights, gap=1.25 * LABEL_SIZE * rows, low=0, high=points)
     right = side == "right"
@@ -203,11 +194,6 @@ def _height(axes: Axes, y: float) -> float:
     """Return where y lies on the axes, 0 at the bottom and 1 at the top, on a linear or a logarithmic scale."""
     (scaled,), limits = axes.yaxis.get_transform().transform([y]), axes.yaxis.get_transform().transform(axes.get_ylim())
     return float((scaled - limits[0]) / (limits[1] - limits[0]))
-
-
-def named(label: str) -> str:
-    """Return a label as it is printed."""
-    return label.replace("α0", "α₀")
 
 
 def darker(colour: str) -> tuple[float, float, float]:

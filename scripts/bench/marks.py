@@ -1,0 +1,24 @@
+"""What a script puts into a document: the text between two marks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def insert(path: Path, content: str, begin: str, end: str) -> None:
+    """Put a text between the marks of a file, of which nothing else changes; ValueError where it has not both."""
+    before, _, after = _parts(path, begin, end)
+    path.write_text(before + begin + content + end + after)
+
+
+def inserted(path: Path, begin: str, end: str) -> str:
+    """Return what stands between the marks of a file; ValueError where it has not both."""
+    return _parts(path, begin, end)[1]
+
+
+def _parts(path: Path, begin: str, end: str) -> tuple[str, str, str]:
+    before, begun, rest = path.read_text().partition(begin)
+    between, ended, after = rest.partition(end)
+    if not begun or not ended:
+        raise ValueError(f"{path}: has no {begin.strip()} with {end.strip()} below it")
+    return before, between, after
