@@ -32,6 +32,11 @@ class Stopped(UserError):
     exit_code = 75
 
 
+def unfinished_run(directory: Path) -> UserError:
+    """Return the refusal of a run that is not finished."""
+    return UserError(f"{directory}: not trained to its end; type snapshot train --config {directory}/config.yaml")
+
+
 def other_images(directory: Path, dataset: str) -> UserError:
     """Return the refusal of a run that was trained on other images than those prepared now."""
     return UserError(

@@ -61,7 +61,7 @@ def test_nan_stays_nan(tmp_path):
 def test_missing_runs(tmp_path):
     cell = plan.cell(experiment("ensemble"))
     finish(cell.runs[0], tmp_path, [wrong(LABELS, 1)] * 2, LABELS)
-    assert missing(cell, tmp_path) == [cell.runs[1]]
+    assert missing(cell.runs, tmp_path) == [cell.runs[1]]
     with pytest.raises(UserError) as raised:
         score_cell(cell, tmp_path, {})
     assert str(raised.value) == (

@@ -45,14 +45,14 @@ class Scored:
         return self.evaluation.ensembles[-1].top1_error
 
 
-def missing(cell: Cell, results: Path) -> list[Run]:
-    """Return the runs of a cell that are not finished below a folder of results."""
-    return [run for run in cell.runs if RunDirectory.of(run, results).status != "done"]
+def missing(runs: Sequence[Run], results: Path) -> list[Run]:
+    """Return the runs that are not finished below a folder of results."""
+    return [run for run in runs if RunDirectory.of(run, results).status != "done"]
 
 
 def score_cell(cell: Cell, results: Path, dataset_hashes: Mapping[str, str], *, split: Split = "test") -> Scored:
     """Return the scores of a cell; UserError when runs are missing, otherwise as `score` does."""
-    lacking = missing(cell, results)
+    lacking = missing(cell.runs, results)
     if lacking:
         raise UserError(
             f"{lacking[0].run_id}: not trained to its end below {results} "

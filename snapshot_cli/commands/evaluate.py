@@ -103,13 +103,13 @@ def dataset_hashes(data: Path) -> dict[str, str]:
 
 def check_trained(asked: Experiment | Study | Run, results: Path, command: str, file: Path) -> None:
     """Raise UserError, with the command to type, where runs that a file asks for are not finished."""
+    from snapshot_cli.analysis import cells
     from snapshot_cli.config import plan
-    from snapshot_cli.run_directory import RunDirectory
 
     runs = plan.runs(asked)
-    missing = sum(RunDirectory.of(run, results).status != "done" for run in runs)
-    if missing:
-        their = "its run is" if len(runs) == 1 else f"{missing} of its {len(runs)} runs are"
+    lacking = cells.missing(runs, results)
+    if lacking:
+        their = "its run is" if len(runs) == 1 else f"{len(lacking)} of its {len(runs)} runs are"
         raise UserError(f"{file}: {their} not trained to the end in {results}; type {command}")
 
 

@@ -69,6 +69,7 @@ def reproduce(
     STUDY is a YAML file or the bare name of one under configs/studies: table1, small/table1, demo/table1. What several
     of them share is trained once.
     """
+    from snapshot_cli.analysis import cells
     from snapshot_cli.commands import trainings
     from snapshot_cli.config import plan
     from snapshot_cli.launch.engine import Engine
@@ -91,10 +92,10 @@ def reproduce(
     if dry_run:
         trainings.show(runs, machine, lines=len(lines))
         return
-    lacking = trainings.missing(runs, folder)
+    lacking = cells.missing(runs, folder)
     click.echo(_summary(asked, len(runs), len(lacking), shard), err=True)
     failures = trainings.train(lacking, machine, words, engine=by, names=names) if lacking else []
-    still = set(trainings.missing(lines, folder))
+    still = set(cells.missing(lines, folder))
     finished = [run for run in lines if run not in still]
     failures += trainings.interpolate(finished, machine, words, engine=by) if finished else []
     again = options.repeated(sets, results)

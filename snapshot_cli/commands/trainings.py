@@ -19,13 +19,6 @@ if TYPE_CHECKING:
 LARGE = 50_000_000  # training images: weeks without a GPU, even for the smallest networks of the paper
 
 
-def missing(runs: Sequence[Run], results: Path) -> list[Run]:
-    """Return the runs that are not finished."""
-    from snapshot_cli.run_directory import RunDirectory
-
-    return [run for run in runs if RunDirectory.of(run, results).status != "done"]
-
-
 def to_interpolate(study: Study, results: Path) -> list[Run]:
     """Return the runs whose errors between snapshots a study draws and that are not stored: of the first replicates."""
     from snapshot_cli.config import plan
@@ -60,9 +53,10 @@ def print_commands(
     runs: Sequence[Run], machine: Machine, asked: Mapping[Run, Sequence[str]], lines: Sequence[Run]
 ) -> None:
     """Print for every run that is not finished, or whose line is to be computed, a command for a shell."""
+    from snapshot_cli.analysis import cells
     from snapshot_cli.launch import unit
 
-    unfinished = set(missing(runs, machine.results))
+    unfinished = set(cells.missing(runs, machine.results))
     for run in longest_first(runs, machine.data):
         if run in unfinished or run in lines:
             extra = ["--interpolate"] if run in lines else []

@@ -12,12 +12,13 @@ from snapshot_cli.analysis.statistics import mean_interval
 from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Experiment, Method, Recipe, Run
 from snapshot_cli.config.study import Study
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import UserError, unfinished_run
 from snapshot_cli.reporting import titles
 from snapshot_cli.reporting.threads import in_threads
 from snapshot_cli.run_directory import RunDirectory, Split
 
 NAMED = 6  # of what is not finished; the rest is counted
+FREE = {"method", "drops", "alpha0", "cycles", "dropout", "stochastic_depth", "replicas", "replicates"}  # by method
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def collect(study: Study, results: Path, dataset_hashes: Mapping[str, str]) -> l
 
     def entry(experiment: Experiment) -> Entry:
         replicates = [plan.cell(experiment, replicate=r) for r in range(experiment.replicates)]
-        lacking = [cells.missing(cell, results) for cell in replicates]
+        lacking = [cells.missing(cell.runs, results) for cell in replicates]
         finished = [cell for cell, runs in zip(replicates, lacking, strict=True) if not runs]
         scored = tuple(cells.score_cell(cell, results, dataset_hashes, split=study.split) for cell in finished)
         runs = len({run for cell in replicates for run in cell.runs})
@@ -77,8 +78,7 @@ def of_runs(directories: Sequence[RunDirectory], dataset_hashes: Mapping[str, st
     for directory in directories:
         run = directory.run
         if directory.status != "done":
-            way_out = f"snapshot train --config {directory.path}/config.yaml"
-            raise UserError(f"{directory.path}: not trained to its end; type {way_out}")
+            raise unfinished_run(directory.path)
         if run.cycle is not None:
             raise UserError(
                 f"{directory.path}: has one cycle alone, which is no ensemble; give its study with --config"
@@ -158,9 +158,6 @@ def paper_value(entry: Entry, size: int | None = None) -> paper.PaperValue | Non
         budget=experiment.budget,
         size=size,
     )
-
-
-FREE = {"method", "drops", "alpha0", "cycles", "dropout", "stochastic_depth", "replicas", "replicates"}
 
 
 def baseline(entry: Entry, entries: Sequence[Entry], method: Method) -> Entry | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snapshot_cli.datasets.catalogue import how_to_prepare
 from snapshot_cli.datasets.manifest import Manifest, read_manifest
-from snapshot_cli.errors import ConfigError, UserError, other_dataset, other_images
+from snapshot_cli.errors import ConfigError, UserError, other_dataset, other_images, unfinished_run
 from snapshot_cli.run_directory import RunDirectory
 
 Snapshot = tuple[RunDirectory, int]
@@ -18,9 +18,7 @@ def all_snapshots(directories: Sequence[RunDirectory]) -> list[Snapshot]:
     """Return every snapshot of some runs, in order; UserError for a run that is not finished."""
     for directory in directories:
         if directory.run and directory.status != "done":
-            raise UserError(
-                f"{directory.path}: not trained to its end; type snapshot train --config {directory.path}/config.yaml"
-            )
+            raise unfinished_run(directory.path)
     return [(each, snapshot) for each in directories for snapshot in range(1, each.run.snapshots + 1)]
 
 

@@ -88,7 +88,7 @@ def of_figures(study: Study, results: Path, hashes: Mapping[str, str]) -> Log:
 
 def _of_ensemble(name: str, cell: Cell, results: Path, hashes: Mapping[str, str], split: Split) -> Log:
     def status() -> Status:
-        return "absent" if cells.missing(cell, results) else "done"
+        return "absent" if cells.missing(cell.runs, results) else "done"
 
     def content() -> bytes:
         scored = cells.score_cell(cell, results, hashes, split=split)
