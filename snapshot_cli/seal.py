@@ -68,16 +68,17 @@ def read_hashes(folder: Path) -> dict[str, str]:
 def verify(folder: Path) -> tuple[list[str], list[str]]:
     """Compare every file of a finished run; return a line for each that is wrong, and the names that were not kept.
 
-    Weights may be missing, one by one, and predictions all together; anything else that is missing is wrong.
+    Weights may be missing one by one, and the predictions of a split together; anything else that is missing is wrong.
     """
     try:
         hashes = read_hashes(folder)
     except UserError as error:
         return [str(error)], []
     absent = [name for name in hashes if not (folder / name).is_file()]
-    predictions = [name for name in hashes if name.startswith("predictions/")]
     not_kept = [name for name in absent if name.startswith("snapshots/")]
-    not_kept += predictions if set(predictions) <= set(absent) else []
+    for split in ("test", "holdout"):
+        predictions = [name for name in hashes if name.startswith(f"predictions/{split}-")]
+        not_kept += predictions if set(predictions) <= set(absent) else []
     wrong = [f"{folder / name}: not there" for name in absent if name not in not_kept]
     there = [name for name in hashes if name not in absent]
     wrong += [f"{folder / n}: differs from what the run wrote" for n in there if sha256(folder / n) != hashes[n]]

@@ -95,6 +95,18 @@ def test_what_is_not_kept_and_what_is_lost(folder):
     assert seal.verify(folder)[0] == [f"{folder}/config.yaml: not there"]
 
 
+def test_the_predictions_of_one_split_may_be_kept_alone(folder):
+    for name in ("holdout-1.npy", "holdout-2.npy", "holdout-labels.npy"):
+        (folder / "predictions" / name).write_text(name)
+        seal.add(folder, [f"predictions/{name}"])
+    tests = ["predictions/test-1.npy", "predictions/test-labels.npy"]
+    for name in tests:
+        (folder / name).unlink()
+    assert seal.verify(folder) == ([], tests)
+    (folder / "predictions/holdout-2.npy").unlink()
+    assert seal.verify(folder) == ([f"{folder}/predictions/holdout-2.npy: not there"], tests)
+
+
 @pytest.mark.parametrize("failing", [1, 2, 3])
 def test_a_file_is_added_or_it_is_not_whatever_fails(folder, monkeypatch, failing):
     """After each of the three writes the run is still sealed, with the old manifest or the new one."""

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> None:
     """Compare every file of finished runs with its sha256.
 
-    Weights that were deleted to save room are not kept, which is no fault. Ends with 1 where a file differs.
+    Weights, and the predictions of a whole split, that were deleted to save room are not kept, which is no fault. Ends
+    with 1 where a file differs.
     """
     from snapshot_cli.run_directory import RunDirectory
 

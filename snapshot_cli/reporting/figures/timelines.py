@@ -39,7 +39,7 @@ def over_time(panels: Sequence[TimePanel], *, columns: int = 4) -> Figure:
     Points that are NaN are left out.
     """
     with style():
-        height = 1.7 if len(panels) > 2 else 2.5
+        height = 1.7 if len(panels) > columns else 2.5
         figure, drawn = panel_figure([panel.title for panel in panels], columns=columns, height=height)
         ends = [_draw_panel(axes, panel) for axes, panel in zip(drawn, panels, strict=True)]
         for axes in drawn:
