@@ -33,7 +33,7 @@ def titles(figure):
 def everything_fits(figure):
     """Tell whether every text lies within the figure."""
     Figure.draw_without_rendering(figure)  # drawn whole: a layout alone sets no aspect
-    texts = [text for axes in figure.axes for text in (*axes.texts, axes.title, axes._left_title)]
+    texts = [text for axes in figure.axes for text in (*axes.texts, axes.title, axes._left_title, axes._right_title)]
     boxes = [Text.get_window_extent(text) for text in texts if text.get_text()]  # without an annotation's dotted line
     whole = figure.bbox
     return all(b.x0 >= -1 and b.x1 <= whole.x1 + 1 and b.y0 >= -1 and b.y1 <= whole.y1 + 1 for b in boxes)

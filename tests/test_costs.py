@@ -10,8 +10,8 @@ ENSEMBLE = CostCurve("True ensemble", "ensemble", None, [1, 2, 3], [25.9, 22.8, 
 REPLICAS = CostCurve("Snapshot × K", "snapshot", 0.2, [1, 2, 3], [21.9, 20.5, 19.8], ["K = 1", "K = 2", "K = 3"])
 
 
-def draw(*curves, **options):
-    return cost(curves, title="DenseNet-40 on CIFAR-100", **options)
+def draw(*curves, title="DenseNet-40 on CIFAR-100"):
+    return cost(curves, title=title)
 
 
 def test_the_plotted_data():
@@ -42,6 +42,7 @@ def test_names_stand_left_of_single_points_and_beside_lines():
 def test_everything_fits():
     assert everything_fits(draw(SINGLE, SNAPSHOT, ENSEMBLE, REPLICAS))
     assert everything_fits(draw(SINGLE, SNAPSHOT))
+    assert everything_fits(draw(SINGLE, SNAPSHOT, ENSEMBLE, title="Wide-ResNet-8-2 on CIFAR-10, 16×16"))
 
 
 def test_an_interval():

@@ -50,7 +50,7 @@ def cost(curves: Sequence[CostCurve], *, title: str) -> Figure:
     with style():
         figure = blank_figure(WIDTH, HEIGHT + 0.3)
         axes = figure.add_subplot()
-        axes.set_title(wrapped(title, 1))
+        axes.set_title(wrapped(title, 1), loc="right")
         ends = [_draw(axes, curve) for curve in curves]
         lines = [curve for curve in curves if len(curve.costs) > 1]
         _dress(axes, curves, names=len(lines))
