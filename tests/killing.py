@@ -71,15 +71,25 @@ def kill(words, log, moments):
     return wait(start(words, log), 300), killed, halves
 
 
-@contextmanager
 def killing(iteration, seconds):
     """Let a process that is forked meanwhile kill itself some seconds after it has come as far as an iteration."""
-    real, begun = loop.step, []
+    begun = []
 
-    def step(training, *arguments):
-        if training.progress.iteration >= iteration and not begun:
+    def act(done):
+        if done >= iteration and not begun:
             begun.append(threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)))
             begun[0].start()
+
+    return before_steps(act)
+
+
+@contextmanager
+def before_steps(act):
+    """Let a process that is forked meanwhile call `act` before every step, with the iterations that are done."""
+    real = loop.step
+
+    def step(training, *arguments):
+        act(training.progress.iteration)
         return real(training, *arguments)
 
     loop.step = step

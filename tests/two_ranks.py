@@ -12,12 +12,11 @@ import sys
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from killing import start, wait, warm_up
+from killing import before_steps, start, wait, warm_up
 from torch import distributed
 
 from snapshot_cli import lock
 from snapshot_cli.launch import unit
-from snapshot_cli.training import loop
 
 CONFIG = "dataset: tiny\nnetwork: resnet-8\nmethod: snapshot\nbudget: 6\nbatch_size: 16\ncycles: 2\nalpha0: 0.1\n"
 
@@ -55,21 +54,14 @@ def environments(count):
     yield [common | {"RANK": rank, "LOCAL_RANK": rank} for rank in range(count)]
 
 
-@contextmanager
 def killing(number, rank, iteration):
     """Let a process that is forked meanwhile get a signal in the middle of an iteration, if it has that rank."""
-    real = loop.step
 
-    def step(training, *arguments):
-        if training.progress.iteration == iteration and os.environ["RANK"] == str(rank):
+    def act(done):
+        if done == iteration and os.environ["RANK"] == str(rank):
             os.kill(os.getpid(), number)
-        return real(training, *arguments)
 
-    loop.step = step
-    try:
-        yield
-    finally:
-        loop.step = real
+    return before_steps(act)
 
 
 def start_in(variables, words, log):
