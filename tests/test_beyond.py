@@ -31,13 +31,13 @@ def test_measure(tmp_path):
     # Member 1 is wrong on the first 6 of 20, member 2 on the first 2: they disagree on 4 of 20.
     finish_cells(experiment(), tmp_path, lambda run, k: {1: 6, 2: 2}[k])
     one = scored("snapshot", tmp_path)
-    found = beyond.measure(one)
+    found = beyond.measure(one, 4)
     assert found.scores == one.evaluation.ensembles[-1]
     assert found.disagreement == pytest.approx(4 / 20)
     assert found.calibrated_nll == metrics.calibrated_nll(one.probabilities.mean(0), LABELS)
     assert found.cost == 1.0
     finish_cells(experiment("single"), tmp_path, lambda run, k: 2)
-    alone = beyond.measure(scored("single", tmp_path))
+    alone = beyond.measure(scored("single", tmp_path), 4)
     assert (alone.disagreement, alone.cost) == (None, 1.0)
 
 
@@ -46,13 +46,13 @@ def test_measure(tmp_path):
     [("single", 1.0), ("dropout", 1.0), ("nocycle", 1.0), ("snapshot", 1.0), ("singlecycle", 1.0), ("ensemble", 4.0)],
 )
 def test_cost_in_full_budgets(method, full_budgets):
-    assert plan.cost(plan.cell(experiment(method, cycles=4)).members) == full_budgets
+    assert plan.cost(plan.cell(experiment(method, cycles=4)).members, 4) == full_budgets
 
 
 def test_cost_of_some_members():
-    assert plan.cost(plan.cell(experiment("ensemble", cycles=4)).members[-2:]) == 2.0
-    assert plan.cost(plan.cell(experiment("singlecycle", cycles=4)).members[-1:]) == 0.25
-    assert plan.cost(plan.cell(experiment("snapshot", cycles=4)).members[-1:]) == 1.0
+    assert plan.cost(plan.cell(experiment("ensemble", cycles=4)).members[-2:], 4) == 2.0
+    assert plan.cost(plan.cell(experiment("singlecycle", cycles=4)).members[-1:], 4) == 0.25
+    assert plan.cost(plan.cell(experiment("snapshot", cycles=4)).members[-1:], 4) == 1.0
 
 
 def test_the_first_members_and_what_is_right(tmp_path):

@@ -30,9 +30,9 @@ STEP = run(schedule="step")
         ("single", [(STEP, 3)]),
         ("dropout", [(run(schedule="step", dropout=0.2), 3)]),
         ("nocycle", [(STEP, 1), (STEP, 2), (STEP, 3)]),
-        ("singlecycle", [(run(schedule="cosine", cycle=k, seed=k - 1), 1) for k in (1, 2, 3)]),
+        ("singlecycle", [(run(schedule="cosine", cycle=cycle, seed=seed), 1) for cycle, seed in ((1, 0), (1, 1000), (3, 2000))]),
         ("snapshot", [(run(schedule="cosine"), k) for k in (1, 2, 3)]),
-        ("ensemble", [(run(schedule="step", seed=k), 3) for k in (2, 1, 0)]),
+        ("ensemble", [(run(schedule="step", seed=seed), 3) for seed in (2000, 1000, 0)]),
     ],
 )
 def test_members(method, expected):
@@ -97,11 +97,11 @@ def test_replicate_r_has_seed_r(method):
 
 
 @pytest.mark.parametrize(("method", "order"), [("singlecycle", 1), ("ensemble", -1)])
-def test_members_have_seeds_r_plus_r_k(method, order):
+def test_members_have_seeds_r_plus_1000_k(method, order):
     asked = experiment(method, seed=10, replicates=2)
     assert [[each.seed for each in cell(asked, replicate=r).runs] for r in range(2)] == [
-        [10, 12, 14][::order],
-        [11, 13, 15][::order],
+        [10, 1010, 2010][::order],
+        [11, 1011, 2011][::order],
     ]
 
 
@@ -111,7 +111,20 @@ def test_no_two_members_of_any_replicates_share_a_seed(method):
         asked = experiment(method, cycles=cycles, replicates=replicates)
         seeds = [member.run.seed for each in expand(asked) for member in each.members]
         assert len(seeds) - len(set(seeds)) == 0
-        assert sorted(seeds) == list(range(replicates * cycles))
+
+
+@pytest.mark.parametrize("method", ["singlecycle", "ensemble"])
+@pytest.mark.parametrize("budget", [12, 13])
+def test_more_replicates_train_nothing_again(method, budget):
+    three, five = (experiment(method, budget=budget, replicates=replicates) for replicates in (3, 5))
+    assert set(runs(three)) < set(runs(five))
+
+
+def test_a_cycle_of_whole_epochs_is_a_run_of_one_cycle_of_that_length():
+    asked = experiment("singlecycle", budget=12, replicates=2)
+    expected = [run(schedule="cosine", budget=4, cycles=1, seed=seed) for seed in (1, 1001, 2001)]
+    assert members(asked, replicate=1) == [(each, 1) for each in expected]
+    assert runs(asked.model_copy(update={"budget": 8, "cycles": 2})) == [each for each in runs(asked) if each.seed < 2000]
 
 
 def test_the_last_member_of_an_ensemble_is_the_single_model():
@@ -152,7 +165,7 @@ def test_experiments_of_a_study_may_have_replicates_of_their_own():
         ("single", 1),
         ("ensemble", 0),
     ]
-    assert [each.seed for each in runs(asked)] == [0, 1, 2]
+    assert [each.seed for each in runs(asked)] == [0, 1, 2000, 1000]
 
 
 def test_a_run_asks_for_itself():
@@ -174,8 +187,8 @@ def test_images():
 )
 def test_cost_in_full_budgets(method, budgets):
     asked = cell(experiment(method)).members
-    assert cost(asked) == pytest.approx(budgets)
-    assert cost(asked[:1]) == pytest.approx(1 / 3 if method == "singlecycle" else 1)
+    assert cost(asked, 13) == pytest.approx(budgets)
+    assert cost(asked[:1], 13) == pytest.approx(1 / 3 if method == "singlecycle" else 1)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +216,7 @@ def test_label(values, title):
 def test_replicas_of_a_snapshot_ensemble_have_seeds_of_their_own():
     base = {"dataset": "digits", "network": "resnet-8", "budget": 4, "cycles": 2, "method": "snapshot"}
     several = Experiment(**base, replicas=3, replicates=2)
-    for replicate, seeds in ((0, [4, 2, 0]), (1, [5, 3, 1])):
+    for replicate, seeds in ((0, [2000, 1000, 0]), (1, [2001, 1001, 1])):
         found = cell(several, replicate=replicate)
         assert [(m.run.seed, m.snapshot) for m in found.members] == [(s, k) for s in seeds for k in (1, 2)]
     assert cell(several).runs[-1] == cell(Experiment(**base)).runs[0]

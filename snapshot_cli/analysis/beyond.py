@@ -28,14 +28,14 @@ class Metrics:
     cost: float
 
 
-def measure(scored: Scored) -> Metrics:
-    """Return the metrics of the ensemble of all members."""
+def measure(scored: Scored, budget: int) -> Metrics:
+    """Return the metrics of the ensemble of all members; its cost is in budgets of so many epochs."""
     probabilities = scored.probabilities
     return Metrics(
         scores=scored.evaluation.ensembles[-1],
         calibrated_nll=metrics.calibrated_nll(probabilities.mean(0), scored.labels),
         disagreement=metrics.disagreement(probabilities) if len(probabilities) > 1 else None,
-        cost=plan.cost(scored.members),
+        cost=plan.cost(scored.members, budget),
     )
 
 

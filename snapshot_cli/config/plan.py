@@ -11,6 +11,7 @@ from snapshot_cli.config.study import Study
 from snapshot_cli.networks.operations import forward
 
 DROP_PROBABILITY = 0.2  # of the method dropout, section 4.1
+MEMBER_STRIDE = 1000  # an experiment has at most 1,000 replicates, so that no two of their members share a seed
 TITLES = {
     "single": "Single model",
     "dropout": "Dropout",
@@ -60,9 +61,9 @@ def runs(asked: Experiment | Study | Run) -> list[Run]:
 def cell(experiment: Experiment, *, replicate: int = 0) -> Cell:
     """Return the members of one replicate of an experiment.
 
-    Replicate r has seed + r; the k-th member (k from 0) of SingleCycle and of a true ensemble, and the k-th replica of
-    a snapshot ensemble, have seed + r + R k, so that no two of any replicates share a seed. Of true ensembles and of
-    replicas the highest k comes first: their last member, alone, is the single model, or their last run Snapshot.
+    The k-th network (k from 0) of replicate r has seed + r + 1000 k, whatever the number of replicates: SingleCycle,
+    true ensembles and replicas have several networks, the other methods one. Of true ensembles and of replicas the
+    highest k comes first: their last member, alone, is the single model, or their last run Snapshot.
     """
     members = {
         "single": _single,
@@ -103,10 +104,10 @@ def operations(run: Run, available: int, side: int) -> int:
     return images(run, available) * forward(run.network, side)
 
 
-def cost(members: Sequence[Member]) -> float:
-    """Return what the runs behind some members cost, in full budgets; a cycle alone costs 1/M of one."""
+def cost(members: Sequence[Member], budget: int) -> float:
+    """Return what the runs behind some members cost, in full budgets of so many epochs."""
     distinct = dict.fromkeys(member.run for member in members)
-    return sum(1.0 if run.cycle is None else 1 / run.cycles for run in distinct)
+    return sum(run.budget / budget if run.cycle is None else 1 / run.cycles for run in distinct)
 
 
 def _single(experiment: Experiment, seed: int) -> list[Member]:
@@ -118,28 +119,38 @@ def _nocycle(experiment: Experiment, seed: int) -> list[Member]:
 
 
 def _snapshot(experiment: Experiment, seed: int) -> list[Member]:
-    seeds = [seed + experiment.replicates * k for k in reversed(range(experiment.replicas))]
-    return [Member(_cosine(experiment, each), k) for each in seeds for k in range(1, experiment.cycles + 1)]
+    seeds = reversed(_seeds(seed, experiment.replicas))
+    return [Member(_cosine(experiment, seed), k) for seed in seeds for k in range(1, experiment.cycles + 1)]
 
 
 def _singlecycle(experiment: Experiment, seed: int) -> list[Member]:
-    seeds = [seed + experiment.replicates * k for k in range(experiment.cycles)]
-    return [Member(_cosine(experiment, seeds[k], cycle=k + 1), 1) for k in range(experiment.cycles)]
+    seeds = _seeds(seed, experiment.cycles)
+    return [Member(_lone_cycle(experiment, seed, last=seed == seeds[-1]), 1) for seed in seeds]
+
+
+def _lone_cycle(experiment: Experiment, seed: int, *, last: bool) -> Run:
+    """Return one cycle from fresh weights, named by its length alone: all cycles but the last are equally long."""
+    epochs, remainder = divmod(experiment.budget, experiment.cycles)
+    if remainder:
+        return _cosine(experiment, seed, cycle=experiment.cycles if last else 1)
+    return _cosine(experiment, seed, budget=epochs, cycles=1)
 
 
 def _ensemble(experiment: Experiment, seed: int) -> list[Member]:
-    seeds = [seed + experiment.replicates * k for k in reversed(range(experiment.cycles))]
-    return [Member(_step(experiment, each), experiment.cycles) for each in seeds]
+    return [Member(_step(experiment, seed), experiment.cycles) for seed in reversed(_seeds(seed, experiment.cycles))]
+
+
+def _seeds(seed: int, networks: int) -> list[int]:
+    return [seed + MEMBER_STRIDE * k for k in range(networks)]
 
 
 def _step(experiment: Experiment, seed: int) -> Run:
     return Run(**_recipe(experiment, seed), schedule="step")
 
 
-def _cosine(experiment: Experiment, seed: int, *, cycle: int | None = None) -> Run:
-    return Run(
-        **_recipe(experiment, seed) | {"drops": Run.model_fields["drops"].default}, schedule="cosine", cycle=cycle
-    )
+def _cosine(experiment: Experiment, seed: int, **settings: int) -> Run:
+    drops = Run.model_fields["drops"].default
+    return Run(**_recipe(experiment, seed) | {"drops": drops, "schedule": "cosine"} | settings)
 
 
 def _recipe(experiment: Experiment, seed: int) -> dict[str, Any]:

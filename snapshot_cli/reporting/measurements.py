@@ -64,7 +64,7 @@ def measured(entries: Sequence[Entry], request: Request) -> list[Drawn]:
 
 
 def _measured(entry: Entry) -> list[Metrics]:
-    return [beyond.measure(each) for each in entry.scored]
+    return [beyond.measure(each, entry.experiment.budget) for each in entry.scored]
 
 
 def _true_ensembles(entries: Sequence[Entry]) -> dict[Entry | None, list[float]]:

@@ -216,7 +216,7 @@ def _cost_curves(entries: Sequence[Entry]) -> list[CostCurve]:
                 entry.method,
                 _looks(experiment),
                 experiment.alpha0,
-                costs=[share * plan.cost(members[-m:]) for m in sizes],
+                costs=[share * plan.cost(members[-m:], experiment.budget) for m in sizes],
                 errors=[mean(column) for column in columns],
                 names=[str(m // run) for m in sizes] if len(sizes) > 1 else (),
                 spreads=half,
