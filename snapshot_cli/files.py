@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+import re
+import secrets
 from pathlib import Path
-from typing import BinaryIO
+
+RANDOM_BYTES = 8
+LEFTOVER = re.compile(rf"\..+\.([0-9]+|[0-9a-f]{{{2 * RANDOM_BYTES}}})\.tmp")
+"""Temporary names as they are, and with a process id as earlier versions had them."""
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write a file beside `path`, flush it to the disk and rename it, so that `path` is old or new and never half.
 
+    The file beside has a random name: processes of several hosts or containers may share the folder and a process id.
     Raises OSError, which names `path`.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(RANDOM_BYTES)}.tmp")
     try:
         make_folder(path.parent)
+        file = beside.open("xb")
         try:
-            with beside.open("wb") as file:
-                write(file)
+            with file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, path)
@@ -52,7 +58,7 @@ def flush_folder(path: Path) -> None:
 def remove_leftovers(folder: Path) -> None:
     """Delete what processes that were killed in the middle of `write_atomically` left in a folder and below."""
     for path in folder.rglob(".*.tmp"):
-        if path.name.removesuffix(".tmp").rpartition(".")[2].isdigit():
+        if LEFTOVER.fullmatch(path.name):
             path.unlink(missing_ok=True)
 
 

@@ -238,7 +238,7 @@ class RunDirectory:
         raise UserError(f"{path}: differs from what the run wrote; {remedy}")
 
     def _write(self, name: str, content: bytes) -> None:
-        write_atomically(self.path / name, lambda file: file.write(content))
+        write_atomically(self.path / name, content)
 
 
 def _predictions(split: Split, snapshot: int) -> str:

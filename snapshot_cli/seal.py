@@ -117,7 +117,7 @@ def parse_json(folder: Path, name: str, data: bytes) -> dict[str, Any]:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a mapping as JSON."""
-    write_atomically(path, lambda file: file.write(_json(value)))
+    write_atomically(path, _json(value))
 
 
 def way_out(folder: Path) -> str:

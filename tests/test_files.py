@@ -6,39 +6,56 @@ import pytest
 from snapshot_cli.files import make_folder, remove_leftovers, sha256, write_atomically
 
 
-def test_a_writer_that_raises_leaves_the_old_file_and_nothing_beside(tmp_path):
-    path = tmp_path / "folder/file"
-
-    def half(file):
-        file.write(b"ha")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, half)
-    assert list(path.parent.iterdir()) == []
-    write_atomically(path, lambda file: file.write(b"old"))
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, half)
-    assert path.read_bytes() == b"old"
-    assert list(path.parent.iterdir()) == [path]
-    write_atomically(path, lambda file: file.write(b"new"))
-    assert path.read_bytes() == b"new"
-    assert list(path.parent.iterdir()) == [path]
-
-
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
-def test_a_flush_or_rename_that_fails_leaves_the_old_file(tmp_path, monkeypatch, failing):
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
+@pytest.mark.parametrize("held", [b"old", None])
+def test_a_flush_or_rename_that_fails_leaves_what_was_there_and_nothing_beside(tmp_path, monkeypatch, failing, held):
+    path = tmp_path / "folder/file"
+    path.parent.mkdir()
+    if held is not None:
+        path.write_bytes(held)
+    before = list(path.parent.iterdir())
 
     def fail(*arguments):
         raise OSError("broken")
 
-    monkeypatch.setattr(os, failing, fail)
-    with pytest.raises(OSError, match="broken"):
-        write_atomically(path, lambda file: file.write(b"new"))
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, failing, fail)
+        with pytest.raises(OSError, match="broken"):
+            write_atomically(path, b"new")
+    assert list(path.parent.iterdir()) == before
+    assert held is None or path.read_bytes() == held
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_temporary_name_that_is_taken_is_another_writers_and_stays(tmp_path, monkeypatch):
+    """Two containers with equal process ids may write one file of a shared folder at once."""
+    names = iter(["00" * 8, "11" * 8])
+    monkeypatch.setattr("snapshot_cli.files.secrets.token_hex", lambda size: next(names))
+    other = tmp_path / f".file.{'00' * 8}.tmp"
+    other.write_bytes(b"half of another")
+    with pytest.raises(FileExistsError):
+        write_atomically(tmp_path / "file", b"mine")
+    assert other.read_bytes() == b"half of another"
+    write_atomically(tmp_path / "file", b"mine")
+    assert (tmp_path / "file").read_bytes() == b"mine"
+    assert other.read_bytes() == b"half of another"
+
+
+def test_writers_with_one_process_id_do_not_disturb_each_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    real = os.replace
+
+    def interrupted(beside, path):
+        monkeypatch.setattr(os, "replace", real)
+        write_atomically(path, b"of the other")
+        real(beside, path)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    write_atomically(tmp_path / "file", b"of this one")
+    assert (tmp_path / "file").read_bytes() == b"of this one"
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
 def test_a_file_is_flushed_before_its_rename_and_its_folder_after(tmp_path, monkeypatch):
@@ -46,20 +63,21 @@ def test_a_file_is_flushed_before_its_rename_and_its_folder_after(tmp_path, monk
     for name in ("fsync", "replace"):
         real = getattr(os, name)
         monkeypatch.setattr(os, name, lambda *a, name=name, real=real: (calls.append(name), real(*a)))
-    write_atomically(tmp_path / "file", lambda file: file.write(b"x"))
+    write_atomically(tmp_path / "file", b"x")
     assert calls == ["fsync", "replace", "fsync"]
 
 
-def test_an_error_names_the_file(tmp_path):
-    def full(file):
+def test_an_error_names_the_file(tmp_path, monkeypatch):
+    def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left") as caught:
-        write_atomically(tmp_path / "file", full)
+        write_atomically(tmp_path / "file", b"x")
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(tmp_path / "file"))
     (tmp_path / "file").touch()
     with pytest.raises(FileExistsError) as caught:
-        write_atomically(tmp_path / "file/below", full)
+        write_atomically(tmp_path / "file/below", b"x")
     assert caught.value.filename == str(tmp_path / "file")
 
 
@@ -74,8 +92,8 @@ def test_new_folders_are_flushed_into_those_around_them(tmp_path, monkeypatch):
 
 
 def test_what_killed_writers_left_goes_and_nothing_else(tmp_path):
-    kept = ["file.tmp", ".file.tmp", ".hidden", "deep/.file.x1.tmp", "1.tmp"]
-    for name in [*kept, ".file.123.tmp", "deep/.1.safetensors.7.tmp"]:
+    kept = ["file.tmp", ".file.tmp", ".hidden", "deep/.file.x1.tmp", "1.tmp", ".file.0123abcd.tmp"]
+    for name in [*kept, ".file.123.tmp", "deep/.1.safetensors.7.tmp", "deep/.x.0123456789abcdef.tmp"]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
     remove_leftovers(tmp_path)

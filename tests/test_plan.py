@@ -30,7 +30,10 @@ STEP = run(schedule="step")
         ("single", [(STEP, 3)]),
         ("dropout", [(run(schedule="step", dropout=0.2), 3)]),
         ("nocycle", [(STEP, 1), (STEP, 2), (STEP, 3)]),
-        ("singlecycle", [(run(schedule="cosine", cycle=cycle, seed=seed), 1) for cycle, seed in ((1, 0), (1, 1000), (3, 2000))]),
+        (
+            "singlecycle",
+            [(run(schedule="cosine", cycle=cycle, seed=seed), 1) for cycle, seed in ((1, 0), (1, 1000), (3, 2000))],
+        ),
         ("snapshot", [(run(schedule="cosine"), k) for k in (1, 2, 3)]),
         ("ensemble", [(run(schedule="step", seed=seed), 3) for seed in (2000, 1000, 0)]),
     ],
@@ -124,7 +127,9 @@ def test_a_cycle_of_whole_epochs_is_a_run_of_one_cycle_of_that_length():
     asked = experiment("singlecycle", budget=12, replicates=2)
     expected = [run(schedule="cosine", budget=4, cycles=1, seed=seed) for seed in (1, 1001, 2001)]
     assert members(asked, replicate=1) == [(each, 1) for each in expected]
-    assert runs(asked.model_copy(update={"budget": 8, "cycles": 2})) == [each for each in runs(asked) if each.seed < 2000]
+    assert runs(asked.model_copy(update={"budget": 8, "cycles": 2})) == [
+        each for each in runs(asked) if each.seed < 2000
+    ]
 
 
 def test_the_last_member_of_an_ensemble_is_the_single_model():

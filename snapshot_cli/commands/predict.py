@@ -46,5 +46,5 @@ def _deliver(table: bytes, output: Path | None) -> None:
     if output is None:
         click.echo(table.decode(), nl=False)
     else:
-        write_atomically(output, lambda file: file.write(table))
+        write_atomically(output, table)
         click.echo(output)

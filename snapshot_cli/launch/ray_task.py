@@ -9,10 +9,8 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
 
 import yaml
 
@@ -95,11 +93,7 @@ def finished(directory: Path) -> dict[str, bytes]:
 def bring(found: Mapping[str, bytes], directory: Path) -> None:
     """Write the files of a run, from where they are, into its directory here."""
     for name in sorted(found, key=lambda name: name == DONE):
-        write_atomically(directory / name, partial(_write, found[name]))
-
-
-def _write(content: bytes, file: BinaryIO) -> None:
-    file.write(content)
+        write_atomically(directory / name, found[name])
 
 
 @contextmanager

@@ -103,7 +103,7 @@ def page(sheets: Sequence[Sheet], *, title: str) -> str:
 def write_page(sheets: Sequence[Sheet], results: Path, *, title: str) -> Path:
     """Write report.html into the folder of results and return its path."""
     path, content = results / "report.html", page(sheets, title=title).encode()
-    write_atomically(path, lambda file: file.write(content))
+    write_atomically(path, content)
     return path
 
 

@@ -12,9 +12,5 @@ def write(texts: Mapping[str, str], stem: Path) -> list[Path]:
     """Write texts, by the ending of the file's name, beside one another; return the paths."""
     paths = [stem.with_name(stem.name + suffix) for suffix in texts]
     for path, text in zip(paths, texts.values(), strict=True):
-        _write(path, text.encode())
+        write_atomically(path, text.encode())
     return paths
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_atomically(path, lambda file: file.write(content))

@@ -33,12 +33,8 @@ def export(
     ensemble = SnapshotEnsemble.of(snapshots, manifest)
     scored = cells.score(snapshots, {manifest.name: manifest.content_hash})
     facts = card.facts(scored, manifest, experiment)
-    _write(output, WRITERS[output.suffix](ensemble, facts))
+    write_atomically(output, WRITERS[output.suffix](ensemble, facts))
     whole = {"file": output.name, "format": output.suffix.removeprefix("."), "sha256": sha256(output), **facts}
-    _write(output.with_name(f"{output.name}.json"), (json.dumps(whole, indent=2) + "\n").encode())
-    _write(output.with_name(f"{output.name}.md"), card.markdown(whole).encode())
+    write_atomically(output.with_name(f"{output.name}.json"), (json.dumps(whole, indent=2) + "\n").encode())
+    write_atomically(output.with_name(f"{output.name}.md"), card.markdown(whole).encode())
     return whole
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_atomically(path, lambda file: file.write(content))

@@ -26,7 +26,7 @@ def grow(folder: Path, content: bytes) -> None:
         with path.open("ab") as file:
             file.write(content[len(held) :])
         return
-    write_atomically(folder / NAME.format(_number(path) + 1), lambda file: file.write(content))
+    write_atomically(folder / NAME.format(_number(path) + 1), content)
     for each in old:
         os.truncate(each, 0)  # a TensorBoard that has it open stops for good where it is gone
 

@@ -62,10 +62,12 @@ def save_state(
         "optimizer": optimizer.state_dict(),
         "progress": vars(progress),
     }
-    content = io.BytesIO()
+    content = io.BytesIO(bytes(DIGEST_BYTES))
+    content.seek(DIGEST_BYTES)
     torch.save(state, content)
-    digest = hashlib.sha256(content.getbuffer()).digest()
-    write_atomically(path, lambda file: file.write(digest) + file.write(content.getbuffer()))
+    data = content.getbuffer()
+    data[:DIGEST_BYTES] = hashlib.sha256(data[DIGEST_BYTES:]).digest()
+    write_atomically(path, data)
 
 
 def restore_state(
@@ -157,7 +159,7 @@ def save_weights(path: Path, network: nn.Module) -> str:
     """Write the weights and batch-norm statistics of a network as safetensors and return the sha256 of the file."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     content = save(tensors)
-    write_atomically(path, lambda file: file.write(content))
+    write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()
 
 

@@ -30,7 +30,7 @@ def save(figure: Figure, stem: Path, formats: Sequence[str] = ("svg", "png")) ->
     else:
         paths = [stem.with_name(f"{stem.name}.{name}") for name in formats]
     for path in paths:
-        _write(path, _rendered(figure, path.suffix.removeprefix(".")))
+        write_atomically(path, _rendered(figure, path.suffix.removeprefix(".")))
     return paths
 
 
@@ -57,10 +57,6 @@ def inline_svg(figure: Figure, prefix: str) -> str:
     body = re.sub(r'href="#', f'href="#{prefix}-', body)
     body = re.sub(r"url\(#", f"url(#{prefix}-", body)
     return f'<svg class="drawn" {box.group()}>{body}'
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_atomically(path, lambda file: file.write(content))
 
 
 def _rendered(figure: Figure, name: str) -> bytes:
