@@ -315,7 +315,7 @@ def test_a_shell_command_for_each_run_that_is_to_be_trained(tmp_path, two):
     words = ("b.yaml", "a.yaml", "--dry-run", "--format", "commands", "--results-dir", "R $HOME", "--threads", "2")
     code, out, errors = snapshot("reproduce", *words, "--set", "title=It's")
     assert (code, errors) == (0, "")
-    run = "--data-dir data --results-dir 'R $HOME' --device auto --threads 2 --checkpoint-seconds 300"
+    run = "--data-dir data --results-dir 'R $HOME' --threads 2"
     title = """--set 'title=It'"'"'s'"""
     assert out.splitlines() == [
         f"snapshot train --config b.yaml {title} --interpolate --run {single.run_id} {run}",

@@ -15,6 +15,7 @@ import pytest
 import torch
 from silent import Silent
 
+from snapshot_cli.config.machine import Machine
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import hardware, loop
 
@@ -44,7 +45,7 @@ def here():
 def losses(run, dataset, folder):
     """Return the loss of every iteration; a float32 stands in JSON exactly."""
     directory, found = RunDirectory(folder), []
-    training = loop.prepare(run, dataset, directory, device=torch.device("cpu"))
+    training = loop.prepare(run, dataset, directory, Machine(device="cpu"))
     while training.progress.iteration < 40:
         loop.train_epoch(training, watcher=Silent(), stop=lambda: False)
         found += training.progress.losses.tolist()

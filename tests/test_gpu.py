@@ -5,6 +5,7 @@ import pytest
 import torch
 from silent import Silent
 
+from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import Stopped
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import loop
@@ -33,7 +34,7 @@ def trained(run, dataset, folder, *, device="cuda", stops=()):
 
     for stop in (*stops, None):
         try:
-            loop.train(run, dataset, directory, device=torch.device(device), watcher=Counting(),
+            loop.train(run, dataset, directory, Machine(device=device), watcher=Counting(),
                        stop=lambda stop=stop: reached[0] == stop)  # fmt: skip
         except Stopped:
             assert reached[0] == stop
@@ -58,7 +59,7 @@ def test_the_first_losses_agree_with_those_of_the_cpu(tiny_dataset, tiny_run, tm
     losses = []
     for device in ("cpu", "cuda"):
         run = tiny_run(network=network, alpha0=0.01)
-        training = loop.prepare(run, tiny_dataset, RunDirectory(tmp_path / device), device=torch.device(device))
+        training = loop.prepare(run, tiny_dataset, RunDirectory(tmp_path / device), Machine(device=device))
         loop.train_epoch(training, watcher=Silent(), stop=lambda: False)
         losses.append(training.progress.losses.numpy())
     np.testing.assert_allclose(losses[0], losses[1], rtol=0.02, atol=0.02)

@@ -34,7 +34,7 @@ def trained(tiny_run, tiny_dataset, tmp_path_factory):
     run = tiny_run(dropout=0.2)
     directory = RunDirectory.of(run, tmp_path_factory.mktemp("results"))
     directory.start(run, {"dataset_hash": tiny_dataset.manifest.content_hash})
-    loop.train(run, tiny_dataset, directory, device=CPU, watcher=Silent())
+    loop.train(run, tiny_dataset, directory, Machine(device="cpu"), watcher=Silent())
     return run, directory
 
 
@@ -45,7 +45,7 @@ def states(run, dataset, directory):
 
 def test_rows_at_the_ends_and_between(trained, tiny_dataset):
     run, directory = trained
-    interpolate.interpolate(run, tiny_dataset, directory, device=CPU)
+    interpolate.interpolate(run, tiny_dataset, directory, Machine(device="cpu"))
     assert directory.has_interpolation
     rows = directory.interpolation()
     assert [row[:3] for row in rows] == [
@@ -115,7 +115,7 @@ def test_stopping_stores_nothing(tiny_run, tiny_dataset, trained, tmp_path):
     run, directory = trained
     before = (directory.path / "manifest.json").read_bytes()
     with pytest.raises(Stopped):
-        interpolate.interpolate(run, tiny_dataset, directory, device=CPU, stop=lambda: True)
+        interpolate.interpolate(run, tiny_dataset, directory, Machine(device="cpu"), stop=lambda: True)
     assert (directory.path / "manifest.json").read_bytes() == before
 
 
@@ -125,7 +125,7 @@ def test_weights_that_were_not_kept(tiny_run, tiny_dataset, tmp_path):
     directory.start(run, {})
     directory.finish({})
     with pytest.raises(UserError, match="the weights of this snapshot were not kept"):
-        interpolate.interpolate(run, tiny_dataset, directory, device=CPU)
+        interpolate.interpolate(run, tiny_dataset, directory, Machine(device="cpu"))
     assert not directory.has_interpolation
 
 

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
+from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import batches
 from snapshot_cli.errors import Stopped, UserError
 from snapshot_cli.networks import build
@@ -35,7 +36,7 @@ class Silent:
         pass
 
 
-def train(run, dataset, path, *, stop_at=(), device=CPU, **options):
+def train(run, dataset, path, *, stop_at=(), **machine):
     """Train with a stop after each of some iterations, going on in between; return the directory and the iterations."""
     directory, seen = RunDirectory(path), []
     if directory.status == "absent":
@@ -44,8 +45,8 @@ def train(run, dataset, path, *, stop_at=(), device=CPU, **options):
         watcher = Silent()
         try:
             loop.train(
-                run, dataset, directory, device=device, watcher=watcher,
-                stop=lambda wanted=wanted, watcher=watcher: dict(watcher.seen[-1:]).keys() == {wanted}, **options,
+                run, dataset, directory, Machine(**{"device": "cpu"} | machine), watcher=watcher,
+                stop=lambda wanted=wanted, watcher=watcher: dict(watcher.seen[-1:]).keys() == {wanted},
             )  # fmt: skip
         except Stopped:
             assert wanted is not None
@@ -193,7 +194,7 @@ def test_a_cycle_alone_has_exactly_its_iterations(tiny_dataset, tiny_run, tmp_pa
 
 
 def test_weight_decay_is_on_all_parameters(tiny_dataset, tiny_run, tmp_path):
-    training = loop.prepare(tiny_run(weight_decay=0.25), tiny_dataset, RunDirectory(tmp_path), device=CPU)
+    training = loop.prepare(tiny_run(weight_decay=0.25), tiny_dataset, RunDirectory(tmp_path), Machine(device="cpu"))
     (group,) = training.optimizer.param_groups
     assert group["weight_decay"] == 0.25
     assert [id(p) for p in group["params"]] == [id(p) for p in training.network.parameters()]
@@ -236,7 +237,7 @@ def test_a_stop_while_predicting_loses_nothing(unbroken, tiny_dataset, tiny_run,
     directory = RunDirectory(tmp_path)
     directory.start(run, {})
     with pytest.raises(Stopped) as caught:
-        loop.train(run, tiny_dataset, directory, device=CPU, watcher=watcher, stop=stop)
+        loop.train(run, tiny_dataset, directory, Machine(device="cpu"), watcher=watcher, stop=stop)
     assert str(caught.value) == f"{run.run_id}: stopped while predicting; the same command goes on from there"
     assert (sum(answers), directory.status) == (asked, "partial")
     monkeypatch.undo()
@@ -251,7 +252,7 @@ def test_ranks_ask_each_other_equally_often_while_predicting(unbroken, tiny_data
     asked = []
     monkeypatch.setattr(Ranks, "agree", lambda self, wish: (asked.append(wish), (wish,))[1])
     monkeypatch.setattr(Ranks, "sum", lambda self, tensor: tensor)
-    training = loop.prepare(tiny_run(), tiny_dataset, unbroken[0], device=CPU)
+    training = loop.prepare(tiny_run(), tiny_dataset, unbroken[0], Machine(device="cpu"))
     list(
         predictions.of_snapshots([1, 2], unbroken[0], training.network, training.batches["test"], ranks=Ranks(rank, 2))
     )
@@ -261,7 +262,9 @@ def test_ranks_ask_each_other_equally_often_while_predicting(unbroken, tiny_data
 def test_a_stop_says_where(tiny_dataset, tiny_run, tmp_path):
     run = tiny_run()
     with pytest.raises(Stopped) as caught:
-        loop.train(run, tiny_dataset, RunDirectory(tmp_path), device=CPU, watcher=Silent(), stop=lambda: True)
+        loop.train(
+            run, tiny_dataset, RunDirectory(tmp_path), Machine(device="cpu"), watcher=Silent(), stop=lambda: True
+        )
     assert str(caught.value) == f"{run.run_id}: stopped after 1 iterations; the same command goes on from there"
     assert caught.value.exit_code == 75
 
@@ -297,7 +300,7 @@ def test_checkpoints_by_time_as_well(unbroken, tiny_dataset, tiny_run, tmp_path,
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(tiny_dataset, tiny_run, tmp_path):
     run, directory = tiny_run(), RunDirectory(tmp_path)
-    training = loop.prepare(run, tiny_dataset, directory, device=CPU)
+    training = loop.prepare(run, tiny_dataset, directory, Machine(device="cpu"))
     loop.train_epoch(training, watcher=Silent(), stop=lambda: False)
     before = directory.resume_path.read_bytes()
     with torch.no_grad():
@@ -326,7 +329,7 @@ def test_weights_that_are_not_finite_are_never_saved_as_a_good_state(tiny_datase
     run = tiny_run(alpha0=1e30)
     with pytest.raises(UserError) as caught:  # the loss of the first iteration is still that of fresh weights
         loop.train(
-            run.model_copy(update={"alpha0": math.inf}), tiny_dataset, RunDirectory(tmp_path), device=CPU,
+            run.model_copy(update={"alpha0": math.inf}), tiny_dataset, RunDirectory(tmp_path), Machine(device="cpu"),
             watcher=Silent(), stop=lambda: True,
         )  # fmt: skip
     assert "the weights are not finite after iteration 1, where the rate is inf" in str(caught.value)
@@ -335,7 +338,7 @@ def test_weights_that_are_not_finite_are_never_saved_as_a_good_state(tiny_datase
 
 def test_nothing_is_asked_of_the_device_during_an_epoch(tiny_dataset, tiny_run, tmp_path, monkeypatch):
     training = loop.prepare(
-        tiny_run(dropout=0.1, stochastic_depth=0.5), tiny_dataset, RunDirectory(tmp_path), device=CPU
+        tiny_run(dropout=0.1, stochastic_depth=0.5), tiny_dataset, RunDirectory(tmp_path), Machine(device="cpu")
     )
     asked = []
     for name in ("item", "tolist", "numpy", "__float__", "__int__", "__bool__", "__index__"):
@@ -368,7 +371,7 @@ def test_bfloat16_trains_and_predicts_in_float32(unbroken, tiny_dataset, tiny_ru
 def test_on_a_gpu_a_stopped_run_ends_as_an_unbroken_one_in_the_deterministic_mode(
     tiny_dataset, tiny_run, tmp_path, kind, network
 ):
-    run, device = tiny_run(network=network, **RESUMED[kind]), torch.device("cuda")
+    run, device = tiny_run(network=network, **RESUMED[kind]), "cuda"
     with hardware.kernels(deterministic=True):
         expected = files(train(run, tiny_dataset, tmp_path / "unbroken", device=device)[0])
         stopped = train(run, tiny_dataset, tmp_path / "stopped", stop_at=[1, 5, 6], device=device)[0]

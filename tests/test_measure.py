@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from snapshot_cli.config.machine import Machine
 from snapshot_cli.networks import build
 from snapshot_cli.training import measure
 
@@ -41,6 +42,6 @@ def test_activations_grow_with_the_batch_and_are_what_a_real_pass_keeps(tiny_run
 def test_a_measurement_leaves_nothing_behind(tiny_run, tiny_dataset, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = tiny_run(train_size=20, holdout=5)
-    seconds = measure.seconds_per_iteration(run, tiny_dataset.manifest, device=torch.device("cpu"), steps=2)
+    seconds = measure.seconds_per_iteration(run, tiny_dataset.manifest, Machine(device="cpu"), steps=2)
     assert 0 < seconds < 60
     assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ import gc
 
 import torch
 
+from snapshot_cli.config.machine import Machine
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import loop
 
@@ -35,7 +36,7 @@ def test_tensors_do_not_grow_over_epochs(tiny_dataset, tiny_run, tmp_path):
 
     run, directory = tiny_run(budget=EPOCHS), RunDirectory(tmp_path)
     directory.start(run, {})
-    loop.train(run, tiny_dataset, directory, device=torch.device("cpu"), watcher=Watcher())
+    loop.train(run, tiny_dataset, directory, Machine(device="cpu"), watcher=Watcher())
     assert len(sizes) == EPOCHS
     assert sizes[WARM] > 100_000
     assert max(sizes[WARM:]) <= sizes[WARM]

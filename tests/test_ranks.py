@@ -249,7 +249,7 @@ def test_a_directory_in_use_is_said_once(trained, run):
 def test_dropout_is_drawn_apart(tiny_dataset, tiny_run, tmp_path, monkeypatch):
     seeds = []
     monkeypatch.setattr(torch, "manual_seed", seeds.append)
-    training = loop.prepare(tiny_run(dropout=0.1), tiny_dataset, RunDirectory(tmp_path), device=CPU)
+    training = loop.prepare(tiny_run(dropout=0.1), tiny_dataset, RunDirectory(tmp_path), Machine(device="cpu"))
     images, labels = next(iter(training.batches["train"].training(0, 0, batch_size=16)))
     for ranks in (ALONE, Ranks(0, 2), Ranks(1, 2)):
         training.ranks = ranks

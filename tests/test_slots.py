@@ -127,7 +127,6 @@ def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_
     assert started[0] == [
         sys.executable, "-m", "snapshot_cli", "train", "--config", "F", "--run", runs[0].run_id, "--data-dir", "D",
         "--results-dir", str(tmp_path), "--device", "cpu", "--threads", threads, "--workers", threads,
-        "--checkpoint-seconds", "300",
     ]  # fmt: skip
 
 

@@ -1,10 +1,12 @@
 import json
 import os
 import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from snapshot_cli.commands.train import train
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.launch import unit
 from snapshot_cli.run_directory import RunDirectory
@@ -15,24 +17,33 @@ SAY = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ), s
 def test_the_words_of_a_run_on_a_machine_as_it_is(tiny_run):
     run = tiny_run()
     assert unit.words(run, Machine(Path("D"), Path("R")), ["--config", "F"]) == [
-        "train", "--config", "F", "--run", run.run_id, "--data-dir", "D", "--results-dir", "R", "--device", "auto",
-        "--checkpoint-seconds", "300",
+        "train", "--config", "F", "--run", run.run_id, "--data-dir", "D", "--results-dir", "R",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("machine", "expected"),
     [
-        ({"device": "cpu"}, "--device cpu --checkpoint-seconds 300"),
-        ({"threads": 3}, "--device auto --threads 3 --checkpoint-seconds 300"),
-        ({"deterministic": True}, "--device auto --deterministic --checkpoint-seconds 300"),
-        ({"workers": 0}, "--device auto --workers 0 --checkpoint-seconds 300"),
-        ({"checkpoint_seconds": 0.5}, "--device auto --checkpoint-seconds 0.5"),
+        ({"device": "cpu"}, "--device cpu"),
+        ({"threads": 3}, "--threads 3"),
+        ({"deterministic": True}, "--deterministic"),
+        ({"workers": 0}, "--workers 0"),
+        ({"checkpoint_seconds": 0.5}, "--checkpoint-seconds 0.5"),
+        ({"other_ranks": True, "device": "cuda"}, "--device cuda --other-ranks"),
     ],
 )
 def test_what_a_machine_adds_to_the_words(tiny_run, machine, expected):
     words = unit.words(tiny_run(), Machine(Path("D"), Path("R"), **machine), [])
-    assert " ".join(words[words.index("--device") :]) == expected
+    assert " ".join(words[words.index("R") + 1 :]) == expected
+
+
+def test_the_words_of_a_machine_are_read_back_as_that_machine():
+    """Every field of Machine has an option, and no option is forgotten when a process is started."""
+    changed = {"device": "cpu", "threads": 3, "checkpoint_seconds": 0.5, "deterministic": True, "workers": 0}
+    machine = Machine(Path("D"), Path("R"), **changed, other_ranks=True)
+    assert all(getattr(machine, each.name) != each.default for each in fields(Machine))
+    given = train.make_context("train", ["--config", "demo/snapshot", *machine.options()]).params
+    assert Machine(**{each.name: given[each.name] for each in fields(Machine)}) == machine
 
 
 def test_a_shell_reads_back_the_words(tiny_run):

@@ -22,6 +22,7 @@ from bench import images, textbook
 from bench.blocks import Time, estimate, now, ratio, timed
 from bench.tables import Row
 from snapshot_cli.config.experiment import iterations_per_epoch
+from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.errors import Stopped
 from snapshot_cli.run_directory import RunDirectory
@@ -113,7 +114,9 @@ def race(
     """Return the times of all blocks and, for a block of the loop's, its share of saving the state once an epoch."""
     run, between = images.run(network, device=device), Between(iterations, blocks, others)
     with tempfile.TemporaryDirectory() as folder:
-        training = loop.prepare(run, dataset, RunDirectory(Path(folder)), device=device, checkpoint_seconds=1e9)
+        training = loop.prepare(
+            run, dataset, RunDirectory(Path(folder)), Machine(device=device.type, checkpoint_seconds=1e9)
+        )
         with contextlib.suppress(Stopped):
             loop.train_epoch(training, watcher=between, stop=between.enough)
         saving = timed(lambda: loop.save(training))
@@ -123,7 +126,9 @@ def race(
 def limit(network: str, dataset: Dataset, device: torch.device) -> Step:
     """Return a step of forward, backward and optimizer on one batch that lies on the device."""
     with tempfile.TemporaryDirectory() as folder:
-        training = loop.prepare(images.run(network, device=device), dataset, RunDirectory(Path(folder)), device=device)
+        training = loop.prepare(
+            images.run(network, device=device), dataset, RunDirectory(Path(folder)), Machine(device=device.type)
+        )
     x, y = next(training.batches["train"].training(0, 0, batch_size=images.BATCH))
     return _step(training.network.train(), training.optimizer, x, y)
 

@@ -18,6 +18,7 @@ from bench.blocks import Time, by_turns, estimate, ratio, timed
 from bench.contenders import limit
 from bench.tables import Row
 from snapshot_cli.analysis import ensembles
+from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import loop
@@ -135,7 +136,7 @@ def _epoch(dataset: Dataset, size: int, device: torch.device) -> Time:
 def _prepared(network: str, dataset: Dataset, device: torch.device, **settings: Any) -> loop.Training:
     run = images.run(network, device=device, **settings)
     with tempfile.TemporaryDirectory() as folder:
-        return loop.prepare(run, dataset, RunDirectory(Path(folder)), device=device)
+        return loop.prepare(run, dataset, RunDirectory(Path(folder)), Machine(device=device.type))
 
 
 def _epochs(batches: Any) -> Iterator[Any]:

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Say what a file will take, and train nothing.")
 @options.config_option
 @options.set_option
-@options.data_option
-@options.device_option
-@options.threads_option
+@options.machine_options(options.data_option, options.device_option, options.threads_option)
 @click.option(
     "--steps",
     type=click.IntRange(0, 1000),
@@ -39,9 +37,7 @@ if TYPE_CHECKING:
 def estimate(
     file: Path,
     sets: tuple[str, ...],
-    data: Path,
-    device: str,
-    threads: int | None,
+    machine: Machine,
     steps: int,
     output: Path | None,
 ) -> None:
@@ -56,8 +52,7 @@ def estimate(
 
     if output is not None:
         options.check_drawable(output)
-    asked = options.load(file, sets, data)
-    machine = options.machine(data, Path("results"), device, threads, 300, deterministic=False)
+    asked = options.load(file, sets, machine.data)
     if output is not None:
         click.echo(_draw(asked, machine, output, file))
     runs = plan.runs(asked)

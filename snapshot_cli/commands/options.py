@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -15,10 +17,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from snapshot_cli.config.experiment import Experiment, Run
-    from snapshot_cli.config.machine import Device, Machine
     from snapshot_cli.config.study import Study
 
 Command = TypeVar("Command", bound=Callable[..., None])
+Decorator = Callable[[Command], Command]
 FILE = click.Path(path_type=Path)
 CONFIG = ConfigFile()
 WIDEST = 10_000  # columns; more than any table has
@@ -104,11 +106,47 @@ address_option = click.option(
 )
 
 
+def machine_options(*options: Decorator[Command]) -> Decorator[Command]:
+    """Add options that describe a machine; the command is given one `machine`, and `results` as well where it is asked.
+
+    Every field of Machine whose option the command has, here or elsewhere, is taken from there.
+    """
+
+    def add(command: Command) -> Command:
+        @wraps(command)
+        def with_machine(**given: Any) -> None:
+            from snapshot_cli.config.machine import Machine
+
+            named = {field.name for field in fields(Machine)} & given.keys() - {"results"}
+            machine = Machine(**{name: given.pop(name) for name in named})
+            command(machine=machine, **given)
+
+        return _with(cast("Command", with_machine), options)
+
+    return add
+
+
 def engine_options(command: Command) -> Command:
-    """Add the options that say how many runs are trained at once, and by whom."""
-    for option in (address_option, engine_option, per_gpu_option, jobs_option):
+    """Add the options that say how many runs are trained at once, and by whom; the command is given one `engine`."""
+
+    @wraps(command)
+    def with_engine(*, jobs: int | None, per_gpu: int | None, engine: str, address: str | None, **given: Any) -> None:
+        from snapshot_cli.launch.engine import Engine
+
+        command(engine=Engine(engine, jobs, per_gpu, address), **given)
+
+    return _with(cast("Command", with_engine), (jobs_option, per_gpu_option, engine_option, address_option))
+
+
+def _with(command: Command, options: Sequence[Decorator[Command]]) -> Command:
+    for option in reversed(options):
         command = option(command)
     return command
+
+
+training_options = machine_options(
+    data_option, results_option, device_option, threads_option, checkpoint_option, deterministic_option, workers_option
+)
 
 
 def all_results_option(words: str) -> Callable[[Command], Command]:
@@ -122,14 +160,6 @@ def all_results_option(words: str) -> Callable[[Command], Command]:
         metavar="R",
         help=words,
     )
-
-
-def machine_options(command: Command) -> Command:
-    """Add the options that say where and how runs are trained."""
-    own = (workers_option, deterministic_option, checkpoint_option, threads_option, device_option)
-    for option in (*own, results_option, data_option):
-        command = option(command)
-    return command
 
 
 def check_source(verb: str, file: Path | None, directories: Sequence[Path]) -> None:
@@ -197,20 +227,3 @@ def show(tables: Iterable[Table]) -> None:
         console.width = console.measure(table).maximum
         console.print(table)
         console.width = WIDEST
-
-
-def machine(
-    data: Path,
-    results: Path,
-    device: str,
-    threads: int | None,
-    checkpoint_seconds: float,
-    deterministic: bool = False,
-    workers: int | None = None,
-    other_ranks: bool = False,
-) -> Machine:
-    """Return the machine that the options describe."""
-    from snapshot_cli.config.machine import Machine
-
-    chosen = cast("Device", device)
-    return Machine(data, results, chosen, threads, checkpoint_seconds, deterministic, workers, other_ranks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,9 @@ from snapshot_cli.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Run
+    from snapshot_cli.config.machine import Machine
     from snapshot_cli.config.study import Study
+    from snapshot_cli.launch.engine import Engine
 
 studies_argument = click.argument(
     "names", metavar="STUDY...", nargs=-1, required=True, shell_complete=completion.studies
@@ -34,7 +36,7 @@ class Asked:
 @click.command(short_help="Train what studies lack, then draw them.")
 @studies_argument
 @options.set_option
-@options.machine_options
+@options.training_options
 @options.engine_options
 @click.option("--shard", metavar="I/N", help="Only the I-th of N lists of runs of equal cost; draw nothing.")
 @click.option("--dry-run", is_flag=True, help="List the runs and how far they are, and train nothing.")
@@ -49,17 +51,9 @@ class Asked:
 def reproduce(
     names: tuple[str, ...],
     sets: tuple[str, ...],
-    data: Path,
+    machine: Machine,
     results: Path | None,
-    device: str,
-    threads: int | None,
-    checkpoint_seconds: float,
-    deterministic: bool,
-    workers: int | None,
-    jobs: int | None,
-    per_gpu: int | None,
-    engine: str,
-    address: str | None,
+    engine: Engine,
     shard: str | None,
     dry_run: bool,
     form: str,
@@ -72,18 +66,16 @@ def reproduce(
     from snapshot_cli.analysis import cells
     from snapshot_cli.commands import trainings
     from snapshot_cli.config import plan
-    from snapshot_cli.launch.engine import Engine
 
     if form == "commands" and not dry_run:
         raise ConfigError("--format commands: goes with --dry-run")
-    by = Engine(engine, jobs, per_gpu, address)
-    asked, folder = studies(names, sets, data, results)
-    machine = options.machine(data, folder, device, threads, checkpoint_seconds, deterministic, workers)
+    asked, folder = studies(names, sets, machine.data, results)
+    machine = replace(machine, results=folder)
     words: dict[Run, list[str]] = {}
     for each in asked:
         for run in plan.runs(each.study):
             words.setdefault(run, ["--config", str(each.file), *_repeat("--set", sets)])
-    runs = list(words) if shard is None else trainings.share(list(words), shard, data)
+    runs = list(words) if shard is None else trainings.share(list(words), shard, machine.data)
     lines = list(dict.fromkeys(run for each in asked for run in trainings.to_interpolate(each.study, folder)))
     lines = [run for run in lines if run in runs]
     if dry_run and form == "commands":
@@ -94,14 +86,14 @@ def reproduce(
         return
     lacking = cells.missing(runs, folder)
     click.echo(_summary(asked, len(runs), len(lacking), shard), err=True)
-    failures = trainings.train(lacking, machine, words, engine=by, names=names) if lacking else []
+    failures = trainings.train(lacking, machine, words, engine=engine, names=names) if lacking else []
     still = set(cells.missing(lines, folder))
     finished = [run for run in lines if run not in still]
-    failures += trainings.interpolate(finished, machine, words, engine=by) if finished else []
+    failures += trainings.interpolate(finished, machine, words, engine=engine) if finished else []
     again = options.repeated(sets, results)
     with _told(failures, len({*lacking, *finished})):
         if shard is None:
-            _draw(asked, folder, data, again)
+            _draw(asked, folder, machine.data, again)
         else:
             click.echo(f"snapshot report {' '.join(names)}{again} draws what is finished", err=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,21 +22,15 @@ if TYPE_CHECKING:
 @click.command()
 @options.config_option
 @options.set_option
-@options.machine_options
+@options.training_options
 @options.other_ranks_option
 @click.option("--run", "run_id", metavar="RUN_ID", help="Of the runs that FILE asks for, train this one alone.")
 @click.option("--interpolate", is_flag=True, help="Then store the errors between the snapshots, for Figure 5.")
 def train(
     file: Path,
     sets: tuple[str, ...],
-    data: Path,
+    machine: Machine,
     results: Path | None,
-    device: str,
-    threads: int | None,
-    checkpoint_seconds: float,
-    deterministic: bool,
-    workers: int | None,
-    other_ranks: bool,
     run_id: str | None,
     interpolate: bool,
 ) -> None:
@@ -49,9 +44,8 @@ def train(
     from snapshot_cli.launch import torchrun, unit
     from snapshot_cli.launch.signals import stop_request
 
-    asked = options.load(file, sets, data)
-    folder = options.results_folder(file, results)
-    machine = options.machine(data, folder, device, threads, checkpoint_seconds, deterministic, workers, other_ranks)
+    asked = options.load(file, sets, machine.data)
+    machine = replace(machine, results=options.results_folder(file, results))
     runs = _runs(asked, run_id, file)
     with stop_request(unit.launcher()) as stop:
         for number, run in enumerate(runs, start=1):
@@ -63,7 +57,7 @@ def train(
                 error.exit_code = stop.exit_code
                 raise
     if run_id is None and torchrun.rank() == 0:
-        show(score(asked, machine.results, data))
+        show(score(asked, machine.results, machine.data))
 
 
 def _runs(asked: Experiment | Study | Run, run_id: str | None, file: Path) -> list[Run]:

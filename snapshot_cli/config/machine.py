@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 Device = Literal["auto", "cpu", "cuda"]
 CHECKPOINT_SECONDS = 300.0
+FOLDERS = ("data", "results")
 
 
 def processors() -> int:
@@ -20,10 +21,10 @@ def processors() -> int:
 class Machine:
     """Folders, device and processes."""
 
-    data: Path
+    data: Path = Path("data")
     """Folder of prepared datasets."""
 
-    results: Path
+    results: Path = Path("results")
     """Folder of results, with the runs in runs/."""
 
     device: Device = "auto"
@@ -44,3 +45,13 @@ class Machine:
 
     other_ranks: bool = False
     """Let a run go on in another number of processes than it was trained in so far, which changes its numbers."""
+
+    def options(self) -> list[str]:
+        """Return the options of the command line that describe this machine, defaults left out but for the folders."""
+        words: list[str] = ["--data-dir", str(self.data), "--results-dir", str(self.results)]
+        for field in fields(self):
+            value, name = getattr(self, field.name), f"--{field.name.replace('_', '-')}"
+            if field.name in FOLDERS or value == field.default:
+                continue
+            words += [name] if value is True else [name, f"{value:g}" if isinstance(value, float) else str(value)]
+        return words

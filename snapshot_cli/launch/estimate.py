@@ -79,7 +79,7 @@ def _seconds(run: Run, manifest: store.Manifest, machine: Machine, *, steps: int
     device = hardware.choose(machine.device)
     if machine.threads:
         torch.set_num_threads(machine.threads)
-    seconds = measure.seconds_per_iteration(run, manifest, device=device, steps=steps)
+    seconds = measure.seconds_per_iteration(run, manifest, machine, steps=steps)
     note(f"{run.network} on {run.dataset}: {seconds:.4g} s an iteration, the median of {steps} on {device.type}")
     return seconds
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snapshot_cli import lock
@@ -53,25 +54,16 @@ def train(
     from snapshot_cli.training import hardware, loop
 
     device, dataset = _device(machine), _dataset(run, machine)
+    machine = replace(machine, workers=workers(machine))
     check_ranks(run, manifest, ranks)
     with _alone(directory, ranks, note, patience), hardware.kernels(deterministic=machine.deterministic):
         if ranks.first:
             now = hardware.describe(device) | {"ranks": ranks.count, "dataset_hash": manifest.content_hash}
             place.take_up(run, directory, now, machine, note)
         if ranks.tell(directory.status) == "done":
-            loop.predict_again(run, dataset, directory, device=device, stop=stop, workers=workers(machine), ranks=ranks)
+            loop.predict_again(run, dataset, directory, machine, stop=stop, ranks=ranks)
             return directory
-        loop.train(
-            run,
-            dataset,
-            directory,
-            device=device,
-            watcher=watcher,
-            stop=stop,
-            checkpoint_seconds=machine.checkpoint_seconds,
-            workers=workers(machine),
-            ranks=ranks,
-        )
+        loop.train(run, dataset, directory, machine, watcher=watcher, stop=stop, ranks=ranks)
     return directory
 
 
@@ -87,11 +79,12 @@ def interpolate(run: Run, machine: Machine, *, stop: Callable[[], bool] = lambda
     from snapshot_cli.training import hardware
     from snapshot_cli.training.interpolate import interpolate
 
-    device, dataset = _device(machine), _dataset(run, machine)
+    _device(machine)
+    dataset, machine = _dataset(run, machine), replace(machine, workers=workers(machine))
     with _alone(directory, ALONE, patience=patience), hardware.kernels(deterministic=machine.deterministic):
         if RunDirectory.of(run, machine.results).has_interpolation:  # by now, of the process that held the lock
             return
-        interpolate(run, dataset, directory, device=device, workers=workers(machine), stop=stop)
+        interpolate(run, dataset, directory, machine, stop=stop)
 
 
 @contextmanager

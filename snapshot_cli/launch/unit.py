@@ -23,13 +23,7 @@ PATIENCE = 60.0  # seconds
 
 def words(run: Run, machine: Machine, asked: Sequence[str]) -> list[str]:
     """Return what follows `snapshot` to train a run, given the options of `snapshot train` that name its file."""
-    found = ["train", *asked, "--run", run.run_id]
-    found += ["--data-dir", str(machine.data), "--results-dir", str(machine.results)]
-    found += ["--device", machine.device]
-    found += [] if machine.threads is None else ["--threads", str(machine.threads)]
-    found += ["--deterministic"] * machine.deterministic
-    found += [] if machine.workers is None else ["--workers", str(machine.workers)]
-    return [*found, "--checkpoint-seconds", f"{machine.checkpoint_seconds:g}"]
+    return ["train", *asked, "--run", run.run_id, *machine.options()]
 
 
 def shell_command(run: Run, machine: Machine, asked: Sequence[str]) -> str:

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from snapshot_cli.config.experiment import Run
+from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.batches import Feed, of_run
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.errors import Stopped
 from snapshot_cli.randomness import generator
 from snapshot_cli.run_directory import RunDirectory
-from snapshot_cli.training import checkpoint
+from snapshot_cli.training import checkpoint, hardware
 from snapshot_cli.training.network import in_training
 from snapshot_cli.training.predict import predict
 
@@ -28,9 +29,8 @@ def interpolate(
     run: Run,
     dataset: Dataset,
     directory: RunDirectory,
+    machine: Machine,
     *,
-    device: torch.device,
-    workers: int = 0,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Store a finished run's test errors at lambda theta_last + (1 - lambda) theta_k, for every snapshot k before it.
@@ -39,8 +39,9 @@ def interpolate(
     of the last snapshot, as Torch's flat parameter vector leaves them. Raises UserError where weights were not kept and
     Stopped, with nothing stored, when `stop` says so.
     """
+    device = hardware.choose(machine.device)
     network = in_training(run, dataset.manifest, device)
-    batches = of_run(run, dataset, device=device, workers=workers)
+    batches = of_run(run, dataset, device=device, workers=machine.workers or 0)
     images = _subset(batches["train"], seed=run.split_seed)
     rows = []
     for row in _points(network, run, directory, images=images, test=batches["test"]):

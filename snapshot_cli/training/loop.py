@@ -10,13 +10,13 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from snapshot_cli.config.experiment import Run, iterations_per_epoch
-from snapshot_cli.config.machine import CHECKPOINT_SECONDS
+from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.batches import of_run
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.errors import UserError
 from snapshot_cli.randomness import derive
 from snapshot_cli.run_directory import RunDirectory
-from snapshot_cli.training import checkpoint, predictions
+from snapshot_cli.training import checkpoint, hardware, predictions
 from snapshot_cli.training.network import in_training
 from snapshot_cli.training.ranks import ALONE, Ranks
 from snapshot_cli.training.record import Training, close_epoch, save, stopped, summary, take_snapshot
@@ -39,23 +39,19 @@ def train(
     run: Run,
     dataset: Dataset,
     directory: RunDirectory,
+    machine: Machine,
     *,
-    device: torch.device,
     watcher: Watcher,
     stop: Callable[[], bool] = lambda: False,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    workers: int = 0,
     ranks: Ranks = ALONE,
 ) -> None:
     """Train a run from where it is to its end; snapshots, predictions and metrics go to its directory.
 
-    The state is saved at the end of every epoch and whenever `checkpoint_seconds` have gone by.
+    The state is saved at the end of every epoch and whenever the machine's `checkpoint_seconds` have gone by.
 
     Raises UserError when the loss is no longer finite, and Stopped, with the state saved, when `stop` says so.
     """
-    training = prepare(
-        run, dataset, directory, device=device, checkpoint_seconds=checkpoint_seconds, workers=workers, ranks=ranks
-    )
+    training = prepare(run, dataset, directory, machine, ranks=ranks)
     last = run.snapshot_iterations(training.examples)[-1]
     watcher.begin(training.progress.iteration, last, iterations_per_epoch(training.examples, run.batch_size))
     while training.progress.iteration < last:
@@ -71,17 +67,16 @@ def predict_again(
     run: Run,
     dataset: Dataset,
     directory: RunDirectory,
+    machine: Machine,
     *,
-    device: torch.device,
     stop: Callable[[], bool] = lambda: False,
-    workers: int = 0,
     ranks: Ranks = ALONE,
 ) -> None:
     """Compute the predictions that a finished run lacks, from the weights that were kept.
 
     Raises Stopped, with those of each split stored together or not at all, when `stop` says so.
     """
-    training = prepare(run, dataset, directory, device=device, workers=workers, ranks=ranks)
+    training = prepare(run, dataset, directory, machine, ranks=ranks)
     for split in predictions.splits(run):
         lacking = ranks.tell(directory.lacking(split))
         batches = training.batches[split]
@@ -91,21 +86,13 @@ def predict_again(
             directory.store_again(split, dict(zip(lacking, logits, strict=True)), batches.labels.cpu().numpy())
 
 
-def prepare(
-    run: Run,
-    dataset: Dataset,
-    directory: RunDirectory,
-    *,
-    device: torch.device,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    workers: int = 0,
-    ranks: Ranks = ALONE,
-) -> Training:
+def prepare(run: Run, dataset: Dataset, directory: RunDirectory, machine: Machine, *, ranks: Ranks = ALONE) -> Training:
     """Return a run ready to go on: weights from its seed, or everything from the state that it was stopped with.
 
     Raises UserError when the state, or a snapshot taken before it, is not what the run wrote, and where not all ranks
     find the same state.
     """
+    device = hardware.choose(machine.device)
     torch.manual_seed(derive(run.seed, "weights"))
     network = in_training(run, dataset.manifest, device)
     optimizer = torch.optim.SGD(
@@ -129,9 +116,9 @@ def prepare(
         raise UserError(f"{directory.resume_path}: not there on every host; all have to see one folder of results")
     for snapshot, digest in enumerate(progress.snapshots, start=1):
         directory.weights(snapshot, digest)
-    batches = of_run(run, dataset, device=device, workers=workers)
+    batches = of_run(run, dataset, device=device, workers=machine.workers or 0)
     forward = ranks.wrap(network)
-    return Training(run, network, forward, optimizer, batches, device, directory, progress, checkpoint_seconds, ranks)
+    return Training(run, network, forward, optimizer, batches, device, machine, directory, progress, ranks)
 
 
 def train_epoch(training: Training, *, watcher: Watcher, stop: Callable[[], bool]) -> None:
@@ -158,7 +145,7 @@ def train_epoch(training: Training, *, watcher: Watcher, stop: Callable[[], bool
             take_snapshot(training, ends.index(progress.iteration) + 1)
         if progress.iteration == ends[-1] or progress.iteration % length == 0:
             break
-        stopping, due = ranks.agree(stop(), time.monotonic() - saved > training.checkpoint_seconds)
+        stopping, due = ranks.agree(stop(), time.monotonic() - saved > training.machine.checkpoint_seconds)
         if stopping or due:
             progress.record(ranks.sum(losses.cpu()), ranks.sum(wrong.cpu()), time.perf_counter() - started)
             save(training)

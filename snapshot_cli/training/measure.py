@@ -12,6 +12,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from snapshot_cli.config.experiment import Run
+from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.store import Dataset, Manifest
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import loop
@@ -57,18 +58,18 @@ def size(run: Run, *, classes: int, image_size: int, device: torch.device) -> Si
     )
 
 
-def seconds_per_iteration(run: Run, manifest: Manifest, *, device: torch.device, steps: int) -> float:
+def seconds_per_iteration(run: Run, manifest: Manifest, machine: Machine, *, steps: int) -> float:
     """Return the median time of `steps` iterations of a run, made as in training, on images of noise."""
     examples = run.batch_size * (steps + WARM_UP)
     noise = _noise(manifest, examples)
     measured = run.model_copy(update={"train_size": None, "holdout": 0})
-    training = loop.prepare(measured, noise, RunDirectory(Path("nowhere")), device=device)
+    training = loop.prepare(measured, noise, RunDirectory(Path("nowhere")), machine)
     training.network.train()
     taken, before = [], time.perf_counter()
     for images, labels in training.batches["train"].training(run.seed, 0, batch_size=run.batch_size):
         loop.step(training, images, labels, 0.0)  # a rate of 0, so that noise cannot diverge
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        if training.device.type == "cuda":
+            torch.cuda.synchronize(training.device)
         now = time.perf_counter()
         taken.append(now - before)
         before = now

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from snapshot_cli.config.experiment import Run, iterations_per_epoch
-from snapshot_cli.config.machine import CHECKPOINT_SECONDS
+from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.batches import Feed
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.errors import Stopped, UserError
@@ -30,9 +30,9 @@ class Training:
     optimizer: torch.optim.Optimizer
     batches: dict[str, Feed]
     device: torch.device
+    machine: Machine
     directory: RunDirectory
     progress: Progress
-    checkpoint_seconds: float = CHECKPOINT_SECONDS
     ranks: Ranks = ALONE
 
     @property
