@@ -78,7 +78,7 @@ def trained(tiny_run, tiny_data, tmp_path_factory):
 
 def test_a_run_answers_as_it_did(trained, tiny_data, tiny_dataset):
     ensemble = SnapshotEnsemble.load(trained.path, data=tiny_data)
-    assert (len(ensemble.members), ensemble.classes, ensemble.side) == (2, tuple("abcd"), 8)
+    assert (len(ensemble.members), ensemble.classes, ensemble.transform.side) == (2, tuple("abcd"), 8)
     images = torch.from_numpy(np.array(tiny_dataset.test_images)).permute(0, 3, 1, 2)
     found = ensemble.member_probabilities(images)
     stored = torch.stack([torch.from_numpy(trained.predictions("test", k)).softmax(1) for k in (1, 2)])

@@ -79,7 +79,7 @@ def test_a_file_runs_without_this_package(directory, tiny_data, tiny_dataset, tm
             np.testing.assert_allclose(answers["arr_1"], agreeing[:size])
 
     read = classifier.of(output, tmp_path / "no data needed")
-    assert (read.classes, read.side) == (tuple("abcd"), 8)
+    assert (read.classes, read.transform.side) == (tuple("abcd"), 8)
     np.testing.assert_allclose(read.answer(images)[0], expected, atol=1e-5)
 
     assert json.loads(output.with_name(f"{output.name}.json").read_text()) == json.loads(json.dumps(card))

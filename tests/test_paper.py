@@ -1,8 +1,11 @@
+from typing import get_args
+
 import pytest
 from fabricated_runs import experiment
 
 from snapshot_cli.analysis import paper
 from snapshot_cli.analysis.paper import PaperValue, lookup
+from snapshot_cli.config.experiment import Method
 
 # The fact sheet's machine-readable targets, section 9, written out a second time and in its own names.
 DATASETS = ["cifar10", "cifar100", "svhn", "tiny-imagenet"]
@@ -17,7 +20,6 @@ TARGETS = {
         "single": [5.52, 28.02, 1.96, 46.50],
         "nocycle": [5.49, 26.97, 1.78, 43.69],
         "singlecycle": [6.66, 24.54, 1.74, 42.60],
-        "singlecycle-step": [7.35, 26.30, 1.81, 45.50],
         "snapshot_0.1": [5.73, 25.55, 1.63, 40.54],
         "snapshot_0.2": [5.32, 24.19, 1.66, 39.40],
     },
@@ -26,7 +28,6 @@ TARGETS = {
         "dropout": [4.68, 22.82, 1.81, 36.58],
         "nocycle": [5.18, 22.81, 1.81, 38.64],
         "singlecycle": [5.95, 21.38, 1.65, 35.53],
-        "singlecycle-step": [5.86, 21.97, 1.68, 36.88],
         "snapshot_0.1": [4.41, 21.26, 1.64, 35.45],
         "snapshot_0.2": [4.73, 21.56, 1.51, 32.90],
     },
@@ -35,7 +36,6 @@ TARGETS = {
         "dropout": [6.08, 25.79, 1.79, 39.68],
         "nocycle": [5.20, 24.63, 1.80, 38.51],
         "singlecycle": [5.43, 22.51, 1.87, 38.00],
-        "singlecycle-step": [5.55, 22.85, 2.03, 40.43],
         "snapshot_0.1": [4.99, 23.34, 1.64, 37.25],
         "snapshot_0.2": [4.84, 21.93, 1.73, 36.61],
     },
@@ -44,7 +44,6 @@ TARGETS = {
         "dropout": [3.65, 18.77, None, None],
         "nocycle": [3.80, 19.30, None, None],
         "singlecycle": [4.52, 18.38, None, None],
-        "singlecycle-step": [4.39, 18.70, None, None],
         "snapshot_0.1": [3.57, 18.12, None, None],
         "snapshot_0.2": [3.44, 17.41, None, None],
     },
@@ -75,8 +74,8 @@ def test_every_cell_of_table_1(network, row, dataset, error):
         assert found is None
         return
     status = "copied" if (method, error) in STARRED and network.startswith("densenet") else "rerun"
-    place = "Table 1 of the first submission" if method == "singlecycle-step" else "Table 1"
-    assert found == PaperValue(error, status, place)
+    assert found == PaperValue(error, status, "Table 1")
+    assert method in get_args(Method)
 
 
 def test_five_entries_are_starred():

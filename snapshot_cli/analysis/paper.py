@@ -27,13 +27,11 @@ class PaperValue:
 
 DATASETS = ("cifar10", "cifar100", "svhn", "tiny-imagenet")  # the columns of Table 1
 
-# Rows "singlecycle-step" are those of the first submission, which retrained short step schedules.
 TABLE1: dict[str, dict[str, tuple[float | None, ...]]] = {
     "resnet-110": {
         "single": (5.52, 28.02, 1.96, 46.50),
         "nocycle": (5.49, 26.97, 1.78, 43.69),
         "singlecycle": (6.66, 24.54, 1.74, 42.60),
-        "singlecycle-step": (7.35, 26.30, 1.81, 45.50),
         "snapshot 0.1": (5.73, 25.55, 1.63, 40.54),
         "snapshot 0.2": (5.32, 24.19, 1.66, 39.40),
     },
@@ -42,7 +40,6 @@ TABLE1: dict[str, dict[str, tuple[float | None, ...]]] = {
         "dropout": (4.68, 22.82, 1.81, 36.58),
         "nocycle": (5.18, 22.81, 1.81, 38.64),
         "singlecycle": (5.95, 21.38, 1.65, 35.53),
-        "singlecycle-step": (5.86, 21.97, 1.68, 36.88),
         "snapshot 0.1": (4.41, 21.26, 1.64, 35.45),
         "snapshot 0.2": (4.73, 21.56, 1.51, 32.90),
     },
@@ -51,7 +48,6 @@ TABLE1: dict[str, dict[str, tuple[float | None, ...]]] = {
         "dropout": (6.08, 25.79, 1.79, 39.68),
         "nocycle": (5.20, 24.63, 1.80, 38.51),
         "singlecycle": (5.43, 22.51, 1.87, 38.00),
-        "singlecycle-step": (5.55, 22.85, 2.03, 40.43),
         "snapshot 0.1": (4.99, 23.34, 1.64, 37.25),
         "snapshot 0.2": (4.84, 21.93, 1.73, 36.61),
     },
@@ -60,7 +56,6 @@ TABLE1: dict[str, dict[str, tuple[float | None, ...]]] = {
         "dropout": (3.65, 18.77, None, None),
         "nocycle": (3.80, 19.30, None, None),
         "singlecycle": (4.52, 18.38, None, None),
-        "singlecycle-step": (4.39, 18.70, None, None),
         "snapshot 0.1": (3.57, 18.12, None, None),
         "snapshot 0.2": (3.44, 17.41, None, None),
     },
@@ -134,7 +129,7 @@ def lookup(
 
     Budget (epochs), cycles and alpha0 have to be the paper's; single and dropout have no cycles, so theirs are not
     looked at, and a true ensemble is known by its size alone. Table 2 does not state its alpha0; 0.1 is taken for it.
-    Method "singlecycle-step" has the SingleCycle rows of the first submission. Not for runs on fewer images.
+    Not for runs on fewer images.
     """
     if method in ("single", "dropout"):
         cycles = size = None
@@ -202,9 +197,8 @@ def _table1() -> dict[_Cell, PaperValue]:
                 budget, m = _schedule(dataset, network)
                 cycles = None if method in ("single", "dropout") else m
                 status: Status = "copied" if (network, row, dataset) in COPIED else "rerun"
-                place = "Table 1 of the first submission" if row == "singlecycle-step" else "Table 1"
                 cell = _Cell(dataset, network, method, budget, alpha0, cycles, cycles)
-                values[cell] = PaperValue(error, status, place)
+                values[cell] = PaperValue(error, status, "Table 1")
     return values
 
 

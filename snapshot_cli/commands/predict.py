@@ -20,8 +20,8 @@ def predict(ensemble: Path, images: tuple[Path, ...], data: Path, output: Path |
 
     ENSEMBLE is what snapshot export has written, or the directory of a finished run. IMAGE is a file, or a folder with
     all that is in it. Prints CSV: the file, its class, the probability of that, and the members' agreement, the share
-    of members that choose the same class. Of images of other sizes the central square is averaged to the right one, as
-    snapshot data prepare does; smaller ones are refused.
+    of members that choose the same class. Images are transformed as the test images of the dataset were: the central
+    square averaged to the right size, smaller images refused; of streamed datasets a resized central crop.
     """
     from snapshot_cli.formats import table_to_bytes
     from snapshot_cli.serving import answers, classifier

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from snapshot_cli.datasets import augment
+from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.index import ImageFiles
 from snapshot_cli.datasets.order import epoch_order
 from snapshot_cli.datasets.store import Dataset, Images
@@ -148,8 +149,8 @@ def of_run(run: Run, dataset: Dataset, *, device: torch.device, workers: int = 0
         )
         on_device = torch.from_numpy(np.array(labels)).to(device)
         if isinstance(images, ImageFiles):
-            side = dataset.manifest.size
-            return Streamed(images, on_device, side, mean, deviation, flip, lighting, workers)
+            transform = EvaluationTransform.of(dataset.manifest)
+            return Streamed(images, on_device, transform, mean, deviation, flip, lighting, workers)
         bordered = augment.bordered(torch.from_numpy(images).to(device), padding=border, fill=dataset.manifest.mean)
         return Batches(bordered, on_device, mean, deviation, flip, lighting)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.data import Dataset
 
+from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.image_files import pixels
 from snapshot_cli.datasets.index import ImageFiles
 from snapshot_cli.errors import UserError
@@ -19,7 +20,6 @@ Decoded = tuple[torch.Tensor, torch.Tensor]
 View = Callable[[torch.Tensor], torch.Tensor]
 
 JITTER = 0.4  # of brightness, contrast and saturation: fb.resnet.torch
-MARGIN = 256 / 224  # a test image's shorter side over the side of the crop: fb.resnet.torch
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,12 @@ def training_view(side: int, *, flip: bool) -> View:
     return view
 
 
-def test_view(side: int) -> View:
-    """Return the central crop of ImageNet: the shorter side becomes 8/7 of the crop's."""
-    from torchvision.transforms import v2  # type: ignore[import-untyped, unused-ignore]
+def evaluation_view(transform: EvaluationTransform) -> View:
+    """Return a dataset's test transform as a map of tensors."""
 
-    view: View = v2.Compose([v2.Resize(round(side * MARGIN), antialias=True), v2.CenterCrop(side)])
+    def view(image: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(transform(image.permute(1, 2, 0).numpy())).permute(2, 0, 1)
+
     return view
 
 

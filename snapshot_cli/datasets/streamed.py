@@ -10,7 +10,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from snapshot_cli.datasets.augment import light_of, normalise
-from snapshot_cli.datasets.decoding import Decoded, Decoding, ignore_signals, test_view, training_view
+from snapshot_cli.datasets.decoding import Decoded, Decoding, evaluation_view, ignore_signals, training_view
+from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.index import ImageFiles
 from snapshot_cli.datasets.order import epoch_order
 from snapshot_cli.errors import UserError
@@ -25,8 +26,8 @@ class Streamed:
 
     files: ImageFiles
     labels: torch.Tensor
-    side: int
-    """Pixels of a side of the crops."""
+    transform: EvaluationTransform
+    """Of test images; crops in training have the same side."""
     mean: torch.Tensor
     deviation: torch.Tensor
     flip: bool
@@ -51,13 +52,13 @@ class Streamed:
         it was prepared.
         """
         rows = epoch_order(self.examples, seed, epoch)[start * batch_size :]
-        view = training_view(self.side, flip=self.flip)
+        view = training_view(self.transform.side, flip=self.flip)
         parts = [part[share] for part in torch.split(rows, batch_size)]
         return self._batches(parts, Decoding(self.files, view, (seed, "augmentation", epoch)))
 
     def evaluation(self, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """Yield the central crop of every image once, in order, in batches of at most LARGEST."""
-        decoding = Decoding(self.files, test_view(self.side), None)
+        decoding = Decoding(self.files, evaluation_view(self.transform), None)
         return self._batches(torch.split(torch.arange(self.examples), min(batch_size, LARGEST)), decoding)
 
     def at(self, rows: torch.Tensor) -> Streamed:

@@ -7,6 +7,7 @@ from itertools import islice
 
 import numpy as np
 
+from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.errors import UserError, visible
 from snapshot_cli.serving.classifier import Classifier
 from snapshot_cli.serving.images import Reader, fitted
@@ -23,7 +24,7 @@ def rows(
 
     `unreadable` is told, in a line, of every file that is no image or too small.
     """
-    readable = _readable(classifier.side, images, unreadable)
+    readable = _readable(classifier.transform, images, unreadable)
     while batch := list(islice(readable, BATCH_SIZE)):
         pixels = np.stack([image for _, image in batch]).transpose(0, 3, 1, 2)
         probabilities, agreement = classifier.answer(np.ascontiguousarray(pixels))
@@ -38,10 +39,10 @@ def rows(
 
 
 def _readable(
-    side: int, images: Iterable[tuple[str, Reader]], unreadable: Callable[[str], None]
+    transform: EvaluationTransform, images: Iterable[tuple[str, Reader]], unreadable: Callable[[str], None]
 ) -> Iterator[tuple[str, np.ndarray]]:
     for name, read in images:
         try:
-            yield name, fitted(read, name, side)
+            yield name, fitted(read, name, transform)
         except UserError as error:
             unreadable(str(error))

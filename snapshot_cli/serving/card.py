@@ -13,6 +13,7 @@ from snapshot_cli.analysis import metrics
 from snapshot_cli.analysis.cells import Scored
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.datasets.catalogue import CATALOGUE, split_name
+from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.run_directory import RunDirectory
 
@@ -26,7 +27,6 @@ OPENED = {
         'probabilities, agreement = session.run(None, {{"images": images}})  # a numpy array',
     ],
 }
-RULE = "the central square, averaged over areas to {side}x{side} pixels; smaller images are refused"
 SCORES = {
     "top1_error": "top-1 error, %",
     "top5_error": "top-5 error, %",
@@ -39,11 +39,13 @@ SCORES = {
 
 def facts(scored: Scored, manifest: Manifest, experiment: Experiment | None) -> dict[str, Any]:
     """Return all that is said of an ensemble, ready for JSON; `scored` has its members alone, on test images."""
+    transform = EvaluationTransform.of(manifest)
     return {
         "classes": list(manifest.classes),
         "side": manifest.size,
         "input": f"images: uint8 (batch, 3, {manifest.size}, {manifest.size}), channels red, green, blue, 0 to 255",
-        "resizing": RULE.format(side=manifest.size),
+        "transform": transform.facts(),
+        "resizing": transform.description,
         "outputs": {
             "probabilities": f"float32 (batch, {len(manifest.classes)}), the mean of the members' softmax outputs",
             "agreement": "float32 (batch), the share of members whose most probable class is the ensemble's",
@@ -77,7 +79,7 @@ def markdown(card: Mapping[str, Any]) -> str:
         f"averaged (snapshot ensembles, https://arxiv.org/abs/1704.00109).",
         "",
         *("## Input and output", "", f"- {card['input']}; normalisation is inside"),
-        f"- images of other sizes: {card['resizing']}",
+        f"- image files of any size: {card['resizing']}",
         *(f"- {name}: {what}" for name, what in card["outputs"].items()),
         f"- classes, in order: {', '.join(card['classes'])}",
         *("", "```python", *(line.format(file=card["file"]) for line in OPENED[card["format"]]), "```"),

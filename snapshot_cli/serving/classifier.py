@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.errors import CONTROL, UserError
 
 Answers = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -18,14 +19,14 @@ FACTS = "snapshot.json"  # the name of the card inside an exported file
 
 @dataclass(frozen=True)
 class Classifier:
-    """Classes in order, the side of the images, and what maps uint8 (batch, 3, side, side) to answers.
+    """Classes in order, the transform of images, and what maps uint8 (batch, 3, side, side) to answers.
 
     These are the averaged probabilities (batch, classes) and the members' agreement (batch): the share of members whose
     most probable class is the ensemble's.
     """
 
     classes: tuple[str, ...]
-    side: int
+    transform: EvaluationTransform
     answer: Callable[[NDArray[np.uint8]], Answers]
 
 
@@ -60,17 +61,17 @@ def of_run(path: Path, data: Path) -> Classifier:
             members = ensemble.member_probabilities(torch.from_numpy(images))
             return members.mean(0).numpy(), agreement(members).numpy()
 
-    assert ensemble.side is not None
-    return Classifier(ensemble.classes, ensemble.side, answer)
+    assert ensemble.transform is not None
+    return Classifier(ensemble.classes, ensemble.transform, answer)
 
 
 def of_facts(facts: Mapping[str, Any], path: Path, answer: Callable[[NDArray[np.uint8]], Answers]) -> Classifier:
     """Return the classifier that an exported file describes; UserError where it is none or its answers do not fit."""
     try:
-        classes, side = tuple(map(str, facts["classes"])), int(facts["side"])
+        classes, transform = tuple(map(str, facts["classes"])), transform_of(facts)
     except (LookupError, TypeError, ValueError, OverflowError):
         raise unreadable(path) from None
-    if not classes or any(map(CONTROL.search, classes)) or side < 1:
+    if not classes or any(map(CONTROL.search, classes)):
         raise unreadable(path)
 
     def checked(images: NDArray[np.uint8]) -> Answers:
@@ -79,7 +80,16 @@ def of_facts(facts: Mapping[str, Any], path: Path, answer: Callable[[NDArray[np.
             raise unreadable(path)
         return probabilities, agreeing
 
-    return Classifier(classes, side, checked)
+    return Classifier(classes, transform, checked)
+
+
+def transform_of(facts: Mapping[str, Any]) -> EvaluationTransform:
+    """Return the transform of the images of an exported file; files of older versions only averaged."""
+    averaging = {"side": facts["side"], "shorter_side": None, "interpolation": None}
+    transform = EvaluationTransform.from_facts(facts.get("transform", averaging))
+    if transform.side != int(facts["side"]):
+        raise ValueError("the transform has another side than the images")
+    return transform
 
 
 def unreadable(path: Path) -> UserError:

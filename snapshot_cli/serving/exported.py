@@ -17,7 +17,7 @@ from torch.export import Dim, ExportedProgram
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.errors import UserError
-from snapshot_cli.serving.classifier import FACTS, Answers, Classifier, of_facts, unreadable
+from snapshot_cli.serving.classifier import FACTS, Answers, Classifier, of_facts, transform_of, unreadable
 from snapshot_cli.serving.ensemble import SnapshotEnsemble, agreement
 from snapshot_cli.training.network import of_run
 
@@ -38,8 +38,9 @@ class Answering(nn.Module):
 
 def program(ensemble: SnapshotEnsemble) -> ExportedProgram:
     """Return an ensemble of finished runs as a program that takes any number of raw images at once."""
-    assert ensemble.side is not None
-    images = torch.zeros(2, 3, ensemble.side, ensemble.side, dtype=torch.uint8)
+    assert ensemble.transform is not None
+    side = ensemble.transform.side
+    images = torch.zeros(2, 3, side, side, dtype=torch.uint8)
     return torch.export.export(Answering(ensemble).eval(), (images,), dynamic_shapes=({0: Dim("batch", min=1)},))
 
 
@@ -76,15 +77,15 @@ def read(path: Path) -> Classifier:
 
 def _ensemble(facts: Mapping[str, Any], archive: zipfile.ZipFile) -> SnapshotEnsemble:
     """Return the ensemble that the facts describe with the weights that lie in the file."""
-    classes, side = [str(name) for name in facts["classes"]], int(facts["side"])
+    classes, transform = [str(name) for name in facts["classes"]], transform_of(facts)
     files = json.loads(_member(archive, "data/weights/model_weights_config.json", most=LARGEST))["config"]
-    ensemble = SnapshotEnsemble(mean=(0.0,) * 3, std=(1.0,) * 3, classes=classes, side=side)
+    ensemble = SnapshotEnsemble(mean=(0.0,) * 3, std=(1.0,) * 3, classes=classes, transform=transform)
     if not facts["members"]:
         raise ValueError("no members")
     for number, member in enumerate(facts["members"]):
         run = Run.model_validate(facts["runs"][member["run"]]["config"])
         with torch.device("meta"):  # takes no memory, whatever the name says
-            network = of_run(run, classes=len(classes), side=side)
+            network = of_run(run, classes=len(classes), side=transform.side)
         _fill(network, f"ensemble.members.{number}.", files, archive)
         ensemble.members.append(network.eval().requires_grad_(False))
     for name in ("mean", "std"):

@@ -1,4 +1,4 @@
-"""Images that somebody asks about: files and folders, cropped and averaged as prepared datasets are."""
+"""Images to classify: files and folders, transformed as the test images of the ensemble were."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from snapshot_cli.datasets.averaging import area_average
+from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.image_files import open_files, pixels, stream_reader
 from snapshot_cli.datasets.store import Images
 from snapshot_cli.errors import UserError
@@ -30,16 +30,13 @@ def found(paths: Iterable[Path]) -> Iterator[tuple[str, Reader]]:
             yield from ((str(path / name), files[name]) for name in sorted(files))
 
 
-def fitted(read: Reader, name: str, side: int) -> Images:
-    """Return an image as uint8 (side, side, 3): its central square, averaged as `snapshot data prepare` does.
+def fitted(read: Reader, name: str, transform: EvaluationTransform) -> Images:
+    """Return an image as uint8 (side, side, 3), transformed as the test images of the ensemble were.
 
-    Raises UserError, naming it, for what is no image or smaller than that.
+    Raises UserError, naming it, for what is no image or too small.
     """
     image = pixels(read, name)
-    height, width = image.shape[:2]
-    if min(height, width) < side:
-        raise UserError(
-            f"{name}: is {width}x{height}, too small for the {side}x{side} that the ensemble was trained on; "
-            "give larger images"
-        )
-    return image if height == width == side else area_average(image, side)
+    try:
+        return transform(image)
+    except ValueError as problem:
+        raise UserError(f"{name}: is {problem} that the ensemble was trained on; give larger images") from None
