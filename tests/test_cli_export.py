@@ -182,7 +182,7 @@ def test_images_that_cannot_be_read_are_named(run, images):
     ]  # fmt: skip
     assert (code, errors) == (
         1, f"{images}/1.png: cannot be read as an image (no image format that Pillow knows)\n"
-        f"{images}/3.png: is 6x20, too small for the 8x8 that the ensemble was trained on; give larger images\n"
+        f"{images}/3.png: is 6x20, too small for 8x8, the images of the ensemble; give larger images\n"
         "2 of 5 images are not classified\n",
     )  # fmt: skip
 

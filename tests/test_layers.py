@@ -58,7 +58,7 @@ ONLY = {
 # Modules that use torch, or training, which does; of them, besides training, those that do so when imported:
 TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks", "networks.densenet", "networks.resnet",
-    "networks.dense", "datasets.decoding", "datasets.order", "datasets.streamed",
+    "networks.dense", "datasets.decoding", "datasets.evaluation_transform", "datasets.order", "datasets.streamed",
     "training.checkpoint", "training.hardware", "training.interpolate", "training.network", "training.loop",
     "training.predict", "training.record", "training.ranks", "launch.torchrun", "launch.slots",
     "training.predictions", "training.measure", "launch.estimate", "launch.doctor", "launch.here",

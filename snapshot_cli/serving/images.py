@@ -39,4 +39,4 @@ def fitted(read: Reader, name: str, transform: EvaluationTransform) -> Images:
     try:
         return transform(image)
     except ValueError as problem:
-        raise UserError(f"{name}: is {problem} that the ensemble was trained on; give larger images") from None
+        raise UserError(f"{name}: is {problem}, the images of the ensemble; give larger images") from None
