@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from snapshot_cli.datasets.catalogue import CATALOGUE, averaged_sizes, check_name, facts, how_to_prepare, split_name
+from snapshot_cli.config.dataset_name import check_name
+from snapshot_cli.datasets.catalogue import CATALOGUE, averaged_sizes, facts, how_to_prepare, split_name
 
 
 def test_what_is_known_of_each_dataset():

@@ -41,11 +41,11 @@ def test_every_run_of_a_study(tmp_path, study):
         f"{single.run_id}  running  25.6 %  0.0500  45.68 %  87  49 s  far, process 12",
         f"{snapshots.run_id}  waiting  0.0 %  -  -  -  -",
         f"{second.run_id}  failed  0.0 %  -  -  -  -  the loss is [not] finite",
-        "3 runs: 1 waiting, 1 failed, 1 running; 8.5 % of the images, 3 min left at 87 images/s",
+        "3 runs: 1 waiting, 1 failed, 1 running; 8.5 % of the images, 3 min 01 s left at 87 images/s",
     ]
     assert lines(snapshot("status")[1])[1:] == [
         *sorted([lines(out)[1], lines(out)[3]]),
-        "2 runs: 1 failed, 1 running; 12.8 % of the images, 2 min left at 87 images/s",
+        "2 runs: 1 failed, 1 running; 12.8 % of the images, 1 min 55 s left at 87 images/s",
     ]
 
 

@@ -322,4 +322,4 @@ def test_a_shell_command_for_each_run_that_is_to_be_trained(tmp_path, two):
         f"snapshot train --config b.yaml {title} --interpolate --run {snapshots.run_id} {run}",
         f"snapshot train --config a.yaml {title} --run {second.run_id} {run}",
     ]
-    assert [shlex.split(line)[-7] for line in out.splitlines()] == ["R $HOME"] * 3
+    assert [shlex.split(line)[-3] for line in out.splitlines()] == ["R $HOME"] * 3

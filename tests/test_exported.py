@@ -20,6 +20,7 @@ from snapshot_cli.files import sha256
 from snapshot_cli.launch import here
 from snapshot_cli.serving import classifier, finished
 from snapshot_cli.serving.export import export
+from snapshot_cli.serving.load import load
 
 WITHOUT_US = """
 import json, sys
@@ -78,7 +79,7 @@ def test_a_file_runs_without_this_package(directory, tiny_data, tiny_dataset, tm
             np.testing.assert_allclose(answers["arr_0"], expected[:size], atol=1e-5)
             np.testing.assert_allclose(answers["arr_1"], agreeing[:size])
 
-    read = classifier.of(output, tmp_path / "no data needed")
+    read = load(output, tmp_path / "no data needed")
     assert (read.classes, read.transform.side) == (tuple("abcd"), 8)
     np.testing.assert_allclose(read.answer(images)[0], expected, atol=1e-5)
 
@@ -100,7 +101,7 @@ def test_a_file_runs_without_this_package(directory, tiny_data, tiny_dataset, tm
 def test_a_run_answers_like_its_files(directory, tiny_data, tiny_dataset):
     images = np.ascontiguousarray(np.array(tiny_dataset.test_images).transpose(0, 3, 1, 2))
     expected = softmax(np.stack([directory.predictions("test", k) for k in (1, 2, 3)])).mean(0)
-    probabilities, agreement = classifier.of(directory.path, tiny_data).answer(images)
+    probabilities, agreement = load(directory.path, tiny_data).answer(images)
     np.testing.assert_allclose(probabilities, expected, atol=1e-5)
     assert set(np.unique(agreement.round(3))) <= {np.float32(0.333), np.float32(0.667), np.float32(1)}
 
@@ -120,7 +121,7 @@ def test_files_of_another_kind(tmp_path, name):
         ))  # fmt: skip
         onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10), path)
     with pytest.raises(UserError) as raised:
-        classifier.of(path, tmp_path)
+        load(path, tmp_path)
     assert str(raised.value) == f"{path}: neither a run's directory nor a file that snapshot export has written"
 
 
@@ -171,7 +172,7 @@ def rewritten(exported, path, change, **options):
 
 def refusal(path):
     with pytest.raises(UserError) as raised:
-        classifier.of(path, path.parent)
+        load(path, path.parent)
     return str(raised.value).removeprefix(f"{path}: ")
 
 
@@ -192,7 +193,7 @@ def test_a_program_that_would_run_code_is_not_run(exported, tiny_dataset, tmp_pa
     path = tmp_path / "e.pt2"
     rewritten(exported, path, lambda name, data: trap() if "sample_inputs" in name else data)
     images = np.ascontiguousarray(np.array(tiny_dataset.test_images).transpose(0, 3, 1, 2))
-    answers = [classifier.of(each, tmp_path).answer(images)[0] for each in (path, exported)]
+    answers = [load(each, tmp_path).answer(images)[0] for each in (path, exported)]
     np.testing.assert_array_equal(*answers)
     assert not (tmp_path / "ran").exists()
 
@@ -228,7 +229,7 @@ IMAGE = np.zeros((1, 3, 8, 8), np.uint8)
 
 def test_answers_of_onnx_that_are_not_numbers_stay_so(tmp_path):
     constants(tmp_path / "e.onnx", [[np.nan, 1]], [1])
-    np.testing.assert_array_equal(classifier.of(tmp_path / "e.onnx", tmp_path).answer(IMAGE)[0], [[np.nan, 1]])
+    np.testing.assert_array_equal(load(tmp_path / "e.onnx", tmp_path).answer(IMAGE)[0], [[np.nan, 1]])
 
 
 @pytest.mark.parametrize(
@@ -248,5 +249,5 @@ def test_answers_of_onnx_that_do_not_fit(tmp_path, probabilities, agreement, opt
     path = tmp_path / "e.onnx"
     constants(path, probabilities, agreement, **options)
     with pytest.raises(UserError) as raised:
-        classifier.of(path, tmp_path).answer(IMAGE)
+        load(path, tmp_path).answer(IMAGE)
     assert str(raised.value) == f"{path}: {NO_FILE}"

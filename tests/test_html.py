@@ -146,15 +146,6 @@ def test_the_same_content_gives_the_same_page():
     assert page() == page()
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (192.4, "3 min 12 s"), (3600, "1 h 00 min"),
-     (7530, "2 h 05 min")],
-)  # fmt: skip
-def test_duration(seconds, text):
-    assert html.duration(seconds) == text
-
-
 def opened(address, profile):
     """Return the page as a headless browser has it once it is loaded."""
     command = [

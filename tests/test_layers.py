@@ -22,20 +22,31 @@ MAY_IMPORT = {
     "errors": set(),
     "files": set(),
     "formats": set(),
+    "durations": set(),
     "lock": {"errors"},
     "seal": {"errors", "files"},
     "randomness": set(),
     "schedule": {"errors"},
     "networks": {"errors"},
-    "config": {"errors", "schedule", "datasets", "networks"},
+    "config": {"errors", "schedule", "networks"},
     "datasets": {"errors", "randomness", "config"},
     "run_directory": {"errors", "config", "files", "formats", "seal"},
     "training": {"errors", "files", "randomness", "schedule", "config", "datasets", "networks", "run_directory"},
     "analysis": {"errors", "config", "run_directory"},
-    "reporting": {"errors", "files", "config", "run_directory", "analysis", "datasets", "networks"},
-    "launch": {"errors", "files", "lock", "config", "datasets", "run_directory", "training"},
-    "commands": {"errors", "files", "formats", "config", "datasets", "run_directory", "training", "analysis"}
-    | {"reporting", "launch", "serving", "tracking", "lock"},
+    "reporting": {"errors", "files", "durations", "config", "run_directory", "analysis", "datasets", "networks"},
+    "launch": {"errors", "files", "durations", "lock", "config", "datasets", "run_directory", "training"},
+    "commands": {
+        "errors",
+        "files",
+        "formats",
+        "durations",
+        "config",
+        "datasets",
+        "run_directory",
+        "training",
+        "analysis",
+    }
+    | {"analysis", "reporting", "launch", "serving", "tracking", "lock"},
     "tracking": {"errors", "files", "config", "run_directory", "analysis", "reporting"},
     "serving": {"errors", "files", "config", "datasets", "networks", "run_directory", "training", "analysis"},
     "cli": {"errors", "commands", "launch"},
@@ -44,7 +55,6 @@ MAY_IMPORT = {
 }
 # Where a part may reach into a package, but not into all of it:
 ONLY = {
-    ("config", "datasets"): {"catalogue"},
     ("config", "networks"): {"names", "operations"},
     ("reporting", "datasets"): {"catalogue"},
     ("reporting", "networks"): {"names"},
@@ -63,7 +73,7 @@ TORCH = {
     "training.predict", "training.record", "training.ranks", "launch.torchrun", "launch.slots",
     "training.predictions", "training.measure", "launch.estimate", "launch.doctor", "launch.here",
     "commands.trainings", "randomness",
-    "__init__", "training.scheduler", "serving.ensemble", "serving.classifier", "serving.exported", "serving.onnx_file",
+    "__init__", "training.scheduler", "serving.ensemble", "serving.load", "serving.exported", "serving.onnx_file",
 }  # fmt: skip
 IMPORT_TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks.densenet", "networks.resnet", "randomness",

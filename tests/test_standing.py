@@ -75,17 +75,6 @@ def test_half_a_table_is_no_fault(started, tmp_path, rest):
     assert (look(started, tmp_path).state, look(started, tmp_path).seen) == ("stopped", 0)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"), (59.4, "59 s"), (60, "1 min"), (3599, "1 h 00 min"), (3540, "59 min"), (7500, "2 h 05 min"),
-        (86400, "1 d 00 h"), (273600, "3 d 04 h"),
-    ],
-)  # fmt: skip
-def test_durations(seconds, words):
-    assert standing.duration(seconds) == words
-
-
 def test_summary():
     runs = [
         Standing("a", "done", 100, 100, images_per_second=1000.0),

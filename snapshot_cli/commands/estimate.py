@@ -100,7 +100,7 @@ def _table(found: Sequence[Needs]) -> Table:
 
 def _sums(found: Sequence[Needs]) -> tuple[str, str]:
     """Return disk and time in words; a dash for time that was not measured."""
-    from snapshot_cli.reporting.html import duration
+    from snapshot_cli.durations import duration
 
     times = [need.seconds for need in found if need.seconds is not None]
     return f"{sum(need.disk for need in found) / 1e6:,.1f} MB", duration(sum(times)) if times else "-"

@@ -24,14 +24,15 @@ def predict(ensemble: Path, images: tuple[Path, ...], data: Path, output: Path |
     square averaged to the right size, smaller images refused; of streamed datasets a resized central crop.
     """
     from snapshot_cli.formats import table_to_bytes
-    from snapshot_cli.serving import answers, classifier
+    from snapshot_cli.serving import answers
     from snapshot_cli.serving.images import found
+    from snapshot_cli.serving.load import load
 
     missing = [path for path in images if not path.exists()]
     if missing:
         raise UserError("\n".join(f"{path}: no such file or folder" for path in missing))
     refused: list[str] = []
-    rows = list(answers.rows(classifier.of(ensemble, data), found(images), unreadable=refused.append))
+    rows = list(answers.rows(load(ensemble, data), found(images), unreadable=refused.append))
     if rows:
         _deliver(table_to_bytes(rows), output)
     if refused:

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from snapshot_cli import schedule as schedules
+from snapshot_cli.config.dataset_name import check_name
 from snapshot_cli.config.model import Count, Fraction, Model, Name, Positive
-from snapshot_cli.datasets.catalogue import check_name
 from snapshot_cli.errors import UserError
 from snapshot_cli.networks import names
 

@@ -9,7 +9,7 @@ from snapshot_cli.datasets import class_names
 from snapshot_cli.datasets.facts import Facts, OfficialFile, Three
 
 __all__ = [
-    "CATALOGUE", "Facts", "OfficialFile", "Three", "averaged_sizes", "check_name", "facts", "how_to_prepare",
+    "CATALOGUE", "Facts", "OfficialFile", "Three", "averaged_sizes", "facts", "how_to_prepare",
     "split_name",
 ]  # fmt: skip
 
@@ -159,14 +159,6 @@ CATALOGUE: dict[str, Facts] = {
         streamed=True,
     ),
 }
-
-
-def check_name(name: str) -> None:
-    """Refuse a dataset name that could not be a folder's name everywhere: ValueError."""
-    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
-        raise ValueError(
-            f"expected a dataset name of letters, digits, '.', '_' and '-' that does not start with '.', given {name!r}"
-        )
 
 
 def split_name(name: str) -> tuple[str, int | None]:

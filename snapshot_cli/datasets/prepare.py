@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from snapshot_cli.config.dataset_name import check_name
 from snapshot_cli.datasets import catalogue, official, store
 from snapshot_cli.datasets.averaging import area_averages
 from snapshot_cli.datasets.catalogue import Facts, Three
@@ -64,7 +65,7 @@ def prepare(
 def _what(name: str, size: int | None) -> tuple[str, int | None]:
     """Return the dataset and the size that are meant by a name such as "cifar10-16" and a size, checked."""
     try:
-        catalogue.check_name(name)
+        check_name(name)
     except ValueError as problem:
         raise ConfigError(str(problem)) from problem
     base, named = catalogue.split_name(name)

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from snapshot_cli.config.experiment import Run
+from snapshot_cli.durations import duration
 from snapshot_cli.launch import standing, unit
 from snapshot_cli.launch.progress import say
 from snapshot_cli.launch.standing import ORDER, Standing, State
@@ -113,6 +114,6 @@ def _row(each: Standing) -> list[str]:
         "-" if each.rate is None else f"{each.rate:.4f}",
         "-" if each.error is None else f"{each.error:.2f} %",
         "-" if each.images_per_second is None else f"{each.images_per_second:,.0f}",
-        "-" if left is None else standing.duration(left),
+        "-" if left is None else duration(left),
         "; ".join(words for words in (each.where, each.words) if words),
     ]

@@ -11,6 +11,7 @@ from typing import Literal
 
 from snapshot_cli import lock
 from snapshot_cli.config.experiment import Run
+from snapshot_cli.durations import duration
 from snapshot_cli.errors import UserError
 from snapshot_cli.launch import unit
 from snapshot_cli.run_directory import RunDirectory
@@ -70,18 +71,6 @@ def summary(standings: Iterable[Standing]) -> str:
     line += f"; {100 * seen / total:.1f} % of the images" if total else ""
     speed = sum(each.images_per_second or 0.0 for each in all_of_them if each.state == "running")
     return f"{line}, {duration((total - seen) / speed)} left at {speed:,.0f} images/s" if speed else line
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in its two largest units."""
-    minutes = round(seconds / 60)
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 24 * 60:
-        return f"{minutes // 60} h {minutes % 60:02} min"
-    return f"{minutes // 1440} d {minutes % 1440 // 60:02} h"
 
 
 def _state(directory: RunDirectory) -> tuple[State, str, str]:

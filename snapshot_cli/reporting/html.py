@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snapshot_cli.durations import duration
 from snapshot_cli.reporting.figures import inline_svg
 from snapshot_cli.reporting.html_table import html_table
 
@@ -82,15 +83,6 @@ def page(title: str, intro: Sequence[str], sections: Sequence[Section]) -> str:
     )
     shown = [_section(section, number) for number, section in enumerate(sections, start=1)]
     return environment.get_template("page.html").render(title=title, intro=intro, sections=shown)
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them: 14 s, 3 min 12 s, 2 h 05 min."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes == 0:
-        return f"{rest} s"
-    hours, minutes_left = divmod(minutes, 60)
-    return f"{hours} h {minutes_left:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
 def _section(section: Section, number: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Whatever answers for images: a finished run or an exported file, with what one must know to ask it; no torch."""
+"""Whatever answers for images, with what one must know to ask it; no torch."""
 
 from __future__ import annotations
 
@@ -28,41 +28,6 @@ class Classifier:
     classes: tuple[str, ...]
     transform: EvaluationTransform
     answer: Callable[[NDArray[np.uint8]], Answers]
-
-
-def of(path: Path, data: Path) -> Classifier:
-    """Return a run's directory or an exported file as a classifier; a run needs its dataset prepared in `data`.
-
-    Raises UserError for what is neither, and what the readers of both raise.
-    """
-    if path.is_dir():
-        return of_run(path, data)
-    if not path.is_file():
-        raise UserError(f"{path}: no such file or folder")
-    if path.suffix == ".onnx":
-        from snapshot_cli.serving import onnx_file
-
-        return onnx_file.read(path)
-    from snapshot_cli.serving import exported
-
-    return exported.read(path)
-
-
-def of_run(path: Path, data: Path) -> Classifier:
-    """Return all snapshots of a finished run as a classifier."""
-    import torch
-
-    from snapshot_cli.serving.ensemble import SnapshotEnsemble, agreement
-
-    ensemble = SnapshotEnsemble.load(path, data=data)
-
-    def answer(images: NDArray[np.uint8]) -> Answers:
-        with torch.inference_mode():
-            members = ensemble.member_probabilities(torch.from_numpy(images))
-            return members.mean(0).numpy(), agreement(members).numpy()
-
-    assert ensemble.transform is not None
-    return Classifier(ensemble.classes, ensemble.transform, answer)
 
 
 def of_facts(facts: Mapping[str, Any], path: Path, answer: Callable[[NDArray[np.uint8]], Answers]) -> Classifier:

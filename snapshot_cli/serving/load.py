@@ -1,0 +1,45 @@
+"""A finished run or an exported file as a classifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snapshot_cli.errors import UserError
+from snapshot_cli.serving import onnx_file
+from snapshot_cli.serving.classifier import Answers, Classifier
+
+
+def load(path: Path, data: Path) -> Classifier:
+    """Return a run's directory or an exported file as a classifier; a run needs its dataset prepared in `data`.
+
+    Raises UserError for what is neither, and what the readers of both raise.
+    """
+    if path.is_dir():
+        return of_run(path, data)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file or folder")
+    if path.suffix == ".onnx":
+        return onnx_file.read(path)
+    from snapshot_cli.serving import exported  # needs torch, which onnxruntime does not
+
+    return exported.read(path)
+
+
+def of_run(path: Path, data: Path) -> Classifier:
+    """Return all snapshots of a finished run as a classifier."""
+    import torch
+
+    from snapshot_cli.serving.ensemble import SnapshotEnsemble, agreement
+
+    ensemble = SnapshotEnsemble.load(path, data=data)
+
+    def answer(images: NDArray[np.uint8]) -> Answers:
+        with torch.inference_mode():
+            members = ensemble.member_probabilities(torch.from_numpy(images))
+            return members.mean(0).numpy(), agreement(members).numpy()
+
+    assert ensemble.transform is not None
+    return Classifier(ensemble.classes, ensemble.transform, answer)

@@ -1,0 +1,15 @@
+import pytest
+
+from snapshot_cli.durations import duration
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (60, "1 min 00 s"), (192.4, "3 min 12 s"),
+        (3599, "59 min 59 s"), (3600, "1 h 00 min"), (7530, "2 h 05 min"), (86399, "23 h 59 min"), (86400, "1 d 00 h"),
+        (273600, "3 d 04 h"),
+    ],
+)  # fmt: skip
+def test_the_two_largest_units(seconds, words):
+    assert duration(seconds) == words
