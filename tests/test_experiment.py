@@ -14,6 +14,8 @@ CIFAR = {"dataset": "cifar10", "network": "densenet-40-12"}
 OTHERS = {
     "dataset": "cifar10",
     "network": "resnet-14",
+    "network_options": {"hidden": 8},
+    "initial_weights": f"sha256:{'0' * 64}",
     "budget": 5,
     "batch_size": 32,
     "train_size": 1000,
@@ -35,6 +37,7 @@ OTHERS = {
     "schedule": "step",
     "cycle": 1,
 }
+CHECKED = ("cycle", "network_options")  # which go with another value of another field
 
 
 def run(**values):
@@ -89,10 +92,17 @@ def test_golden_names_of_runs(values, run_id):
 
 def test_names_differ_for_every_field():
     assert OTHERS.keys() == Run.model_fields.keys()
-    names = [run().run_id] + [run(**{field: value}).run_id for field, value in OTHERS.items() if field != "cycle"]
-    names.append(run(cycle=1).run_id)
+    names = [run().run_id] + [run(**{field: value}).run_id for field, value in OTHERS.items() if field not in CHECKED]
+    names += [run(cycle=1).run_id, run(network="plugin:mlp", network_options={"hidden": 8}).run_id]
     hashes = [name[-8:] for name in names]
     assert len(set(hashes)) == len(OTHERS) + 1
+
+
+def test_a_path_of_weights_is_no_setting_of_a_run():
+    with pytest.raises(
+        ValidationError, match=r"expected the path of a file, or sha256: and 64 hex digits, given 'a\.pt'"
+    ):
+        run(initial_weights="a.pt")
 
 
 def test_defaults_said_aloud_change_no_name():
@@ -109,6 +119,8 @@ def test_a_name_is_one_folder_below_its_dataset():
 # A default's meaning never changes: the names of all runs leave it out.
 def test_defaults_are_the_papers():
     assert {name: f.default for name, f in Experiment.model_fields.items() if not f.is_required()} == {
+        "network_options": {},
+        "initial_weights": None,
         "batch_size": 64,
         "train_size": None,
         "holdout": 0,

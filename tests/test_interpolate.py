@@ -78,7 +78,7 @@ def test_a_point_between_is_mixed_by_hand():
         "n.num_batches_tracked": torch.tensor(3),
     }
     last = {"w": torch.tensor([4.0]), "n.running_mean": torch.tensor([1.0]), "n.num_batches_tracked": torch.tensor(9)}
-    found = interpolate.mixed(earlier, last, 0.25)
+    found = interpolate.mixed(earlier, last, 0.25, ["w"])
     assert {name: float(value) for name, value in found.items()} == {
         "w": 2.5, "n.running_mean": 1.0, "n.num_batches_tracked": 9.0,
     }  # fmt: skip

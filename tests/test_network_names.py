@@ -6,7 +6,10 @@ import pytest
 
 from snapshot_cli.networks.names import FAMILIES, Architecture, forms, parse
 
-FORMS = "the forms are resnet-D, wide-resnet-D-K, densenet-L-K and imagenet-resnet-50"
+FORMS = (
+    "the forms are resnet-D, wide-resnet-D-K, densenet-L-K, imagenet-resnet-50, torchvision:NAME, timm:NAME, "
+    "plugin:NAME"
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +24,9 @@ FORMS = "the forms are resnet-D, wide-resnet-D-K, densenet-L-K and imagenet-resn
         ("densenet-40-12", "densenet", (40, 12)),
         ("densenet-100-24", "densenet", (100, 24)),
         ("imagenet-resnet-50", "imagenet-resnet", (50,)),
+        ("torchvision:resnet18", "torchvision", ()),
+        ("timm:mixer_b16_224", "timm", ()),
+        ("plugin:my-mlp", "plugin", ()),
     ],
 )
 def test_names_that_exist(name, family, sizes):
@@ -67,6 +73,14 @@ def test_every_example_exists():
         ("resnet-0", "size 0 of 'resnet-0' must be between 1 and 2000"),
         ("wide-resnet-32-0", "size 0 of 'wide-resnet-32-0' must be between 1 and 2000"),
         ("densenet-40-2001", "size 2001 of 'densenet-40-2001' must be between 1 and 2000"),
+        ("tochvision:resnet18", "unknown network 'tochvision:resnet18'; did you mean 'torchvision:resnet18'?"),
+        (
+            "https://x.org/resnet",
+            "unknown network 'https://x.org/resnet'; a name with a colon begins with torchvision:, timm: or plugin:",
+        ),
+        ("timm:", "'timm:': expected letters, digits, '_' and '-' after timm:, given ''"),
+        ("timm:hf-hub:a/b", "'timm:hf-hub:a/b': expected letters, digits, '_' and '-' after timm:, given 'hf-hub:a/b'"),
+        ("plugin:../x", "'plugin:../x': expected letters, digits, '_' and '-' after plugin:, given '../x'"),
         ("resnet-008", "size 008 of 'resnet-008' must not begin with a zero"),
     ],
 )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Say what a file will take, and train nothing.")
 @options.config_option
 @options.set_option
+@options.plugin_option
 @options.machine_options(options.data_option, options.device_option, options.threads_option)
 @click.option(
     "--steps",
@@ -44,8 +45,8 @@ def estimate(
     """Say what a file will take, and train nothing.
 
     For an experiment: the rate as a curve and the iterations of the snapshots. For every network: runs, images to
-    train on, parameters, memory and disk, and the time of all runs one after another, from a few measured iterations.
-    A dataset need not be prepared.
+    train on, parameters, multiply-adds of one image, memory and disk, and the time of all runs one after another, from
+    a few measured iterations. A dataset need not be prepared.
     """
     from snapshot_cli.config import plan
     from snapshot_cli.launch import estimate as estimates
@@ -85,16 +86,16 @@ def _table(found: Sequence[Needs]) -> Table:
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD)
-    for heading in ("network", "dataset", "runs", "images", "parameters", "memory", "disk", "time"):
+    for heading in ("network", "dataset", "runs", "images", "parameters", "multiply-adds", "memory", "disk", "time"):
         table.add_column(heading, justify="left" if heading in ("network", "dataset") else "right")
     for need in found:
-        own = (f"{need.parameters:,}", f"{need.memory / 1e6:,.0f} MB")
+        own = (f"{need.parameters:,}", f"{need.multiply_adds / 1e6:,.1f} M", f"{need.memory / 1e6:,.0f} MB")
         network = need.run.network + (", dropout" if need.run.dropout else "")
         table.add_row(network, need.run.dataset, str(need.runs), f"{need.images:,}", *own, *_sums([need]))
     if len(found) > 1:
         runs, images = sum(need.runs for need in found), sum(need.images for need in found)
         table.add_section()
-        table.add_row("in all", "", str(runs), f"{images:,}", "", "", *_sums(found))
+        table.add_row("in all", "", str(runs), f"{images:,}", "", "", "", *_sums(found))
     return table
 
 

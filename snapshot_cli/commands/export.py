@@ -21,6 +21,7 @@ FORMATS = ("pt2", "onnx")
 @click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
 @click.option("--config", "file", type=options.CONFIG, metavar="FILE", help="Experiment whose ensemble to export.")
 @options.set_option
+@options.plugin_option
 @options.data_option
 @options.results_option
 @click.option(

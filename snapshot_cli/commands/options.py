@@ -94,6 +94,25 @@ jobs_option = click.option(
 per_gpu_option = click.option(
     "--per-gpu", type=click.IntRange(1, 10_000), metavar="K", help="Runs side by side on each GPU.  [default: 1]"
 )
+
+
+def _load_plugins(ctx: click.Context, parameter: click.Parameter, paths: tuple[Path, ...]) -> None:
+    from snapshot_cli.networks import plugins
+
+    for path in paths:
+        plugins.load(path)
+
+
+plugin_option = click.option(
+    "--plugin",
+    multiple=True,
+    type=FILE,
+    metavar="FILE.py",
+    expose_value=False,
+    callback=_load_plugins,
+    help="Run this Python file for the networks in its NETWORKS, plugin:NAME in a configuration; may be repeated.",
+)
+
 engine_option = click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),

@@ -13,6 +13,7 @@ from snapshot_cli.errors import UserError
 @click.command(short_help="Classify images with a run or an exported ensemble.")
 @click.argument("ensemble", type=options.FILE, metavar="ENSEMBLE")
 @click.argument("images", nargs=-1, required=True, type=options.FILE, metavar="IMAGE...")
+@options.plugin_option
 @options.data_option
 @click.option("-o", "output", type=options.FILE, metavar="FILE", help="Write the CSV there.  [default: print it]")
 def predict(ensemble: Path, images: tuple[Path, ...], data: Path, output: Path | None) -> None:

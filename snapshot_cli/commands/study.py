@@ -36,6 +36,7 @@ class Asked:
 @click.command(short_help="Train what studies lack, then draw them.")
 @studies_argument
 @options.set_option
+@options.plugin_option
 @options.training_options
 @options.engine_options
 @click.option("--shard", metavar="I/N", help="Only the I-th of N lists of runs of equal cost; draw nothing.")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.command()
 @options.config_option
 @options.set_option
+@options.plugin_option
 @options.training_options
 @options.other_ranks_option
 @click.option("--run", "run_id", metavar="RUN_ID", help="Of the runs that FILE asks for, train this one alone.")

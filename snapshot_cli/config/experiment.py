@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from snapshot_cli import schedule as schedules
 from snapshot_cli.config.dataset_name import check_name
-from snapshot_cli.config.model import Count, Fraction, Model, Name, Positive
+from snapshot_cli.config.model import Count, Fraction, Model, Name, PlainOptions, Positive
 from snapshot_cli.errors import UserError
 from snapshot_cli.networks import names
 
@@ -26,7 +27,14 @@ class Recipe(Model):
     """A dataset: cifar10, cifar100, svhn, tiny-imagenet, digits, cifar10-16 (16 pixels a side) or your own."""
 
     network: Name
-    """Family and sizes, as the paper writes them: resnet-110, wide-resnet-32-4, densenet-40-12."""
+    """Family and sizes, as the paper writes them: resnet-110, wide-resnet-32-4, densenet-40-12; or a network from
+    elsewhere: torchvision:NAME, timm:NAME, plugin:NAME."""
+
+    network_options: PlainOptions = {}
+    """Settings of a network from elsewhere: a mapping of what its builder takes to plain values."""
+
+    initial_weights: str | None = None
+    """A file of weights to start from, .safetensors or .pt; its sha256 is part of the run, its path is not."""
 
     budget: Positive
     """B, the training budget of one full training, in epochs."""
@@ -101,6 +109,21 @@ class Recipe(Model):
         names.parse(value)
         return value
 
+    @field_validator("network_options")
+    @classmethod
+    def _of_a_network_from_elsewhere(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        network = info.data.get("network", ":")
+        if value and not names.is_elsewhere(network):
+            raise ValueError(f"expected none, as {network} takes none, given {', '.join(value)}")
+        return value
+
+    @field_validator("initial_weights")
+    @classmethod
+    def _digest(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch("sha256:[0-9a-f]{64}", value):
+            raise ValueError(f"expected the path of a file, or sha256: and 64 hex digits, given '{value}'")
+        return value
+
     @field_validator("train_size")
     @classmethod
     def _enough_examples(cls, value: int | None, info: ValidationInfo) -> int | None:
@@ -145,6 +168,10 @@ class Recipe(Model):
     @classmethod
     def _blocks_to_skip(cls, value: float, info: ValidationInfo) -> float:
         network = info.data.get("network", "resnet-8")
+        if value and names.is_elsewhere(network):
+            raise ValueError(
+                f"expected 0, as it is for the paper's networks; {network} may have network_options for it"
+            )
         if value and names.parse(network).family not in names.SKIPPABLE:
             raise ValueError(f"expected 0, as {network} has no blocks to skip, given {value:g}")
         return value
@@ -224,7 +251,7 @@ class Run(Recipe):
     @property
     def run_id(self) -> str:
         """Network and schedule in words, then eight hex digits over all fields that differ from their default."""
-        words = [self.network, self.schedule, f"M{self.cycles}"]
+        words = [self.network.replace(":", "-"), self.schedule, f"M{self.cycles}"]
         words += [f"cycle{self.cycle}"] if self.cycle else []
         words += [f"seed{self.seed}"] if self.seed else []
         canonical = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from snapshot_cli.config import text_file, yaml_file
+from snapshot_cli.config import text_file, weights_file, yaml_file
 from snapshot_cli.config.expected import EXPECTED, OTHER_NAMES
 from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.study import PARTS, Setting, Study, StudyFile, combinations, idle_rules, spell_out, values
@@ -21,6 +21,7 @@ from snapshot_cli.errors import ConfigError
 
 T = TypeVar("T", bound=BaseModel)
 Mistake = tuple[tuple[int, int], str]  # line and column to sort by, and the sentence
+WEIGHTS = "initial_weights"
 LAST = (sys.maxsize, 0)
 MOST = 10_000  # combinations of a study; the paper's largest has 48
 
@@ -42,11 +43,26 @@ class Source:
 
     def attempt(self, model: type[T], settings: Mapping[str, Setting]) -> tuple[T | None, list[Mistake]]:
         """Return the model of some settings, or None and the mistakes in them."""
+        settings, unreadable = self._with_digest(settings)
         try:
-            return model.model_validate(values(settings), context={"training_examples": self.training_examples}), []
+            value = model.model_validate(values(settings), context={"training_examples": self.training_examples})
         except ValidationError as error:
             details = _without_consequences(error.errors(include_url=False), model)
-            return None, [self.mistake(_place(settings, detail), _words(detail, model)) for detail in details]
+            mistakes = [self.mistake(_place(settings, detail), _words(detail, model)) for detail in details]
+            return None, mistakes + unreadable
+        return (None, unreadable) if unreadable else (value, [])
+
+    def _with_digest(self, settings: Mapping[str, Setting]) -> tuple[Mapping[str, Setting], list[Mistake]]:
+        """Replace the path of initial_weights, relative to the file that has it, by the sha256 of what it leads to."""
+        setting = settings.get(WEIGHTS)
+        if setting is None or not isinstance(setting.value, str) or setting.value.startswith(weights_file.PREFIX):
+            return settings, []
+        path = setting.value if setting.place is None else self.path.parent / setting.value
+        try:
+            return dict(settings) | {WEIGHTS: Setting(weights_file.digest(Path(path).absolute()), setting.place)}, []
+        except OSError as error:
+            words = f"{WEIGHTS}: {path}: cannot be read: {error.strerror}"
+            return dict(settings) | {WEIGHTS: Setting(None, setting.place)}, [self.mistake(setting.place, words)]
 
     def mistake(self, place: yaml_file.Place | None, words: str) -> Mistake:
         """Put file, line and column, or --set, in front of some words."""

@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+import math
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Name = Annotated[str, Field(max_length=100)]
+
+
+class Options(dict[str, Any]):
+    """A mapping of plain values that is not changed after it is made, so that a frozen model can hold it."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(json.dumps(self, sort_keys=True))
+
+
+def _options(value: dict[str, Any]) -> Options:
+    for name, option in value.items():
+        if not all(_is_plain(each) for each in (option if isinstance(option, list) else [option])):
+            raise ValueError(
+                f"expected numbers, texts, true, false, null or lists of them, given {option!r} for {name}"
+            )
+    return Options(value)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, bool | int | str)
+
+
+PlainOptions = Annotated[dict[str, Any], AfterValidator(_options)]
 
 
 class Model(BaseModel):

@@ -101,7 +101,7 @@ def images(run: Run, available: int) -> int:
 
 def operations(run: Run, available: int, side: int) -> int:
     """Return the multiply-adds of a run's forward passes: what its time is taken to be proportional to."""
-    return images(run, available) * forward(run.network, side)
+    return images(run, available) * forward(run.network, side, run.network_options)
 
 
 def cost(members: Sequence[Member], budget: int) -> float:

@@ -114,11 +114,10 @@ class Subsets:
 
 
 def subsets(labels: np.ndarray, *, train_size: int | None, holdout: int, seed: int) -> Subsets:
-    """Choose rows for the holdout and, disjoint from it, for training; both sorted.
+    """Choose class-balanced rows for the holdout and, disjoint from it, for training; both sorted.
 
-    Within a class the rows are shuffled by the seed. The holdout takes the same share of every class, rounded. Of the
-    rest, `train_size` takes as many rows of one class as of another while there are some. A larger subset holds the
-    smaller one. Raises UserError for a holdout that leaves a class without a training image.
+    Within a class the rows are shuffled by the seed; the classes then take turns. So a larger subset holds the smaller
+    one, and the shares of the classes differ by at most one row while rows of every class are left.
     """
     if train_size is None and not holdout:
         return Subsets(np.arange(len(labels)), np.arange(0))
@@ -127,15 +126,9 @@ def subsets(labels: np.ndarray, *, train_size: int | None, holdout: int, seed: i
     for label in np.unique(labels):
         rows = shuffled[labels[shuffled] == label]
         turn[rows] = np.arange(len(rows))
-    counts = np.bincount(labels)
-    withheld = np.lexsort((labels, (2 * turn + 1) / counts[labels]))[:holdout]
-    if np.any(np.bincount(labels[withheld], minlength=len(counts)) == np.where(counts == 0, -1, counts)):
-        raise UserError(
-            f"holdout: {holdout:,} of {len(labels):,} training images leave a class without one; withhold fewer"
-        )
-    by_turns = np.lexsort((labels, turn - (holdout * counts // len(labels))[labels]))
-    rest = by_turns[~np.isin(by_turns, withheld)]
-    return Subsets(np.sort(rest[:train_size]), np.sort(withheld))
+    ordered = np.lexsort((labels, turn))
+    end = len(labels) if train_size is None else holdout + train_size
+    return Subsets(np.sort(ordered[holdout:end]), np.sort(ordered[:holdout]))
 
 
 def of_run(run: Run, dataset: Dataset, *, device: torch.device, workers: int = 0) -> dict[str, Feed]:

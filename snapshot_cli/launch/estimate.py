@@ -11,6 +11,7 @@ from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import store
 from snapshot_cli.datasets.catalogue import facts, how_to_prepare
 from snapshot_cli.errors import UserError
+from snapshot_cli.networks.operations import forward
 
 FLOAT = 4  # bytes
 GREY = (127.5, 127.5, 127.5)
@@ -26,6 +27,8 @@ class Needs:
     iterations: int
     images: int
     parameters: int
+    multiply_adds: int
+    """Of a forward pass over one image, batch norm left out."""
     memory: int
     """Of one run: weights, gradients, momentum, what a batch keeps for the backward pass, and the images."""
     disk: int
@@ -41,7 +44,8 @@ def needs(
     """Return what runs take, those alike together; with 0 steps nothing is measured, and seconds are None."""
     alike: dict[tuple[object, ...], list[Run]] = {}
     for run in runs:
-        key = (run.dataset, run.network, run.batch_size, run.precision, bool(run.dropout), run.train_size, run.holdout)
+        network = (run.network, run.network_options, bool(run.dropout))
+        key = (run.dataset, *network, run.batch_size, run.precision, run.train_size, run.holdout)
         alike.setdefault(key, []).append(run)
     return [_together(group, machine, steps=steps, note=note) for group in alike.values()]
 
@@ -49,12 +53,14 @@ def needs(
 def _together(group: Sequence[Run], machine: Machine, *, steps: int, note: Callable[[str], None]) -> Needs:
     import torch
 
-    from snapshot_cli.training import hardware, measure
+    from snapshot_cli.training import hardware, measure, trial
 
     first, manifest = group[0], manifest_of(group[0].dataset, machine)
     examples, classes = first.training_examples(manifest.train), len(manifest.classes)
     iterations = sum(run.snapshot_iterations(examples)[-1] for run in group)
     counted = torch.device("cuda") if machine.device == "cuda" else hardware.choose(machine.device)
+    for line in trial.check(first, manifest):
+        note(line)
     size = measure.size(first, classes=classes, image_size=manifest.size, device=counted)
     snapshots = sum(run.snapshots for run in group)
     held = images_held(first, manifest)
@@ -64,6 +70,7 @@ def _together(group: Sequence[Run], machine: Machine, *, steps: int, note: Calla
         iterations=iterations,
         images=sum(plan.images(run, manifest.train) for run in group),
         parameters=size.parameters,
+        multiply_adds=forward(first.network, manifest.size, first.network_options),
         memory=3 * FLOAT * size.parameters + size.activations + held,
         disk=snapshots * (size.weights + (manifest.test + first.holdout) * classes * FLOAT),
         resume=2 * (size.weights + FLOAT * size.parameters),

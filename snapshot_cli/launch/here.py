@@ -9,12 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snapshot_cli import lock
+from snapshot_cli.config import weights_file
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.datasets import prepare, store
 from snapshot_cli.errors import ConfigError, UserError
 from snapshot_cli.files import remove_leftovers
 from snapshot_cli.launch import place, torchrun, unit
+from snapshot_cli.networks.names import is_elsewhere
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training.ranks import ALONE, Ranks, join
 
@@ -51,20 +53,49 @@ def train(
     if ranks.tell(place.finished(run, directory, manifest.content_hash)):
         return directory
 
-    from snapshot_cli.training import hardware, loop
+    from snapshot_cli.training import hardware, initial_weights, loop
 
     device, dataset = _device(machine), _dataset(run, machine)
     machine = replace(machine, workers=workers(machine))
     check_ranks(run, manifest, ranks)
+    start = check_network(run, manifest, machine, note, smallest=_smallest_batch(run, manifest) // ranks.count)
     with _alone(directory, ranks, note, patience), hardware.kernels(deterministic=machine.deterministic):
         if ranks.first:
-            now = hardware.describe(device) | {"ranks": ranks.count, "dataset_hash": manifest.content_hash}
+            now = hardware.describe(device, run.network)
+            now |= {"ranks": ranks.count, "dataset_hash": manifest.content_hash}
             place.take_up(run, directory, now, machine, note)
+            if start is not None:
+                weights_file.keep(str(run.initial_weights), start, machine.results)
         if ranks.tell(directory.status) == "done":
             loop.predict_again(run, dataset, directory, machine, stop=stop, ranks=ranks)
             return directory
-        loop.train(run, dataset, directory, machine, watcher=watcher, stop=stop, ranks=ranks)
+        initial = None if start is None else initial_weights.read(start)
+        loop.train(run, dataset, directory, machine, watcher=watcher, stop=stop, ranks=ranks, initial=initial)
     return directory
+
+
+def check_network(
+    run: Run, manifest: store.Manifest, machine: Machine, note: Callable[[str], None], *, smallest: int = 2
+) -> bytes | None:
+    """Try what a run is to train before anything is written, and return the file that it starts from, if any.
+
+    Raises UserError for a network that cannot be trained on these images, and for weights that do not fit it.
+    """
+    directory = RunDirectory.of(run, machine.results)
+    begun = directory.status == "done" or directory.resume_path.exists()
+    if not is_elsewhere(run.network) and (begun or run.initial_weights is None):
+        return None
+
+    from snapshot_cli.training import trial
+
+    for line in trial.check(run, manifest, smallest=smallest):
+        note(line)
+    if begun or run.initial_weights is None:
+        return None
+    content = weights_file.content(run.initial_weights, machine.results)
+    path = weights_file.path(run.initial_weights, machine.results)
+    note(f"{run.network} starts from {path}: {trial.check_start(run, manifest, content, path)}")
+    return content
 
 
 def interpolate(run: Run, machine: Machine, *, stop: Callable[[], bool] = lambda: False, patience: float = 0.0) -> None:
@@ -162,10 +193,15 @@ def prepared(name: str, machine: Machine) -> store.Manifest:
 def check_ranks(run: Run, manifest: store.Manifest, ranks: Ranks) -> None:
     """Refuse more ranks than there are images for all of them in every batch and split."""
     examples = run.training_examples(manifest.train)
-    fewest = min(run.batch_size, examples % run.batch_size or run.batch_size, examples, manifest.test)
+    fewest = min(_smallest_batch(run, manifest), examples, manifest.test)
     fewest = min(fewest, run.holdout) if run.holdout else fewest
     if fewest < ranks.count:
         raise ConfigError(
             f"{run.run_id}: {ranks.count} processes cannot share its smallest batch or split, which has "
             f"{fewest} image{'s' * (fewest > 1)}; start fewer, or choose another batch_size"
         )
+
+
+def _smallest_batch(run: Run, manifest: store.Manifest) -> int:
+    """Return the images of the last batch of an epoch."""
+    return run.training_examples(manifest.train) % run.batch_size or run.batch_size

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from snapshot_cli import lock
+from snapshot_cli.config import weights_file
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import ConfigError
 from snapshot_cli.launch import ray_task, unit
 from snapshot_cli.launch.board import Board, end
 from snapshot_cli.launch.ray_task import Lost, Task
+from snapshot_cli.networks import plugins
 
 RETRIES = 10  # of a run whose worker, node or process was lost; each goes on from the state that was saved last
 POLL_SECONDS = 0.2
@@ -80,7 +82,17 @@ def train_all(
             while waiting and not stop() and (jobs is None or len(running) < jobs):
                 run = waiting.pop(0)
                 finished = ray_task.finished(unit.directory(run, everywhere))
-                task = Task(run, everywhere, tuple(extra), "num_gpus" in room, marker, together, finished)
+                task = Task(
+                    run,
+                    everywhere,
+                    tuple(extra),
+                    on_gpu="num_gpus" in room,
+                    marker=marker,
+                    beside=together,
+                    finished=finished,
+                    plugins=plugins.contents(),
+                    initial_weights=_initial_weights(run, everywhere, nodes),
+                )
                 running[remote.remote(task)] = run
             if stop() and not cancelled:
                 cancelled = True
@@ -123,6 +135,15 @@ def beside(nodes: Sequence[Mapping[str, Any]], room: Mapping[str, float], *, mos
     for node in nodes:
         found[node["NodeManagerHostname"]] += int(node["Resources"].get(kind, 0) / amount + 1e-6)
     return {host: min(count, most) for host, count in found.items() if count}
+
+
+def _initial_weights(run: Run, machine: Machine, nodes: Sequence[Mapping[str, Any]]) -> bytes | None:
+    """Return the file that a run starts from where other hosts are to have it, and keep a copy for those that can."""
+    if run.initial_weights is None:
+        return None
+    content = weights_file.content(run.initial_weights, machine.results)
+    weights_file.keep(run.initial_weights, content, machine.results)
+    return content if {node["NodeManagerHostname"] for node in nodes} - {socket.gethostname()} else None
 
 
 def _tell(runs: Iterable[Run], told: set[Run], machine: Machine, board: Board, *, ended: bool = False) -> None:

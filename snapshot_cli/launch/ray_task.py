@@ -6,7 +6,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
+from snapshot_cli.config import weights_file
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.errors import Stopped
@@ -43,6 +44,10 @@ class Task:
     """How many runs go side by side on each host, by its name."""
     finished: Mapping[str, bytes]
     """The files of a run that is finished, for a node that has it not: it would train it once more."""
+    plugins: Sequence[tuple[str, bytes]] = ()
+    """The plug-in files, by name."""
+    initial_weights: bytes | None = None
+    """The file that the run starts from, for a node that may not see it."""
 
 
 def work(task: Task) -> tuple[int, dict[str, bytes]]:
@@ -59,12 +64,24 @@ def work(task: Task) -> tuple[int, dict[str, bytes]]:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "run.yaml"
         file.write_text(yaml.safe_dump(task.run.model_dump(mode="json")))
-        arguments = unit.words(task.run, machine, ["--config", str(file), *task.extra])
+        arguments = unit.words(task.run, machine, ["--config", str(file), *_plugins(task, Path(folder)), *task.extra])
+        if task.initial_weights is not None and not task.marker.exists():
+            weights_file.keep(str(task.run.initial_weights), task.initial_weights, machine.results)
         variables = unit.variables(machine.threads, None if task.on_gpu else "")
         code = _wait(unit.start(arguments, directory, variables))
     if code < 0 or code == Stopped.exit_code:
         raise Lost(f"killed by signal {-code}" if code < 0 else "told to stop by somebody else, again and again")
     return code, {} if task.marker.exists() else files(directory)
+
+
+def _plugins(task: Task, folder: Path) -> list[str]:
+    """Write the plug-in files below a folder and return the options that name them."""
+    words = []
+    for number, (name, content) in enumerate(task.plugins):
+        path = folder / str(number) / name
+        write_atomically(path, content)
+        words += ["--plugin", str(path)]
+    return words
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.launch import torchrun
+from snapshot_cli.networks import plugins
 from snapshot_cli.run_directory import RunDirectory
 
 LOG = "log.txt"
@@ -23,7 +24,8 @@ PATIENCE = 60.0  # seconds
 
 def words(run: Run, machine: Machine, asked: Sequence[str]) -> list[str]:
     """Return what follows `snapshot` to train a run, given the options of `snapshot train` that name its file."""
-    return ["train", *asked, "--run", run.run_id, *machine.options()]
+    chosen = [word for path in plugins.files() for word in ("--plugin", str(path))]
+    return ["train", *asked, "--run", run.run_id, *chosen, *machine.options()]
 
 
 def shell_command(run: Run, machine: Machine, asked: Sequence[str]) -> str:

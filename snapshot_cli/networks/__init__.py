@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from snapshot_cli.errors import UserError
-from snapshot_cli.networks.names import SKIPPABLE, parse
+from snapshot_cli.networks.names import SKIPPABLE, is_elsewhere, parse
 
 if TYPE_CHECKING:
     from torch import nn
@@ -14,16 +15,28 @@ LARGE_IMAGE = 64  # from this side on the first convolution takes stride 2, as t
 
 
 def build(
-    name: str, classes: int = 10, image_size: int = 32, dropout: float = 0.0, *, stochastic_depth: float = 0.0
+    name: str,
+    classes: int = 10,
+    image_size: int = 32,
+    dropout: float = 0.0,
+    *,
+    stochastic_depth: float = 0.0,
+    options: Mapping[str, Any] | None = None,
 ) -> nn.Module:
     """Return the network of that name for square images, freshly initialised from torch's random generator.
 
-    Raises ValueError for an unknown name, UserError for an image side, a dropout or a stochastic depth that the network
-    cannot take.
+    `options` go to the builder of a network from elsewhere. Raises ValueError for an unknown name, UserError for an
+    image side, a dropout, a stochastic depth or options that the network cannot take.
     """
     architecture = parse(name)
     if stochastic_depth and architecture.family not in SKIPPABLE:
         raise UserError(f"{name} has no blocks to skip; take stochastic_depth out or set it to 0")
+    if is_elsewhere(name):
+        from snapshot_cli.networks import elsewhere
+
+        return elsewhere.build(name, classes, image_size, dropout, options or {})
+    if options:
+        raise UserError(f"{name} takes no network_options; they are for networks from elsewhere")
     stride = _first_stride(name, image_size)
     network: nn.Module
     if architecture.family == "imagenet-resnet":

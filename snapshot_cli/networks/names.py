@@ -15,6 +15,7 @@ FAMILIES = {
 }
 # family: the depths that exist, in words and as (step, smallest)
 DEPTHS = {"resnet": ("6n+2", 6, 8), "wide-resnet": ("6n+2", 6, 8), "densenet": ("3N+4", 3, 7)}
+ELSEWHERE = ("torchvision", "timm", "plugin")  # where a name with a colon leads: torchvision:resnet18
 SKIPPABLE = ("resnet", "wide-resnet")  # the families whose blocks stochastic depth can skip
 LARGEST = 2000
 COUNTS = {1: "one size", 2: "two sizes"}
@@ -22,14 +23,22 @@ COUNTS = {1: "one size", 2: "two sizes"}
 
 @dataclass(frozen=True)
 class Architecture:
-    """Hold what a name says: resnet-110 is the family 'resnet' with the sizes (110,)."""
+    """Hold what a name says: resnet-110 is the family 'resnet' with the sizes (110,).
+
+    A network from elsewhere, such as timm:mixer_b16_224, is of the family 'timm' and has no sizes.
+    """
 
     family: str
     sizes: tuple[int, ...]
 
 
 def parse(name: str) -> Architecture:
-    """Return the family and the sizes in a network's name; raise ValueError with one line for people."""
+    """Return the family and the sizes in a network's name; raise ValueError with one line for people.
+
+    Of a name with a colon only the part before it is checked: what there is behind it takes torch to tell.
+    """
+    if is_elsewhere(name):
+        return Architecture(_source(name), ())
     match = re.fullmatch(r"([a-z]+(?:-[a-z]+)*)((?:-[0-9]+)*)", name)
     if match is None or match[1] not in FAMILIES:
         raise ValueError(_unknown(name))
@@ -40,9 +49,29 @@ def parse(name: str) -> Architecture:
     return Architecture(family, sizes)
 
 
+def is_elsewhere(name: str) -> bool:
+    """Return whether a network comes from torchvision, timm or a plug-in, as a colon in its name says."""
+    return ":" in name
+
+
 def forms() -> list[str]:
     """Return how the names of the families are written: resnet-D, wide-resnet-D-K, ..."""
     return [f"{family}-{letters}" for family, (letters, _) in FAMILIES.items()]
+
+
+def _source(name: str) -> str:
+    source, _, inner = name.partition(":")
+    if source not in ELSEWHERE:
+        near = difflib.get_close_matches(source, ELSEWHERE, n=1)
+        hint = f"did you mean '{near[0]}:{inner}'?" if near else f"a name with a colon begins with {_either(ELSEWHERE)}"
+        raise ValueError(f"unknown network {name!r}; {hint}")
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", inner):
+        raise ValueError(f"{name!r}: expected letters, digits, '_' and '-' after {source}:, given {inner!r}")
+    return source
+
+
+def _either(sources: tuple[str, ...]) -> str:
+    return f"{', '.join(f'{each}:' for each in sources[:-1])} or {sources[-1]}:"
 
 
 def _check_sizes(name: str, family: str, digits: list[str]) -> None:
@@ -76,7 +105,7 @@ def _unknown(name: str) -> str:
     words = re.sub(r"[^a-z]+", "-", name.lower()).strip("-")
     near = difflib.get_close_matches(words, FAMILIES, n=1)
     if not near:
-        return f"unknown network {name!r}; the forms are {', '.join(forms()[:-1])} and {forms()[-1]}"
+        return f"unknown network {name!r}; the forms are {', '.join([*forms(), *(f'{s}:NAME' for s in ELSEWHERE)])}"
     return f"unknown network {name!r}; did you mean {_suggestion(near[0], re.findall('[0-9]+', name))!r}?"
 
 

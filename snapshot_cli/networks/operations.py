@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from snapshot_cli.networks import LARGE_IMAGE
-from snapshot_cli.networks.names import parse
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from snapshot_cli.networks import LARGE_IMAGE, build
+from snapshot_cli.networks.names import is_elsewhere, parse
 
 BOTTLENECKS = ((64, 3), (128, 4), (256, 6), (512, 3))  # channels and blocks of a ResNet-50's stages (He et al. 2015)
 
 
-def forward(name: str, side: int) -> int:
+def forward(name: str, side: int, options: Mapping[str, Any] | None = None) -> int:
     """Return the multiply-adds of the convolutions in a forward pass over one image of side x side pixels.
 
-    A training step takes about three times as many; batch norm and the linear layer are left out.
+    A training step takes about three times as many; batch norm and the linear layer are left out. Those of a network
+    from elsewhere are what torch counts, linear layers and attention too.
     """
+    if is_elsewhere(name):
+        return _counted(name, side, json.dumps(options or {}, sort_keys=True))
     architecture = parse(name)
     if architecture.family == "imagenet-resnet":
         return _bottlenecks(side)
@@ -20,6 +28,22 @@ def forward(name: str, side: int) -> int:
     if architecture.family == "densenet":
         return _densenet(*architecture.sizes, side=side)
     return _resnet(*architecture.sizes, side=side)
+
+
+@cache
+def _counted(name: str, side: int, options: str) -> int:
+    """Return half of the floating-point operations that torch counts for one of two images.
+
+    Two, since a network in training mode may not take one.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        network = build(name, image_size=side, options=json.loads(options)).eval()
+        with FlopCounterMode(display=False) as counter:
+            network(torch.zeros(2, 3, side, side))
+    return int(counter.get_total_flops()) // 4
 
 
 def _resnet(depth: int, width: int = 1, *, side: int) -> int:

@@ -156,8 +156,16 @@ def _is_number(value: object) -> bool:
 
 
 def save_weights(path: Path, network: nn.Module) -> str:
-    """Write the weights and batch-norm statistics of a network as safetensors and return the sha256 of the file."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    """Write the weights and batch-norm statistics of a network as safetensors and return the sha256 of the file.
+
+    A tensor that the network has under two names is stored under both.
+    """
+    tensors: dict[str, torch.Tensor] = {}
+    stored = set()
+    for name, tensor in network.state_dict().items():
+        copy = tensor.detach().cpu().contiguous()
+        tensors[name] = copy.clone() if copy.untyped_storage().data_ptr() in stored else copy
+        stored.add(copy.untyped_storage().data_ptr())
     content = save(tensors)
     write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()

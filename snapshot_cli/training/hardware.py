@@ -17,6 +17,7 @@ import torch
 
 from snapshot_cli.config.machine import Device
 from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.networks import elsewhere
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"  # cuBLAS reads it when it is first used
 
@@ -55,8 +56,11 @@ def kernels(*, deterministic: bool) -> Iterator[None]:
         _set(WORKSPACE, before[2])
 
 
-def describe(device: torch.device) -> dict[str, Any]:
-    """Return versions, device, threads, commit, command line and the time now, for machine.json."""
+def describe(device: torch.device, network: str = "") -> dict[str, Any]:
+    """Return versions, device, threads, commit, command line and the time now, for machine.json.
+
+    The versions include that of the code behind a network from elsewhere.
+    """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": ["snapshot", *sys.argv[1:]],
@@ -65,7 +69,7 @@ def describe(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("torch", "torchvision", "numpy")},
+        "versions": {name: version(name) for name in ("torch", "torchvision", "numpy")} | elsewhere.versions(network),
         **_commit(),
     }
 

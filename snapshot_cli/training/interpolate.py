@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
@@ -36,7 +37,8 @@ def interpolate(
     """Store a finished run's test errors at lambda theta_last + (1 - lambda) theta_k, for every snapshot k before it.
 
     Statistics "reestimated" are those of a fixed subset of the training images at every point, "final" the running ones
-    of the last snapshot, as Torch's flat parameter vector leaves them. Raises UserError where weights were not kept and
+    of the last snapshot, as Torch's flat parameter vector leaves them; of a network without batch norm both are the
+    same. Raises UserError where weights were not kept and
     Stopped, with nothing stored, when `stop` says so.
     """
     device = hardware.choose(machine.device)
@@ -51,15 +53,14 @@ def interpolate(
     directory.write_interpolation(rows)
 
 
-def mixed(earlier: State, last: State, weight: float) -> State:
-    """Return weight * last + (1 - weight) * earlier for parameters; running statistics and counts are those of last."""
-    learnable = [name for name in last if not name.endswith(("running_mean", "running_var", "num_batches_tracked"))]
-    return last | {name: weight * last[name] + (1 - weight) * earlier[name] for name in learnable}
+def mixed(earlier: State, last: State, weight: float, parameters: Iterable[str]) -> State:
+    """Return weight * last + (1 - weight) * earlier for parameters; statistics and other buffers are those of last."""
+    return last | {name: weight * last[name] + (1 - weight) * earlier[name] for name in parameters}
 
 
 def reestimate(network: nn.Module, images: Feed) -> None:
     """Set all batch-norm statistics to the means over batches of images, weighted by their size; dropout stays off."""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = _norms(network)
     usual = [norm.momentum for norm in norms]
     network.eval()
     seen = 0
@@ -81,10 +82,11 @@ def _points(
     """Yield the rows of interpolation.csv; lambda = 1 is the last snapshot, whatever the line starts from."""
     last = _state(network, directory, run.snapshots)
     ends = _errors(network, last, images=images, test=test)
+    parameters = [name for name, _ in network.named_parameters(remove_duplicate=False)]
     for snapshot in range(1, run.snapshots):
         earlier = _state(network, directory, snapshot)
         for weight in LAMBDAS:
-            state = mixed(earlier, last, weight)
+            state = mixed(earlier, last, weight, parameters)
             errors = ends if weight == 1 else _errors(network, state, images=images, test=test)
             for statistics, error in errors.items():
                 yield {"snapshot": snapshot, "lambda": weight, "statistics": statistics, "test_error": error}
@@ -94,8 +96,15 @@ def _errors(network: nn.Module, state: State, *, images: Feed, test: Feed) -> di
     """Return the test error in percent of some weights by where their batch-norm statistics come from."""
     network.load_state_dict(state)
     final = _error(network, test)
+    if not _norms(network):
+        return {"final": final, "reestimated": final}
     reestimate(network, images)
     return {"final": final, "reestimated": _error(network, test)}
+
+
+def _norms(network: nn.Module) -> list[BatchNorm]:
+    """Return the batch norms that keep statistics."""
+    return [each for each in network.modules() if isinstance(each, BatchNorm) and each.track_running_stats]
 
 
 def _state(network: nn.Module, directory: RunDirectory, snapshot: int) -> State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import torch
@@ -14,9 +14,10 @@ from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.batches import of_run
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.errors import UserError
+from snapshot_cli.networks.names import is_elsewhere
 from snapshot_cli.randomness import derive
 from snapshot_cli.run_directory import RunDirectory
-from snapshot_cli.training import checkpoint, hardware, predictions
+from snapshot_cli.training import checkpoint, hardware, initial_weights, predictions
 from snapshot_cli.training.network import in_training
 from snapshot_cli.training.ranks import ALONE, Ranks
 from snapshot_cli.training.record import Training, close_epoch, save, stopped, summary, take_snapshot
@@ -44,14 +45,16 @@ def train(
     watcher: Watcher,
     stop: Callable[[], bool] = lambda: False,
     ranks: Ranks = ALONE,
+    initial: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Train a run from where it is to its end; snapshots, predictions and metrics go to its directory.
 
-    The state is saved at the end of every epoch and whenever the machine's `checkpoint_seconds` have gone by.
+    The state is saved at the end of every epoch and whenever the machine's `checkpoint_seconds` have gone by. `initial`
+    are tensors that a fresh run starts from.
 
     Raises UserError when the loss is no longer finite, and Stopped, with the state saved, when `stop` says so.
     """
-    training = prepare(run, dataset, directory, machine, ranks=ranks)
+    training = prepare(run, dataset, directory, machine, ranks=ranks, initial=initial)
     last = run.snapshot_iterations(training.examples)[-1]
     watcher.begin(training.progress.iteration, last, iterations_per_epoch(training.examples, run.batch_size))
     while training.progress.iteration < last:
@@ -86,8 +89,18 @@ def predict_again(
             directory.store_again(split, dict(zip(lacking, logits, strict=True)), batches.labels.cpu().numpy())
 
 
-def prepare(run: Run, dataset: Dataset, directory: RunDirectory, machine: Machine, *, ranks: Ranks = ALONE) -> Training:
+def prepare(
+    run: Run,
+    dataset: Dataset,
+    directory: RunDirectory,
+    machine: Machine,
+    *,
+    ranks: Ranks = ALONE,
+    initial: Mapping[str, torch.Tensor] | None = None,
+) -> Training:
     """Return a run ready to go on: weights from its seed, or everything from the state that it was stopped with.
+
+    A fresh run takes over what fits of the tensors `initial`.
 
     Raises UserError when the state, or a snapshot taken before it, is not what the run wrote, and where not all ranks
     find the same state.
@@ -95,8 +108,10 @@ def prepare(run: Run, dataset: Dataset, directory: RunDirectory, machine: Machin
     device = hardware.choose(machine.device)
     torch.manual_seed(derive(run.seed, "weights"))
     network = in_training(run, dataset.manifest, device)
+    if initial is not None:
+        initial_weights.start(network, initial, len(dataset.manifest.classes))
     optimizer = torch.optim.SGD(
-        network.parameters(),
+        [parameter for parameter in network.parameters() if parameter.requires_grad],
         lr=run.alpha0,
         momentum=run.momentum,
         nesterov=run.nesterov,
@@ -166,7 +181,7 @@ def step(
     run, ranks = training.run, training.ranks
     for group in training.optimizer.param_groups:
         group["lr"] = rate
-    if run.dropout or run.stochastic_depth:
+    if run.dropout or run.stochastic_depth or is_elsewhere(run.network):  # which may draw whatever it likes
         torch.manual_seed(derive(run.seed, "dropout", training.progress.iteration, *ranks.purpose))
     with torch.autocast(training.device.type, dtype=torch.bfloat16, enabled=run.precision == "bfloat16"):
         logits = training.forward(images)

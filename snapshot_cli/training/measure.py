@@ -16,7 +16,7 @@ from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.store import Dataset, Manifest
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import loop
-from snapshot_cli.training.network import of_run
+from snapshot_cli.training.network import without_content
 
 WARM_UP = 2  # iterations that are not counted: allocations, and the choice of kernels
 
@@ -35,8 +35,8 @@ def size(run: Run, *, classes: int, image_size: int, device: torch.device) -> Si
     """Count what a run's network is made of and what a batch keeps, on tensors that have shapes and no content."""
     # Autocast does nothing to tensors without content, but dense blocks go layer by layer under it, as on a GPU.
     layerwise = torch.autocast("cpu", enabled=device.type != "cpu" or run.precision == "bfloat16")
+    network = without_content(run, classes=classes, side=image_size)
     with torch.device("meta"):
-        network = of_run(run, classes=classes, side=image_size)
         images = torch.empty(run.batch_size, 3, image_size, image_size)
         labels = torch.empty(run.batch_size, dtype=torch.int64)
     state = network.state_dict().values()

@@ -8,11 +8,25 @@ from torch import nn
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.networks import build
+from snapshot_cli.networks.names import is_elsewhere
 
 
 def of_run(run: Run, *, classes: int, side: int) -> nn.Module:
     """Return the network that a run describes, for square images of a side in pixels; freshly initialised."""
-    return build(run.network, classes, side, run.dropout, stochastic_depth=run.stochastic_depth)
+    depth, options = run.stochastic_depth, run.network_options
+    return build(run.network, classes, side, run.dropout, stochastic_depth=depth, options=options)
+
+
+def without_content(run: Run, *, classes: int, side: int) -> nn.Module:
+    """Return the network of a run with shapes alone, on the device meta; the paper's take no memory meanwhile.
+
+    What others wrote may compute with values while it is made, and is made first and emptied then.
+    """
+    if is_elsewhere(run.network):
+        with torch.random.fork_rng(devices=[]):
+            return of_run(run, classes=classes, side=side).to("meta")
+    with torch.device("meta"):
+        return of_run(run, classes=classes, side=side)
 
 
 def in_training(run: Run, manifest: Manifest, device: torch.device) -> nn.Module:

@@ -1,0 +1,153 @@
+"""Networks that others wrote, by name: of torchvision, of timm, and of plug-ins."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+import warnings
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.networks import plugins
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from snapshot_cli.networks.plugins import Builder
+
+SIDES = ("image_size", "img_size")  # what builders call the side of the images, where they need it
+DROPOUTS = ("dropout", "drop_rate")
+FIXED = {"num_classes", "in_chans", "weights", "progress", "pretrained", "device", "dtype", *SIDES, *DROPOUTS}
+FIRST = ("classes", "image_size", "dropout")  # of a plug-in's builder, in this order
+
+
+def build(name: str, classes: int, image_size: int, dropout: float, options: Mapping[str, Any]) -> nn.Module:
+    """Return the network of a name with a colon, initialised by its own rules from torch's random generator.
+
+    Raises ConfigError, with the three nearest names, for one that does not exist, for an option that the builder does
+    not take and for dropout where it has none; UserError, with the builder's own line, for a builder that raises.
+    """
+    source, _, inner = name.partition(":")
+    builder = _builder(source, inner)
+    if source == "plugin":
+        arguments: list[Any] = [classes, image_size, dropout]
+        _check_options(name, options, _of_plugin(name, builder))
+        return _called(name, builder, arguments, options)
+    known = parameters(builder)
+    _check_options(name, options, [each for each in known if each not in FIXED])
+    settings = {"num_classes": classes} | {each: image_size for each in SIDES if each in known}
+    if dropout:
+        places = [each for each in DROPOUTS if each in known]
+        if not places:
+            raise ConfigError(f"{name} has no place for dropout; take dropout out or set it to 0")
+        settings[places[0]] = dropout  # type: ignore[assignment]
+    return _called(name, builder, [], settings | dict(options))
+
+
+def names(source: str) -> list[str]:
+    """Return the names of all networks of torchvision, timm or plugin; none of timm where it is not installed."""
+    if source == "plugin":
+        return plugins.names()
+    if source == "torchvision":
+        from torchvision import models  # type: ignore[import-untyped, unused-ignore]
+
+        return list(models.list_models(module=models))
+    if find_spec("timm") is None:
+        return []
+    import timm  # type: ignore[import-not-found, unused-ignore]
+
+    return list(timm.list_models())
+
+
+def versions(name: str) -> dict[str, str]:
+    """Return the version of the code behind a network from elsewhere, besides torch and torchvision."""
+    source, _, inner = name.partition(":")
+    if source == "timm":
+        return {"timm": version("timm")}
+    return {name: plugins.version(inner)} if source == "plugin" else {}
+
+
+@cache
+def parameters(builder: Builder) -> tuple[str, ...]:
+    """Return the names of what a builder takes; behind **options, of what the class that it returns takes."""
+    taken = inspect.signature(builder).parameters
+    found = [each for each, parameter in taken.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    if len(found) < len(taken):
+        try:
+            made = typing.get_type_hints(builder).get("return")
+        except (NameError, TypeError):
+            made = None
+        if inspect.isclass(made):
+            found += [each for each in inspect.signature(made).parameters if each not in ("args", "kwargs")]
+    return tuple(dict.fromkeys(found))
+
+
+def _builder(source: str, inner: str) -> Builder:
+    """Return what makes a network; ConfigError where there is none of that name."""
+    if source == "timm" and find_spec("timm") is None:
+        raise ConfigError(f"timm:{inner}: timm is not installed here; type: pip install 'snapshot-cli[timm]'")
+    if source == "plugin":
+        builder = plugins.find(inner)
+        if builder is None:
+            raise ConfigError(_unknown(source, inner) + "; give its file with --plugin FILE.py, or install its package")
+        return builder
+    if inner not in names(source):
+        raise ConfigError(_unknown(source, inner))
+    if source == "torchvision":
+        from torchvision import models
+
+        return typing.cast("Builder", models.get_model_builder(inner))
+    from timm import models as timm_models
+
+    return typing.cast("Builder", timm_models.model_entrypoint(inner))
+
+
+def _unknown(source: str, inner: str) -> str:
+    near = get_close_matches(inner, names(source), 3, 0.4)
+    hint = f"; the nearest are {', '.join(f'{source}:{each}' for each in near)}" if near else ""
+    return f"unknown network '{source}:{inner}'{hint}"
+
+
+def _of_plugin(name: str, builder: Builder) -> list[str] | None:
+    """Return the options that a plug-in's builder takes, None for any; ConfigError for another signature."""
+    taken = list(inspect.signature(builder).parameters.values())
+    first = [each.name for each in taken[:3] if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    if tuple(first) != FIRST:
+        raise ConfigError(
+            f"{name}: expected a builder ({', '.join(FIRST)}, ...) -> nn.Module, "
+            f"given {getattr(builder, '__name__', builder)}{inspect.signature(builder)}"
+        )
+    if any(each.kind is each.VAR_KEYWORD for each in taken):
+        return None
+    return [each.name for each in taken[3:] if each.kind is not each.VAR_POSITIONAL]
+
+
+def _check_options(name: str, options: Mapping[str, Any], known: Sequence[str] | None) -> None:
+    for option in options if known is not None else ():
+        assert known is not None
+        if option in known:
+            continue
+        near = get_close_matches(option, known, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known) or 'none'}"
+        if option in FIXED:
+            hint = "it follows from the dataset and the settings of the run"
+        raise ConfigError(f"network_options: {name} has no option '{option}'; {hint}")
+
+
+def _called(name: str, builder: Builder, arguments: Sequence[Any], options: Mapping[str, Any]) -> nn.Module:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torchvision and timm to those who write their code
+            network = builder(*arguments, **options)
+    except Exception as error:
+        raise UserError(f"{name}: cannot be built for these settings: {plugins.raised(error)}") from error
+    from torch import nn
+
+    if not isinstance(network, nn.Module):
+        raise UserError(f"{name}: expected its builder to return an nn.Module, given {type(network).__name__}")
+    return network

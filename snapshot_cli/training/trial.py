@@ -1,0 +1,123 @@
+"""Try a network from elsewhere on two images of noise before anything is written: whether it can be trained at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.nn.parameter import is_lazy
+
+from snapshot_cli.config.experiment import Run
+from snapshot_cli.datasets.manifest import Manifest
+from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.networks import plugins
+from snapshot_cli.networks.names import is_elsewhere
+from snapshot_cli.randomness import derive
+from snapshot_cli.training import initial_weights
+from snapshot_cli.training.initial_weights import Fit
+from snapshot_cli.training.network import of_run, without_content
+
+NAMED = 3  # parameters in a message
+
+
+def check(run: Run, manifest: Manifest, *, smallest: int = 2) -> list[str]:
+    """Return what a person should know of a run's network; nothing for the paper's.
+
+    `smallest` is the number of images of the smallest training batch. Raises UserError for a network that cannot be
+    built, run or trained on images of this dataset, and for one that does not return logits (images, classes).
+    """
+    if not is_elsewhere(run.network):
+        return []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(run.seed, "weights"))
+        network = of_run(run, classes=len(manifest.classes), side=manifest.size)
+        if any(map(is_lazy, network.parameters())):
+            raise UserError(f"{run.network}: has lazy parameters; give their sizes, which {_sizes(manifest)} determine")
+        images = torch.randn(2, 3, manifest.size, manifest.size)
+        _check_gradients(run, network, images, manifest)
+        if smallest == 1:
+            _check_single_image(run, network, images[:1])
+        with torch.no_grad():
+            _logits(run, network.eval(), images, manifest)
+            return _repeats(run, network.train(), images)
+
+
+def check_start(run: Run, manifest: Manifest, content: bytes, path: Path) -> Fit:
+    """Return what a run's network takes of a file of weights; UserError where it is none or does not fit."""
+    classes = len(manifest.classes)
+    network = without_content(run, classes=classes, side=manifest.size)
+    return initial_weights.checked(network, content, classes, path)
+
+
+def _check_gradients(run: Run, network: nn.Module, images: Tensor, manifest: Manifest) -> None:
+    trainable = {name: each for name, each in network.named_parameters() if each.requires_grad}
+    if not trainable:
+        raise UserError(f"{run.network}: has no parameters to train")
+    logits = _logits(run, network.train(), images, manifest)
+    with _words(run, "cannot compute gradients"):
+        cross_entropy(logits, torch.zeros(len(images), dtype=torch.int64)).backward()  # type: ignore[no-untyped-call]
+    idle = [name for name, each in trainable.items() if each.grad is None]
+    if idle:
+        more = f" and {len(idle) - NAMED} more" if len(idle) > NAMED else ""
+        raise UserError(
+            f"{run.network}: no gradient reaches {', '.join(idle[:NAMED])}{more}; leave them out of the network, or "
+            "set requires_grad to False"
+        )
+    network.zero_grad(set_to_none=True)
+
+
+def _logits(run: Run, network: nn.Module, images: Tensor, manifest: Manifest) -> Tensor:
+    with _words(run, f"cannot take {_sizes(manifest)}"):
+        logits = network(images)
+    wanted = f"expected its forward to return logits (images, {len(manifest.classes)})"
+    if not isinstance(logits, Tensor):
+        raise UserError(f"{run.network}: {wanted}, given {type(logits).__name__}")
+    if not logits.is_floating_point() or logits.shape != (len(images), len(manifest.classes)):
+        kind = str(logits.dtype).removeprefix("torch.")
+        raise UserError(f"{run.network}: {wanted}, given {kind} {tuple(logits.shape)} for {len(images)} images")
+    return logits
+
+
+def _check_single_image(run: Run, network: nn.Module, images: Tensor) -> None:
+    """Refuse a last batch of one image where batch norm has no second value to normalise with."""
+    try:
+        with torch.no_grad():
+            network.train()(images)
+    except Exception as error:
+        raise ConfigError(
+            f"{run.network}: cannot be trained on a batch of 1 image, as the last of an epoch is here "
+            f"({plugins.raised(error)}); choose another batch_size or train_size"
+        ) from error
+
+
+def _repeats(run: Run, network: nn.Module, images: Tensor) -> list[str]:
+    """Say so where the same weights, images and seed do not give the same logits twice."""
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    answers = []
+    for _ in range(2):
+        network.load_state_dict(before)
+        torch.manual_seed(derive(run.seed, "dropout", 0))
+        answers.append(network(images))
+    if torch.equal(*answers):
+        return []
+    return [
+        f"{run.network}: two forward passes of the same weights, images and seed differ, so that a run which is "
+        "stopped and resumed ends with other numbers; draw random numbers from torch alone, and keep what changes in "
+        "state_dict()"
+    ]
+
+
+@contextmanager
+def _words(run: Run, what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise UserError(f"{run.network}: {what}: {plugins.raised(error)}") from error
+
+
+def _sizes(manifest: Manifest) -> str:
+    return f"images of {manifest.size}x{manifest.size} pixels"
