@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from snapshot_cli.errors import UserError
+
 if TYPE_CHECKING:
     from snapshot_cli.serving.ensemble import SnapshotEnsemble
     from snapshot_cli.training.scheduler import SnapshotSchedule
 
-__all__ = ["SnapshotEnsemble", "SnapshotSchedule"]
+    __version__: str
+
+__all__ = ["SnapshotEnsemble", "SnapshotSchedule", "UserError", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch with the first of the two names, not with the package: the command line answers without it."""
+    """Import torch with the first name that needs it, not with the package: the command line answers without it."""
     if name == "SnapshotEnsemble":
         from snapshot_cli.serving.ensemble import SnapshotEnsemble
 
@@ -21,6 +25,10 @@ def __getattr__(name: str) -> Any:
         from snapshot_cli.training.scheduler import SnapshotSchedule
 
         return SnapshotSchedule
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("snapshot-cli")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

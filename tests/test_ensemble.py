@@ -1,8 +1,13 @@
+import json
+import re
 import shutil
+from importlib.metadata import version
 
 import numpy as np
 import pytest
 import torch
+from command_line import snapshot
+from safetensors.torch import save
 from silent import Silent
 from torch import nn
 
@@ -11,7 +16,8 @@ from snapshot_cli import SnapshotEnsemble
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import UserError
 from snapshot_cli.launch import here
-from snapshot_cli.serving.ensemble import agreement
+from snapshot_cli.networks import build
+from snapshot_cli.serving.program import agreement
 
 
 class Constant(nn.Module):
@@ -111,6 +117,148 @@ def test_runs_that_cannot_be_loaded(trained, tiny_data, tmp_path):
 
 def test_the_package_lists_what_it_imports_late():
     assert {*snapshot_cli.__all__, "__doc__"} <= set(dir(snapshot_cli))
-    assert all(callable(getattr(snapshot_cli, name)) for name in snapshot_cli.__all__)
+    assert all(getattr(snapshot_cli, name) for name in snapshot_cli.__all__)
+    assert snapshot_cli.UserError is UserError
+    assert snapshot_cli.__version__ == version("snapshot-cli")
     with pytest.raises(AttributeError, match=r"^module 'snapshot_cli' has no attribute 'SnapshotEnsembles'$"):
         _ = snapshot_cli.SnapshotEnsembles
+
+
+def small():
+    """Return a network of 8x8 images with batch norm, a tied layer and a buffer that is not in its state."""
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 9), nn.Linear(9, 9), nn.Linear(9, 9),
+        nn.Linear(9, 3),
+    )  # fmt: skip
+    network[5].weight = network[4].weight
+    network.register_buffer("apart", torch.ones(1), persistent=False)
+    return network
+
+
+def test_it_has_a_length_and_members_in_order():
+    networks = [small(), small()]
+    ensemble = SnapshotEnsemble(networks)
+    assert len(ensemble) == 2
+    assert [torch.equal(a[0].weight, b[0].weight) for a, b in zip(ensemble, networks, strict=True)] == [True, True]
+
+
+def test_a_saved_ensemble_comes_back_as_it_was(tmp_path):
+    ensemble = SnapshotEnsemble([small(), small()], mean=[1, 2, 3], std=[4, 5, 6], classes="xyz")
+    ensemble.save(tmp_path / "e.safetensors")
+    images = torch.randint(0, 256, (5, 3, 8, 8), dtype=torch.uint8)
+    for again in (
+        SnapshotEnsemble.load(tmp_path / "e.safetensors", small),
+        SnapshotEnsemble.load(str(tmp_path / "e.safetensors"), make_network=small),
+    ):
+        assert torch.equal(again(images), ensemble(images))
+        assert (again.classes, again.transform, len(again)) == (("x", "y", "z"), None, 2)
+        assert not any(parameter.requires_grad for parameter in again.parameters())
+
+
+def test_a_run_that_is_saved_keeps_its_transform(trained, tiny_data, tmp_path):
+    ensemble = SnapshotEnsemble.load(trained.path, data=tiny_data)
+    ensemble.save(tmp_path / "e.safetensors")
+    again = SnapshotEnsemble.load(tmp_path / "e.safetensors", lambda: build("resnet-8", 4, 8))
+    assert (again.transform, again.classes) == (ensemble.transform, ensemble.classes)
+    assert torch.equal(again(torch.zeros(1, 3, 8, 8).byte()), ensemble(torch.zeros(1, 3, 8, 8).byte()))
+
+
+@pytest.mark.parametrize(
+    ("make_network", "words"),
+    [
+        (None, "give what makes a network without weights: SnapshotEnsemble.load(path, make_network)"),
+        (lambda: nn.Linear(1, 1), "make_network makes another network than was saved: "),
+    ],
+)
+def test_a_file_without_its_network(make_network, words, tmp_path):
+    SnapshotEnsemble([small()]).save(tmp_path / "e.safetensors")
+    with pytest.raises(UserError, match=re.escape(f"{tmp_path}/e.safetensors: {words}")):
+        SnapshotEnsemble.load(tmp_path / "e.safetensors", make_network=make_network)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", save({"a": torch.zeros(1)})])
+def test_files_of_others(content, tmp_path):
+    (tmp_path / "e.safetensors").write_bytes(content)
+    with pytest.raises(UserError, match=r"e\.safetensors: not an ensemble that SnapshotEnsemble\.save has written$"):
+        SnapshotEnsemble.load(tmp_path / "e.safetensors", small)
+
+
+def test_an_empty_ensemble_says_so(tmp_path):
+    empty = SnapshotEnsemble()
+    assert len(empty) == 0
+    for use in (
+        lambda: empty(IMAGES), lambda: empty.predict(IMAGES), lambda: empty.last(1),
+        lambda: empty.members_agree(IMAGES),
+        lambda: empty.save(tmp_path / "e"), lambda: empty.export(tmp_path / "e.pt2", IMAGES),
+        lambda: empty.evaluate([(IMAGES, torch.zeros(2))]),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=r"^the ensemble has no members; take a snapshot first: ensemble\.add"):
+            use()
+
+
+def test_predict_and_agreement_in_batches_are_those_of_the_whole(trained, tiny_data, tiny_dataset, monkeypatch):
+    ensemble = SnapshotEnsemble.load(trained.path, data=tiny_data)
+    images = torch.from_numpy(np.array(tiny_dataset.test_images)).permute(0, 3, 1, 2)
+    whole, agreeing = ensemble(images), agreement(ensemble.member_probabilities(images))
+    monkeypatch.setattr("snapshot_cli.serving.ensemble.BATCH_SIZE", 10)
+    torch.testing.assert_close(ensemble.predict(images), whole)
+    torch.testing.assert_close(ensemble.predict(images.numpy()), whole)
+    torch.testing.assert_close(ensemble.members_agree(images), agreeing)
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (
+            torch.rand(2, 3, 8, 8),
+            "expected raw images, uint8 (batch, 3, 8, 8) with 0 to 255, given float32 (2, 3, 8, 8)",
+        ),
+        (torch.zeros(2, 3, 9, 9).byte(), "expected images (batch, 3, 8, 8), given uint8 (2, 3, 9, 9)"),
+        (torch.zeros(2, 8, 8, 3).byte(), "expected images (batch, 3, 8, 8), given uint8 (2, 8, 8, 3)"),
+        (torch.zeros(3, 8, 8).byte(), "expected images (batch, 3, 8, 8), given uint8 (3, 8, 8)"),
+    ],
+)
+def test_images_that_a_run_was_not_trained_on_are_refused(images, words, trained, tiny_data):
+    ensemble = SnapshotEnsemble.load(trained.path, data=tiny_data)
+    for use in (ensemble, ensemble.predict, ensemble.members_agree, ensemble.member_probabilities):
+        with pytest.raises(UserError, match=f"^{re.escape(words)}"):
+            use(images)
+
+
+def test_evaluate_has_the_numbers_of_eval(trained, tiny_data, tiny_dataset):
+    images = torch.from_numpy(np.array(tiny_dataset.test_images)).permute(0, 3, 1, 2)
+    labels = torch.from_numpy(np.array(tiny_dataset.test_labels))
+    scores = SnapshotEnsemble.load(trained.path, data=tiny_data).evaluate(
+        zip(images.split(10), labels.split(10), strict=True)
+    )
+    code, out, _ = snapshot("eval", trained.path, "--data-dir", tiny_data, "--json")
+    assert code == 0
+    printed = json.loads(out)
+    for found, stored in ((scores.members, printed["members"]), (scores.ensembles, printed["ensembles"])):
+        assert [each.top1_error for each in found] == [each["top1_error"] for each in stored]
+        assert [each.nll for each in found] == pytest.approx([each["nll"] for each in stored], abs=1e-5)
+    with pytest.raises(UserError, match=r"^evaluate: expected batches of images and labels, given none$"):
+        SnapshotEnsemble([small()]).evaluate([])
+
+
+def test_any_network_is_exported(tmp_path):
+    ensemble = SnapshotEnsemble([small(), small()])
+    images = torch.randn(1, 3, 8, 8)
+    ensemble.export(tmp_path / "e.pt2", images)
+    program = torch.export.load(tmp_path / "e.pt2").module()
+    more = torch.randn(7, 3, 8, 8)
+    torch.testing.assert_close(program(more)[0], ensemble(more))
+    with pytest.raises(UserError, match=r"^give an example of the images: ensemble\.export\(path, example\)$"):
+        ensemble.export(tmp_path / "f.pt2")
+    with pytest.raises(UserError, match=r"f\.pt: expected a name that ends in \.pt2 or \.onnx$"):
+        ensemble.export(tmp_path / "f.pt", images)
+
+
+class Branching(nn.Module):
+    def forward(self, images):
+        return images.flatten(1)[:, :3] if images.sum() > 0 else images.flatten(1)[:, 3:6]
+
+
+def test_what_torch_cannot_export_is_said(tmp_path):
+    with pytest.raises(UserError, match=r"^torch\.export cannot follow what the members compute: "):
+        SnapshotEnsemble([Branching()]).export(tmp_path / "e.pt2", torch.ones(2, 3, 8, 8))

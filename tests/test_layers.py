@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "serving": {"errors", "files", "config", "datasets", "networks", "run_directory", "training", "analysis"},
     "cli": {"errors", "commands", "launch"},
     "__main__": {"cli", "launch"},
-    "": {"serving", "training"},
+    "": {"errors", "serving", "training"},
 }
 # Where a part may reach into a package, but not into all of it:
 ONLY = {
@@ -78,11 +78,11 @@ TORCH = {
     "training.predictions", "training.measure", "training.initial_weights", "training.trial",
     "launch.estimate", "launch.doctor", "launch.here",
     "commands.trainings", "randomness",
-    "__init__", "training.scheduler", "serving.ensemble", "serving.load", "serving.exported", "serving.onnx_file",
+    "__init__", "training.scheduler", "serving.ensemble", "serving.load", "serving.exported", "serving.program",
 }  # fmt: skip
 IMPORT_TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks.densenet", "networks.resnet", "randomness",
-    "networks.dense", "serving.ensemble", "serving.export", "serving.exported",
+    "networks.dense", "serving.ensemble", "serving.export", "serving.exported", "serving.program",
     "datasets.decoding", "datasets.order", "datasets.streamed",
 }  # fmt: skip
 HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "scipy", "sklearn", "PIL")

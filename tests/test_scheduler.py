@@ -66,6 +66,24 @@ def test_a_restored_schedule_goes_on_exactly(done, order):
     assert trace(other, restored, 7 - done) == trace(optimizer, schedule, 7 - done)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("iterations", 0), ("iterations", 7.5), ("iterations", "7"), ("cycles", 0), ("cycles", -1), ("cycles", True)],
+)
+def test_numbers_that_are_none(name, value):
+    with pytest.raises(UserError, match=f"^{name}: expected a whole number of at least 1, given {value!r}$"):
+        made(**{name: value})
+
+
+def test_a_group_that_is_added_later_joins_the_cycle_from_its_own_rate():
+    optimizer, schedule = made((0.1,), iterations=8, cycles=2)
+    trace(optimizer, schedule, 2)
+    optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 0.4})
+    rates, _ = trace(optimizer, schedule, 6)
+    assert rates[0][1] == 0.4
+    assert [own for _, own in rates[1:]] == [cosine_rate(t, alpha0=0.4, length=4) for t in range(4, 9)]
+
+
 def test_cycles_that_do_not_fit():
     with pytest.raises(UserError, match=r"^5 cycles do not fit into 6 iterations; the nearest number that works is 6$"):
         made(iterations=6, cycles=5)

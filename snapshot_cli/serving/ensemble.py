@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from snapshot_cli.analysis import ensembles
+from snapshot_cli.analysis.ensembles import Evaluation
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.image_files import stream_reader
 from snapshot_cli.datasets.manifest import Manifest
+from snapshot_cli.errors import UserError
+from snapshot_cli.files import write_atomically
 from snapshot_cli.run_directory import RunDirectory
-from snapshot_cli.serving import finished
+from snapshot_cli.serving import finished, program
 from snapshot_cli.serving.finished import Snapshot
 from snapshot_cli.serving.images import fitted
-from snapshot_cli.training.checkpoint import load_weights
+from snapshot_cli.serving.program import agreement
+from snapshot_cli.training.checkpoint import load_weights, tensors
 from snapshot_cli.training.network import of_run
+
+BATCH_SIZE = 256  # images at a time
+FORMAT = "snapshot ensemble 1"
+
+MakeNetwork = Callable[[], nn.Module]
 
 
 class SnapshotEnsemble(nn.Module):
@@ -52,30 +66,62 @@ class SnapshotEnsemble(nn.Module):
             self.add(member)
 
     @classmethod
-    def load(cls, *runs: str | Path, data: str | Path | None = None) -> Self:
-        """Return all snapshots of finished runs, on the CPU, given their directories.
+    def load(
+        cls,
+        source: str | Path,
+        *others: str | Path | MakeNetwork,
+        make_network: MakeNetwork | None = None,
+        data: str | Path | None = None,
+    ) -> Self:
+        """Return a saved ensemble, or all snapshots of finished runs, on the CPU.
 
-        `data` is the folder of prepared datasets: SNAPSHOT_DATA_DIR, else `data`. Raises UserError for a run that is
-        not finished, whose weights were not kept or are not what it wrote, or whose dataset is not prepared there.
+        `load(path, make_network)` reads what `save` wrote; `make_network()` returns a network as the members were.
+        `load(run, ...)` takes the directories of runs; `data` is the folder of their prepared datasets:
+        SNAPSHOT_DATA_DIR, else `data`. Raises UserError for a file or directory that is neither, for a run that is not
+        finished, whose weights were not kept or are not what it wrote, or whose dataset is not prepared there.
         """
+        for other in others:
+            make_network = other if callable(other) else make_network
+        runs = [Path(source), *(Path(other) for other in others if not callable(other))]
+        if runs[0].is_file():
+            return cls._saved(runs[0], make_network)
         folder = Path(data or os.environ.get("SNAPSHOT_DATA_DIR", "data"))
-        snapshots = finished.all_snapshots([RunDirectory(Path(run)) for run in runs])
+        snapshots = finished.all_snapshots([RunDirectory(run) for run in runs])
         return cls.of(snapshots, finished.manifest(snapshots, folder))
 
     @classmethod
     def of(cls, snapshots: Sequence[Snapshot], manifest: Manifest) -> Self:
-        """Return some snapshots of finished runs that were trained on a prepared dataset."""
+        """Return some snapshots of finished runs that were trained on a prepared dataset; one may be there twice."""
         transform = EvaluationTransform.of(manifest)
         ensemble = cls(mean=manifest.mean, std=manifest.std, classes=manifest.classes, transform=transform)
+        networks: dict[Snapshot, nn.Module] = {}
         for directory, snapshot in snapshots:
-            network = of_run(directory.run, classes=len(manifest.classes), side=manifest.size)
-            load_weights(directory, snapshot, network)
-            ensemble.members.append(network.eval().requires_grad_(False))
+            if (directory, snapshot) not in networks:
+                network = of_run(directory.run, classes=len(manifest.classes), side=manifest.size)
+                load_weights(directory, snapshot, network)
+                networks[directory, snapshot] = network.eval().requires_grad_(False)
+            ensemble.members.append(networks[directory, snapshot])
         return ensemble
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        return iter(self.members)
 
     def add(self, network: nn.Module) -> None:
         """Take a snapshot: add a copy of a network as it is now."""
         self.members.append(copy.deepcopy(network).eval().requires_grad_(False))
+
+    def last(self, m: int) -> Self:
+        """Return the ensemble of the last m members, which are shared, not copied; ValueError where there are fewer."""
+        self._check_members()
+        if not 1 <= m <= len(self.members):
+            raise ValueError(f"expected 1 to {len(self.members)} members, given {m}")
+        ensemble = type(self)(classes=self.classes, transform=self.transform)
+        ensemble.mean, ensemble.std = self.mean, self.std
+        ensemble.members = nn.ModuleList(list(self.members)[-m:])
+        return ensemble
 
     def open_images(self, *files: str | Path) -> Tensor:
         """Read image files and transform them as the test images were: uint8 (files, 3, side, side).
@@ -87,20 +133,61 @@ class SnapshotEnsemble(nn.Module):
         images = [fitted(stream_reader(Path(file)), str(file), self.transform) for file in files]
         return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
-    def last(self, m: int) -> Self:
-        """Return the ensemble of the last m members, which are shared, not copied; ValueError where there are fewer."""
-        if not 1 <= m <= len(self.members):
-            raise ValueError(f"expected 1 to {len(self.members)} members, given {m}")
-        ensemble = type(self)(classes=self.classes, transform=self.transform)
-        ensemble.mean, ensemble.std = self.mean, self.std
-        ensemble.members = nn.ModuleList(list(self.members)[-m:])
-        return ensemble
+    def predict(self, images: Tensor | NDArray[np.generic]) -> Tensor:
+        """Return the averaged probabilities, float32 (images, classes), of any number of images.
+
+        Raises UserError for images that the members were not trained on: in 0 to 1, or of another side, where uint8 of
+        the runs' side is expected.
+        """
+        return self._in_batches(images).mean(0)
+
+    def members_agree(self, images: Tensor | NDArray[np.generic]) -> Tensor:
+        """Return for each image the share of members whose most probable class is the ensemble's, float32 (images)."""
+        return agreement(self._in_batches(images))
+
+    def evaluate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Evaluation:
+        """Score the members and the ensembles of the last 1..M of them on batches (images, labels), as `eval` does.
+
+        Raises UserError for no batches, and for images as `predict` does.
+        """
+        logits: list[Tensor] = []
+        labels: list[Tensor] = []
+        with torch.inference_mode():
+            for images, answers in batches:
+                logits.append(self._logits(images.to(self._device)).float().cpu())
+                labels.append(answers.cpu())
+        if not labels:
+            raise UserError("evaluate: expected batches of images and labels, given none")
+        return ensembles.evaluate(torch.cat(logits, 1).numpy(), torch.cat(labels).numpy())
+
+    def save(self, path: str | Path) -> None:
+        """Write all members into one .safetensors file, with classes, normalisation and transform; `load` reads it."""
+        self._check_members()
+        facts = {
+            "members": len(self),
+            "classes": self.classes,
+            "transform": None if self.transform is None else self.transform.facts(),
+        }
+        write_atomically(Path(path), save(tensors(self), {"format": FORMAT, "ensemble": json.dumps(facts)}))
+
+    def export(self, path: str | Path, example: Tensor | None = None) -> None:
+        """Write a program that runs without this package: .pt2 of torch.export, or .onnx.
+
+        It maps images to probabilities (batch, classes) and the members' agreement (batch). `example` are images as it
+        will be given them; an ensemble of finished runs needs none. Raises UserError for another ending.
+        """
+        self._check_members()
+        write = program.WRITERS.get(Path(path).suffix)
+        if write is None:
+            raise UserError(f"{path}: expected a name that ends in {' or '.join(program.WRITERS)}")
+        facts = {"classes": self.classes}
+        if self.transform is not None:
+            facts |= {"side": self.transform.side, "transform": self.transform.facts()}  # type: ignore[dict-item]
+        write_atomically(Path(path), write(self, facts, example))
 
     def member_probabilities(self, images: Tensor) -> Tensor:
         """Return the softmax outputs of every member, float32 (members, batch, classes)."""
-        if self.mean is not None and self.std is not None:
-            images = (images.to(self.mean.dtype) - self.mean) / self.std
-        return torch.stack([member(images).softmax(1) for member in self.members])
+        return self._logits(images).softmax(2)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the mean of the members' softmax outputs, float32 (batch, classes)."""
@@ -110,8 +197,63 @@ class SnapshotEnsemble(nn.Module):
         """Stay in evaluation mode, whatever a training loop around asks for."""
         return super().train(False)
 
+    @property
+    def _device(self) -> torch.device:
+        return next((tensor.device for tensor in self.state_dict().values()), torch.device("cpu"))
 
-def agreement(member_probabilities: Tensor) -> Tensor:
-    """Return the share of members whose most probable class is the ensemble's, float32 (batch)."""
-    chosen = member_probabilities.mean(0).argmax(1)
-    return (member_probabilities.argmax(2) == chosen).float().mean(0)
+    def _logits(self, images: Tensor) -> Tensor:
+        """Return the members' logits (members, batch, classes)."""
+        self._check_members()
+        if self.mean is not None and self.std is not None:
+            self._check_images(images)
+            images = (images.to(self.mean.dtype) - self.mean) / self.std
+        return torch.stack([member(images) for member in self.members])
+
+    def _in_batches(self, images: Tensor | NDArray[np.generic]) -> Tensor:
+        """Return the members' probabilities (members, images, classes)."""
+        tensor = torch.as_tensor(images)
+        with torch.inference_mode():
+            parts = [self.member_probabilities(part.to(self._device)) for part in tensor.split(BATCH_SIZE)]
+        return torch.cat(parts, 1)
+
+    def _check_members(self) -> None:
+        if len(self.members) == 0:
+            raise UserError("the ensemble has no members; take a snapshot first: ensemble.add(network)")
+
+    def _check_images(self, images: Tensor) -> None:
+        side = None if self.transform is None else self.transform.side
+        shape = "(batch, 3, side, side)" if side is None else f"(batch, 3, {side}, {side})"
+        given = f"given {str(images.dtype).removeprefix('torch.')} {tuple(images.shape)}"
+        if images.dtype != torch.uint8:
+            raise UserError(
+                f"expected raw images, uint8 {shape} with 0 to 255, {given}; of 0 to 1 that is "
+                "(images * 255).round().to(torch.uint8)"
+            )
+        if images.ndim != 4 or images.shape[1] != 3 or (side is not None and images.shape[2:] != (side, side)):
+            raise UserError(f"expected images {shape}, {given}; open_images(*files) resizes as in the test of the runs")
+
+    @classmethod
+    def _saved(cls, path: Path, make_network: MakeNetwork | None) -> Self:
+        if make_network is None:
+            raise UserError(
+                f"{path}: give what makes a network without weights: SnapshotEnsemble.load(path, make_network)"
+            )
+        try:
+            with safe_open(path, "pt") as file:
+                metadata, weights = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            if metadata.get("format") != FORMAT:
+                raise ValueError
+            facts = json.loads(metadata["ensemble"])
+            transform = None if facts["transform"] is None else EvaluationTransform.from_facts(facts["transform"])
+            ensemble = cls(classes=facts["classes"], transform=transform)
+        except (SafetensorError, OSError, LookupError, TypeError, ValueError):
+            raise UserError(f"{path}: not an ensemble that SnapshotEnsemble.save has written") from None
+        ensemble.mean, ensemble.std = weights.get("mean"), weights.get("std")
+        for _ in range(facts["members"]):
+            ensemble.members.append(make_network().eval().requires_grad_(False))
+        try:
+            ensemble.load_state_dict(weights)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise UserError(f"{path}: make_network makes another network than was saved: {reason}") from None
+        return ensemble

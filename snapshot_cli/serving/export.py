@@ -10,11 +10,10 @@ from typing import Any
 from snapshot_cli.analysis import cells
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.files import make_folder, sha256, write_atomically
-from snapshot_cli.serving import card, exported, finished, onnx_file
+from snapshot_cli.serving import card, finished, onnx_file
 from snapshot_cli.serving.ensemble import SnapshotEnsemble
 from snapshot_cli.serving.finished import Snapshot
-
-WRITERS = {".pt2": exported.to_bytes, ".onnx": onnx_file.to_bytes}
+from snapshot_cli.serving.program import WRITERS
 
 
 def export(

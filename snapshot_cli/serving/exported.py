@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from collections.abc import Mapping
@@ -13,49 +12,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.export import Dim, ExportedProgram
 
 from snapshot_cli.config.experiment import Run
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import ConfigError, UserError
 from snapshot_cli.serving.classifier import FACTS, Answers, Classifier, of_facts, transform_of, unreadable
-from snapshot_cli.serving.ensemble import SnapshotEnsemble, agreement
-from snapshot_cli.training.network import of_run
+from snapshot_cli.serving.ensemble import SnapshotEnsemble
+from snapshot_cli.serving.program import Answering
+from snapshot_cli.training.network import of_run, without_content
 
 LARGEST = 16_000_000  # bytes of JSON; that of a hundred members has some hundred thousand
-
-
-class Answering(nn.Module):
-    """Map raw images, uint8 (batch, 3, side, side), to averaged probabilities and the members' agreement."""
-
-    def __init__(self, ensemble: SnapshotEnsemble) -> None:
-        super().__init__()
-        self.ensemble = ensemble
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        members = self.ensemble.member_probabilities(images)
-        return members.mean(0), agreement(members)
-
-
-def program(ensemble: SnapshotEnsemble) -> ExportedProgram:
-    """Return an ensemble of finished runs as a program that takes any number of raw images at once."""
-    assert ensemble.transform is not None
-    side = ensemble.transform.side
-    images = torch.zeros(2, 3, side, side, dtype=torch.uint8)
-    return torch.export.export(Answering(ensemble).eval(), (images,), dynamic_shapes=({0: Dim("batch", min=1)},))
-
-
-def to_bytes(ensemble: SnapshotEnsemble, facts: Mapping[str, Any]) -> bytes:
-    """Return the file of an ensemble, with what `snapshot predict` must know inside."""
-    content = io.BytesIO()
-    torch.export.save(program(ensemble), content, extra_files={FACTS: json.dumps(facts)})
-    return content.getvalue()
 
 
 def read(path: Path) -> Classifier:
     """Return an exported file as a classifier; UserError where it is none.
 
     The networks are built by the names in the file and take its numbers alone: its program is not run, for
-    torch.export.load would unpickle, and run, whatever somebody has put there.
+    torch.export.load would unpickle, and run, whatever somebody has put there. Raises ConfigError where a network comes
+    from elsewhere and is not there: timm, or a plug-in.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -63,6 +36,8 @@ def read(path: Path) -> Classifier:
             ensemble = _ensemble(facts, archive)
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, RecursionError, OverflowError):
         raise unreadable(path) from None
+    except ConfigError:
+        raise
     except (UserError, ValueError, LookupError, TypeError, AttributeError):  # of facts that are not ours
         raise unreadable(path) from None
     answering = Answering(ensemble).eval()
@@ -84,13 +59,32 @@ def _ensemble(facts: Mapping[str, Any], archive: zipfile.ZipFile) -> SnapshotEns
         raise ValueError("no members")
     for number, member in enumerate(facts["members"]):
         run = Run.model_validate(facts["runs"][member["run"]]["config"])
-        with torch.device("meta"):  # takes no memory, whatever the name says
-            network = of_run(run, classes=len(classes), side=transform.side)
-        _fill(network, f"ensemble.members.{number}.", files, archive)
+        network = _network(run, len(classes), transform.side, f"ensemble.members.{number}.", files, archive)
         ensemble.members.append(network.eval().requires_grad_(False))
     for name in ("mean", "std"):
         setattr(ensemble, name, _tensor(getattr(ensemble, name), files[f"ensemble.{name}"]["path_name"], archive))
     return ensemble
+
+
+def _network(
+    run: Run, classes: int, side: int, prefix: str, files: Mapping[str, Any], archive: zipfile.ZipFile
+) -> nn.Module:
+    """Return a member with its weights, made of shapes alone first: that takes no memory, whatever the name says."""
+    try:
+        with torch.device("meta"):
+            network = of_run(run, classes=classes, side=side)
+    except ConfigError:
+        raise
+    except UserError:
+        network = without_content(run, classes=classes, side=side)
+    _fill(network, prefix, files, archive)
+    if not any(buffer.is_meta for buffer in network.buffers()):
+        return network
+    weights = network.state_dict()
+    with torch.random.fork_rng(devices=[]):
+        network = of_run(run, classes=classes, side=side)  # which computes the buffers that are not among its weights
+    network.load_state_dict(weights)
+    return network
 
 
 def _fill(network: nn.Module, prefix: str, files: Mapping[str, Any], archive: zipfile.ZipFile) -> None:

@@ -32,7 +32,8 @@ def of_run(path: Path, data: Path) -> Classifier:
     """Return all snapshots of a finished run as a classifier."""
     import torch
 
-    from snapshot_cli.serving.ensemble import SnapshotEnsemble, agreement
+    from snapshot_cli.serving.ensemble import SnapshotEnsemble
+    from snapshot_cli.serving.program import agreement
 
     ensemble = SnapshotEnsemble.load(path, data=data)
 

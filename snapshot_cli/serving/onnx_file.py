@@ -1,21 +1,16 @@
-"""Ensembles as ONNX, written by torch and read by onnxruntime: the extra `onnx`."""
+"""Ensembles as ONNX, read by onnxruntime: the extra `onnx`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snapshot_cli.errors import UserError
 from snapshot_cli.serving.classifier import FACTS, Answers, Classifier, of_facts, unreadable
-
-if TYPE_CHECKING:
-    from snapshot_cli.serving.ensemble import SnapshotEnsemble
 
 OUTPUTS = ("probabilities", "agreement")
 
@@ -28,22 +23,6 @@ def require(*names: str) -> None:
         raise UserError(
             f"ONNX needs {' and '.join(absent)}, which {verb} not installed; type: pip install 'snapshot-cli[onnx]'"
         )
-
-
-def to_bytes(ensemble: SnapshotEnsemble, facts: Mapping[str, Any]) -> bytes:
-    """Return the file of an ensemble: input `images`, outputs `probabilities` and `agreement`, any batch size."""
-    require("onnx", "onnxscript")
-    import torch
-
-    from snapshot_cli.serving.exported import program
-
-    made = torch.onnx.export(
-        program(ensemble), dynamo=True, input_names=["images"], output_names=list(OUTPUTS), verbose=False
-    )
-    assert made is not None
-    made.model.metadata_props[FACTS] = json.dumps(facts)
-    content: bytes = made.model_proto.SerializeToString()
-    return content
 
 
 def read(path: Path) -> Classifier:

@@ -155,18 +155,20 @@ def _is_number(value: object) -> bool:
     return type(value) in (int, float) and abs(value) < GREATEST  # type: ignore[arg-type]
 
 
-def save_weights(path: Path, network: nn.Module) -> str:
-    """Write the weights and batch-norm statistics of a network as safetensors and return the sha256 of the file.
-
-    A tensor that the network has under two names is stored under both.
-    """
-    tensors: dict[str, torch.Tensor] = {}
+def tensors(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the state of a network on the CPU, ready for safetensors: one stored under two names is copied."""
+    found: dict[str, torch.Tensor] = {}
     stored = set()
     for name, tensor in network.state_dict().items():
         copy = tensor.detach().cpu().contiguous()
-        tensors[name] = copy.clone() if copy.untyped_storage().data_ptr() in stored else copy
+        found[name] = copy.clone() if copy.untyped_storage().data_ptr() in stored else copy
         stored.add(copy.untyped_storage().data_ptr())
-    content = save(tensors)
+    return found
+
+
+def save_weights(path: Path, network: nn.Module) -> str:
+    """Write the weights and batch-norm statistics of a network as safetensors and return the sha256 of the file."""
+    content = save(tensors(network))
     write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()
 

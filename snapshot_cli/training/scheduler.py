@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from snapshot_cli.errors import UserError
 from snapshot_cli.schedule import cosine_rate, cycle_length, snapshot_iterations
 
 
@@ -17,10 +19,16 @@ class SnapshotSchedule(LRScheduler):
     Call `step()` after every `optimizer.step()`, T times in all; where `cycle_ended` is true then, take a snapshot.
     Beyond T the last rate stays. The state is that of every scheduler of torch, and restores the rate, too.
 
-    Raises UserError, naming the nearest M that works, where M cycles do not fit into T iterations.
+    A parameter group that is added later begins its cosine where the others are, from its own rate.
+
+    Raises UserError for T or M that are no whole numbers of at least 1 and, naming the nearest M that works, where M
+    cycles do not fit into T iterations.
     """
 
     def __init__(self, optimizer: Optimizer, *, iterations: int, cycles: int) -> None:
+        for name, value in (("iterations", iterations), ("cycles", cycles)):
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+                raise UserError(f"{name}: expected a whole number of at least 1, given {value!r}")
         self.ends = snapshot_iterations(iterations, cycles)
         self.length = cycle_length(iterations, cycles)
         super().__init__(optimizer)
@@ -32,6 +40,8 @@ class SnapshotSchedule(LRScheduler):
 
     def get_lr(self) -> list[float | Tensor]:
         """Return the rate of the coming iteration for every group; called by `step()`."""
+        for group in self.optimizer.param_groups[len(self.base_lrs) :]:
+            self.base_lrs.append(group.setdefault("initial_lr", group["lr"]))
         coming = min(self.last_epoch + 1, self.ends[-1])
         return [cosine_rate(coming, alpha0=float(alpha0), length=self.length) for alpha0 in self.base_lrs]
 

@@ -1,0 +1,81 @@
+"""An ensemble as a program of torch.export, and the two files that it is written into."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from snapshot_cli.errors import UserError
+from snapshot_cli.serving.classifier import FACTS
+from snapshot_cli.serving.onnx_file import OUTPUTS, require
+
+if TYPE_CHECKING:
+    from snapshot_cli.serving.ensemble import SnapshotEnsemble
+
+
+class Answering(nn.Module):
+    """Map images to averaged probabilities (batch, classes) and the members' agreement (batch)."""
+
+    def __init__(self, ensemble: SnapshotEnsemble) -> None:
+        super().__init__()
+        self.ensemble = ensemble
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        members = self.ensemble.member_probabilities(images)
+        return members.mean(0), agreement(members)
+
+
+def agreement(member_probabilities: Tensor) -> Tensor:
+    """Return the share of members whose most probable class is the ensemble's, float32 (batch)."""
+    chosen = member_probabilities.mean(0).argmax(1)
+    return (member_probabilities.argmax(2) == chosen).float().mean(0)
+
+
+def program(ensemble: SnapshotEnsemble, example: Tensor | None = None) -> ExportedProgram:
+    """Return an ensemble as a program that takes any number of images at once.
+
+    `example` are images (batch, ...) as the program will be given them; an ensemble of finished runs needs none. Raises
+    UserError where it lacks, and where torch cannot follow what a member computes.
+    """
+    if example is None:
+        if ensemble.transform is None:
+            raise UserError("give an example of the images: ensemble.export(path, example)")
+        side = ensemble.transform.side
+        example = torch.zeros(2, 3, side, side, dtype=torch.uint8)
+    if len(example) == 1:  # which torch.export would take for a constant
+        example = torch.cat((example, example))
+    try:
+        return torch.export.export(Answering(ensemble).eval(), (example,), dynamic_shapes=({0: Dim("batch", min=1)},))
+    except UserError:
+        raise
+    except Exception as error:
+        words = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(f"torch.export cannot follow what the members compute: {words[0]}") from error
+
+
+def to_pt2(ensemble: SnapshotEnsemble, facts: Mapping[str, Any], example: Tensor | None = None) -> bytes:
+    """Return the file of torch.export, with what `snapshot predict` must know inside."""
+    content = io.BytesIO()
+    torch.export.save(program(ensemble, example), content, extra_files={FACTS: json.dumps(facts)})
+    return content.getvalue()
+
+
+def to_onnx(ensemble: SnapshotEnsemble, facts: Mapping[str, Any], example: Tensor | None = None) -> bytes:
+    """Return the ONNX file: input `images`, outputs `probabilities` and `agreement`, any batch size."""
+    require("onnx", "onnxscript")
+    made = torch.onnx.export(
+        program(ensemble, example), dynamo=True, input_names=["images"], output_names=list(OUTPUTS), verbose=False
+    )
+    assert made is not None
+    made.model.metadata_props[FACTS] = json.dumps(facts)
+    content: bytes = made.model_proto.SerializeToString()
+    return content
+
+
+WRITERS = {".pt2": to_pt2, ".onnx": to_onnx}
