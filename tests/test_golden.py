@@ -26,9 +26,11 @@ SCHEDULES = {
     "cosine": {},
     "cycle 2 of 2": {"cycle": 2, "budget": 8},
     "step with dropout": {"schedule": "step", "dropout": 0.2},
+    "bfloat16": {"precision": "bfloat16", "dropout": 0.2},
 }
 SIZE = {"batch_size": 9, "budget": 4, "alpha0": 0.01}  # 10 iterations an epoch
-TOLERANCE = 0.05  # of a loss, elsewhere; without vector instructions, or with two threads, at most 0.014 were measured
+# of a loss, elsewhere; without vector instructions, or with two threads, at most 0.014 were measured, 0.034 in bfloat16
+TOLERANCE = 0.05
 
 
 def here():
@@ -38,6 +40,7 @@ def here():
         "processor": hardware.describe(torch.device("cpu"))["device_name"],
         "machine": platform.machine(),
         "avx512": "avx512f" in Path("/proc/cpuinfo").read_text(),  # which oneDNN goes by, whatever torch is told
+        "bfloat16": hardware.bfloat16_unit(),
         "threads": torch.get_num_threads(),
     }
 
@@ -59,10 +62,10 @@ def test_losses(tiny_dataset, tiny_run, tmp_path, network, schedule):
     found = losses(tiny_run(network=network, **SIZE | SCHEDULES[schedule]), tiny_dataset, tmp_path)
     assert len(found) == 40
     for record in stored:
-        expected = record["losses"][f"{network}, {schedule}"]
+        expected = record["losses"].get(f"{network}, {schedule}")
         if record["here"] == here():
             assert found == expected
-        else:
+        elif expected is not None:  # a processor that has not been at hand since this case was added
             np.testing.assert_allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
 
 

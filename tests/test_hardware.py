@@ -40,13 +40,23 @@ def test_describe(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/somewhere/snapshot", "train", "--config", "x.yaml"])
     found = hardware.describe(CPU)
     assert list(found) == [
-        "started", "command", "device", "device_name", "threads", "deterministic", "python", "versions", "commit",
-        "uncommitted_changes",
+        "started", "command", "device", "device_name", "bfloat16_unit", "threads", "deterministic", "python",
+        "versions", "commit", "uncommitted_changes",
     ]  # fmt: skip
     assert found["command"] == ["snapshot", "train", "--config", "x.yaml"]
     assert found["device"] == "cpu"
     assert found["threads"] == torch.get_num_threads()
     assert found["versions"]["torch"] == version("torch")
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("avx512f avx512_bf16 amx_bf16 amx_tile", "AMX"), ("avx512f avx512_bf16", "AVX512-BF16"), ("avx2 fma", None)],
+)
+def test_the_unit_for_bfloat16_is_the_fastest_there_is(monkeypatch, flags, expected):
+    monkeypatch.setattr("pathlib.Path.read_text", lambda path: f"model name\t: EPYC\nflags\t\t: fpu {flags}\n")
+    assert hardware.bfloat16_unit() == expected
+    assert hardware._processor().startswith("EPYC, ")
 
 
 def test_outside_a_checkout_there_is_no_commit(monkeypatch):

@@ -207,6 +207,8 @@ RESUMED = {
     "dropout": {"dropout": 0.3, "cycles": 4},
     "stochastic depth": {"stochastic_depth": 0.5, "dropout": 0.1},
     "holdout": {"train_size": 40, "holdout": 20, "batch_size": 7, "cycles": 5, "schedule": "step", "dropout": 0.1},
+    "bfloat16": {"precision": "bfloat16", "dropout": 0.1},
+    "bfloat16, a densenet": {"precision": "bfloat16", "dropout": 0.1, "network": "densenet-13-12"},
 }
 
 
@@ -371,7 +373,7 @@ def test_bfloat16_trains_and_predicts_in_float32(unbroken, tiny_dataset, tiny_ru
 def test_on_a_gpu_a_stopped_run_ends_as_an_unbroken_one_in_the_deterministic_mode(
     tiny_dataset, tiny_run, tmp_path, kind, network
 ):
-    run, device = tiny_run(network=network, **RESUMED[kind]), "cuda"
+    run, device = tiny_run(**RESUMED[kind] | {"network": network}), "cuda"
     with hardware.kernels(deterministic=True):
         expected = files(train(run, tiny_dataset, tmp_path / "unbroken", device=device)[0])
         stopped = train(run, tiny_dataset, tmp_path / "stopped", stop_at=[1, 5, 6], device=device)[0]

@@ -21,7 +21,15 @@ def kept_of(run, device="cpu"):
 def test_a_densenet_keeps_less_on_a_cpu(tiny_run):
     run = tiny_run(network="densenet-22-12")
     assert 0 < 2 * kept_of(run) < kept_of(run, "cuda")
-    assert kept_of(tiny_run(network="densenet-22-12", precision="bfloat16")) == kept_of(run, "cuda")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("network", ["resnet-8", "densenet-22-12"])
+def test_bfloat16_keeps_half_and_at_most_a_copy_of_the_weights(tiny_run, network, device):
+    run = tiny_run(network=network, batch_size=64)
+    weights = 2 * measure.size(run, classes=4, image_size=8, device=torch.device(device)).parameters
+    half = kept_of(run, device) / 2
+    assert 0 < kept_of(run.model_copy(update={"precision": "bfloat16"}), device) - half < weights + 0.02 * half
 
 
 def test_activations_grow_with_the_batch_and_are_what_a_real_pass_keeps(tiny_run):

@@ -237,6 +237,14 @@ def test_a_batch_passes_through_a_block_or_around_it_as_often_as_the_probability
     assert bool((block.eval()(x) == 1 + 0.75 * 3).all())  # the expectation, by hand
 
 
+def test_a_gate_draws_with_the_exact_probability_whatever_the_precision_of_the_maps(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(torch, "bernoulli", lambda p: drawn.append(float(p)) or p)
+    gate = block_of_ones(0.997).gate(torch.ones(1, dtype=torch.bfloat16))
+    assert drawn == pytest.approx([0.997], abs=1e-6)  # in bfloat16 it would be 0.9961
+    assert (torch.ones(2, dtype=torch.bfloat16) * gate).dtype == torch.bfloat16
+
+
 def test_the_gradient_of_a_block_is_that_of_its_gate():
     x, seen = torch.ones(2, 2, 4, 4, dtype=torch.float64, requires_grad=True), set()
     torch.manual_seed(0)

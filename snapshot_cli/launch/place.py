@@ -12,7 +12,7 @@ from snapshot_cli.run_directory import RunDirectory
 
 # NUMBERS may change the last digits, ranks more of them; with the code, everything may change
 NUMBERS = ("device", "device_name", "threads", "deterministic", "ranks", "versions")
-FACTS = (*NUMBERS, "python", "commit", "uncommitted_changes")
+FACTS = (*NUMBERS, "bfloat16_unit", "python", "commit", "uncommitted_changes")
 
 
 def finished(run: Run, directory: RunDirectory, dataset_hash: str) -> bool:

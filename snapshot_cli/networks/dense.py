@@ -3,6 +3,9 @@
 The batch statistics of a feature map are the same for every layer that reads it, so it is normalised once, when it is
 made; a layer then only scales, shifts and rectifies it. What a convolution reads is not kept but computed again in the
 backward pass (as Pleiss et al. 2017 do), and gradients are added up in place.
+
+Under autocast the maps, what the layers make of them and their gradients are bfloat16; statistics and the gradients of
+parameters are float32.
 """
 
 from __future__ import annotations
@@ -16,16 +19,12 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 PART = 2**19  # values a thread takes through all steps of a layer at once: they stay in its cache
+PART_BFLOAT16 = 2**22  # there the arithmetic takes longer than the memory, and larger parts are fewer calls
 
 
 def serves(x: Tensor) -> bool:
-    """Tell whether maps are such as `Dense` is made for: on no GPU, with gradients, in the precision of the weights."""
-    return (
-        x.device.type in ("cpu", "meta")
-        and len(x) > 1
-        and torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
-    )
+    """Return whether `Dense` supports these maps: not on a GPU, more than one example, with gradients."""
+    return x.device.type == "cpu" and len(x) > 1 and torch.is_grad_enabled()
 
 
 class Dense(torch.autograd.Function):
@@ -40,9 +39,10 @@ class Dense(torch.autograd.Function):
         """Append what every layer makes, normalised, to the maps; the stored statistics of the norms move."""
         channels = norms[-1].num_features
         maps = torch.empty_like(x[:, :1].expand(-1, channels, -1, -1), memory_format=torch.channels_last)
-        mean, variance = x.new_zeros(2, channels)
+        mean, variance = norms[-1].weight.new_zeros(2, channels)
         deviations, masks, first = [], [], 0
-        for norm, (gamma, beta, *weight) in zip(norms, _by_layer(parameters), strict=True):
+        for norm, own in zip(norms, _by_layer(parameters), strict=True):
+            gamma, beta, *weight = (each.to(x.dtype) for each in own)
             last = first + x.shape[1]
             maps[:, first:last], _, inverse = torch.native_batch_norm(
                 x, None, None, mean[first:last], variance[first:last], True, 1.0, norm.eps
@@ -81,7 +81,7 @@ class Dense(torch.autograd.Function):
 
 def _back_to_maps(gradient: Tensor, maps: Tensor, sums: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     """Add the gradient of a layer's maps to their sums and return those of its parameters."""
-    gamma, beta, *weight = parameters
+    gamma, beta, *weight = (each.to(maps.dtype) for each in parameters)
     found = [torch.zeros_like(each) for each in parameters]
     for g, m, total in _parts(gradient, maps, sums):
         y = _activated(m, gamma, beta)
@@ -117,7 +117,8 @@ def _by_layer(parameters: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
 
 def _parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """Yield the same few examples of all tensors at a time; the last has as many values of an example as is counted."""
-    examples = max(1, PART * torch.get_num_threads() // tensors[-1][0].numel())
+    part = PART_BFLOAT16 if tensors[-1].dtype == torch.bfloat16 else PART
+    examples = max(1, part * torch.get_num_threads() // tensors[-1][0].numel())
     return zip(*(torch.split(tensor, examples) for tensor in tensors), strict=True)
 
 

@@ -40,7 +40,7 @@ class Block(nn.Module):
         A closed gate is a factor of 0 and no branch, so that the host need not wait for it: the block's batch norm
         still sees the batch, and its weights still decay.
         """
-        return torch.bernoulli(y.new_full((), self.survival)) if self.training else self.survival
+        return torch.bernoulli(torch.full((), self.survival, device=y.device)) if self.training else self.survival
 
     def shortcut(self, x: Tensor) -> Tensor:
         """Return every `stride`-th pixel with zero channels appended, as fb.resnet.torch does for its type A."""

@@ -20,6 +20,7 @@ from snapshot_cli.errors import ConfigError, UserError
 from snapshot_cli.networks import elsewhere
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"  # cuBLAS reads it when it is first used
+BFLOAT16_UNITS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16"}  # by Linux's name
 
 
 def choose(name: Device) -> torch.device:
@@ -66,6 +67,7 @@ def describe(device: torch.device, network: str = "") -> dict[str, Any]:
         "command": ["snapshot", *sys.argv[1:]],
         "device": device.type,
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "bfloat16_unit": bfloat16_unit(),
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "python": platform.python_version(),
@@ -91,13 +93,23 @@ def _commit() -> dict[str, Any]:
     return {"commit": _git("rev-parse", "HEAD"), "uncommitted_changes": bool(changes)}
 
 
+def bfloat16_unit() -> str | None:
+    """Return what the processor multiplies bfloat16 with, the fastest of BFLOAT16_UNITS; None for none of them."""
+    flags = _cpuinfo("flags").split()
+    return next((unit for flag, unit in BFLOAT16_UNITS.items() if flag in flags), None)
+
+
 def _processor() -> str:
     """Return the processor's model and the instructions that torch uses on it."""
+    model = _cpuinfo("model name") or platform.processor() or platform.machine()
+    return f"{model}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _cpuinfo(key: str) -> str:
+    """Return what Linux says of the first core, "" for nothing."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.is_file() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    model = models[0] if models else platform.processor() or platform.machine()
-    return f"{model}, {torch.backends.cpu.get_cpu_capability()}"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
 
 
 def _git(*arguments: str) -> str | None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from snapshot_cli.config.experiment import Run
@@ -28,19 +33,14 @@ class Size:
     parameters: int
     weights: int
     activations: int
-    """What the forward pass of a batch keeps for the backward pass, in float32."""
+    """What the forward pass of a batch keeps for the backward pass, in the run's precision."""
 
 
 def size(run: Run, *, classes: int, image_size: int, device: torch.device) -> Size:
-    """Count what a run's network is made of and what a batch keeps, on tensors that have shapes and no content."""
-    # Autocast does nothing to tensors without content, but dense blocks go layer by layer under it, as on a GPU.
-    layerwise = torch.autocast("cpu", enabled=device.type != "cpu" or run.precision == "bfloat16")
-    network = without_content(run, classes=classes, side=image_size)
-    with torch.device("meta"):
-        images = torch.empty(run.batch_size, 3, image_size, image_size)
-        labels = torch.empty(run.batch_size, dtype=torch.int64)
-    state = network.state_dict().values()
-    own = {tensor.untyped_storage()._cdata for tensor in state}
+    """Count what a run's network is made of and what a batch keeps, on tensors that have shapes and no content.
+
+    The device need not exist.
+    """
     kept: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -48,14 +48,37 @@ def size(run: Run, *, classes: int, image_size: int, device: torch.device) -> Si
         kept[storage._cdata] = storage
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), layerwise:
-        loss = cross_entropy(network(images), labels)
-    del loss
+    network = without_content(run, classes=classes, side=image_size)
+    state, tensors = network.state_dict(), dict(chain(network.named_parameters(), network.named_buffers()))
+    with FakeTensorMode(), torch.device(device.type):
+        images = torch.empty(run.batch_size, 3, image_size, image_size)
+        labels = torch.empty(run.batch_size, dtype=torch.int64)
+        weights = {
+            name: torch.empty(each.shape, dtype=each.dtype, requires_grad=each.requires_grad)
+            for name, each in tensors.items()
+        }
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), _autocast(run, device):
+            loss = cross_entropy(functional_call(network, weights, images), labels)
+        del loss
+    own = {each.untyped_storage()._cdata for each in weights.values()}
     return Size(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        weights=sum(tensor.nbytes for tensor in state),
+        weights=sum(tensor.nbytes for tensor in state.values()),
         activations=sum(storage.nbytes() for key, storage in kept.items() if key not in own),
     )
+
+
+@contextmanager
+def _autocast(run: Run, device: torch.device) -> Iterator[None]:
+    """Do what torch.autocast does for a run, also for a device that is not there, where that only warns."""
+    before = torch.is_autocast_enabled(device.type)
+    torch.set_autocast_enabled(device.type, run.precision == "bfloat16")
+    torch.set_autocast_dtype(device.type, torch.bfloat16)
+    try:
+        yield
+    finally:
+        torch.set_autocast_enabled(device.type, before)
+        torch.clear_autocast_cache()
 
 
 def seconds_per_iteration(run: Run, manifest: Manifest, machine: Machine, *, steps: int) -> float:
