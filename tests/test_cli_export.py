@@ -13,9 +13,11 @@ from command_line import STUDY, snapshot, write
 from fabricated_runs import experiment, finish_cells
 from PIL import Image
 
+from snapshot_cli.analysis import metrics, selection
 from snapshot_cli.config import plan
 from snapshot_cli.config.load import load
 from snapshot_cli.datasets.manifest import read_manifest, to_json
+from snapshot_cli.run_directory import RunDirectory
 
 SETTINGS = {"dataset": "tiny", "network": "resnet-8", "method": "snapshot", "budget": 1, "cycles": 2, "batch_size": 16}
 
@@ -59,13 +61,35 @@ def test_export_of_a_file_and_of_its_run(no_program, run):
     )  # fmt: skip
     assert error == json.loads(snapshot("eval", run, "--json")[1])["ensembles"][1]["top1_error"]
     assert card["experiment"]["method"] == "snapshot"
-    assert snapshot("export", run, "-o", "new/run.pt2", "--last", "1")[0] == 0
+    assert snapshot("export", run, "-o", "new/run.pt2", "--members", "last:1")[0] == 0
     other = json.loads(Path("new/run.pt2.json").read_text())
     assert other["experiment"] is None
     assert other["members"] == card["members"][1:]
     assert snapshot("export", "--config", f"{run}/config.yaml", "-o", "new/config.pt2")[0] == 0
     other = json.loads(Path("new/config.pt2.json").read_text())
     assert (other["experiment"], other["members"]) == (None, card["members"])
+
+
+def test_chosen_members_and_the_images_that_they_were_chosen_on(no_program):
+    settings = ("--set", "holdout=20", "--device", "cpu")
+    assert snapshot("train", "--config", "e.yaml", *settings)[0] == 0
+    code, out, _ = snapshot("export", "--config", "e.yaml", *settings[:2], "-o", "new/c.pt2", "--members", "chosen")
+    card = json.loads(Path("new/c.pt2.json").read_text())
+    selected = card["selection"]
+    assert code == 0
+    assert selected["withheld_images"] == 20
+    assert [member["snapshot"] for member in card["members"]] == selected["numbers"]
+    (run,) = plan.runs(load(Path("e.yaml"), ["holdout=20"]))
+    directory = RunDirectory.of(run, Path("results/own"))
+    probabilities = np.stack([metrics.softmax(directory.predictions("holdout", k)) for k in (1, 2)])
+    best = selection.choose(probabilities, directory.labels("holdout"))
+    assert (selected["numbers"], selected["withheld_error"]) == (list(best.members), best.error)
+    line = (
+        f"members {', '.join(map(str, best.members))} ({best.rule}), chosen on 20 withheld training images "
+        f"({best.error:.2f} % wrong); the test images had no say in it"
+    )
+    assert line in out
+    assert line in Path("new/c.pt2.md").read_text()
 
 
 MISTAKES = [
@@ -76,7 +100,14 @@ MISTAKES = [
         ["RUN", "--config", "e.yaml", "-o", "e.pt2"],
         2, "snapshot export: expected either --config FILE or run directories, given both",
     ),
-    (["RUN", "-o", "e.pt2", "--last", "9"], 2, "--last 9: expected at most 2, the snapshots that there are"),
+    (["RUN", "-o", "e.pt2", "--members", "last:9"], 2,
+     "--members last:9: expected numbers from 1 to 2, the snapshots that there are"),
+    (["RUN", "-o", "e.pt2", "--members", "0,1"], 2,
+     "--members 0,1: expected numbers from 1 to 2, the snapshots that there are"),
+    (["RUN", "-o", "e.pt2", "--members", "best"], 2,
+     "--members best: expected all, last:M, chosen, or numbers such as 1,3,5"),
+    (["RUN", "-o", "e.pt2", "--members", "chosen"], 1,
+     "RUN: no training images were withheld; train with holdout: N to score on them"),
     (["RUN", "-o", "e.yaml/e.pt2"], 1, "e.yaml: File exists"),
     (["nowhere", "-o", "e.pt2"], 1,
      "nowhere: not a run directory: no config.yaml in it; those lie in results/SIZE/runs"),

@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 import torch
 from command_line import snapshot, write
@@ -17,6 +18,8 @@ from snapshot_cli.launch import here
 from snapshot_cli.networks import build, elsewhere, operations, plugins
 from snapshot_cli.networks.names import forms
 from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.serving import exported, finished
+from snapshot_cli.serving.export import export
 from snapshot_cli.training import trial
 
 PLUGIN = """
@@ -296,6 +299,35 @@ def test_interpolation_without_batch_norm(tiny_run, tiny_data, tmp_path):
     rows = directory.interpolation()
     assert len(rows) == 22
     assert all(a[3] == b[3] for a, b in zip(rows[::2], rows[1::2], strict=True))
+
+
+@pytest.mark.parametrize(("network", "members"), [("plugin:tied", "all"), ("torchvision:resnet18", "1,2,2")])
+def test_an_exported_file_answers_as_the_run_did(network, members, tiny_run, tiny_data, tiny_dataset, tmp_path):
+    """Tied weights, a buffer that is not in the state, and a member that counts twice."""
+    directory = here.train(
+        run_of(tiny_run, network, budget=1), Machine(tiny_data, tmp_path, device="cpu"), watcher=Silent()
+    )
+    snapshots = finished.all_snapshots([directory])
+    card = export(snapshots, tiny_data, tmp_path / "e.pt2", members=members)
+    numbers = card["selection"]["numbers"]
+    assert [member["snapshot"] for member in card["members"]] == numbers
+    stored = [torch.from_numpy(directory.predictions("test", k)).softmax(1) for k in numbers]
+    images = np.ascontiguousarray(np.array(tiny_dataset.test_images).transpose(0, 3, 1, 2))
+    for probabilities, _ in (
+        exported.read(tmp_path / "e.pt2").answer(images),
+        torch.export.load(tmp_path / "e.pt2").module()(torch.from_numpy(images)),
+    ):
+        torch.testing.assert_close(torch.as_tensor(probabilities), torch.stack(stored).mean(0), rtol=0, atol=2e-5)
+
+
+def test_an_exported_file_of_a_plug_in_that_is_not_there(tiny_run, tiny_data, tmp_path, monkeypatch):
+    directory = here.train(
+        run_of(tiny_run, "plugin:mlp", budget=1), Machine(tiny_data, tmp_path, device="cpu"), watcher=Silent()
+    )
+    export(finished.all_snapshots([directory]), tiny_data, tmp_path / "e.pt2")
+    monkeypatch.delitem(plugins._builders, "mlp")
+    with pytest.raises(ConfigError, match=r"^unknown network 'plugin:mlp'; .*give its file with --plugin FILE\.py"):
+        exported.read(tmp_path / "e.pt2")
 
 
 def test_options_are_part_of_a_runs_name_and_the_defaults_are_not():

@@ -58,7 +58,7 @@ def directory(tiny_run, tiny_data, tmp_path_factory):
 @pytest.mark.parametrize("suffix", [".pt2", ".onnx"])
 def test_a_file_runs_without_this_package(directory, tiny_data, tiny_dataset, tmp_path, suffix):
     output = tmp_path / f"ensemble{suffix}"
-    card = export(finished.last(finished.all_snapshots([directory]), 2), tiny_data, output)
+    card = export(finished.all_snapshots([directory])[-2:], tiny_data, output)
     images = np.ascontiguousarray(np.array(tiny_dataset.test_images).transpose(0, 3, 1, 2))
     np.save(tmp_path / "images.npy", images)
     (tmp_path / "elsewhere.py").write_text(WITHOUT_US)

@@ -5,6 +5,7 @@ In a short budget the first snapshots are weak, and all of them together worse t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ ROUNDS = 20  # of the greedy selection: with replacement, so that a member may h
 
 @dataclass(frozen=True)
 class Selection:
-    """Hold members by their number, from 1, as often as they count, and their error in percent where they were chosen."""
+    """Hold members by number, from 1, each as often as it counts, and their error in percent where they were chosen."""
 
     rule: str
     members: tuple[int, ...]
@@ -31,7 +32,8 @@ def last(probabilities: Floats, labels: Labels) -> Selection:
     Probabilities are (members, examples, classes), labels (examples,), as below.
     """
     members = range(len(probabilities))
-    chosen = min((members[-m:] for m in range(1, len(members) + 1)), key=lambda them: _score(probabilities, labels, them))
+    candidates = [members[-m:] for m in range(1, len(members) + 1)]
+    chosen = min(candidates, key=lambda candidate: _score(probabilities, labels, candidate))
     return _selection(f"last {len(chosen)}", probabilities, labels, chosen)
 
 
@@ -42,26 +44,29 @@ def greedy(probabilities: Floats, labels: Labels, *, rounds: int = ROUNDS) -> Se
     is returned. Of equal errors the lowest NLL decides.
     """
     chosen: list[int] = []
-    best: tuple[tuple[float, float], list[int]] = ((float("inf"), 0.0), [])
+    best: tuple[tuple[float, float], list[int]] | None = None
     for _ in range(rounds):
         scores = [_score(probabilities, labels, [*chosen, member]) for member in range(len(probabilities))]
         member = min(range(len(scores)), key=scores.__getitem__)
         chosen.append(member)
-        if scores[member] < best[0]:
+        if best is None or scores[member] < best[0]:
             best = scores[member], list(chosen)
-    return _selection("greedy", probabilities, labels, sorted(best[1]))
+    return _selection("greedy", probabilities, labels, sorted(best[1] if best else chosen))
 
 
 def choose(probabilities: Floats, labels: Labels) -> Selection:
     """Return the better one of both, the last m where they are equal."""
-    return min(last(probabilities, labels), greedy(probabilities, labels), key=lambda selection: selection.error)
+    both = last(probabilities, labels), greedy(probabilities, labels)
+    return min(both, key=lambda selection: math.inf if math.isnan(selection.error) else selection.error)
 
 
 def _score(probabilities: Floats, labels: Labels, members: Sequence[int]) -> tuple[float, float]:
+    """Return error and NLL of some members; infinite where a probability is not a number."""
     mean = np.mean([probabilities[member] for member in members], axis=0)
-    return metrics.top1_error(mean, labels), metrics.nll(mean, labels)
+    error, nll = metrics.top1_error(mean, labels), metrics.nll(mean, labels)
+    return (math.inf, math.inf) if math.isnan(error) else (error, nll)
 
 
 def _selection(rule: str, probabilities: Floats, labels: Labels, members: Sequence[int]) -> Selection:
-    error, _ = _score(probabilities, labels, members)
-    return Selection(rule, tuple(member + 1 for member in members), error)
+    mean = np.mean([probabilities[member] for member in members], axis=0)
+    return Selection(rule, tuple(member + 1 for member in members), metrics.top1_error(mean, labels))

@@ -27,7 +27,13 @@ FORMATS = ("pt2", "onnx")
 @click.option(
     "-o", "output", type=options.FILE, required=True, metavar="FILE", help="Where to write: a name in .pt2 or .onnx."
 )
-@click.option("--last", type=click.IntRange(1), metavar="M", help="The last M members alone.  [default: all]")
+@click.option(
+    "--members",
+    default="all",
+    show_default=True,
+    metavar="WHICH",
+    help="all, last:M, numbers such as 1,3,5, or chosen: those that are best on images withheld by `holdout: N`.",
+)
 @click.option(
     "--format", "kind", type=click.Choice(FORMATS), help="pt2 is torch.export's.  [default: by the ending of -o]"
 )
@@ -38,7 +44,7 @@ def export(
     data: Path,
     results: Path | None,
     output: Path,
-    last: int | None,
+    members: str,
     kind: str | None,
 ) -> None:
     """Write an ensemble into one file that runs without this package.
@@ -58,12 +64,15 @@ def export(
         experiment, snapshots = None, finished.all_snapshots([RunDirectory(path) for path in directories])
     else:
         experiment, snapshots = _of_file(file, sets, data, results)
-    snapshots = finished.last(snapshots, last)
+    from snapshot_cli.serving.card import selection as describe
     from snapshot_cli.serving.export import export as write
 
-    card = write(snapshots, data, output, experiment=experiment)
+    card = write(snapshots, data, output, members=members, experiment=experiment)
     error = card["test"]["ensemble"]["top1_error"]
-    click.echo(f"{output}: {len(snapshots)} member{'s' * (len(snapshots) > 1)}, test error {error:.2f} %")
+    count = len(card["members"])
+    click.echo(f"{output}: {count} member{'s' * (count > 1)}, test error {error:.2f} %")
+    if members == "chosen":
+        click.echo(describe(card["selection"]))
     click.echo(f"model card: {output}.md, {output}.json")
 
 

@@ -88,6 +88,7 @@ def markdown(card: Mapping[str, Any]) -> str:
         *("", f"## Errors and calibration on {test['images']:,} test images", ""),
         *_table(["", "ensemble", "last member alone"], _score_rows(test)),
         *("", "## Members", ""),
+        *([f"{selection(card['selection'])}.", ""] if card["selection"]["members"] != "all" else []),
         *_table(
             ["run", "snapshot", "test error, %", "sha256 of the weights"],
             [[m["run"], m["snapshot"], f"{m['test_error']:.2f}", m["weights_sha256"]] for m in card["members"]],
@@ -104,6 +105,17 @@ def markdown(card: Mapping[str, Any]) -> str:
     lines += [f"- exported with: python {card['exported_with']['python']}, {made}", ""]
     lines += ["The numbers are those of the test images above; nothing is measured on other images."]
     return "\n".join(lines) + "\n"
+
+
+def selection(selected: Mapping[str, Any]) -> str:
+    """Return in a sentence how the members were selected."""
+    numbers = ", ".join(map(str, selected["numbers"]))
+    if selected["members"] != "chosen":
+        return f"members {numbers}, selected by hand ({selected['members']})"
+    return (
+        f"members {numbers} ({selected['rule']}), chosen on {selected['withheld_images']:,} withheld training images "
+        f"({selected['withheld_error']:.2f} % wrong); the test images had no say in it"
+    )
 
 
 def _data(manifest: Manifest) -> dict[str, Any]:

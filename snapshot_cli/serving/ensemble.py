@@ -213,7 +213,7 @@ class SnapshotEnsemble(nn.Module):
         """Return the members' probabilities (members, images, classes)."""
         tensor = torch.as_tensor(images)
         with torch.inference_mode():
-            parts = [self.member_probabilities(part.to(self._device)) for part in tensor.split(BATCH_SIZE)]
+            parts = [self.member_probabilities(part.to(self._device)) for part in torch.split(tensor, BATCH_SIZE)]
         return torch.cat(parts, 1)
 
     def _check_members(self) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from snapshot_cli.analysis import cells
+from snapshot_cli.analysis import cells, selection
 from snapshot_cli.config.experiment import Experiment
+from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.files import make_folder, sha256, write_atomically
 from snapshot_cli.serving import card, finished, onnx_file
 from snapshot_cli.serving.ensemble import SnapshotEnsemble
@@ -17,9 +18,16 @@ from snapshot_cli.serving.program import WRITERS
 
 
 def export(
-    snapshots: Sequence[Snapshot], data: Path, output: Path, *, experiment: Experiment | None = None
+    snapshots: Sequence[Snapshot],
+    data: Path,
+    output: Path,
+    *,
+    members: str = "all",
+    experiment: Experiment | None = None,
 ) -> dict[str, Any]:
     """Write the ensemble of some snapshots as `output`, a name in .pt2 or .onnx, and return its card.
+
+    `members` are all, last:M, numbers such as 1,3,5, or chosen: those that are best on the withheld images.
 
     The card lies beside it, with .json and .md after its name. Raises UserError for weights that were not kept, for
     images that are not those of the runs, and for .onnx where the packages that write it are not installed; OSError,
@@ -29,11 +37,28 @@ def export(
         onnx_file.require("onnx", "onnxscript")
     make_folder(output.parent)  # before what takes long
     manifest = finished.manifest(snapshots, data)
+    snapshots, selected = _selected(snapshots, members, manifest)
     ensemble = SnapshotEnsemble.of(snapshots, manifest)
     scored = cells.score(snapshots, {manifest.name: manifest.content_hash})
-    facts = card.facts(scored, manifest, experiment)
+    facts = card.facts(scored, manifest, experiment) | {"selection": selected}
     write_atomically(output, WRITERS[output.suffix](ensemble, facts))
     whole = {"file": output.name, "format": output.suffix.removeprefix("."), "sha256": sha256(output), **facts}
     write_atomically(output.with_name(f"{output.name}.json"), (json.dumps(whole, indent=2) + "\n").encode())
     write_atomically(output.with_name(f"{output.name}.md"), card.markdown(whole).encode())
     return whole
+
+
+def _selected(snapshots: Sequence[Snapshot], members: str, manifest: Manifest) -> tuple[list[Snapshot], dict[str, Any]]:
+    """Return the members and how they were selected, ready for JSON; test images have no say in it."""
+    if members != "chosen":
+        chosen = finished.numbers(members, len(snapshots))
+        return [snapshots[number - 1] for number in chosen], {"members": members, "numbers": chosen}
+    withheld = cells.score(snapshots, {manifest.name: manifest.content_hash}, split="holdout")
+    found = selection.choose(withheld.probabilities, withheld.labels)
+    return [snapshots[number - 1] for number in found.members], {
+        "members": members,
+        "numbers": list(found.members),
+        "rule": found.rule,
+        "withheld_images": withheld.examples,
+        "withheld_error": found.error,
+    }

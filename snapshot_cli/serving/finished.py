@@ -22,11 +22,20 @@ def all_snapshots(directories: Sequence[RunDirectory]) -> list[Snapshot]:
     return [(each, snapshot) for each in directories for snapshot in range(1, each.run.snapshots + 1)]
 
 
-def last(snapshots: Sequence[Snapshot], m: int | None) -> list[Snapshot]:
-    """Return the last m snapshots, all of them for None; ConfigError where there are fewer."""
-    if m is not None and m > len(snapshots):
-        raise ConfigError(f"--last {m}: expected at most {len(snapshots)}, the snapshots that there are")
-    return list(snapshots[-m:] if m else snapshots)
+def numbers(text: str, count: int) -> list[int]:
+    """Return the members, from 1, that all, last:M or numbers such as 1,3,5 name of `count`; ConfigError for another.
+
+    A number that is there twice counts twice.
+    """
+    rule, _, size = text.partition(":")
+    if text == "all":
+        return list(range(1, count + 1))
+    chosen = [size] if rule == "last" else text.split(",")
+    if not all(each.isascii() and each.isdigit() for each in chosen):
+        raise ConfigError(f"--members {text}: expected all, last:M, chosen, or numbers such as 1,3,5")
+    if not all(1 <= int(each) <= count for each in chosen):
+        raise ConfigError(f"--members {text}: expected numbers from 1 to {count}, the snapshots that there are")
+    return list(range(count - int(size) + 1, count + 1)) if rule == "last" else [int(each) for each in chosen]
 
 
 def manifest(snapshots: Sequence[Snapshot], data: Path) -> Manifest:

@@ -26,9 +26,8 @@ class SnapshotSchedule(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, *, iterations: int, cycles: int) -> None:
-        for name, value in (("iterations", iterations), ("cycles", cycles)):
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-                raise UserError(f"{name}: expected a whole number of at least 1, given {value!r}")
+        _check_whole("iterations", iterations)
+        _check_whole("cycles", cycles)
         self.ends = snapshot_iterations(iterations, cycles)
         self.length = cycle_length(iterations, cycles)
         super().__init__(optimizer)
@@ -50,3 +49,8 @@ class SnapshotSchedule(LRScheduler):
         super().load_state_dict(state_dict)
         for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = rate
+
+
+def _check_whole(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise UserError(f"{name}: expected a whole number of at least 1, given {value!r}")

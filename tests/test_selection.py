@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+
+from snapshot_cli.analysis import metrics, selection
+
+LABELS = np.arange(60) % 3
+
+
+def member(wrong, *, confidence=0.9):
+    """Return probabilities of 60 examples of 3 classes, of which some are wrong."""
+    chosen = LABELS.copy()
+    chosen[list(wrong)] = (chosen[list(wrong)] + 1) % 3
+    probabilities = np.full((60, 3), (1 - confidence) / 2)
+    probabilities[np.arange(60), chosen] = confidence
+    return probabilities
+
+
+def error(probabilities, members):
+    return metrics.top1_error(np.mean([probabilities[k - 1] for k in members], axis=0), LABELS)
+
+
+def test_weak_first_members_are_left_out():
+    probabilities = np.stack(
+        [member(range(40), confidence=0.99), member(range(5)), member(range(5, 10), confidence=0.8)]
+    )
+    found = selection.last(probabilities, LABELS)
+    assert (found.rule, found.members) == ("last 2", (2, 3))
+    assert found.error == error(probabilities, (2, 3))
+
+
+def test_equal_errors_are_decided_by_likelihood_then_size():
+    same = member(range(6))
+    assert selection.last(np.stack([same, same]), LABELS).members == (2,)
+    assert selection.last(
+        np.stack([member(range(6), confidence=0.97), member(range(6), confidence=0.6)]), LABELS
+    ).members == (
+        1,
+        2,
+    )
+
+
+def test_greedy_finds_a_subset_that_is_no_tail_and_counts_members_twice():
+    good, weak = member(range(3), confidence=0.8), member(range(50))
+    other = member(range(20, 32), confidence=0.95)
+    probabilities = np.stack([good, weak, other])
+    found = selection.greedy(probabilities, LABELS)
+    assert 2 not in found.members
+    assert found.error == error(probabilities, found.members)
+    assert found.error <= min(error(probabilities, (k,)) for k in (1, 2, 3))
+    twice = np.stack(
+        [member(range(8), confidence=0.7), member(range(8, 20), confidence=0.9), member(range(20, 32), confidence=0.9)]
+    )
+    assert len(selection.greedy(twice, LABELS).members) > len(set(selection.greedy(twice, LABELS).members))
+
+
+def test_greedy_is_what_all_sequences_of_its_rule_give():
+    """Each round adds the member with which the mean is best, by brute force over the members."""
+    draw = np.random.default_rng(3)
+    probabilities = draw.dirichlet(np.ones(3), (4, 60))
+    chosen, scores = [], []
+    for _ in range(6):
+        options = [(error(probabilities, [*chosen, k]), k) for k in range(1, 5)]
+        lowest = min(options)[0]
+        ties = [k for e, k in options if e == lowest]
+        means = {k: np.mean([probabilities[j - 1] for j in [*chosen, k]], axis=0) for k in ties}
+        chosen.append(min(ties, key=lambda k: (metrics.nll(means[k], LABELS), k)))
+        scores.append(error(probabilities, chosen))
+    found = selection.greedy(probabilities, LABELS, rounds=6)
+    assert found.error == min(scores)
+    assert any(sorted(chosen[:n]) == list(found.members) for n in range(1, 7))
+
+
+def test_the_better_of_both_is_chosen():
+    draw = np.random.default_rng(0)
+    for probabilities in draw.dirichlet(np.ones(3), (5, 4, 60)):
+        both = selection.last(probabilities, LABELS), selection.greedy(probabilities, LABELS)
+        assert selection.choose(probabilities, LABELS).error == min(each.error for each in both)
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_a_diverged_member_is_never_chosen(broken):
+    probabilities = np.stack([member(range(9)), member(range(9))])
+    probabilities[broken, 0] = np.nan
+    assert set(selection.greedy(probabilities, LABELS).members) == {2 - broken}
+    assert set(selection.choose(probabilities, LABELS).members) == {2 - broken}
+
+
+def test_nothing_but_diverged_members_is_no_crash():
+    probabilities = np.full((2, 60, 3), np.nan)
+    assert np.isnan(selection.choose(probabilities, LABELS).error)
