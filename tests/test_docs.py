@@ -6,13 +6,14 @@ import shlex
 import click
 import numpy as np
 import pytest
-from command_line import CHECKOUT, snapshot
+from command_line import CHECKOUT, snapshot, write
 from PIL import Image
 
 from snapshot_cli.cli import main
 from snapshot_cli.config.load import load
 from snapshot_cli.config.plan import runs
 from snapshot_cli.config.shipped import config_path
+from snapshot_cli.networks import plugins
 
 PAGES = sorted([CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *(CHECKOUT / "docs").glob("*.md")])
 GENERATED = {"config.md", "commands.md"}
@@ -28,9 +29,20 @@ def commands(page):
 SHOWN = [(page.name, line) for page in PAGES for line in commands(page)]
 
 
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory):
+    """The plug-in file that docs/add-a-network.md shows."""
+    path = tmp_path_factory.mktemp("plugin") / "mine.py"
+    text = (CHECKOUT / "docs/add-a-network.md").read_text()
+    path.write_text(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1])
+    yield str(path)
+    plugins._files.clear()
+    plugins._builders.clear()
+
+
 @pytest.mark.parametrize(("page", "line"), [(page, line) for page, line in SHOWN if line.startswith("snapshot ")])
-def test_every_command_is_understood(page, line):
-    command, words, path = main, shlex.split(line)[1:], ["snapshot"]
+def test_every_command_is_understood(page, line, plugin):
+    command, words, path = main, shlex.split(line.replace("mine.py", plugin))[1:], ["snapshot"]
     while isinstance(command, click.Group):
         path.append(words[0])
         command, words = command.commands[words[0]], words[1:]
@@ -49,6 +61,14 @@ def test_commands_in_a_sentence_exist(page):
             command, words = command.commands[words[0].rstrip(",")], words[1:]
         known = {name for parameter in command.params for name in parameter.opts} | {"--help"}
         assert {word for word in words if word.startswith("--")} <= known, line
+
+
+def test_the_network_of_the_docs_trains(plugin, tiny_data, tmp_path):
+    settings = {"dataset": "tiny", "network": "plugin:mlp", "method": "snapshot", "budget": 1, "cycles": 2}
+    file = write(tmp_path / "e.yaml", settings | {"network_options": {"hidden": 32}})
+    words = ("--data-dir", tiny_data, "--results-dir", tmp_path, "--device", "cpu", "--plugin", plugin)
+    code, _, errors = snapshot("train", "--config", file, *words)
+    assert code == 0, errors
 
 
 def test_runs_are_named_as_they_are():

@@ -99,7 +99,7 @@ per_gpu_option = click.option(
 def _load_plugins(ctx: click.Context, parameter: click.Parameter, paths: tuple[Path, ...]) -> None:
     from snapshot_cli.networks import plugins
 
-    for path in paths:
+    for path in () if ctx.resilient_parsing else paths:
         plugins.load(path)
 
 
