@@ -56,6 +56,7 @@ EXPECTED = {
     "studies/small/figure6": (2, 2),
     "studies/small/figure7": (6, 6),
     "studies/small/figure8": (3, 3),
+    "studies/small/precision": (12, 12),
     "studies/small/pilot": (12, 8),
     "studies/small/implicit": (6, 6),
     "studies/small/replicas": (4, 8),
@@ -185,6 +186,7 @@ def test_the_experiment_of_table_3_is_its_cell():
         ("studies/small/figure6", 0), ("studies/small/figure7", 0), ("studies/small/figure8", 0),
         ("studies/small/replicas", 2),  # two members of the true ensemble; the three snapshot runs are replicates
         ("studies/small/figure4", 20),  # three budgets x (1 + 5), two members more
+        ("studies/small/precision", 6),  # those in bfloat16
         ("studies/small/table2", 2), ("studies/small/table3", 4),
         ("studies/demo/figure2", 0), ("studies/demo/figure3", 0), ("studies/demo/figure5", 0),
         ("studies/demo/figure6", 0), ("studies/demo/figure7", 0), ("studies/demo/figure8", 3),

@@ -74,6 +74,26 @@ def test_a_torch_that_does_not_load(monkeypatch):
     assert (doctor.accelerator().subject, doctor.accelerator().state) == ("torch", "missing")
 
 
+@pytest.mark.parametrize(
+    ("unit", "seconds", "finding"),
+    [
+        ("AMX", 0.5, Finding("bfloat16", "good", "resnet-20 trains 2 times as fast as in float32; the processor has "
+                             "AMX")),
+        (None, 4, Finding("bfloat16", "note", "resnet-20 trains 0.25 times as fast as in float32; the processor has no "
+                          "unit for it", "leave precision at float32")),
+    ],
+)  # fmt: skip
+def test_bfloat16(monkeypatch, unit, seconds, finding):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("snapshot_cli.training.hardware.bfloat16_unit", lambda: unit)
+    monkeypatch.setattr(
+        "snapshot_cli.training.measure.seconds_per_iteration", lambda *_, **__: {"float32": 1, "bfloat16": seconds}
+    )
+    assert list(doctor.bfloat16()) == [finding]
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert list(doctor.bfloat16()) == []
+
+
 @pytest.mark.parametrize(("free", "state"), [(5e8, "missing"), (5e9, "note"), (5e10, "good")])
 def test_room(tmp_path, monkeypatch, free, state):
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda place: SimpleNamespace(free=free))

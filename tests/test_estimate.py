@@ -37,11 +37,18 @@ def test_runs_that_differ_in_what_they_take_stand_apart(machine, tiny_run):
 
 
 def test_time_is_that_of_all_iterations(machine, tiny_run, monkeypatch):
-    monkeypatch.setattr("snapshot_cli.training.measure.seconds_per_iteration", lambda *_, **__: 0.5)
+    monkeypatch.setattr(
+        "snapshot_cli.training.measure.seconds_per_iteration", lambda *_, **__: {"float32": 0.5, "bfloat16": 0.2}
+    )
+    monkeypatch.setattr("snapshot_cli.training.hardware.bfloat16_unit", lambda: "AMX")
     lines = []
     (found,) = estimate.needs([tiny_run()], machine, steps=3, note=lines.append)
     assert found.seconds == 9
-    assert lines == ["resnet-8 on tiny: 0.5 s an iteration, the median of 3 on cpu"]
+    assert estimate.needs([tiny_run(precision="bfloat16")], machine, steps=3)[0].seconds == pytest.approx(3.6)
+    assert lines == [
+        "resnet-8 on tiny: 0.5 s an iteration, the median of 3 on cpu; "
+        "bfloat16 is 2.5 times as fast as float32 (the processor has AMX)"
+    ]
 
 
 def test_time_is_that_of_as_many_threads_as_are_asked_for(machine, tiny_run, monkeypatch):
@@ -49,7 +56,7 @@ def test_time_is_that_of_as_many_threads_as_are_asked_for(machine, tiny_run, mon
 
     def measured(*_, **__):
         seen.append(torch.get_num_threads())
-        return 0.5
+        return {"float32": 0.5, "bfloat16": 0.2}
 
     monkeypatch.setattr("snapshot_cli.training.measure.seconds_per_iteration", measured)
     try:

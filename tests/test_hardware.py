@@ -59,6 +59,16 @@ def test_the_unit_for_bfloat16_is_the_fastest_there_is(monkeypatch, flags, expec
     assert hardware._processor().startswith("EPYC, ")
 
 
+@pytest.mark.parametrize(
+    ("device", "unit", "remark"),
+    [("cpu", "AMX", None), ("cuda", None, None), ("cpu", None, "neither AMX nor AVX512-BF16")],
+)
+def test_bfloat16_is_remarked_on_where_it_does_not_pay(monkeypatch, device, unit, remark):
+    monkeypatch.setattr(hardware, "bfloat16_unit", lambda: unit)
+    words = hardware.bfloat16_remark(torch.device(device))
+    assert words is None if remark is None else remark in words
+
+
 def test_outside_a_checkout_there_is_no_commit(monkeypatch):
     monkeypatch.setattr(hardware, "_git", lambda *arguments: None)
     found = hardware.describe(CPU)

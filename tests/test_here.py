@@ -376,3 +376,12 @@ def test_a_file_that_may_not_grow_so_large_is_told_and_the_run_goes_on_when_it_m
     assert not list(directory.path.rglob(".*"))
     here.train(run, Machine(tiny_data, tmp_path / "results", "cpu", 1), watcher=Silent())
     assert directory.verify() == ([], [])
+
+
+def test_bfloat16_is_remarked_on_where_it_does_not_pay(machine, tiny_run, monkeypatch):
+    monkeypatch.setattr(hardware, "bfloat16_unit", lambda: None)
+    runs = [tiny_run(), tiny_run(precision="bfloat16")]
+    assert here.remark(runs, machine).startswith("precision: bfloat16 is slower than float32 on this processor")
+    assert here.remark(runs[:1], machine) is None
+    monkeypatch.setattr(hardware, "bfloat16_unit", lambda: "AMX")
+    assert here.remark(runs, machine) is None

@@ -42,12 +42,15 @@ def train(
     processes.
     """
     from snapshot_cli.commands.evaluate import score, show
-    from snapshot_cli.launch import torchrun, unit
+    from snapshot_cli.launch import here, torchrun, unit
     from snapshot_cli.launch.signals import stop_request
 
     asked = options.load(file, sets, machine.data)
     machine = replace(machine, results=options.results_folder(file, results))
     runs = _runs(asked, run_id, file)
+    remark = here.remark(runs, machine)
+    if remark and torchrun.rank() == 0:
+        click.echo(remark, err=True)
     with stop_request(unit.launcher()) as stop:
         for number, run in enumerate(runs, start=1):
             try:

@@ -96,6 +96,9 @@ def train(
         kind = hardware.choose(machine.device).type
         if kind == "cpu" and machine.device == "auto" and sum(sizes.values()) > LARGE:
             raise UserError(_too_large(names, sizes))
+        remark = here.remark(lacking, machine)
+        if remark:
+            click.echo(remark, err=True)
     manifests = {name: here.prepared(name, machine) for name in dict.fromkeys(run.dataset for run in lacking)}
     for run in {_built_alike(run): run for run in lacking}.values():
         here.check_network(run, manifests[run.dataset], machine, lambda line: click.echo(line, err=True))

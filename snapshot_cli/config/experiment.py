@@ -17,6 +17,7 @@ from snapshot_cli.config.model import Count, Fraction, Model, Name, PlainOptions
 from snapshot_cli.errors import UserError
 from snapshot_cli.networks import names
 
+Precision = Literal["float32", "bfloat16"]
 Method = Literal["single", "dropout", "nocycle", "singlecycle", "snapshot", "ensemble"]
 
 
@@ -84,7 +85,7 @@ class Recipe(Model):
     lighting: Annotated[float, Field(ge=0)] | None = None
     """Strength of the colour alteration of Krizhevsky et al., 2012; null: the dataset's own, 0.1 for Tiny ImageNet."""
 
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     """Arithmetic of forward and backward pass; bfloat16 is autocast, with weights kept in float32."""
 
     seed: Count = 0

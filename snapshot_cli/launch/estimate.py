@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Run
@@ -12,6 +13,9 @@ from snapshot_cli.datasets import store
 from snapshot_cli.datasets.catalogue import facts, how_to_prepare
 from snapshot_cli.errors import UserError
 from snapshot_cli.networks.operations import forward
+
+if TYPE_CHECKING:
+    import torch
 
 FLOAT = 4  # bytes
 GREY = (127.5, 127.5, 127.5)
@@ -87,8 +91,18 @@ def _seconds(run: Run, manifest: store.Manifest, machine: Machine, *, steps: int
     if machine.threads:
         torch.set_num_threads(machine.threads)
     seconds = measure.seconds_per_iteration(run, manifest, machine, steps=steps)
-    note(f"{run.network} on {run.dataset}: {seconds:.4g} s an iteration, the median of {steps} on {device.type}")
-    return seconds
+    of_run, times = seconds[run.precision], seconds["float32"] / seconds["bfloat16"]
+    note(
+        f"{run.network} on {run.dataset}: {of_run:.4g} s an iteration, the median of {steps} on {device.type}; "
+        f"bfloat16 is {times:.2g} times as fast as float32{_unit(device)}"
+    )
+    return of_run
+
+
+def _unit(device: torch.device) -> str:
+    from snapshot_cli.training.hardware import bfloat16_unit
+
+    return "" if device.type != "cpu" else f" (the processor has {bfloat16_unit() or 'no unit for it'})"
 
 
 def images_held(run: Run, manifest: store.Manifest) -> int:

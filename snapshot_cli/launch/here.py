@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -96,6 +96,16 @@ def check_network(
     path = weights_file.path(run.initial_weights, machine.results)
     note(f"{run.network} starts from {path}: {trial.check_start(run, manifest, content, path)}")
     return content
+
+
+def remark(runs: Sequence[Run], machine: Machine) -> str | None:
+    """Return that the precision of any of the runs does not pay on this machine, None where it does."""
+    if all(run.precision == "float32" for run in runs):
+        return None
+
+    from snapshot_cli.training import hardware
+
+    return hardware.bfloat16_remark(hardware.choose(machine.device))
 
 
 def interpolate(run: Run, machine: Machine, *, stop: Callable[[], bool] = lambda: False, patience: float = 0.0) -> None:

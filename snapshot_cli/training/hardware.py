@@ -99,6 +99,16 @@ def bfloat16_unit() -> str | None:
     return next((unit for flag, unit in BFLOAT16_UNITS.items() if flag in flags), None)
 
 
+def bfloat16_remark(device: torch.device) -> str | None:
+    """Return that bfloat16 does not pay on a device, None where it does."""
+    if device.type != "cpu" or bfloat16_unit() is not None:
+        return None
+    return (
+        f"precision: bfloat16 is slower than float32 on this processor, which has neither "
+        f"{' nor '.join(BFLOAT16_UNITS.values())}; snapshot estimate measures both"
+    )
+
+
 def _processor() -> str:
     """Return the processor's model and the instructions that torch uses on it."""
     model = _cpuinfo("model name") or platform.processor() or platform.machine()

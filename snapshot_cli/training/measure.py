@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -16,13 +17,14 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
-from snapshot_cli.config.experiment import Run
+from snapshot_cli.config.experiment import Precision, Run
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.store import Dataset, Manifest
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import loop
 from snapshot_cli.training.network import without_content
 
+PRECISIONS = get_args(Precision)
 WARM_UP = 2  # iterations that are not counted: allocations, and the choice of kernels
 
 
@@ -81,22 +83,27 @@ def _autocast(run: Run, device: torch.device) -> Iterator[None]:
         torch.clear_autocast_cache()
 
 
-def seconds_per_iteration(run: Run, manifest: Manifest, machine: Machine, *, steps: int) -> float:
-    """Return the median time of `steps` iterations of a run, made as in training, on images of noise."""
-    examples = run.batch_size * (steps + WARM_UP)
-    noise = _noise(manifest, examples)
-    measured = run.model_copy(update={"train_size": None, "holdout": 0})
+def seconds_per_iteration(run: Run, manifest: Manifest, machine: Machine, *, steps: int) -> dict[Precision, float]:
+    """Return for both precisions the median time of `steps` iterations of a run, by turns, on images of noise."""
+    by_turns = zip(*(_times(run, precision, manifest, machine, steps) for precision in PRECISIONS), strict=True)
+    counted = zip(*list(by_turns)[WARM_UP:], strict=True)
+    return {precision: statistics.median(taken) for precision, taken in zip(PRECISIONS, counted, strict=True)}
+
+
+def _times(run: Run, precision: Precision, manifest: Manifest, machine: Machine, steps: int) -> Iterator[float]:
+    """Yield the seconds of an iteration, made as in training, after iteration."""
+    noise = _noise(manifest, run.batch_size * (steps + WARM_UP))
+    measured = run.model_copy(update={"train_size": None, "holdout": 0, "precision": precision})
     training = loop.prepare(measured, noise, RunDirectory(Path("nowhere")), machine)
     training.network.train()
-    taken, before = [], time.perf_counter()
-    for images, labels in training.batches["train"].training(run.seed, 0, batch_size=run.batch_size):
+    batches = training.batches["train"].training(run.seed, 0, batch_size=run.batch_size)
+    for _ in range(steps + WARM_UP):
+        start = time.perf_counter()
+        images, labels = next(batches)
         loop.step(training, images, labels, 0.0)  # a rate of 0, so that noise cannot diverge
         if training.device.type == "cuda":
             torch.cuda.synchronize(training.device)
-        now = time.perf_counter()
-        taken.append(now - before)
-        before = now
-    return statistics.median(taken[WARM_UP:])
+        yield time.perf_counter() - start
 
 
 def _noise(manifest: Manifest, examples: int) -> Dataset:
