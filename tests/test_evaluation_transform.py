@@ -17,7 +17,8 @@ from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import store
 from snapshot_cli.datasets.catalogue import CATALOGUE
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
-from snapshot_cli.datasets.image_files import file_reader, pixels
+from snapshot_cli.datasets.file_bytes import file_reader
+from snapshot_cli.datasets.image_files import pixels
 from snapshot_cli.datasets.index import ImageFiles
 from snapshot_cli.datasets.prepare import prepare
 from snapshot_cli.launch import here

@@ -19,6 +19,7 @@ from fabricated_images import (
 
 from snapshot_cli.datasets import catalogue, store
 from snapshot_cli.datasets.averaging import area_averages
+from snapshot_cli.datasets.duplicates import Duplicates
 from snapshot_cli.datasets.prepare import channel_statistics, prepare
 from snapshot_cli.errors import ConfigError, UserError
 
@@ -90,9 +91,10 @@ def test_what_is_stored_of_a_catalogue_dataset(tmp_path):
         padding=None,
         flip=True,
         content_hash=manifest.content_hash,
+        duplicates=Duplicates(),
     )
     dataset = store.load(tmp_path / "data", "cifar10")
-    order = store.canonical_order(*made[0])
+    order = store.canonical_order(store.digests_of(made[0][0]), made[0][1])
     np.testing.assert_array_equal(dataset.train_images, made[0][0][order])
     np.testing.assert_array_equal(dataset.train_labels, np.sort(made[0][1]))
 
@@ -165,7 +167,7 @@ def test_a_part_of_tiny_imagenet_needs_a_name_of_its_own(tmp_path, monkeypatch):
     )
     manifest = prepare("tiny-slice", tmp_path / "data", source=packed)
     assert (manifest.name, manifest.classes[0], manifest.size) == ("tiny-slice", "n01443537 goldfish", 8)
-    assert prepare("tiny-slice", tmp_path / "data", source=folder, size=4).size == 4
+    assert prepare("tiny-slice", tmp_path / "data", source=folder, size=4, overwrite=True).size == 4
     monkeypatch.setitem(catalogue.CATALOGUE, "tiny-imagenet", unchecked(TINY["tiny-imagenet"], classes=200))
     assert refusal(UserError, "tiny-imagenet", tmp_path / "data", source=folder) == (
         f"{folder}: 3 classes, Tiny ImageNet has 200; other images need a name of their own"
@@ -174,7 +176,7 @@ def test_a_part_of_tiny_imagenet_needs_a_name_of_its_own(tmp_path, monkeypatch):
     monkeypatch.setitem(catalogue.CATALOGUE, "tiny-imagenet", replace(TINY["tiny-imagenet"], files=(official,)))
     assert refusal(UserError, "tiny-imagenet", tmp_path / "data", source=packed).endswith(
         ", that of the official tiny-imagenet-200.zip is 9052; the file is cut short, damaged or another version:"
-        " fetch http://x/tiny-imagenet-200.zip again"
+        " fetch http://x/tiny-imagenet-200.zip again, or unpack it and give the folder"
     )
 
 
@@ -237,9 +239,15 @@ def test_prepared_already_is_left_alone_and_damage_is_mended(tmp_path):
     assert store.verify(tmp_path / "data", "photos") == first
 
 
-def test_changed_images_replace_the_old_ones(tmp_path):
+def test_other_images_replace_the_old_ones_only_if_that_is_said(tmp_path):
     first = prepare("photos", tmp_path / "data", source=write_folder(tmp_path / "raw", own_files()))
-    second = prepare("photos", tmp_path / "data", source=write_folder(tmp_path / "raw", own_files(seed=1)))
+    other = write_folder(tmp_path / "raw", own_files(seed=1))
+    assert refusal(UserError, "photos", tmp_path / "data", source=other) == (
+        f"{tmp_path}/data/photos holds other images (6 to train, 4 to test, 8x8, from raw, a folder of images); choose"
+        " another name, or add --replace: runs that were trained on them can then no longer be resumed"
+    )
+    assert store.verify(tmp_path / "data", "photos") == first
+    second = prepare("photos", tmp_path / "data", source=other, overwrite=True)
     assert first.content_hash != second.content_hash
     assert store.verify(tmp_path / "data", "photos") == second
 
@@ -339,7 +347,7 @@ def test_images_that_are_not_the_official_ones(tmp_path, change, facts, message)
     assert refusal(UserError, "cifar10", tmp_path / "data", source=source) == (
         f"{source}: {message}; other images need a name of their own"
     )
-    assert not (tmp_path / "data").exists()
+    assert not list((tmp_path / "data").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -353,8 +361,7 @@ def test_images_that_are_not_the_official_ones(tmp_path, change, facts, message)
 def test_a_folder_with_nothing_of_the_dataset(tmp_path, name, files):
     source = write_folder(tmp_path / "a", {"x.txt": b""})
     assert refusal(UserError, name, tmp_path / "data", source=source) == (
-        f"{source}: no images in train and test; expected the official files ({files}) or the layout"
-        " {train,test}/<class>/<file>"
+        f"{source}: no images; expected the official files ({files}) or the layout {{train,test}}/CLASS/FILE"
     )
 
 

@@ -8,6 +8,8 @@ from PIL import Image
 from streamed_folders import TEST, TRAIN, WNIDS, flat_val, jpeg, train_files, val_files, write, write_meta
 
 from snapshot_cli.datasets import catalogue, prepare_streamed, store
+from snapshot_cli.datasets.image_files import open_source
+from snapshot_cli.datasets.listing import LAYOUTS, Choices, list_images
 from snapshot_cli.datasets.prepare import prepare
 from snapshot_cli.errors import ConfigError, UserError
 
@@ -113,16 +115,18 @@ def test_wrong_ground_truth(tmp_path, small_imagenet, changes, message):
     ("changes", "message"),
     [
         ({name.replace("/", "__"): None for name in val_files()},
-         "HERE: has no folder val; expected train/<class>/<file> and val/<class>/<file>"),
+         "HERE: 1 folder with images (train), but no test or val with folders of classes; add --test-share 0.2 to draw"
+         f" test images from train, or expected {LAYOUTS}"),
         ({"val__n00000009__a.JPEG": b""}, "HERE: val has images of class n00000009, train has none"),
         ({f"val__{WNIDS[0]}__{k}.JPEG": None for k in range(TEST)},
          "HERE: train has images of class n00000001, val has none"),
         ({name.replace("/", "__"): None for name in train_files()} | {"train__n00000001__.hidden": b""},
-         "HERE: no images in train; expected train/<class>/<file>"),
-        ({"train__a.tar": b""}, "HERE: train/a.tar: expected train/<class>/<file>"),
+         f"HERE: 1 folder with images (val); expected {LAYOUTS}"),
+        ({"train__a.jpg": b""}, "HERE: train/a.jpg: expected train/CLASS/FILE"),
         ({f"train__{WNIDS[0]}__{WNIDS[0]}_3.JPEG": jpeg(3)[:200], f"val__{WNIDS[1]}__1.JPEG": b"no"},
          "HERE/train/n00000001/n00000001_3.JPEG: cannot be read as an image (TRUNCATED)\n"
-         "HERE/val/n00000002/1.JPEG: cannot be read as an image (no image format that Pillow knows)"),
+         "HERE/val/n00000002/1.JPEG: cannot be read as an image (no image format that Pillow knows)\n"
+         "HERE: 2 files cannot be used; mend or delete, or leave out with --skip-broken"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(tmp_path, changes, message):
@@ -136,7 +140,11 @@ def test_what_is_wrong_is_named(tmp_path, changes, message):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("nowhere", "no such folder"), ("photos.tar", "not a folder; unpack it first")]
+    ("name", "message"),
+    [
+        ("nowhere", "no such file or folder"),
+        ("photos.tar", "neither a folder nor a readable zip; unpack it and give the folder"),
+    ],
 )
 def test_what_is_no_folder_is_not_streamed(tmp_path, name, message):
     (tmp_path / "photos.tar").write_bytes(b"")
@@ -148,7 +156,7 @@ def test_bombs_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 99)
     message = refusal(source, tmp_path).splitlines()
     assert message[0] == "HERE/train/n00000001/n00000001_0.JPEG: cannot be read as an image (more than 99 pixels)"
-    assert (len(message), message[-1]) == (11, "and 17 more")
+    assert (len(message), message[10]) == (12, "and 17 more")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +186,7 @@ def test_large_folders_are_streamed_unless_one_says_otherwise(tmp_path, monkeypa
     source = write_folder(tmp_path / "photos", files)
 
     def folder(**options):
-        return prepare("photos", tmp_path / "data", source=source, size=8, **options).folder
+        return prepare("photos", tmp_path / "data", source=source, size=8, overwrite=True, **options).folder
 
     assert folder() is None
     assert folder(streamed=True) == str(source)
@@ -217,42 +225,28 @@ def test_other_formats_under_the_name_of_a_jpeg(tmp_path):
     assert np.all(np.bincount(store.load(tmp_path / "data", "photos").train_labels) == TRAIN)
 
 
-def test_what_is_no_folder_of_images_is_not_large(tmp_path):
-    assert not prepare_streamed.is_large(tmp_path / "nowhere", None)
-    assert not prepare_streamed.is_large(tmp_path, None)
-    (tmp_path / "train").mkdir()
-    (tmp_path / "train/a.png").write_text("no image")
-    assert not prepare_streamed.is_large(tmp_path, None)
+def is_large(folder, size=None):
+    with open_source(folder) as source:
+        return prepare_streamed.is_large(list_images(source, Choices()), size)
 
 
 def test_without_a_size_images_are_taken_to_be_as_the_first_one(tmp_path, monkeypatch):
-    write_folder(tmp_path, {"train/a/a.png": jpeg(1)})
-    with Image.open(tmp_path / "train/a/a.png") as image:
-        monkeypatch.setattr(prepare_streamed, "LARGE", 3 * max(image.size) ** 2 - 1)
-    assert prepare_streamed.is_large(tmp_path, None)
-    for name in (".DS_Store", "README", "train/.DS_Store", "train/a/.a.png"):
+    write(tmp_path)
+    first = min(name for name in train_files())
+    with Image.open(tmp_path / first) as image:
+        monkeypatch.setattr(prepare_streamed, "LARGE", 27 * 3 * max(image.size) ** 2 - 1)
+    assert is_large(tmp_path)
+    for name in (".DS_Store", "README.md", "train/.DS_Store", f"{first}.txt"):
         (tmp_path / name).write_text("no image")
-    assert prepare_streamed.is_large(tmp_path, None)
-
-
-def test_a_class_may_be_a_link_and_what_lies_beside_the_splits_does_not_count(tmp_path, monkeypatch):
-    write_folder(tmp_path, {"raw/a.png": jpeg(1)})
-    (tmp_path / "train").mkdir()
-    monkeypatch.setattr(prepare_streamed, "LARGE", 0)
-    assert not prepare_streamed.is_large(tmp_path, None)
-    (tmp_path / "train/a").symlink_to(tmp_path / "raw")
-    assert prepare_streamed.is_large(tmp_path, None)
-
-
-def test_one_folder_around_the_splits_is_looked_through(tmp_path, monkeypatch):
-    write_folder(tmp_path, {"photos/val/a/a.png": jpeg(1), ".cache/a.png": jpeg(2)})
-    monkeypatch.setattr(prepare_streamed, "LARGE", 0)
-    assert prepare_streamed.is_large(tmp_path, None)
+    assert is_large(tmp_path)
+    (tmp_path / first).write_text("damaged")
+    assert not is_large(tmp_path)
 
 
 def test_a_pipe_among_the_images_is_named_and_not_waited_for(tmp_path):
     source = write(tmp_path / "photos")
     os.mkfifo(source / f"train/{WNIDS[0]}/pipe.JPEG")
     assert refusal(source, tmp_path) == (
-        f"HERE/train/{WNIDS[0]}/pipe.JPEG: cannot be read (a pipe or a device, not a file)"
+        f"HERE/train/{WNIDS[0]}/pipe.JPEG: cannot be read (a pipe or a device, not a file)\n"
+        "HERE: 1 file cannot be used; mend or delete, or leave out with --skip-broken"
     )

@@ -3,7 +3,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from snapshot_cli.datasets.sources import _shares, digits
-from snapshot_cli.datasets.store import Arrays, canonical_order, content_hash
+from snapshot_cli.datasets.store import Arrays, canonical_order, content_hash, digests_of
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,8 @@ def test_digits_are_all_there_once(splits):
 
 
 def test_digits_never_change(splits):
-    train = canonical_order(splits.train_images, splits.train_labels)
-    test = canonical_order(splits.test_images, splits.test_labels)
+    train = canonical_order(digests_of(splits.train_images), splits.train_labels)
+    test = canonical_order(digests_of(splits.test_images), splits.test_labels)
     arrays = Arrays(
         splits.train_images[train], splits.train_labels[train], splits.test_images[test], splits.test_labels[test]
     )

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import completion, options
+from snapshot_cli.errors import visible
 
 if TYPE_CHECKING:
     from snapshot_cli.datasets.catalogue import Facts
+    from snapshot_cli.datasets.listing import TestFrom
     from snapshot_cli.datasets.manifest import Manifest
 
 VERSIONS = 4  # augmented ones of an image on a sheet
@@ -66,12 +68,44 @@ def _row(name: str, manifest: Manifest | None, folder: Path) -> tuple[str, ...]:
     default=None,
     help="Read images of your own from their files in training, or hold them on the device.  [default: by their size]",
 )
+@click.option(
+    "--test-from",
+    type=click.Choice(["test", "val"]),
+    help="Split to test on.  [default: test if it has classes, else val]",
+)
+@click.option(
+    "--test-share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Draw this share of every class as test images, where there is no test split.",
+)
+@click.option(
+    "--split-seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Seed of that draw."
+)
+@click.option(
+    "--labels", type=options.FILE, metavar="FILE", help="CSV file with the columns file, class and perhaps split."
+)
+@click.option("--skip-broken", is_flag=True, help="Leave out files that cannot be read, and list them in the manifest.")
+@click.option("--replace", "overwrite", is_flag=True, help="Replace other images that are prepared under this name.")
 @options.data_option
-def prepare(name: str, source: Path | None, size: int | None, streamed: bool | None, data: Path) -> None:
+def prepare(
+    name: str,
+    source: Path | None,
+    size: int | None,
+    streamed: bool | None,
+    test_from: TestFrom | None,
+    test_share: float | None,
+    split_seed: int,
+    labels: Path | None,
+    skip_broken: bool,
+    overwrite: bool,
+    data: Path,
+) -> None:
     """Turn images into a prepared dataset: arrays, a manifest and a content hash.
 
-    NAME is one of `snapshot data list`, or a name for images of your own in a folder or zip laid out as
-    {train,test}/CLASS/FILE or like Tiny ImageNet. With --size, cifar10 becomes the dataset cifar10-SIZE.
+    NAME is one of `snapshot data list`, or a name for images of your own in a folder or zip: {train,test}/CLASS/FILE
+    (or val), CLASS/FILE with --test-share, images with --labels, or the layout of Tiny ImageNet. With --size, cifar10
+    becomes the dataset cifar10-SIZE.
 
     Of imagenet, and of a folder of your own that is large or --streamed, an index is kept: the files stay where they
     are, and --size is the side of the crops (224).
@@ -82,14 +116,21 @@ def prepare(name: str, source: Path | None, size: int | None, streamed: bool | N
     """
     from snapshot_cli.commands.data_progress import Downloads, files_read
     from snapshot_cli.datasets.download import official_files
+    from snapshot_cli.datasets.listing import Choices
     from snapshot_cli.datasets.prepare import prepare
 
     def fetch(known: Facts) -> Path:
         with Downloads() as progress:
             return official_files(known, data, progress=progress)
 
+    notes: list[str] = []
     with files_read() as reading:
-        manifest = prepare(name, data, source=source, size=size, fetch=fetch, streamed=streamed, reading=reading)
+        manifest = prepare(
+            name, data, source=source, size=size, fetch=fetch, streamed=streamed, overwrite=overwrite,
+            choices=Choices(test_from, test_share, split_seed, labels, skip_broken), reading=reading, note=notes.append,
+        )  # fmt: skip
+    for text in notes:
+        click.echo(visible(text), err=True)
     click.echo(
         f"{manifest.name}: {manifest.train:,} training and {manifest.test:,} test images of "
         f"{manifest.size}x{manifest.size} pixels in {len(manifest.classes)} classes: {data / manifest.name}"
@@ -147,3 +188,5 @@ def verify(name: str, data: Path) -> None:
     with files_read() as reading:
         store.verify_files(data, name, reading)
     click.echo(f"{name}: as prepared, {images:,} images, content hash {manifest.content_hash[:12]}")
+    for phrase in manifest.duplicates.phrases().values() if manifest.duplicates else ():
+        click.echo(phrase)

@@ -86,6 +86,8 @@ CATALOGUE: dict[str, Facts] = {
         source="https://www.cs.toronto.edu/~kriz/cifar.html",
         licence="no licence stated; the authors ask to cite Krizhevsky, 2009",
         class_names=class_names.CIFAR10,
+        content_hash="5ee658762773bc22e6e741ed3120e45ea090de095df6d32051775c134302d66b",
+        test_in_training=0,
         files=(_kriz("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", CIFAR10_MIRROR),),
         also=(_kriz("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a"),),
     ),
@@ -103,6 +105,8 @@ CATALOGUE: dict[str, Facts] = {
         source="https://www.cs.toronto.edu/~kriz/cifar.html",
         licence="no licence stated; the authors ask to cite Krizhevsky, 2009",
         class_names=class_names.CIFAR100,
+        content_hash="5db5ba4672add92d8461459bfadd1de5e2fb87575689c1d25434a236432e1978",
+        test_in_training=10,
         files=(_kriz("cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8"),),
         also=(_kriz("cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85"),),
     ),
@@ -130,6 +134,7 @@ CATALOGUE: dict[str, Facts] = {
         licence="ImageNet's terms: non-commercial research and education only",
         class_names=None,
         lighting=0.1,  # Krizhevsky et al., 2012, whom the paper names
+        test_in_training=7,
         files=(
             OfficialFile(
                 "tiny-imagenet-200.zip",
@@ -187,7 +192,7 @@ def facts(name: str) -> Facts | None:
     if size not in averaged_sizes(known):
         return None
     fixed = known.streamed or known.mean == (0.0, 0.0, 0.0)
-    return replace(known, size=size) if fixed else replace(known, size=size, mean=None, std=None)
+    return replace(known, size=size) if fixed else replace(known, size=size, mean=None, std=None, content_hash=None)
 
 
 def how_to_prepare(name: str) -> str:

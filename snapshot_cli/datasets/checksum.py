@@ -25,5 +25,6 @@ def check(path: Path, *accepted: OfficialFile) -> None:
     meant = next((file for file in accepted if file.name == path.name), accepted[0])
     raise UserError(
         f"{path}: its md5 is {found}, that of the official {meant.name} is {meant.md5}; the file is cut short,"
-        f" damaged or another version: fetch {meant.addresses[0]} again"
+        f" damaged or another version: fetch {meant.addresses[0]} again, or unpack it and give"
+        " the folder"
     )

@@ -49,5 +49,9 @@ class Facts:
     """Other archives of the same images; they are read where a person has them."""
     lighting: float = 0.0
     """Strength of the colour alteration in training."""
+    content_hash: str | None = None
+    """Of the published images as this program stores them, where it is known."""
+    test_in_training: int | None = None
+    """How many published test images are training images too, where it is known."""
     streamed: bool = False
     """Whether images of all sizes are read from their files in training; `size` is then the side of their crops."""

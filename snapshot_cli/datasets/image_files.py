@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
@@ -9,34 +10,74 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from snapshot_cli.datasets.store import Images
+from snapshot_cli.datasets.file_bytes import file_reader, member_reader
 from snapshot_cli.errors import UserError
+
+if TYPE_CHECKING:
+    from snapshot_cli.datasets.store import Images
 
 Files = dict[str, Callable[[], bytes]]
 """What to call for a file's bytes, by its path inside the folder or zip, '/' between the parts."""
 
-DEEPEST = 5  # parts of a path: one more than top/train/class/file, so that a folder too many is seen
-LARGEST = 2**29  # bytes of a file: as many pixels as Pillow reads at most, with 16 bits in each of three channels
 EXPANSION = 1000  # deflate cannot pack images better; more is a bomb
+JUNK = {"thumbs.db", "desktop.ini"}
+TEXT = {
+    ".csv", ".db", ".htm", ".html", ".ini", ".ipynb", ".json", ".log", ".mat", ".md", ".pdf", ".py", ".rst", ".tsv",
+    ".txt", ".xml", ".yaml", ".yml",
+}  # fmt: skip
+HEIC = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder or zip that is open for reading."""
+
+    path: Path
+    files: Files
+    """Those that are not hidden."""
+    folders: frozenset[str]
+    """By their path inside, those without files too."""
+    hidden: int
+    """Files that are left out: hidden ones, also those that macOS puts into a zip."""
+
+    @property
+    def kind(self) -> str:
+        """Say what it is."""
+        return "folder" if self.path.is_dir() else "zip"
 
 
 @contextmanager
-def open_files(path: Path) -> Iterator[Files]:
-    """List the files of a folder or a zip that can be read inside the `with`; hidden ones and __MACOSX are left out."""
+def open_source(path: Path) -> Iterator[Source]:
+    """List the files of a folder or a zip that can be read inside the `with`."""
     if path.is_dir():
-        yield _visible(_folder_files(path))
+        yield _folder(path)
     elif not path.exists():
         raise UserError(f"{path}: no such file or folder")
     elif not zipfile.is_zipfile(path):
         raise UserError(f"{path}: neither a folder nor a readable zip; unpack it and give the folder")
     else:
         with _opened(path) as archive:
-            yield _visible(_zip_files(path, archive))
+            yield _zip(path, archive)
+
+
+@contextmanager
+def open_files(path: Path) -> Iterator[Files]:
+    """List the files of a folder or a zip that can be read inside the `with`; hidden ones and __MACOSX are left out."""
+    with open_source(path) as source:
+        yield source.files
+
+
+def is_junk(name: str) -> bool:
+    """Tell whether a file is one that lies among images: text, a table, what another program leaves there."""
+    file = PurePosixPath(name.lower())
+    return file.name in JUNK or file.suffix in TEXT
 
 
 def pixels(read: Callable[[], bytes], where: str) -> Images:
@@ -44,26 +85,32 @@ def pixels(read: Callable[[], bytes], where: str) -> Images:
 
     Grey becomes three equal channels, 16 bits become 8, transparency is dropped. Raises UserError naming `where`.
     """
+    data = b"?"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(read())) as image:
+            data = read()
+            with Image.open(io.BytesIO(data)) as image:
                 return np.array(_upright(image))
     except Exception as problem:  # Pillow's decoders raise nearly anything on damaged files
-        raise UserError(f"{where}: cannot be read as an image ({_reason(problem)})") from problem
+        raise UserError(f"{where}: cannot be read as an image ({_reason(problem, data)})") from problem
 
 
-def flaw(data: bytes) -> str | None:
-    """Return what keeps an image file from being decoded, None where nothing does; JPEGs at an eighth of their size."""
+def look(data: bytes) -> tuple[str | None, bytes]:
+    """Return what keeps an image file from being decoded, None where nothing does, and the sha256 of its look.
+
+    Images of equal pixels look the same. JPEGs are decoded at an eighth of their size, so different ones may too.
+    """
     try:
         with Image.open(io.BytesIO(data)) as image:
             if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
                 raise Image.DecompressionBombError
+            size = image.size
             image.draft("RGB", (1, 1))
-            _upright(image)
+            upright = np.asarray(_upright(image))
+            return None, hashlib.sha256(f"{size} {image.format} {upright.shape}".encode() + upright.tobytes()).digest()
     except Exception as problem:  # Pillow's decoders raise nearly anything on damaged files
-        return _reason(problem)
-    return None
+        return _reason(problem, data), b""
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -82,58 +129,50 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _reason(problem: Exception) -> str:
+def _reason(problem: Exception, data: bytes) -> str:
+    if not data:
+        return "an empty file"
+    if data[4:8] == b"ftyp" and data[8:12] in HEIC:
+        return "a HEIC photo, which Pillow does not read; convert it to JPEG"
     if isinstance(problem, UnidentifiedImageError):
         return "no image format that Pillow knows"
     if isinstance(problem, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
-    return " ".join(str(problem).split()) or type(problem).__name__
+    words = " ".join(str(problem).split()) or type(problem).__name__
+    return f"cut short: {words}" if "truncated" in words.lower() else words
 
 
-def _visible(files: Files) -> Files:
-    def visible(name: str) -> bool:
-        parts = PurePosixPath(name).parts
-        return bool(parts) and not any(part.startswith(".") or part == "__MACOSX" for part in parts)
-
-    return {name: read for name, read in files.items() if visible(name)}
+def _is_hidden(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return not parts or any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
-def _folder_files(path: Path) -> Files:
-    files: Files = {}
-    for folder, below, names in os.walk(path, followlinks=True):
-        inside = Path(folder).relative_to(path)
-        if len(inside.parts) + 1 >= DEEPEST:
-            below.clear()  # also what ends a loop of links
-        files |= {(inside / name).as_posix(): file_reader(Path(folder, name)) for name in names}
-    return files
+def _folder(path: Path) -> Source:
+    names, folders = list[str](), set[str]()
+    for name, is_folder in _walk(path, "", frozenset()):
+        if is_folder:
+            folders.add(name)
+        else:
+            names.append(name)
+    files = {name: file_reader(path / name) for name in names if not _is_hidden(name)}
+    return Source(path, files, frozenset(folders), len(names) - len(files))
 
 
-def file_reader(path: Path) -> Callable[[], bytes]:
-    """Return what reads a file; it raises ValueError for a pipe, a device and a file that is too large."""
-
-    def read() -> bytes:
-        if path.exists() and not path.is_file():
-            raise ValueError("a pipe or a device, not a file")
-        return _of_size(path.stat().st_size, path.read_bytes)
-
-    return read
-
-
-def stream_reader(path: Path) -> Callable[[], bytes]:
-    """Return what reads a file or a pipe that somebody has named; it raises ValueError for what is too large."""
-
-    def read() -> bytes:
-        with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
-        return _of_size(len(data), lambda: data)
-
-    return read
-
-
-def _of_size(size: int, read: Callable[[], bytes]) -> bytes:
-    if size > LARGEST:
-        raise ValueError(f"{size:,} bytes, expected at most {LARGEST:,}")
-    return read()
+def _walk(folder: Path, inside: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, bool]]:
+    """Yield the path of every file and folder, and whether it is a folder; links are followed, in no circle."""
+    status = folder.stat()
+    here = (status.st_dev, status.st_ino)
+    if here in above:
+        return
+    with os.scandir(folder) as entries:
+        ordered = sorted(entries, key=lambda entry: entry.name)
+    for entry in ordered:
+        name = f"{inside}{entry.name}"
+        if not entry.is_dir():
+            yield name, False
+        elif not _is_hidden(entry.name):
+            yield name, True
+            yield from _walk(Path(entry.path), f"{name}/", above | {here})
 
 
 @contextmanager
@@ -146,7 +185,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def _zip_files(path: Path, archive: zipfile.ZipFile) -> Files:
+def _zip(path: Path, archive: zipfile.ZipFile) -> Source:
     members = [member for member in archive.infolist() if not member.is_dir()]
     for member in members:
         _refuse_unfit(path, member)
@@ -155,7 +194,10 @@ def _zip_files(path: Path, archive: zipfile.ZipFile) -> Files:
         raise UserError(
             f"{path}: {packed:,} bytes would unpack to {unpacked:,}, more than {EXPANSION} times as many; refused"
         )
-    return {member.filename: _reader(archive, member) for member in members}
+    files = {m.filename: member_reader(archive, m) for m in members if not _is_hidden(m.filename)}
+    folders = {member.filename.rstrip("/") for member in archive.infolist() if member.is_dir()}
+    folders = {folder for folder in folders if not _is_hidden(folder)}
+    return Source(path, files, frozenset(folders), len(members) - len(files))
 
 
 def _refuse_unfit(path: Path, member: zipfile.ZipInfo) -> None:
@@ -168,11 +210,3 @@ def _refuse_unfit(path: Path, member: zipfile.ZipInfo) -> None:
         raise UserError(f"{path}: member {member.filename} is a link; refused")
     if member.flag_bits & 1:
         raise UserError(f"{path}: member {member.filename} is encrypted; pack the images anew without a password")
-
-
-def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:
-    def read() -> bytes:
-        with archive.open(member) as file:
-            return file.read(member.file_size)  # not read(), which unpacks all there is, whatever the zip says of it
-
-    return lambda: _of_size(member.file_size, read)

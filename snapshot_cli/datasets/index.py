@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from snapshot_cli.datasets.file_bytes import read_member
 from snapshot_cli.errors import UserError
 
 Paths = NDArray[np.bytes_]
@@ -57,10 +59,11 @@ class ImageFiles:
         """Return the bytes of a file; UserError, naming it, where they are not those that were indexed."""
         path = self.path(row)
         try:
-            data = path.read_bytes()
-        except OSError as problem:
+            data = read_member(self.folder, os.fsdecode(self.paths[row]))
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as problem:
+            reason = getattr(problem, "strerror", problem)
             raise UserError(
-                f"{path}: cannot be read ({problem.strerror}), though it was there when the dataset was prepared;"
+                f"{path}: cannot be read ({reason}), though it was there when the dataset was prepared;"
                 " put it back, or prepare the dataset again"
             ) from problem
         if hashlib.sha256(data).digest() != self.digests[row].tobytes():

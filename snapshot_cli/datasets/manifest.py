@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from snapshot_cli.datasets.catalogue import CATALOGUE, averaged_sizes, how_to_prepare
+from snapshot_cli.datasets.duplicates import Duplicates
 from snapshot_cli.errors import CONTROL, UserError
 
 FILE_NAME = "manifest.json"
+OPTIONAL = ("folder", "duplicates", "skipped", "broken", "test_share", "split_seed")  # left out where they say nothing
 LARGEST = 1e6  # of means and deviations, which are those of grey levels; NaN is not below it
 
 
@@ -37,21 +39,31 @@ class Manifest:
     lighting: float = 0.0
     """Strength of the colour alteration in training."""
     folder: str | None = None
-    """Where the files of streamed images lie; None: the images are arrays beside the manifest."""
+    """The folder or zip that has the files of streamed images; None: the images are arrays beside the manifest."""
+    duplicates: Duplicates | None = None
+    """None: not counted, in older manifests."""
+    skipped: int = 0
+    """Files in the source that are no images."""
+    broken: tuple[str, ...] = ()
+    """Files that could not be read and were left out, by their path in the source."""
+    test_share: float | None = None
+    """Share of every class that was drawn as test images; None: the source has a test set."""
+    split_seed: int | None = None
+    """Seed of that draw."""
 
 
 def to_json(manifest: Manifest) -> str:
     """Write a manifest as JSON text."""
-    fields = asdict(manifest)
-    if manifest.folder is None:
-        del fields["folder"]
+    defaults = {name: field.default for name, field in Manifest.__dataclass_fields__.items()}
+    values = asdict(manifest)
+    fields = {name: value for name, value in values.items() if name not in OPTIONAL or value != defaults[name]}
     return json.dumps(fields, indent=2) + "\n"
 
 
 def from_json(text: str) -> Manifest:
     """Read a manifest's JSON text; ValueError where it is not one."""
     fields = json.loads(text)
-    optional = {"lighting", "folder"}  # older manifests lack the first, those of arrays the second
+    optional = {*OPTIONAL, "lighting"}  # which older manifests lack
     expected = set(Manifest.__dataclass_fields__) - optional
     if not isinstance(fields, dict) or set(fields) - optional != expected:
         raise ValueError(f"expected the fields {', '.join(sorted(expected))}")
@@ -71,10 +83,29 @@ def from_json(text: str) -> Manifest:
     refuse_control(fields["classes"])
     if min(fields["size"], fields["train"], fields["test"], len(fields["classes"])) < 1:
         raise ValueError("size, train, test and the number of classes are at least 1")
+    fields |= _provenance(fields)
     channels = {key: _three(fields[key], key) for key in ("mean", "std")}
     if min(channels["std"]) <= 0:
         raise ValueError("std is above 0")
     return Manifest(**{**fields, **channels, "classes": tuple(fields["classes"]), "lighting": float(lighting)})
+
+
+def _provenance(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return what a manifest says of duplicates, files that were left out and a drawn split, checked."""
+    counts, broken = fields.get("duplicates"), fields.get("broken", [])
+    if counts is not None and (
+        not isinstance(counts, dict)
+        or set(counts) != set(Duplicates.__dataclass_fields__)
+        or not all(type(count) is int and count >= 0 for count in counts.values())
+    ):
+        raise ValueError("duplicates is four counts")
+    if not isinstance(broken, list) or not all(isinstance(name, str) for name in broken):
+        raise ValueError("broken is a list of names")
+    if type(fields.get("skipped", 0)) is not int or type(fields.get("split_seed", 0)) is not int:
+        raise ValueError("skipped and split_seed are whole numbers")
+    if "test_share" in fields and type(fields["test_share"]) is not float:
+        raise ValueError("test_share is a number")
+    return {"duplicates": None if counts is None else Duplicates(**counts), "broken": tuple(broken)}
 
 
 def refuse_control(classes: Iterable[str]) -> None:

@@ -7,17 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from snapshot_cli.datasets import checksum, svhn
+from snapshot_cli.datasets import checksum, store, svhn
 from snapshot_cli.datasets.catalogue import Facts
 from snapshot_cli.datasets.cifar import LAYOUTS, cifar, extracted
-from snapshot_cli.datasets.image_tree import EXPECTED, tree
+from snapshot_cli.datasets.image_files import open_source
+from snapshot_cli.datasets.listing import Choices, Listing, list_images
 from snapshot_cli.datasets.sources import Splits, digits
-from snapshot_cli.datasets.tiny_imagenet import in_tiny_layout, tiny_imagenet
+from snapshot_cli.datasets.store import Arrays, Reordered
+from snapshot_cli.datasets.tiny_imagenet import in_tiny_layout, list_tiny_imagenet
 from snapshot_cli.errors import UserError
 
+EXPECTED = "the layout {train,test}/CLASS/FILE"
 
-def read(known: Facts, source: Path | None) -> Splits:
-    """Read a dataset from its official archive, folder or files, or from a tree of the same images; not checked yet.
+
+def read(known: Facts, source: Path | None) -> Splits | Listing:
+    """Read a dataset from its official archive, folder or files, or list the files of the same images; not checked yet.
 
     `source` is None for images that come with a library. Raises UserError naming what is wrong.
     """
@@ -34,12 +38,13 @@ def read(known: Facts, source: Path | None) -> Splits:
         and (source.is_file() or svhn.has_files(source, known))
     ):
         return svhn.svhn(source, known)
-    if known.name == "tiny-imagenet" and in_tiny_layout(source):
-        if packed:
-            checksum.check(source, *known.files)
-        return tiny_imagenet(source)
-    names = ", ".join(file.name for file in (*known.files, *known.also))
-    return tree(source, expected=f"the official files ({names}) or {EXPECTED}")
+    with open_source(source) as opened:
+        if known.name == "tiny-imagenet" and in_tiny_layout(opened):
+            if packed:
+                checksum.check(source, *known.files)
+            return list_tiny_imagenet(opened)
+        names = ", ".join(file.name for file in (*known.files, *known.also))
+        return list_images(opened, Choices(), expected=f"the official files ({names}) or {EXPECTED}")
 
 
 def check(splits: Splits, known: Facts, where: str) -> None:
@@ -47,6 +52,21 @@ def check(splits: Splits, known: Facts, where: str) -> None:
     flaw = _flaw(splits, known)
     if flaw is not None:
         raise UserError(f"{where}{flaw}; other images need a name of their own")
+
+
+def is_published(splits: Splits, known: Facts) -> bool:
+    """Tell whether images are, pixel by pixel, those that were published; True where that is not known."""
+    if known.content_hash is None:
+        return True
+    train, test = (
+        store.canonical_order(store.digests_of(images), labels)
+        for images, labels in ((splits.train_images, splits.train_labels), (splits.test_images, splits.test_labels))
+    )
+    arrays = Arrays(
+        Reordered(splits.train_images, train), splits.train_labels[train],
+        Reordered(splits.test_images, test), splits.test_labels[test],
+    )  # fmt: skip
+    return store.content_hash(arrays) == known.content_hash
 
 
 def _flaw(splits: Splits, known: Facts) -> str | None:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from snapshot_cli.config.dataset_name import check_name
-from snapshot_cli.datasets import catalogue, official, store
+from snapshot_cli.datasets import catalogue, image_tree, official, store
 from snapshot_cli.datasets.averaging import area_averages
-from snapshot_cli.datasets.catalogue import Facts, Three
-from snapshot_cli.datasets.image_tree import tree
+from snapshot_cli.datasets.catalogue import CATALOGUE, Facts, Three
+from snapshot_cli.datasets.duplicates import Duplicates, Keyed, count
+from snapshot_cli.datasets.image_files import open_source
 from snapshot_cli.datasets.index import Reading, nobody
+from snapshot_cli.datasets.listing import Choices, Listing, list_images
 from snapshot_cli.datasets.manifest import Manifest, read_manifest
-from snapshot_cli.datasets.prepare_streamed import is_large, prepare_streamed
+from snapshot_cli.datasets.prepare_streamed import is_large, read_streamed, where_from
 from snapshot_cli.datasets.sources import Splits
-from snapshot_cli.datasets.store import Arrays, Images
-from snapshot_cli.datasets.tiny_imagenet import in_tiny_layout, tiny_imagenet
+from snapshot_cli.datasets.store import Arrays, Images, Reordered
+from snapshot_cli.datasets.tiny_imagenet import in_tiny_layout, list_tiny_imagenet
 from snapshot_cli.errors import ConfigError, UserError
 
 Fetch = Callable[[Facts], Path]
 """Downloads the official files of a dataset and returns their archive or folder."""
+Note = Callable[[str], None]
+"""Told, in a sentence, what a person should know of the images."""
 
 
 def prepare(
@@ -33,33 +39,183 @@ def prepare(
     size: int | None = None,
     fetch: Fetch | None = None,
     streamed: bool | None = None,
+    choices: Choices | None = None,
+    overwrite: bool = False,
     reading: Reading = nobody,
+    note: Note = lambda text: None,
 ) -> Manifest:
     """Read a dataset, put it into canonical order and store it under `data_dir`; return its manifest.
 
-    Of ImageNet, and of images of one's own that are `streamed` (None: of folders that are large), an index is stored.
+    Of ImageNet, and of your own images if `streamed` (None: if the folder is large), an index is stored.
 
     A dataset of the catalogue at another size than its own is stored as "<name>-<size>". What is there already with
-    the same content is left as it is. Without a source `fetch` is called where there are official files.
-    Raises ConfigError for a name, size or source that cannot be meant, UserError for what is wrong in the source.
+    the same content is left as it is; other images are replaced only with `overwrite`. Without a source `fetch` is
+    called where there are official files. Raises ConfigError for a name, size, choice or source that cannot be meant,
+    UserError for what is wrong in the source.
     """
     base, size = _what(name, size)
-    known = catalogue.CATALOGUE.get(base)
-    if _is_streamed(known, source, size, streamed):
-        stored_as = base if known is None or size in (None, known.size) else f"{base}-{size}"
-        return prepare_streamed(stored_as, data_dir, source=source, size=size, known=known, reading=reading)
+    known = CATALOGUE.get(base)
+    size = None if known is not None and size == known.size else size
+    stored_as = base if known is None or size is None else f"{base}-{size}"
+    chosen = choices or Choices()
+    listing: Listing | None = None
     if known is None:
-        stored_as, splits, defaults = base, _own_images(base, source, size), None
+        listing = _list_own(base, source, chosen)
+        if streamed or (streamed is None and is_large(listing, size) and listing.titles is None):
+            return _store_streamed(stored_as, data_dir, listing, None, size, chosen, overwrite, reading, note)
     else:
-        size = None if size == known.size else size
-        stored_as = base if size is None else f"{base}-{size}"
-        splits, defaults = _official_images(known, source, size, fetch), catalogue.facts(stored_as)
-    arrays = _in_canonical_order(splits)
-    manifest = _manifest(stored_as, splits, arrays, defaults)
+        _check_catalogue(known, streamed, chosen)
+        if known.streamed:
+            if source is None:
+                raise ConfigError(where_from(stored_as))
+            with open_source(source) as opened:
+                files = list_images(opened, replace(chosen, test_from="val"))
+            return _store_streamed(stored_as, data_dir, files, known, size, chosen, overwrite, reading, note)
+    with _scratch(data_dir) as folder:
+        if listing is not None:
+            splits = _own_images(listing, folder / "images", size, chosen, reading)
+        else:
+            assert known is not None
+            splits = _official_images(known, source, size, fetch, folder / "images", reading, note)
+        return _store(stored_as, data_dir, splits, known, listing, overwrite, note)
+
+
+def _list_own(name: str, source: Path | None, choices: Choices) -> Listing:
+    if source is None:
+        raise ConfigError(
+            f"'{name}' is none of {', '.join(CATALOGUE)}; for images of your own type: {catalogue.how_to_prepare(name)}"
+        )
+    with open_source(source) as opened:
+        if not in_tiny_layout(opened):
+            return list_images(opened, choices)
+        if replace(choices, skip_broken=False, split_seed=0) != Choices():
+            raise ConfigError(f"{source} has Tiny ImageNet's layout, which names its test images and classes itself")
+        return list_tiny_imagenet(opened)
+
+
+def _check_catalogue(known: Facts, streamed: bool | None, choices: Choices) -> None:
+    if streamed is not None and streamed != known.streamed:
+        how = "streamed" if known.streamed else "held on the device"
+        raise ConfigError(f"{known.name} is always {how}; leave --{'streamed' if streamed else 'resident'} out")
+    if choices != Choices():
+        raise ConfigError(
+            f"{known.name} has images, classes and a test set of its own; leave --test-share, --test-from, --labels and"
+            " --skip-broken out, or choose another name"
+        )
+
+
+def _store_streamed(
+    name: str,
+    data_dir: Path,
+    listing: Listing,
+    known: Facts | None,
+    size: int | None,
+    choices: Choices,
+    overwrite: bool,
+    reading: Reading,
+    note: Note,
+) -> Manifest:
+    read = read_streamed(
+        name, listing, size=size, known=known, skip_broken=choices.skip_broken, reading=reading
+    )  # fmt: skip
+    _refuse_taken(data_dir, read.manifest, overwrite)
+    store.save(data_dir, read.manifest, read.index)
+    _say(note, listing, read.manifest, read.duplicates)
+    return read.manifest
+
+
+def _store(
+    name: str,
+    data_dir: Path,
+    splits: Splits,
+    known: Facts | None,
+    listing: Listing | None,
+    overwrite: bool,
+    note: Note,
+) -> Manifest:
+    keys = store.digests_of(splits.train_images), store.digests_of(splits.test_images)
+    orders = [
+        store.canonical_order(of_split, labels)
+        for of_split, labels in zip(keys, (splits.train_labels, splits.test_labels), strict=True)
+    ]
+    arrays = Arrays(
+        Reordered(splits.train_images, orders[0]), splits.train_labels[orders[0]],
+        Reordered(splits.test_images, orders[1]), splits.test_labels[orders[1]],
+    )  # fmt: skip
+    content = store.content_hash(arrays)
+    same = next((facts for facts in CATALOGUE.values() if facts.content_hash == content), None)
+    manifest = _manifest(name, splits, arrays, same if known is None else catalogue.facts(name), content)
+    duplicates, lines = _duplicates(splits, keys)
+    manifest = replace(manifest, duplicates=duplicates, broken=splits.broken)
+    if listing is not None:
+        manifest = replace(
+            manifest, skipped=listing.skipped, test_share=listing.test_share, split_seed=listing.split_seed
+        )
+    _refuse_taken(data_dir, manifest, overwrite)
     existing = _intact(data_dir, manifest)
     if existing is None:
         store.save(data_dir, manifest, arrays)
+    _say(note, listing, manifest, lines)
+    if known is None:
+        _say_augmentation(note, manifest, same, listing)
     return existing or manifest
+
+
+def _refuse_taken(data_dir: Path, manifest: Manifest, overwrite: bool) -> None:
+    existing = None if overwrite else read_manifest(data_dir, manifest.name)
+    if existing is not None and existing.content_hash != manifest.content_hash:
+        raise UserError(
+            f"{data_dir / manifest.name} holds other images ({existing.train:,} to train, {existing.test:,} to test,"
+            f" {existing.size}x{existing.size}, from {existing.source}); choose another name, or add --replace: runs"
+            " that were trained on them can then no longer be resumed"
+        )
+
+
+def _duplicates(splits: Splits, keys: tuple[list[bytes], list[bytes]]) -> tuple[Duplicates, list[str]]:
+    cut = len(splits.train_labels)
+
+    def name(split: str, start: int) -> Callable[[int], str]:
+        return lambda row: splits.names[start + row] if splits.names else f"{split} image {row}"
+
+    return count(
+        Keyed(keys[0], splits.train_labels.tolist(), name("training", 0)),
+        Keyed(keys[1], splits.test_labels.tolist(), name("test", cut)),
+    )
+
+
+def _say(note: Note, listing: Listing | None, manifest: Manifest, duplicates: list[str]) -> None:
+    """Tell what was taken, what was left out and which images stand twice."""
+    for text in listing.notes if listing else ():
+        note(text)
+    if manifest.skipped:
+        note(f"skipped: {manifest.skipped:,} files that are no images (text, thumbnails, hidden files)")
+    if manifest.broken:
+        note(f"left out: {len(manifest.broken):,} files that cannot be read; {manifest.name}/manifest.json lists them")
+    known = CATALOGUE.get(catalogue.split_name(manifest.name)[0])
+    for line in duplicates:
+        leaks = manifest.duplicates.test_in_training if manifest.duplicates else 0
+        published = known and known.test_in_training and known.test_in_training == leaks and "leak" in line
+        note(line + ("; so are they as published" if published else ""))
+
+
+def _say_augmentation(note: Note, manifest: Manifest, same: Facts | None, listing: Listing | None) -> None:
+    """Tell whose augmentation images get that are, or may be, those of the catalogue under another name."""
+    if same is not None:
+        note(f"these are the images of {same.title}: they get its normalisation and augmentation")
+    elif listing is not None and listing.titles is not None:
+        lighting = CATALOGUE["tiny-imagenet"].lighting
+        note(
+            f"Tiny ImageNet's colour alteration is off, since this need not be that dataset: for the paper's"
+            f" augmentation write 'lighting: {lighting}' into the config"
+        )
+
+
+@contextmanager
+def _scratch(data_dir: Path) -> Iterator[Path]:
+    """Yield a folder for arrays that may not fit into memory, on the disk where the dataset will lie."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".prepare-", dir=data_dir) as folder:
+        yield Path(folder)
 
 
 def _what(name: str, size: int | None) -> tuple[str, int | None]:
@@ -72,25 +228,22 @@ def _what(name: str, size: int | None) -> tuple[str, int | None]:
     if size is not None and named is not None and size != named:
         raise ConfigError(f"the name {name} asks for {named} pixels and --size for {size}; give one of them")
     size = named if size is None else size
-    known = catalogue.CATALOGUE.get(base)
+    known = CATALOGUE.get(base)
     most = f" up to {known.size}, the side of {known.title}" if known else ""
     if size is not None and (size < 4 or size % 4 or (known is not None and size > known.size)):
         raise ConfigError(f"expected a size in pixels that is a multiple of 4{most}, given {size}")
     return base, size
 
 
-def _is_streamed(known: Facts | None, source: Path | None, size: int | None, asked: bool | None) -> bool:
-    if known is None:
-        if asked is None:
-            return source is not None and is_large(source, size) and not in_tiny_layout(source)
-        return asked and source is not None
-    if asked is not None and asked != known.streamed:
-        how = "streamed" if known.streamed else "held on the device"
-        raise ConfigError(f"{known.name} is always {how}; leave --{'streamed' if asked else 'resident'} out")
-    return known.streamed
-
-
-def _official_images(known: Facts, source: Path | None, size: int | None, fetch: Fetch | None) -> Splits:
+def _official_images(
+    known: Facts,
+    source: Path | None,
+    size: int | None,
+    fetch: Fetch | None,
+    array: Path,
+    reading: Reading,
+    note: Note,
+) -> Splits:
     if not known.files and source is not None:
         raise ConfigError(f"{known.name} comes from {known.source}; leave --from out")
     if known.files and source is None:
@@ -98,22 +251,23 @@ def _official_images(known: Facts, source: Path | None, size: int | None, fetch:
             command = catalogue.how_to_prepare(known.name if size is None else f"{known.name}-{size}")
             raise ConfigError(f"{known.name} has to come from somewhere; type: {command}")
         source = fetch(known)
-    splits = official.read(known, source)
+    found = official.read(known, source)
+    splits = image_tree.read(found, array, reading=reading) if isinstance(found, Listing) else found
     official.check(splits, known, "" if source is None else f"{source}: ")
+    if isinstance(found, Listing) and not official.is_published(splits, known):
+        note(
+            f"{source}: these are not the published pixels of {known.title} (a lossy copy?): errors do not compare with"
+            " the paper's"
+        )
     return splits if size is None else _averaged(splits, size)
 
 
-def _own_images(name: str, source: Path | None, size: int | None) -> Splits:
-    if source is None:
-        raise ConfigError(
-            f"'{name}' is none of {', '.join(catalogue.CATALOGUE)}; for images of your own type:"
-            f" {catalogue.how_to_prepare(name)}"
-        )
-    splits = (tiny_imagenet if in_tiny_layout(source) else tree)(source, size=size)
+def _own_images(listing: Listing, array: Path, size: int | None, choices: Choices, reading: Reading) -> Splits:
+    splits = image_tree.read(listing, array, size=size, skip_broken=choices.skip_broken, reading=reading)
     side = splits.train_images.shape[1]
     if side % 4:
         way_out = f"; give --size {side // 4 * 4}" if side > 4 else ""
-        raise UserError(f"{source}: the images are {side}x{side}, expected a multiple of 4{way_out}")
+        raise UserError(f"{listing.source}: the images are {side}x{side}, expected a multiple of 4{way_out}")
     return splits if size is None else replace(splits, source=f"{splits.source}, averaged to {size} pixels")
 
 
@@ -126,15 +280,7 @@ def _averaged(splits: Splits, size: int) -> Splits:
     )
 
 
-def _in_canonical_order(splits: Splits) -> Arrays:
-    train = store.canonical_order(splits.train_images, splits.train_labels)
-    test = store.canonical_order(splits.test_images, splits.test_labels)
-    return Arrays(
-        splits.train_images[train], splits.train_labels[train], splits.test_images[test], splits.test_labels[test]
-    )
-
-
-def _manifest(name: str, splits: Splits, arrays: Arrays, defaults: Facts | None) -> Manifest:
+def _manifest(name: str, splits: Splits, arrays: Arrays, defaults: Facts | None, content_hash: str) -> Manifest:
     mean, std = channel_statistics(arrays.train_images)
     return Manifest(
         name=name,
@@ -147,18 +293,18 @@ def _manifest(name: str, splits: Splits, arrays: Arrays, defaults: Facts | None)
         std=defaults.std if defaults and defaults.std else std,
         padding=defaults.padding if defaults else None,
         flip=defaults.flip if defaults else True,
-        content_hash=store.content_hash(arrays),
+        content_hash=content_hash,
         lighting=defaults.lighting if defaults else 0.0,
     )
 
 
-def channel_statistics(images: Images) -> tuple[Three, Three]:
+def channel_statistics(images: Images | Reordered) -> tuple[Three, Three]:
     """Return the mean and the deviation of each channel, 0..255, to 4 decimals; a constant channel has deviation 1."""
     # Counting the 256 values is exact whatever the order and number of the pixels, and needs no copy in float64.
     counts = np.zeros((3, 256), dtype=np.int64)
-    for start in range(0, len(images), 1000):
+    for part in store.chunks(images):
         for channel in range(3):
-            counts[channel] += np.bincount(images[start : start + 1000, ..., channel].ravel(), minlength=256)
+            counts[channel] += np.bincount(part[..., channel].ravel(), minlength=256)
     shares = counts / counts.sum(axis=1, keepdims=True)
     mean = shares @ np.arange(256.0)
     variance = (shares * (np.arange(256.0) - mean[:, None]) ** 2).sum(axis=1)

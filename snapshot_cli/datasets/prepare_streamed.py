@@ -1,55 +1,65 @@
-"""Turn a folder of image files into a prepared dataset that is streamed: an index of files that stay where they are."""
+"""Turn image files into a prepared dataset that is streamed: an index of files that stay where they are."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import warnings
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from snapshot_cli.datasets import ground_truth, image_files, index, store
+from snapshot_cli.datasets import ground_truth, image_files, index
 from snapshot_cli.datasets.catalogue import CATALOGUE, Facts
-from snapshot_cli.datasets.image_listing import Listing, listing
+from snapshot_cli.datasets.duplicates import Duplicates, Keyed, count
+from snapshot_cli.datasets.file_bytes import read_member
+from snapshot_cli.datasets.image_tree import check_broken
 from snapshot_cli.datasets.index import AT_ONCE, Index, Reading
+from snapshot_cli.datasets.listing import Listing
 from snapshot_cli.datasets.manifest import Manifest
-from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.errors import UserError
 
 LARGE = 2**32  # bytes on the device, 3 a pixel, from which on images of one's own are streamed
-SPLITS = ("train", "test", "val")
-NAMED = 10  # unreadable files that are named
 
 
-def prepare_streamed(
+@dataclass(frozen=True)
+class Read:
+    """What was read of the files of a listing."""
+
+    index: Index
+    duplicates: list[str]
+    """A line for each kind of duplicates."""
+    manifest: Manifest
+
+
+def read_streamed(
     name: str,
-    data_dir: Path,
+    listing: Listing,
     *,
-    source: Path | None,
     size: int | None = None,
     known: Facts | None = None,
+    skip_broken: bool = False,
     reading: Reading = index.nobody,
-) -> Manifest:
-    """Read every file of a folder once, store an index of them under `data_dir` and return its manifest.
+) -> Read:
+    """Read and decode every file of a listing once and return an index of them, in canonical order, and its manifest.
 
-    `size` is the side of the crops, 224 if not given. Raises ConfigError without a source and UserError naming what is
-    wrong in it: the layout, the counts of a dataset of the catalogue, the files that are no images.
+    `size` is the side of the crops, 224 if not given. Raises UserError naming what is wrong: the counts of a dataset of
+    the catalogue, the files that are no images.
     """
-    if source is None:
-        raise ConfigError(_where_from(name))
-    found = listing(source, test="val" if known else None)
     if known is not None:
-        check_counts(found, known)
-    files = index.canonical(read(found, reading))
-    facts = CATALOGUE["imagenet"]
+        check_counts(listing, known)
+    unordered, keys, broken = _read_all(listing, skip_broken=skip_broken, reading=reading)
+    duplicates, lines = _duplicates(unordered, keys, listing)
+    files, facts = index.canonical(unordered), CATALOGUE["imagenet"]
     manifest = Manifest(
         name=name,
-        source=f"{source.resolve().name}, a folder of images",
-        classes=_titled(found),
+        source=f"{listing.source.resolve().name}, a {listing.kind}",
+        classes=_titled(listing),
         size=size or facts.size,
         train=len(files.train_labels),
         test=len(files.test_labels),
@@ -59,97 +69,127 @@ def prepare_streamed(
         flip=True,
         content_hash=index.content_hash(files, size or facts.size),
         lighting=facts.lighting,
-        folder=str(source.resolve()),
+        folder=str(listing.source.resolve()),
+        duplicates=duplicates,
+        skipped=listing.skipped,
+        broken=broken,
+        test_share=listing.test_share,
+        split_seed=listing.split_seed,
     )
-    store.save(data_dir, manifest, files)
-    return manifest
+    return Read(files, lines, manifest)
 
 
 def check_counts(found: Listing, known: Facts) -> None:
     """Refuse a listing that has not the numbers of classes and images of a dataset of the catalogue."""
-    way_out = f"; a part of it goes by a name of its own: snapshot data prepare NAME --from {found.folder} --streamed"
+    way_out = f"; a part of it goes by a name of its own: snapshot data prepare NAME --from {found.source} --streamed"
     if len(found.classes) != known.classes:
-        raise UserError(f"{found.folder}: {len(found.classes):,} classes, {known.title} has {known.classes:,}{way_out}")
+        raise UserError(f"{found.source}: {len(found.classes):,} classes, {known.title} has {known.classes:,}{way_out}")
     for split, files, expected in (("train", found.train, known.train), (found.test_split, found.test, known.test)):
         if len(files) != expected:
             raise UserError(
-                f"{found.folder}: {len(files):,} images in {split}, {known.title} has {expected:,}{way_out}"
+                f"{found.source}: {len(files):,} images in {split}, {known.title} has {expected:,}{way_out}"
             )
     each = known.test // known.classes
     for wnid, images in sorted(Counter(found.test.values()).items()):
         if images != each:
             raise UserError(
-                f"{found.folder}: {images:,} images of class {wnid} in {found.test_split}, {known.title} has {each:,}"
+                f"{found.source}: {images:,} images of class {wnid} in {found.test_split}, {known.title} has {each:,}"
             )
 
 
-def read(found: Listing, reading: Reading = index.nobody) -> Index:
-    """Read and decode every file of a listing and return its index; UserError naming those that are no images."""
-    numbers = {name: label for label, name in enumerate(found.classes)}
-    digests, flaws = list[bytes](), list[str]()
-    paths = [*found.train, *found.test]
-    with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused all the same
-        for start in range(0, len(paths), AT_ONCE):
-            reading(start, len(paths))
-            for digest, flaw in pool.map(_read, (found.folder / path for path in paths[start : start + AT_ONCE])):
-                digests.append(digest)
-                flaws += [flaw] if flaw else []
-    if flaws:
-        more = [f"and {len(flaws) - NAMED:,} more"] if len(flaws) > NAMED else []
-        raise UserError("\n".join([*flaws[:NAMED], *more]))
-    rows = np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 32)
-    names = np.array([os.fsencode(path) for path in paths])
-    labels = np.array([numbers[of_class] for part in (found.train, found.test) for of_class in part.values()], np.int64)
-    cut = len(found.train)
-    return Index(names[:cut], rows[:cut], labels[:cut], names[cut:], rows[cut:], labels[cut:])
-
-
-def is_large(source: Path, size: int | None) -> bool:
+def is_large(listing: Listing, size: int | None) -> bool:
     """Tell whether the images of a folder would take more than `LARGE` bytes on the device, squares of side `size`.
 
     Without a size they are taken to be as the first one is.
     """
-    if not source.is_dir():
+    if not listing.source.is_dir():
         return False
-    visible = [path for path in source.iterdir() if not path.name.startswith(".")]
-    folder = visible[0] if len(visible) == 1 and visible[0].name not in SPLITS else source
-    images = [image for split in SPLITS for image in _below(folder / split)]
-    return len(images) * 3 * (size or _side(images)) ** 2 > LARGE
+    return (len(listing.train) + len(listing.test)) * 3 * (size or _side(listing)) ** 2 > LARGE
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """Yield the files of a split that are not hidden."""
-    for top, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        if len(Path(top).relative_to(folder).parts) > image_files.DEEPEST:
-            folders.clear()  # also what ends a loop of links
-        yield from (Path(top, file) for file in files if not file.startswith("."))
-
-
-def _side(images: Sequence[Path]) -> int:
+def _side(listing: Listing) -> int:
     try:
-        with Image.open(min(images)) as image:
+        with Image.open(listing.source / min(listing.train)) as image:
             return max(image.size)
-    except Exception:  # no images, or a damaged one: whoever reads them says so
+    except Exception:  # a damaged one: whoever reads them says so
         return 0
 
 
-def _read(path: Path) -> tuple[bytes, str | None]:
+def _read_all(
+    listing: Listing, *, skip_broken: bool, reading: Reading
+) -> tuple[Index, tuple[list[bytes], list[bytes]], tuple[str, ...]]:
+    """Return an index in the order of the listing, what each file of training and test looks like, and broken files."""
+    numbers = {name: label for label, name in enumerate(listing.classes)}
+    paths = [*listing.train, *listing.test]
+    found = list[tuple[bytes, bytes, str | None]]()
+    with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused all the same
+        for start in range(0, len(paths), AT_ONCE):
+            reading(start, len(paths))
+            found += pool.map(lambda path: _read(listing.source, path), paths[start : start + AT_ONCE])
+    check_broken(listing, [flaw for *_, flaw in found if flaw], skip_broken=skip_broken)
+    parts = list[np.ndarray]()
+    looks = list[list[bytes]]()
+    for classes, start in ((listing.train, 0), (listing.test, len(listing.train))):
+        kept = [row for row in range(start, start + len(classes)) if found[row][2] is None]
+        labels = np.array([numbers[classes[paths[row]]] for row in kept], np.int64)
+        for label, of_class in enumerate(listing.classes):
+            if label not in labels:
+                raise UserError(f"{listing.source}: no image of class {of_class} can be read in one of the splits")
+        digests = np.frombuffer(b"".join(found[row][0] for row in kept), dtype=np.uint8).reshape(-1, 32)
+        parts += [np.array([os.fsencode(paths[row]) for row in kept]), digests, labels]
+        looks.append([found[row][1] for row in kept])
+    broken = tuple(path for path, (*_, flaw) in zip(paths, found, strict=True) if flaw)
+    return Index(*parts), (looks[0], looks[1]), broken
+
+
+def _read(source: Path, name: str) -> tuple[bytes, bytes, str | None]:
+    """Return the sha256 of a file, what it looks like, and what is wrong with it."""
     try:
-        data = image_files.file_reader(path)()
-    except (OSError, ValueError) as problem:
-        return b"", f"{path}: cannot be read ({getattr(problem, 'strerror', None) or problem})"
-    flaw = image_files.flaw(data)
-    return hashlib.sha256(data).digest(), f"{path}: cannot be read as an image ({flaw})" if flaw else None
+        data = read_member(source, name)
+    except Exception as problem:  # what zipfile raises on damaged members is a long list
+        reason = getattr(problem, "strerror", None) or problem or type(problem).__name__
+        return b"", b"", f"{source / name}: cannot be read ({reason})"
+    flaw, look = image_files.look(data)
+    flaw = f"{source / name}: cannot be read as an image ({flaw})" if flaw else None
+    return hashlib.sha256(data).digest(), look, flaw
+
+
+def _duplicates(files: Index, looks: tuple[list[bytes], list[bytes]], listing: Listing) -> tuple[Duplicates, list[str]]:
+    """Count images of equal pixels; those that look the same but are other files are decoded in full."""
+    both = [*looks[0], *looks[1]]
+    digests = [row.tobytes() for row in (*files.train_digests, *files.test_digests)]
+    paths = [os.fsdecode(path) for path in (*files.train_paths, *files.test_paths)]
+    alike: defaultdict[bytes, dict[bytes, int]] = defaultdict(dict)
+    for row, (look, digest) in enumerate(zip(both, digests, strict=True)):
+        alike[look].setdefault(digest, row)
+    keys = dict[bytes, bytes]()
+    for rows in alike.values():
+        for digest, row in rows.items():
+            keys[digest] = digest if len(rows) == 1 else _pixels_digest(listing.source, paths[row])
+    cut = len(files.train_labels)
+
+    def keyed(start: int, labels: Sequence[int]) -> Keyed:
+        of_split = [keys[digest] for digest in digests[start : start + len(labels)]]
+        return Keyed(of_split, labels, lambda row: paths[start + row])
+
+    return count(keyed(0, files.train_labels.tolist()), keyed(cut, files.test_labels.tolist()))
+
+
+def _pixels_digest(source: Path, name: str) -> bytes:
+    image = image_files.pixels(lambda: read_member(source, name), f"{source}: {name}")
+    return hashlib.sha256(f"{image.shape}".encode() + image.tobytes()).digest()
 
 
 def _titled(found: Listing) -> tuple[str, ...]:
-    titles = ground_truth.titles(found.folder)
+    if found.titles is not None or not found.source.is_dir():
+        return found.titles or found.classes
+    titles = ground_truth.titles(found.source)
     return tuple(f"{name} {titles.get(name, '')}".strip() for name in found.classes)
 
 
-def _where_from(name: str) -> str:
+def where_from(name: str) -> str:
+    """Say where a person finds ImageNet and what to type then."""
     return (
         f"{name} cannot be downloaded by a program: its terms must be agreed to. Fetch ILSVRC2012_img_train.tar,"
         " ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz from https://image-net.org/download-images, unpack"

@@ -21,6 +21,10 @@ class Splits:
     classes: tuple[str, ...]
     source: str
     """A sentence for the manifest: file name and kind, never an absolute path."""
+    names: tuple[str, ...] = ()
+    """The path of each image inside its folder, those of training first; empty for archives of arrays."""
+    broken: tuple[str, ...] = ()
+    """The files that cannot be read and were skipped."""
 
 
 DIGITS_TEST = 360

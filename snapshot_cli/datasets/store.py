@@ -6,12 +6,12 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,20 +31,46 @@ from snapshot_cli.datasets.manifest import (
 from snapshot_cli.errors import UserError
 
 __all__ = [
-    "Arrays", "Dataset", "Manifest", "canonical_order", "content_hash", "load", "prepared", "read_manifest", "save",
+    "Arrays", "Dataset", "Manifest", "Reordered", "canonical_order", "content_hash", "digests_of", "load", "prepared",
+    "read_manifest", "save",
     "training_examples", "verify",
 ]  # fmt: skip
 
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
+CHUNK = 1000  # images
+
+
+@dataclass(frozen=True)
+class Reordered:
+    """Images in another order than they lie in, which may be memory-mapped: the rows of a slice alone are copied."""
+
+    images: Images
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, part: slice) -> Images:
+        return self.images[self.rows[part]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of an array."""
+        return (len(self.rows), *self.images.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8]:
+        """As of an array."""
+        return self.images.dtype
 
 
 class Arrays(NamedTuple):
     """Hold the four arrays of a dataset: images (examples, size, size, 3) uint8, labels (examples,) int64."""
 
-    train_images: Images
+    train_images: Images | Reordered
     train_labels: Labels
-    test_images: Images
+    test_images: Images | Reordered
     test_labels: Labels
 
 
@@ -62,22 +88,32 @@ class Dataset:
     test_labels: Labels
 
 
-def canonical_order(images: Images, labels: Labels) -> NDArray[np.int64]:
+def digests_of(images: Images) -> list[bytes]:
+    """Return the sha256 of the pixels of each image."""
+    return [hashlib.sha256(np.ascontiguousarray(image).data).digest() for image in images]
+
+
+def canonical_order(digests: Sequence[bytes], labels: Labels) -> NDArray[np.int64]:
     """Return the permutation that sorts images by label, then by the sha256 of their pixels.
 
     Images that tie are equal, so the sorted arrays do not depend on the order given.
     """
-    digests = [hashlib.sha256(np.ascontiguousarray(image).data).digest() for image in images]
-    return np.array(sorted(range(len(images)), key=lambda row: (labels[row], digests[row])), dtype=np.int64)
+    return np.array(sorted(range(len(labels)), key=lambda row: (labels[row], digests[row])), dtype=np.int64)
+
+
+def chunks(images: Images | Labels | Reordered) -> Iterator[Any]:
+    """Yield images or labels in order, some megabytes at a time."""
+    for start in range(0, len(images), CHUNK):
+        yield images[start : start + CHUNK]
 
 
 def content_hash(arrays: Arrays) -> str:
     """Return the sha256 over the shapes and bytes of the four arrays, which stand in canonical order."""
     digest = hashlib.sha256()
     for array in arrays:
-        little_endian = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-        digest.update(f"{little_endian.dtype.str} {array.shape}\n".encode())
-        digest.update(little_endian.data.cast("B"))
+        digest.update(f"{array.dtype.newbyteorder('<').str} {array.shape}\n".encode())
+        for part in chunks(array):
+            digest.update(np.ascontiguousarray(part, dtype=array.dtype.newbyteorder("<")).data.cast("B"))
     return digest.hexdigest()
 
 
@@ -98,9 +134,12 @@ def load(data_dir: Path, name: str) -> Dataset:
         )
     if isinstance(arrays, Arrays):
         _check_kinds(folder, manifest, arrays)
-        return Dataset(manifest, *arrays)
-    train, test = (ImageFiles(Path(manifest.folder or ""), *part) for part in (arrays[:2], arrays[3:5]))
-    return Dataset(manifest, train, arrays.train_labels, test, arrays.test_labels)
+        train, test = arrays.train_images, arrays.test_images
+        assert not isinstance(train, Reordered)
+        assert not isinstance(test, Reordered)
+        return Dataset(manifest, train, arrays.train_labels, test, arrays.test_labels)
+    train_files, test_files = (ImageFiles(Path(manifest.folder or ""), *part) for part in (arrays[:2], arrays[3:5]))
+    return Dataset(manifest, train_files, arrays.train_labels, test_files, arrays.test_labels)
 
 
 def verify(data_dir: Path, name: str) -> Manifest:
@@ -142,7 +181,7 @@ def save(data_dir: Path, manifest: Manifest, arrays: Arrays | Index) -> Path:
     with _beside(folder) as temporary:
         for field, array in arrays._asdict().items():
             with open(temporary / _file_name(field), "wb") as file:
-                np.save(file, array)
+                _write(file, array)
                 _flush(file)
         with open(temporary / FILE_NAME, "w", encoding="utf-8") as text:
             text.write(to_json(manifest))
@@ -152,9 +191,20 @@ def save(data_dir: Path, manifest: Manifest, arrays: Arrays | Index) -> Path:
     return folder
 
 
+def _write(file: BinaryIO, array: NDArray[Any] | Reordered) -> None:
+    """Write an array as np.save does, a part at a time."""
+    if not isinstance(array, Reordered):
+        np.save(file, array)
+        return
+    header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    for part in chunks(array):
+        file.write(part.data)
+
+
 def same_but_source(one: Manifest, other: Manifest) -> bool:
     """Tell whether two manifests describe the same dataset, wherever its images came from."""
-    return replace(one, source="") == replace(other, source="")
+    return replace(one, source="", skipped=0) == replace(other, source="", skipped=0)
 
 
 def _file_name(field: str) -> str:

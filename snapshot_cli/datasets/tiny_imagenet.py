@@ -5,57 +5,42 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
-from snapshot_cli.datasets.image_files import Files, open_files
-from snapshot_cli.datasets.image_tree import read_images
-from snapshot_cli.datasets.sources import Splits
+from snapshot_cli.datasets.image_files import Files, Source
+from snapshot_cli.datasets.listing import Listing
 from snapshot_cli.errors import UserError
 
 WNIDS, TITLES, ANNOTATIONS = "wnids.txt", "words.txt", "val/val_annotations.txt"
 
 
-def in_tiny_layout(path: Path) -> bool:
+def in_tiny_layout(source: Source) -> bool:
     """Tell whether a folder or zip has the layout of Tiny ImageNet, perhaps with fewer classes, images or files."""
-    with open_files(path) as files:
-        return not _inside(files).keys().isdisjoint({WNIDS, ANNOTATIONS})
+    return not _inside(source.files)[1].keys().isdisjoint({WNIDS, ANNOTATIONS})
 
 
-def tiny_imagenet(path: Path, *, size: int | None = None) -> Splits:
-    """Read every image of train, and those of val, whose labels are known, as test.
+def list_tiny_imagenet(source: Source) -> Listing:
+    """List the images of train, and those of val, whose labels are known, as test.
 
-    The classes are sorted; one is called by its wnid and, where words.txt has it, its first title. With `size`, images
-    are averaged to that side. Raises UserError naming the file or class that is wrong.
+    The classes are sorted; one is called by its wnid and, where words.txt has it, its first title. Raises UserError
+    naming the file or class that is wrong.
     """
-    with open_files(path) as found:
-        files = _inside(found)
-        wnids = _wnids(path, files)
-        train, test = _training(path, files, wnids), _validation(path, files, wnids)
-        names = [name for of_split in (train, test) for name in sorted(of_split)]
-        images = read_images(path, files, names, size=size)
-        train_labels, test_labels = (
-            np.array([wnids.index(of_split[name]) for name in sorted(of_split)], dtype=np.int64)
-            for of_split in (train, test)
-        )
-        classes = _titled(path, files, wnids)
-    kind = "folder" if path.is_dir() else "zip"
-    return Splits(
-        images[: len(train)],
-        train_labels,
-        images[len(train) :],
-        test_labels,
-        classes,
-        f"{path.resolve().name}, a {kind} in Tiny ImageNet's layout",
-    )
+    path, (around, files) = source.path, _inside(source.files)
+    wnids = _wnids(path, files)
+    train, test = _training(path, files, wnids), _validation(path, files, wnids)
+    return Listing(
+        path, f"{source.kind} in Tiny ImageNet's layout", tuple(wnids),
+        {f"{around}{name}": train[name] for name in sorted(train)},
+        {f"{around}{name}": test[name] for name in sorted(test)},
+        test_split="val", titles=_titled(path, files, wnids),
+    )  # fmt: skip
 
 
-def _inside(files: Files) -> Files:
-    """Return the files by their path inside the folder that is around all of them, if there is one."""
+def _inside(files: Files) -> tuple[str, Files]:
+    """Return the folder that is around all files, if there is one, and the files by their path inside it."""
     tops = {PurePosixPath(name).parts[0] for name in files}
     if WNIDS in files or len(tops) != 1:
-        return files
+        return "", files
     (top,) = tops
-    return {name.removeprefix(f"{top}/"): read for name, read in files.items()}
+    return f"{top}/", {name.removeprefix(f"{top}/"): read for name, read in files.items()}
 
 
 def _wnids(path: Path, files: Files) -> list[str]:

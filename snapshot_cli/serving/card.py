@@ -12,7 +12,8 @@ from typing import Any
 from snapshot_cli.analysis import metrics
 from snapshot_cli.analysis.cells import Scored
 from snapshot_cli.config.experiment import Experiment
-from snapshot_cli.datasets.catalogue import CATALOGUE, split_name
+from snapshot_cli.datasets.catalogue import CATALOGUE, Facts, split_name
+from snapshot_cli.datasets.duplicates import Duplicates
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.run_directory import RunDirectory
@@ -131,7 +132,19 @@ def _data(manifest: Manifest) -> dict[str, Any]:
         "channel_means": list(manifest.mean),
         "channel_deviations": list(manifest.std),
         "content_hash": manifest.content_hash,
+        "duplicates": _duplicates(manifest, known),
+        "broken_files_left_out": len(manifest.broken) or None,
+        "test_share_drawn": manifest.test_share,
     }
+
+
+def _duplicates(manifest: Manifest, published: Facts | None) -> str | None:
+    """Say how many images stand twice; of older manifests what the catalogue knows. None where nothing is known."""
+    if manifest.duplicates is not None:
+        return "; ".join(manifest.duplicates.phrases().values()) or "none"
+    if published is None or published.test_in_training is None:
+        return None
+    return Duplicates(test_in_training=published.test_in_training).phrases().get("test_in_training", "none")
 
 
 def _scores(scored: Scored) -> dict[str, dict[str, float | None]]:

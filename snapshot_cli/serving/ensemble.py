@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from snapshot_cli.analysis import ensembles
 from snapshot_cli.analysis.ensembles import Evaluation
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
-from snapshot_cli.datasets.image_files import stream_reader
+from snapshot_cli.datasets.file_bytes import stream_reader
 from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.errors import UserError
 from snapshot_cli.files import write_atomically

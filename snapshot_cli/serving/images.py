@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
-from snapshot_cli.datasets.image_files import open_files, pixels, stream_reader
+from snapshot_cli.datasets.file_bytes import stream_reader
+from snapshot_cli.datasets.image_files import is_junk, open_files, pixels
 from snapshot_cli.datasets.store import Images
 from snapshot_cli.errors import UserError
 
@@ -25,6 +26,7 @@ def found(paths: Iterable[Path]) -> Iterator[tuple[str, Reader]]:
                 yield str(path), stream_reader(path)
                 continue
             files = opened.enter_context(open_files(path))
+            files = {name: read for name, read in files.items() if not is_junk(name)}
             if not files:
                 raise UserError(f"{path}: no files in it")
             yield from ((str(path / name), files[name]) for name in sorted(files))

@@ -1,0 +1,126 @@
+"""Decode all image files of a folder or zip into one memory-mapped array, on all cores."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
+from snapshot_cli.datasets.file_bytes import read_member
+from snapshot_cli.datasets.image_files import pixels
+from snapshot_cli.datasets.index import Reading, nobody
+from snapshot_cli.datasets.store import Images
+from snapshot_cli.errors import UserError
+
+PARALLEL = 2000  # images from which on the start of processes pays
+CHUNK = 250  # images of a task
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Decode files into rows of an array that lies in a file."""
+
+    source: Path
+    array: Path
+    shape: tuple[int, int, int, int]
+    """Of the array: (images, side, side, 3)."""
+    size: int | None
+    """Average the central square to this side; None: images are squares of the array's side."""
+
+    def __call__(self, first: int, names: Sequence[str]) -> list[str | None]:
+        """Decode some files from a row on; return for each what is wrong with it, None where nothing is."""
+        images = np.memmap(self.array, dtype=np.uint8, mode="r+", shape=self.shape)
+        return [self._row(images, first + place, name) for place, name in enumerate(names)]
+
+    def _row(self, images: Images, row: int, name: str) -> str | None:
+        where = f"{self.source}: {name}"
+        try:
+            images[row] = fitted(decode(self.source, name), where, self.size, self.shape[1])
+        except UserError as problem:
+            return str(problem)
+        return None
+
+
+def decode(source: Path, name: str) -> Images:
+    """Return an image as it is; UserError where it cannot be decoded."""
+    return pixels(partial(read_member, source, name), f"{source}: {name}")
+
+
+def fitted(image: Images, where: str, size: int | None, side: int | None) -> Images:
+    """Return an image averaged to `size`; without one it must be a square, of `side` if that is given: UserError."""
+    height, width = image.shape[:2]
+    if size is not None:
+        try:
+            return EvaluationTransform(size)(image)
+        except ValueError as problem:
+            raise UserError(f"{where} is {problem}; give a smaller --size") from None
+    if side is None and height != width:
+        raise UserError(f"{where} is {width}x{height}, not a square; give --size PIXELS to crop and average")
+    if side is not None and (height, width) != (side, side):
+        raise UserError(
+            f"{where} is {width}x{height}, the first image {side}x{side}; images of several sizes need --size PIXELS"
+        )
+    return image
+
+
+def decode_all(
+    source: Path, names: Sequence[str], array: Path, *, size: int | None, reading: Reading = nobody
+) -> tuple[Images, list[str | None]]:
+    """Decode files into the file `array`; return it memory-mapped, and for each file what is wrong, None for nothing.
+
+    Raises UserError where there is no image at all that says which size the others have.
+    """
+    shape = (len(names), *(2 * (_side(source, names, size),)), 3)
+    images = np.memmap(array, dtype=np.uint8, mode="w+", shape=shape)
+    decoder, starts = Decoder(source, array, shape, size), range(0, len(names), CHUNK)
+    flaws: list[str | None] = []
+    with _mapping(parallel=len(names) >= PARALLEL) as map_:
+        results = map_(decoder, starts, [names[start : start + CHUNK] for start in starts])
+        reading(0, len(names))  # draws a bar with a thread, which no process may inherit
+        for part in results:
+            flaws += part
+            reading(len(flaws), len(names))
+    return images, flaws
+
+
+def _side(source: Path, names: Sequence[str], size: int | None) -> int:
+    """Return the side of the array: `size` or that of the first image that can be decoded."""
+    if size is not None:
+        return size
+    flaws = list[str]()
+    for name in names:
+        try:
+            image = decode(source, name)
+        except UserError as problem:
+            flaws.append(str(problem))
+        else:
+            return len(fitted(image, f"{source}: {name}", None, None))
+    raise UserError("\n".join(flaws[:1]))
+
+
+@contextmanager
+def _mapping(*, parallel: bool) -> Iterator[Callable[..., Iterable[list[str | None]]]]:
+    """Yield what maps a function over arguments, here or in a process for each core."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not parallel or cores == 1:
+        yield map
+        return
+    kind = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+    pool = ProcessPoolExecutor(cores, multiprocessing.get_context(kind), initializer=_ignore_interrupts)
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,338 @@
+"""List the images of a folder or zip by split and class, whatever its layout; no image is decoded."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import hashlib
+import io
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from snapshot_cli.datasets import ground_truth
+from snapshot_cli.datasets.image_files import Source, is_junk
+from snapshot_cli.errors import UserError, visible
+
+NAMES = {
+    "train": "train", "training": "train", "test": "test", "testing": "test", "val": "val", "valid": "val",
+    "validation": "val",
+}  # fmt: skip
+"""Names of the folders of splits, in lower case."""
+LAYOUTS = "train/CLASS/FILE and test/CLASS/FILE (or val); CLASS/FILE with --test-share 0.2; images with --labels FILE"
+NAMED = 10  # of files that are wrong in one way
+
+Classes = dict[str, str]
+"""The class of each image, by its path inside the folder or zip."""
+TestFrom = Literal["test", "val"]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Say how to read a folder or zip that can be read in several ways."""
+
+    test_from: TestFrom | None = None
+    """The split that becomes the test set; None: test if that has classes, else val."""
+    test_share: float | None = None
+    """Share of every class that is drawn as test images, where there is no test split."""
+    split_seed: int = 0
+    """Seed of that draw."""
+    labels: Path | None = None
+    """A CSV file with the columns file, class and perhaps split."""
+    skip_broken: bool = False
+    """Leave out files that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Say which images a folder or zip has."""
+
+    source: Path
+    kind: str
+    """Such as "folder of images"."""
+    classes: tuple[str, ...]
+    """Sorted."""
+    train: Classes
+    test: Classes
+    test_split: str = "test"
+    """What the test set is called in the source."""
+    titles: tuple[str, ...] | None = None
+    """What the classes are called in the manifest, where that is more than their names."""
+    notes: tuple[str, ...] = ()
+    """Sentences for people: which folder was taken and what was left out."""
+    skipped: int = 0
+    """Files that are no images: text, thumbnails of other programs, hidden files."""
+    test_share: float | None = None
+    split_seed: int | None = None
+
+
+def list_images(source: Source, choices: Choices, *, expected: str = LAYOUTS) -> Listing:
+    """List the images of a source and their classes.
+
+    Images in folders below a class belong to that class; names of classes are equal if their NFC forms are. Raises
+    UserError that says what is there and which layout would work.
+    """
+    images = [name for name in source.files if not is_junk(name)]
+    skipped = source.hidden + len(source.files) - len(images)
+    tars = [name for name in images if name.lower().endswith((".tar", ".tar.gz", ".tgz"))]
+    if tars:
+        raise UserError(_of_tars(source, tars))
+    around = _around(source, images)
+    if choices.labels is not None:
+        listing = _of_table(source, images, around, choices)
+    else:
+        listing = _of_folders(source, images, around, choices, expected)
+    counts = {"skipped": skipped, "classes": tuple(sorted({*listing.train.values()}))}
+    listing = Listing(**{**listing.__dict__, **counts})
+    _check_classes(listing)
+    return listing
+
+
+def _around(source: Source, images: Sequence[str]) -> str:
+    """Return the folder around everything, with a slash, or nothing."""
+    tops = {PurePosixPath(name).parts[0] for name in images}
+    if len(tops) != 1 or tops & {*source.files} or {top.lower() for top in tops} & NAMES.keys():
+        return ""
+    (top,) = tops
+    inner = {parts[1] for name in images if len(parts := PurePosixPath(name).parts) > 2}
+    return f"{top}/" if inner else ""
+
+
+def _of_folders(source: Source, images: Sequence[str], around: str, choices: Choices, expected: str) -> Listing:
+    splits = _split_folders(source, images, around)
+    if "train" in splits:
+        return _of_splits(source, images, splits, choices)
+    classes = {name.removeprefix(around): name for name in images}
+    loose = [name for name in classes if "/" not in name]
+    if splits or loose or not images:
+        raise UserError(f"{source.path}: {_found(images, around)}; expected {expected}")
+    by_class = {name: _class(inner) for inner, name in classes.items()}
+    if choices.test_share is None:
+        raise UserError(
+            f"{source.path}: {_found(images, around)}, but no train and test; add --test-share 0.2 to draw a fifth of"
+            f" every class as test images, or expected {expected}"
+        )
+    _refuse_empty(source, around, by_class.values(), source.path.name)
+    return _drawn(source, by_class, choices, ())
+
+
+def _split_folders(source: Source, images: Sequence[str], around: str) -> dict[str, str]:
+    """Return the folder of each split that there is, by the name that the program has for it."""
+    splits: dict[str, str] = {}
+    for top in sorted({name.removeprefix(around).split("/")[0] for name in images if "/" in name.removeprefix(around)}):
+        split = NAMES.get(top.lower())
+        if split and split in splits:
+            raise UserError(f"{source.path}: {splits[split]} and {top} are both {split}; rename or move one of them")
+        if split:
+            splits[split] = top
+    return {split: f"{around}{folder}" for split, folder in splits.items()}
+
+
+def _of_splits(source: Source, images: Sequence[str], splits: Mapping[str, str], choices: Choices) -> Listing:
+    inside = {
+        split: {name: name.removeprefix(f"{folder}/") for name in images if name.startswith(f"{folder}/")}
+        for split, folder in splits.items()
+    }
+    train = _by_class(source, inside["train"], splits["train"])
+    test_split = choices.test_from or next(
+        (split for split in ("test", "val") if any("/" in name for name in inside.get(split, {}).values())), None
+    )
+    test_split = test_split or ("val" if "val" in splits else None)
+    others = [split for split in splits if split not in ("train", test_split)]
+    notes = [
+        f"left out: {PurePosixPath(splits[split]).name}, {len(inside[split]):,} files;"
+        f" --test-from {split} takes it as the test set"
+        for split in others
+        if any("/" in name for name in inside[split].values())
+    ]
+    if test_split is None or test_split not in splits:
+        if choices.test_share is not None and not choices.test_from:
+            return _drawn(source, train, choices, ())
+        wanted = test_split or "test or val"
+        raise UserError(
+            f"{source.path}: {_found(images, splits['train'].removesuffix('train'))}, but no {wanted} with folders of"
+            f" classes; add --test-share 0.2 to draw test images from train, or expected {LAYOUTS}"
+        )
+    if choices.test_share is not None:
+        raise UserError(f"{source.path}: has the test images {splits[test_split]}; leave --test-share out")
+    if test_split == "val" and all("/" not in name for name in inside["val"].values()):
+        names = [*inside["val"].values()]
+        told = ground_truth.of_files(source.path / splits["val"].removesuffix("val"), names)
+        test = {f"{splits['val']}/{name}": told[f"val/{name}"] for name in names}
+    else:
+        test = _by_class(source, inside[test_split], splits[test_split])
+    if PurePosixPath(splits[test_split]).name != "test":
+        notes.insert(0, f"the test set is {PurePosixPath(splits[test_split]).name}")
+    for split, classes in ((splits["train"], train.values()), (splits[test_split], test.values())):
+        _refuse_empty(source, f"{split}/", classes, split)
+    return Listing(source.path, f"{source.kind} of images", (), train, test, test_split, notes=tuple(notes))
+
+
+def _by_class(source: Source, inside: Mapping[str, str], split: str) -> Classes:
+    loose = [name for name, inner in inside.items() if "/" not in inner]
+    if loose:
+        raise UserError(f"{source.path}: {_list(loose)}: expected {split}/CLASS/FILE")
+    return {name: _class(inner) for name, inner in inside.items()}
+
+
+def _class(inner: str) -> str:
+    return unicodedata.normalize("NFC", inner.split("/")[0])
+
+
+def _refuse_empty(source: Source, around: str, classes: Iterable[str], where: str) -> None:
+    known = {*classes}
+    below = (folder.removeprefix(around) for folder in source.folders if folder.startswith(around))
+    empty = sorted({_class(folder) for folder in below if folder and "/" not in folder} - known - {""})
+    if empty:
+        raise UserError(
+            f"{source.path}: no images of class {_list(empty)} in {where}; put some there or delete the folder"
+        )
+
+
+def _drawn(source: Source, by_class: Classes, choices: Choices, notes: Sequence[str]) -> Listing:
+    """Draw test images from every class by what is in the files, so that no name and no order decides.
+
+    Copies of a file stay together, since nobody is tested on an image of the training.
+    """
+    share, seed = choices.test_share, choices.split_seed
+    assert share is not None
+    names = [*by_class]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        digests = dict(zip(names, pool.map(lambda name: _digest(source, name, seed), names), strict=True))
+    test = set[str]()
+    for of_class in sorted({*by_class.values()}):
+        files = sorted((name for name in names if by_class[name] == of_class), key=lambda name: digests[name])
+        wanted = min(max(1, round(share * len(files))), len(files) - 1)
+        while wanted < len(files) and wanted and digests[files[wanted]] == digests[files[wanted - 1]]:
+            wanted += 1
+        if not 0 < wanted < len(files):
+            raise UserError(f"{source.path}: class {of_class} has {len(files)} image, too few to draw test images")
+        test |= {*files[:wanted]}
+    note = f"test images drawn: {len(test):,} of {len(names):,} images, {share:.0%} of every class, seed {seed}"
+    return Listing(
+        source.path, f"{source.kind} of images", (),
+        {name: of_class for name, of_class in by_class.items() if name not in test},
+        {name: of_class for name, of_class in by_class.items() if name in test},
+        "drawn", notes=(note, *notes), test_share=share, split_seed=seed,
+    )  # fmt: skip
+
+
+def _digest(source: Source, name: str, seed: int) -> bytes:
+    try:
+        content = source.files[name]()
+    except Exception:  # whoever decodes the file says what is wrong with it
+        content = b""
+    return hashlib.sha256(f"{seed} ".encode() + hashlib.sha256(content).digest()).digest()
+
+
+def _of_table(source: Source, images: Sequence[str], around: str, choices: Choices) -> Listing:
+    rows, table = _rows(source, choices.labels or Path())
+    by_name = {unicodedata.normalize("NFC", name): name for name in images}
+    by_name |= {unicodedata.normalize("NFC", name.removeprefix(around)): name for name in images if around}
+    parts: dict[str, Classes] = {}
+    wrong, taken = list[str](), set[str]()
+    for line, row in rows:
+        name = by_name.get(unicodedata.normalize("NFC", row["file"].strip().removeprefix("./")))
+        of_class, split = unicodedata.normalize("NFC", row["class"].strip()), row.get("split", "").strip().lower()
+        if name is None:
+            close = difflib.get_close_matches(row["file"], list(by_name)[:10_000], 1)
+            wrong.append(f"{table}:{line}: no file '{row['file']}'" + (f"; is it {close[0]}?" if close else ""))
+        elif name in taken:
+            wrong.append(f"{table}:{line}: '{row['file']}' stands there twice")
+        elif not of_class:
+            wrong.append(f"{table}:{line}: no class")
+        elif "split" in row and split not in NAMES:
+            wrong.append(f"{table}:{line}: expected the split train, test or val, given '{split}'")
+        else:
+            taken.add(name)
+            parts.setdefault(NAMES.get(split, "train"), {})[name] = of_class
+    if wrong:
+        raise UserError("\n".join(shorten(wrong)))
+    unlabelled = len(images) - len(taken)
+    notes = [f"left out: {unlabelled:,} images that {table} does not name"] if unlabelled else []
+    test_split = choices.test_from or next((split for split in ("test", "val") if split in parts), None)
+    if test_split is None and choices.test_share is not None and "train" in parts:
+        return _drawn(source, parts["train"], choices, notes)
+    if test_split not in parts or "train" not in parts:
+        raise UserError(
+            f"{table}: names no {test_split or 'test'} images; add --test-share 0.2 to draw them, or a column split"
+        )
+    if choices.test_share is not None:
+        raise UserError(f"{table}: has test images; leave --test-share out")
+    assert test_split is not None
+    notes += [
+        f"left out: {len(parts[split]):,} images of split {split}; --test-from {split} takes them"
+        for split in parts
+        if split not in ("train", test_split)
+    ]
+    notes += [f"the test set is {test_split}"] if test_split != "test" else []
+    return Listing(
+        source.path, f"{source.kind} of images", (), parts["train"], parts[test_split], test_split, notes=tuple(notes)
+    )
+
+
+def _rows(source: Source, path: Path) -> tuple[list[tuple[int, dict[str, str]]], str]:
+    """Return the lines of a table with their numbers, and what it is called in messages."""
+    inside = source.files.get(path.as_posix())
+    try:
+        content = path.read_bytes() if path.is_file() or inside is None else inside()
+        text = content.decode("utf-8-sig")
+    except (OSError, ValueError) as problem:
+        raise UserError(f"{path}: cannot be read ({getattr(problem, 'strerror', None) or problem})") from None
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    heads = [head.strip().lower() for head in reader.fieldnames or []]
+    reader.fieldnames = heads
+    if not {"file", "class"} <= {*heads}:
+        raise UserError(f"{path}: expected the columns file and class, and perhaps split, given {', '.join(heads)}")
+    try:
+        rows = [(reader.line_num, {key: row[key] or "" for key in heads}) for row in reader]
+    except csv.Error as problem:
+        raise UserError(f"{path}:{reader.line_num}: {problem}") from None
+    if not rows:
+        raise UserError(f"{path}: no lines below the names of the columns")
+    return rows, str(path)
+
+
+def _check_classes(listing: Listing) -> None:
+    train, test = {*listing.train.values()}, {*listing.test.values()}
+    for here, other, odd in (("train", listing.test_split, train - test), (listing.test_split, "train", test - train)):
+        if odd:
+            raise UserError(f"{listing.source}: {here} has images of class {_list(sorted(odd))}, {other} has none")
+    if len(train) == 1:
+        raise UserError(f"{listing.source}: one class, {min(train)}; a classifier needs two. Expected {LAYOUTS}")
+
+
+def _of_tars(source: Source, tars: Sequence[str]) -> str:
+    folder = str(PurePosixPath(tars[0]).parent)
+    return (
+        f"{source.path}: {_list(tars)}: archives that are not unpacked. Unpack each into a folder of its name: cd"
+        f" {source.path / folder} && for f in *.tar; do mkdir ${{f%.tar}} && tar -xf $f -C ${{f%.tar}}; done"
+        " (of ILSVRC2012_img_train.tar do so twice: it holds a tar of each class)"
+    )
+
+
+def _found(images: Sequence[str], around: str) -> str:
+    inside = [name.removeprefix(around) for name in images]
+    folders = Counter(name.split("/")[0] for name in inside if "/" in name)
+    loose = sum("/" not in name for name in inside)
+    if not images:
+        return "no images"
+    parts = [f"{loose:,} images in no folder"] if loose else []
+    if folders:
+        parts.append(f"{len(folders):,} folder{'s' * (len(folders) > 1)} with images ({_list(sorted(folders), 5)})")
+    return " and ".join(parts)
+
+
+def shorten(lines: Sequence[str]) -> list[str]:
+    """Return the first lines and how many more there are."""
+    return [*lines[:NAMED], *([f"and {len(lines) - NAMED:,} more"] if len(lines) > NAMED else [])]
+
+
+def _list(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return visible(", ".join(names[:most])) + more
