@@ -1,4 +1,6 @@
 import hashlib
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +10,17 @@ from hypothesis import strategies as st
 
 from snapshot_cli.datasets import store
 from snapshot_cli.datasets.manifest import Manifest
-from snapshot_cli.datasets.store import Arrays, canonical_order, content_hash, digests_of, load, prepared, save, verify
+from snapshot_cli.datasets.store import (
+    Arrays,
+    canonical_order,
+    content_hash,
+    digests_of,
+    load,
+    prepared,
+    read_rows,
+    save,
+    verify,
+)
 from snapshot_cli.errors import UserError
 
 
@@ -226,3 +238,43 @@ def test_arrays_of_another_kind(tmp_path, field, change, message):
     words = message.replace("SIDE", f"({manifest.size}, {manifest.size}, 3)")
     assert str(caught.value).startswith(f"{tmp_path}/digits: {words}")
     assert str(caught.value).endswith(ANEW)
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+import torch
+from snapshot_cli.config.experiment import Run
+from snapshot_cli.datasets import batches, store
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+store.verify(Path("data"), "large")
+run = Run(dataset="large", network="resnet-8", budget=1, cycles=1, alpha0=0.1, schedule="cosine", train_size=200)
+feed = batches.of_run(run, store.load(Path("data"), "large"), device=torch.device("cpu"))["train"]
+assert feed.images.pixels.shape == (200, 64, 64, 3), feed.images.pixels.shape
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000)
+"""
+
+
+def test_a_part_of_the_images_is_loaded_without_the_rest(tmp_path):
+    images, labels = np.zeros((20_000, 64, 64, 3), np.uint8), np.repeat(np.arange(2), 10_000)  # 246 MB
+    images[:, 0, 0, 0] = np.arange(20_000) % 256
+    arrays = Arrays(images, labels, images[:2], np.arange(2))
+    size, hash_ = images.shape[1], content_hash(arrays)
+    colours = ((1.0,) * 3,) * 2
+    save(tmp_path / "data", Manifest("large", "x", ("a", "b"), size, 20_000, 2, *colours, None, True, hash_), arrays)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE], cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert float(done.stdout) < 80  # megabytes; all images have 246
+
+
+def test_rows_of_a_mapped_array_are_those_of_the_array(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (9, 2, 2, 3), dtype=np.uint8)
+    np.save(tmp_path / "a.npy", images)
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="c")
+    for rows in ([0], [8, 2, 3, 4], [5, 5, 6], list(range(9))):
+        np.testing.assert_array_equal(read_rows(mapped, np.array(rows)), images[rows])
+        np.testing.assert_array_equal(
+            read_rows(mapped[1:], np.array(rows[:1]) // 2), images[1:][np.array(rows[:1]) // 2]
+        )
+    assert isinstance(read_rows(mapped, np.array([1])), np.ndarray)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 import numpy as np
 import torch
 
-from snapshot_cli.datasets import augment
+from snapshot_cli.datasets import augment, store
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.index import ImageFiles
 from snapshot_cli.datasets.order import epoch_order
@@ -155,7 +155,10 @@ def of_run(run: Run, dataset: Dataset, *, device: torch.device, workers: int = 0
         return Batches(bordered, on_device, mean, deviation, flip, lighting)
 
     def training_images(rows: np.ndarray) -> Images | ImageFiles:
-        return dataset.train_images if len(rows) == len(dataset.train_labels) else dataset.train_images[rows]
+        images = dataset.train_images
+        if len(rows) == len(dataset.train_labels):
+            return images
+        return images[rows] if isinstance(images, ImageFiles) else store.read_rows(images, rows)
 
     splits = {
         "train": feed(training_images(chosen.training), dataset.train_labels[chosen.training], padding),

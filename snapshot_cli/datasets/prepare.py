@@ -21,7 +21,7 @@ from snapshot_cli.datasets.listing import Choices, Listing, list_images
 from snapshot_cli.datasets.manifest import Manifest, read_manifest
 from snapshot_cli.datasets.prepare_streamed import is_large, read_streamed, where_from
 from snapshot_cli.datasets.sources import Splits
-from snapshot_cli.datasets.store import Arrays, Images, Reordered
+from snapshot_cli.datasets.store import Arrays, Images, OnDisk, Reordered
 from snapshot_cli.datasets.tiny_imagenet import in_tiny_layout, list_tiny_imagenet
 from snapshot_cli.errors import ConfigError, UserError
 
@@ -298,7 +298,7 @@ def _manifest(name: str, splits: Splits, arrays: Arrays, defaults: Facts | None,
     )
 
 
-def channel_statistics(images: Images | Reordered) -> tuple[Three, Three]:
+def channel_statistics(images: Images | Reordered | OnDisk) -> tuple[Three, Three]:
     """Return the mean and the deviation of each channel, 0..255, to 4 decimals; a constant channel has deviation 1."""
     # Counting the 256 values is exact whatever the order and number of the pixels, and needs no copy in float64.
     counts = np.zeros((3, 256), dtype=np.int64)

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from mmap import mmap
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any, BinaryIO, NamedTuple
@@ -65,12 +66,36 @@ class Reordered:
         return self.images.dtype
 
 
+@dataclass(frozen=True)
+class OnDisk:
+    """A mapped array of a file, of which slices are read without the mapping, whose pages would count as memory."""
+
+    mapped: np.memmap[Any, np.dtype[Any]]
+
+    def __len__(self) -> int:
+        return len(self.mapped)
+
+    def __getitem__(self, part: slice) -> Images:
+        return read_rows(self.mapped, np.arange(len(self))[part])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of the array."""
+        shape: tuple[int, ...] = self.mapped.shape
+        return shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """As of the array."""
+        return self.mapped.dtype
+
+
 class Arrays(NamedTuple):
     """Hold the four arrays of a dataset: images (examples, size, size, 3) uint8, labels (examples,) int64."""
 
-    train_images: Images | Reordered
+    train_images: Images | Reordered | OnDisk
     train_labels: Labels
-    test_images: Images | Reordered
+    test_images: Images | Reordered | OnDisk
     test_labels: Labels
 
 
@@ -88,6 +113,20 @@ class Dataset:
     test_labels: Labels
 
 
+def read_rows(images: Images, rows: NDArray[np.int64]) -> Images:
+    """Return some rows of images, of mapped ones without reading others."""
+    base: object = images.base
+    if not isinstance(images, np.memmap) or not isinstance(base, mmap):
+        return images[rows]  # an array in memory, or a part of a mapped one
+    found = np.empty((len(rows), *images.shape[1:]), images.dtype)
+    bytes_of_row = images.nbytes // len(images)
+    with open(str(images.filename), "rb") as file:
+        for places in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
+            file.seek(images.offset + int(rows[places[0]]) * bytes_of_row)
+            file.readinto(found[places[0] : places[-1] + 1].data.cast("B"))
+    return found
+
+
 def digests_of(images: Images) -> list[bytes]:
     """Return the sha256 of the pixels of each image."""
     return [hashlib.sha256(np.ascontiguousarray(image).data).digest() for image in images]
@@ -101,7 +140,7 @@ def canonical_order(digests: Sequence[bytes], labels: Labels) -> NDArray[np.int6
     return np.array(sorted(range(len(labels)), key=lambda row: (labels[row], digests[row])), dtype=np.int64)
 
 
-def chunks(images: Images | Labels | Reordered) -> Iterator[Any]:
+def chunks(images: Images | Labels | Reordered | OnDisk) -> Iterator[Any]:
     """Yield images or labels in order, some megabytes at a time."""
     for start in range(0, len(images), CHUNK):
         yield images[start : start + CHUNK]
@@ -135,8 +174,8 @@ def load(data_dir: Path, name: str) -> Dataset:
     if isinstance(arrays, Arrays):
         _check_kinds(folder, manifest, arrays)
         train, test = arrays.train_images, arrays.test_images
-        assert not isinstance(train, Reordered)
-        assert not isinstance(test, Reordered)
+        assert not isinstance(train, Reordered | OnDisk)
+        assert not isinstance(test, Reordered | OnDisk)
         return Dataset(manifest, train, arrays.train_labels, test, arrays.test_labels)
     train_files, test_files = (ImageFiles(Path(manifest.folder or ""), *part) for part in (arrays[:2], arrays[3:5]))
     return Dataset(manifest, train_files, arrays.train_labels, test_files, arrays.test_labels)
@@ -220,7 +259,8 @@ def _content_hash(dataset: Dataset) -> str:
         return index.content_hash(files, dataset.manifest.size)
     assert not isinstance(train, ImageFiles)
     assert not isinstance(test, ImageFiles)
-    return content_hash(Arrays(train, dataset.train_labels, test, dataset.test_labels))
+    parts = (OnDisk(images) if isinstance(images, np.memmap) else images for images in (train, test))
+    return content_hash(Arrays(next(parts), dataset.train_labels, next(parts), dataset.test_labels))
 
 
 def _check_kinds(folder: Path, manifest: Manifest, arrays: Arrays) -> None:
