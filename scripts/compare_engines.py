@@ -60,7 +60,7 @@ def reproduce(engine: str, folder: Path, *, runs: int, epochs: int, slots: int) 
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
     words = ["--data-dir", str(folder.parent / "data"), "--results-dir", "results", "--device", "cpu", "--threads", "1"]
     words += ["--engine", engine, "--jobs", str(slots)]
-    command = [sys.executable, "-m", "snapshot_cli", "reproduce", "study.yaml", *words]
+    command = [sys.executable, "-P", "-m", "snapshot_cli", "reproduce", "study.yaml", *words]
     done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}")

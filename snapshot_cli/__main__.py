@@ -1,14 +1,28 @@
 """Run the command line, as `snapshot` or `python -m snapshot_cli`, which listens to signals before all else loads."""
 
+import os
+import sys
+
+from snapshot_cli import output
 from snapshot_cli.launch.signals import leave_when_asked
 
 
 def main() -> None:
     """Run the command line."""
     leave_when_asked()
+    output.prepare()
+    os.environ.pop("MPLBACKEND", None)  # of a notebook, say, and not installed here; figures are files
+    os.environ["PYTHONSAFEPATH"] = "1"  # for every process that is started: a queue.py in the folder is the user's
     from snapshot_cli.cli import main as verbs
 
-    verbs(prog_name="snapshot")
+    code: object = 0
+    try:
+        with output.optional():  # --help, which no command prints
+            verbs(prog_name="snapshot")
+        code = 1
+    except SystemExit as end:
+        code = end.code
+    sys.exit(output.finish(code if isinstance(code, int) else 0))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from snapshot_cli.launch import torchrun
 
 PLACES = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOTDIR,
-    errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG,
+    errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.EBADF,
 }  # fmt: skip
 
 
@@ -36,6 +36,7 @@ class Verbs(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
         try:
+            torchrun.check()
             with torchrun.together(click.ClickException):
                 return super().invoke(ctx)
         except UserError as error:

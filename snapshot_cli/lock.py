@@ -20,6 +20,17 @@ FILE_NAME = ".lock"
 UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 POLL_SECONDS = 0.1
 LARGEST = 1000  # bytes that say who holds it
+HELD: set[int] = set()
+"""The descriptors of the locks that this process holds."""
+
+
+def _let_go() -> None:
+    """Close the locks that a forked process inherits: they would outlive the process that holds them."""
+    while HELD:
+        os.close(HELD.pop())
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 @dataclass(frozen=True)
@@ -65,13 +76,16 @@ def hold(folder: Path, *, note: Callable[[str], None] = lambda text: None, patie
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE_NAME
     descriptor = _open(path, note, time.monotonic() + patience)
+    HELD.add(descriptor)
     try:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, _myself().encode())
         yield
     finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
+        if descriptor in HELD:  # else this is a forked process
+            path.unlink(missing_ok=True)
+            HELD.remove(descriptor)
+            os.close(descriptor)
 
 
 def _open(path: Path, note: Callable[[str], None], until: float) -> int:

@@ -87,7 +87,9 @@ def test_set_trains_another_run(trained, no_training):
 def test_one_run_of_several(trained, no_training):
     path = trained[1]
     name = path.removeprefix("results/own/runs/")
-    assert snapshot("train", "--config", "tiny.yaml", "--run", name) == (0, "", f"already trained: {path}\n")
+    code, out, errors = snapshot("train", "--config", "tiny.yaml", "--run", name)
+    assert (code, errors) == (0, f"already trained: {path}\n")
+    assert out == snapshot("eval", path)[1]
     assert snapshot("train", "--config", "tiny.yaml", "--run", name[:-1]) == (
         2, "", f"--run {name[:-1]}: not the run of tiny.yaml; did you mean '{name}'?\n"
     )  # fmt: skip

@@ -146,7 +146,7 @@ def test_here(tmp_path, monkeypatch):
     ],
 )
 def test_memory(monkeypatch, text, state, words):
-    monkeypatch.setattr("pathlib.Path.read_text", lambda path: text)
+    monkeypatch.setattr("pathlib.Path.read_text", lambda path, *encoding: text)
     assert (doctor.memory().state, doctor.memory().words) == (state, words)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from snapshot_cli.config.machine import Machine
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import ConfigError, UserError
 from snapshot_cli.launch import estimate
 
 # resnet-8 with 4 classes: 10 have 75,290 parameters, 65 a class; batch norm has statistics and a count besides.
@@ -94,3 +94,16 @@ def test_a_dataset_that_is_not_prepared(machine):
         f"dataset 'mine' is not prepared in {machine.data}; type: snapshot data prepare mine --from PATH --size PIXELS"
         " (PATH: a folder or zip with {train,test}/<class>/<file>)"
     )
+
+
+def test_a_last_batch_of_one_image_is_refused_where_batch_norm_has_one_value(machine, tiny_run, monkeypatch):
+    """ResNets halve the side of a map twice: images of 4x4 end in maps of 1x1."""
+    manifest = replace(estimate.manifest_of("tiny", machine), size=4, train=129, test=1)
+    monkeypatch.setattr(estimate, "manifest_of", lambda *_: manifest)
+    with pytest.raises(ConfigError) as caught:
+        estimate.needs([tiny_run(batch_size=64)], machine, steps=0)
+    assert "cannot be trained on a batch of 1 image, as the last of an epoch is here" in str(caught.value)
+    assert str(caught.value).endswith("choose another batch_size or train_size, such as batch_size: 65")
+    assert estimate.needs([tiny_run(batch_size=65)], machine, steps=0)
+    manifest = replace(manifest, size=8)
+    assert estimate.needs([tiny_run(batch_size=64)], machine, steps=0)

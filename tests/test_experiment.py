@@ -4,6 +4,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
+from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Experiment, Recipe, Run, iterations_per_epoch
 from snapshot_cli.config.study import Drawing, StudyFile, Where
 from snapshot_cli.schedule import cosine_rate, step_rate
@@ -226,3 +227,21 @@ def test_a_cycle_alone():
 def test_runs_that_cannot_be(values):
     with pytest.raises(ValidationError):
         run(**values)
+
+
+@pytest.mark.parametrize(
+    ("changes", "largest"),
+    [
+        ({"method": "single"}, 10**18 - 1),
+        ({"method": "single", "replicates": 5}, 10**18 - 5),
+        ({"method": "ensemble", "cycles": 3}, 10**18 - 2001),
+        ({"method": "singlecycle", "cycles": 3, "replicates": 2}, 10**18 - 2002),
+        ({"method": "snapshot", "replicas": 4, "cycles": 3}, 10**18 - 3001),
+    ],
+)
+def test_the_seeds_of_all_networks_are_read_back(changes, largest):
+    asked = {"dataset": "digits", "network": "resnet-8", "budget": 3, "cycles": 1} | changes
+    seeds = [run.seed for run in plan.runs(Experiment(**asked, seed=largest))]
+    assert max(seeds) == 10**18 - 1
+    with pytest.raises(ValidationError, match=f"at most {largest}|or equal to {largest}"):
+        Experiment(**asked, seed=largest + 1)

@@ -76,7 +76,7 @@ def test_outside_a_checkout_there_is_no_commit(monkeypatch):
     assert found["uncommitted_changes"] is None
 
 
-@pytest.mark.parametrize(("changes", "expected"), [("", False), (" M loop.py", True)])
+@pytest.mark.parametrize(("changes", "expected"), [("", False), (" M loop.py", True), (None, None)])
 def test_a_dirty_checkout_is_marked(monkeypatch, changes, expected):
     answers = {"ls-files": "hardware.py", "status": changes, "rev-parse": "abc123"}
     monkeypatch.setattr(hardware, "_git", lambda verb, *rest: answers[verb])

@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "files": set(),
     "formats": set(),
     "durations": set(),
+    "output": set(),
     "lock": {"errors"},
     "seal": {"errors", "files"},
     "randomness": set(),
@@ -37,6 +38,7 @@ MAY_IMPORT = {
     "launch": {"errors", "files", "durations", "lock", "config", "datasets", "networks", "run_directory", "training"},
     "commands": {
         "errors",
+        "output",
         "files",
         "formats",
         "durations",
@@ -51,7 +53,7 @@ MAY_IMPORT = {
     "tracking": {"errors", "files", "config", "run_directory", "analysis", "reporting"},
     "serving": {"errors", "files", "config", "datasets", "networks", "run_directory", "training", "analysis"},
     "cli": {"errors", "commands", "launch"},
-    "__main__": {"cli", "launch"},
+    "__main__": {"cli", "launch", "output"},
     "": {"errors", "serving", "training"},
 }
 # Where a part may reach into a package, but not into all of it:

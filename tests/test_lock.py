@@ -156,3 +156,36 @@ def test_other_errors_of_the_lock_are_no_secret(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", broken)
     with pytest.raises(OSError, match="Input/output error"), lock.hold(tmp_path):
         pytest.fail("not held")
+
+
+def test_a_forked_process_does_not_keep_the_lock_of_one_that_was_killed(tmp_path):
+    """As decoders are forked by a training."""
+    code = """
+import os, pathlib, signal, sys, time
+from snapshot_cli import lock
+with lock.hold(pathlib.Path(sys.argv[1])):
+    if os.fork() == 0:
+        time.sleep(60)
+        os._exit(0)
+    print("held", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as holder:
+        try:
+            assert holder.stdout.readline() == b"held\n"
+            holder.wait(60)
+            with lock.hold(tmp_path):
+                pass
+        finally:
+            os.killpg(holder.pid, signal.SIGKILL)
+
+
+def test_a_forked_process_that_leaves_takes_no_lock_with_it(tmp_path):
+    with lock.hold(tmp_path):
+        child = os.fork()
+        if child == 0:
+            os._exit(len(lock.HELD))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        with pytest.raises(UserError, match="in use by process"), lock.hold(tmp_path):
+            pass

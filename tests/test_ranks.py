@@ -295,8 +295,15 @@ def test_a_bug_is_not_taken_for_a_lost_process(monkeypatch):
         raise UserError("mistake")
 
 
+TORCHRUN = {
+    "TORCHELASTIC_RUN_ID": "1", "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1",
+    "MASTER_ADDR": "localhost", "MASTER_PORT": "29500", "TORCHELASTIC_RESTART_COUNT": "0",
+}  # fmt: skip
+
+
 def test_torchrun_is_not_for_reproduce(monkeypatch):
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    for name, value in TORCHRUN.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(signal, "signal", lambda *disposition: None)
     monkeypatch.setattr(torchrun, "_first_to_fail", lambda: True)
     assert snapshot("reproduce", "demo/table1") == (
@@ -323,3 +330,25 @@ def test_torchrun_starts_again_what_was_killed(trained, run, tiny_data):
     assert process.returncode == 0, words
     assert words.count("going on after") == 1
     assert results(directory(trained, run, "torchrun")) == results(directory(trained, run))
+
+
+REMEDY = "; start all processes with torchrun, or unset TORCHELASTIC_RUN_ID\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        *(({name: None}, f"torchrun: TORCHELASTIC_RUN_ID is set, but not {name}") for name in [*TORCHRUN][1:]),
+        (
+            dict.fromkeys([*TORCHRUN][1:]),
+            f"torchrun: TORCHELASTIC_RUN_ID is set, but not {', '.join(torchrun.VARIABLES)}",
+        ),
+        ({"RANK": "first"}, "torchrun: RANK: expected a number, given 'first'"),
+    ],
+)
+def test_half_of_what_torchrun_sets_is_named(monkeypatch, changes, words):
+    for name, value in (TORCHRUN | changes).items():
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert snapshot("config", "show", "demo/snapshot") == (2, "", words + REMEDY)

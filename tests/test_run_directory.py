@@ -253,3 +253,10 @@ def test_weights_may_be_large(tmp_path, finished):
     if finished:
         directory.finish({})
     assert directory.weights(1, None if finished else hashlib.sha256(content).hexdigest()) == content
+
+
+@pytest.mark.parametrize("name", ["1e3", "0o17", "25921e05", "0x1F", "1_000", "-1"])
+def test_a_dataset_whose_name_looks_like_a_number_is_read_back(tmp_path, tiny_run, name):
+    run = tiny_run(dataset=name)
+    RunDirectory(tmp_path).start(run, {})
+    assert RunDirectory(tmp_path).run == run

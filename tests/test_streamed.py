@@ -1,5 +1,8 @@
 import os
 import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from functools import partial
 
@@ -10,6 +13,7 @@ from PIL import Image
 from silent import Silent
 from streamed_folders import WNIDS, write
 
+from snapshot_cli.config import yaml_file
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import batches, decoding, store
@@ -230,3 +234,54 @@ def test_labels_are_those_of_the_folders(data):
     feed = feeds(data)["train"]
     assert [WNIDS[label] for label in feed.labels] == [feed.files.path(row).parent.name for row in range(21)]
     assert replace(feed).starved == 0
+
+
+SMALL = 'mount -t tmpfs -o size=64k tmpfs /dev/shm && exec "$@"'
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0,
+    reason="needs a mount namespace of its own",
+)
+def test_shared_memory_that_is_full_is_said_at_once(tmp_path):
+    """As in a container of Docker's, which gives 64 MB: the batches here are smaller, and so is /dev/shm."""
+    prepare("photos", tmp_path / "data", source=write(tmp_path / "photos"), size=32, streamed=True)
+    (tmp_path / "run.yaml").write_text(yaml_file.written(run(batch_size=21)))
+    words = ["train", "--config", "run.yaml", "--workers", "2", "--device", "cpu"]
+    done = subprocess.run(
+        ["unshare", "-m", "bash", "-c", SMALL, "bash", sys.executable, "-m", "snapshot_cli", *words],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("/dev/shm: too small for a batch of images: 0.1 MB, ")
+
+
+def test_a_stop_is_heard_while_a_batch_is_waited_for(data, tmp_path, monkeypatch):
+    """Of decoders that are stuck, as on a file system that does not answer, none is left behind."""
+    expected = trained(data, tmp_path / "unbroken")
+    real = decoding.Decoding.__getitem__
+
+    def stuck(self, rows):
+        if self.purpose and self.purpose[2] == 1:  # in the second epoch
+            time.sleep(600)
+        return real(self, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding.Decoding, "__getitem__", stuck)
+        patch.setattr("snapshot_cli.datasets.streamed.POLL_SECONDS", 0.2)
+        patch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.2)
+        machine, watcher = Machine(data, tmp_path / "stopped", "cpu", 1, workers=2), Counting()
+        with pytest.raises(Stopped, match="stopped after 6 iterations; the same command goes on from there"):
+            here.train(run(), machine, watcher=watcher, stop=lambda: asked_after(watcher, 6))
+    assert not torch.multiprocessing.active_children()
+    again = trained(data, tmp_path / "stopped")
+    for name in ("snapshots/2.safetensors", "predictions/test-2.npy"):
+        assert (again.path / name).read_bytes() == (expected.path / name).read_bytes()
+
+
+def asked_after(watcher, iteration):
+    """Tell, some time after an iteration, that training is to stop: not between it and the next."""
+    if not watcher.has_seen(iteration):
+        return False
+    begun = vars(watcher).setdefault("begun", time.monotonic())
+    return time.monotonic() > begun + 0.5

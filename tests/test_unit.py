@@ -1,6 +1,7 @@
 import json
 import os
 import shlex
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -54,14 +55,25 @@ def test_a_shell_reads_back_the_words(tiny_run):
 
 @pytest.fixture
 def python(tmp_path, monkeypatch):
-    """A function that lets `python -m snapshot_cli` be a script."""
+    """A function that lets `python -P -m snapshot_cli` be a script."""
 
     def be(script):
-        (tmp_path / "package").mkdir()
-        (tmp_path / "package/snapshot_cli.py").write_text(script)
-        monkeypatch.chdir(tmp_path / "package")
+        (tmp_path / "script.py").write_text(script)
+        stand_in = tmp_path / "python"
+        program = f"exec {shlex.quote(sys.executable)} {shlex.quote(str(tmp_path / 'script.py'))}"
+        stand_in.write_text(f'#!/bin/sh\n[ "$1 $2 $3" = "-P -m snapshot_cli" ] && shift 3 && {program} "$@"\n')
+        stand_in.chmod(0o755)
+        monkeypatch.setattr(unit.sys, "executable", str(stand_in))
 
     return be
+
+
+def test_a_process_runs_no_file_of_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("queue", "yaml", "random", "snapshot_cli"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of the user')")
+    assert unit.start(["--version"], tmp_path / "run", {}).wait(60) == 0
+    assert (tmp_path / "run" / unit.LOG).read_text().startswith("snapshot, version")
 
 
 def test_a_process_has_its_words_its_variables_no_input_and_a_log(python, tmp_path):

@@ -2,6 +2,8 @@ import math
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from snapshot_cli.config import yaml_file
 from snapshot_cli.config.yaml_file import DEEPEST, parse
@@ -135,7 +137,7 @@ def test_byte_order_mark_moves_no_place():
         ("a: 0x" + "f" * 5000, f"1:4: {TOO_LARGE}"),
         ("a: [1\n", "2:1: not YAML: expected ',' or ']', but got the end of the text"),
         ("a: b: c\n", "1:5: not YAML: mapping values are not allowed here"),
-        ("a:\n\tb: 1\n", "2:1: not YAML: found character '\\t' that cannot start any token"),
+        ("a:\n\tb: 1\n", "2:1: not YAML: a tab indents the line; YAML takes spaces there"),
         ("a: @b\n", "1:4: not YAML: found character '@' that cannot start any token"),
         ("a: 'b\n", "2:1: not YAML: found unexpected end of stream"),
         ("a: 1\nb: \x07\n", "2:4: not YAML: the control character '\\x07'"),
@@ -169,3 +171,42 @@ def test_a_mapping_of_very_many_keys():
     with pytest.raises(ConfigError) as caught:
         parse(text, "a.yaml")
     assert str(caught.value) == "a.yaml:1:1: a mapping of more than 1000 keys"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a:\tb\n", {"a": "b"}),
+        ("a: b\t# note\n", {"a": "b"}),
+        ("a: b\tc\t\n", {"a": "b\tc"}),
+        ("-\t1\n-\t2\n", [1, 2]),
+        ("a: [1,\t2]\t\n", {"a": [1, 2]}),
+        ("\t\na: 1\n\t# note\nb: 2\n", {"a": 1, "b": 2}),
+        ('a: "x\ty"\n', {"a": "x\ty"}),
+    ],
+)
+def test_a_tab_separates(text, value):
+    assert parse(text, "f.yaml").value == value
+
+
+LOOK_LIKE_OTHERS = [
+    "1e3",
+    "0o17",
+    "25921e05",
+    "0x1F",
+    "yes",
+    "null",
+    ".inf",
+    "1:30",
+    "~",
+    "-",
+    "=",
+    "1_000",
+    "2001-01-01",
+]
+
+
+@given(st.one_of(st.sampled_from(LOOK_LIKE_OTHERS), st.text("0123456789eExXo._-+", min_size=1), st.text()))
+def test_text_that_is_written_is_read_back_as_that_text(text):
+    assert parse(yaml_file.dump({"a": text}), "f.yaml").value == {"a": text}
+    assert parse(yaml_file.dump({"a": text}, allow_unicode=True), "f.yaml").value == {"a": text}

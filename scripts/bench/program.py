@@ -71,7 +71,7 @@ def command(*words: str) -> tuple[Time, int]:
 
     A small process starts it, since Linux counts the peak of the one that starts another as the other's, too.
     """
-    line = [sys.executable, "-c", WATCH, sys.executable, "-m", "snapshot_cli", *words]
+    line = [sys.executable, "-c", WATCH, sys.executable, "-P", "-m", "snapshot_cli", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     found = subprocess.run(line, env=environment, check=True, stdout=subprocess.PIPE, text=True)
     wall, cpu, kibibytes = json.loads(found.stdout)

@@ -23,8 +23,7 @@ def show(file: Path, sets: tuple[str, ...], data: Path) -> None:
 
     What is printed is a file of its own, with the same meaning; a study's experiments are spelled out in it.
     """
-    import yaml
-
+    from snapshot_cli.config import yaml_file
     from snapshot_cli.config.study import Study
 
     asked = options.load(file, sets, data)
@@ -32,4 +31,4 @@ def show(file: Path, sets: tuple[str, ...], data: Path) -> None:
     if isinstance(asked, Study):
         del resolved["name"]
         resolved["methods"] = resolved.pop("experiments")
-    click.echo(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True), nl=False)
+    click.echo(yaml_file.dump(resolved, allow_unicode=True), nl=False)

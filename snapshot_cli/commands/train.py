@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from snapshot_cli import output
 from snapshot_cli.commands import options
 from snapshot_cli.errors import ConfigError, Stopped
 
@@ -60,8 +61,9 @@ def train(
             except Stopped as error:
                 error.exit_code = stop.exit_code
                 raise
-    if run_id is None and torchrun.rank() == 0:
-        show(score(asked, machine.results, machine.data))
+    if torchrun.rank() == 0:
+        with output.optional():  # the runs are trained, whatever can be printed
+            show(score(asked if run_id is None else runs[0], machine.results, machine.data))
 
 
 def _runs(asked: Experiment | Study | Run, run_id: str | None, file: Path) -> list[Run]:

@@ -9,15 +9,17 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from snapshot_cli import schedule as schedules
 from snapshot_cli.config.dataset_name import check_name
-from snapshot_cli.config.model import Count, Fraction, Model, Name, PlainOptions, Positive
+from snapshot_cli.config.model import DIGITS, Count, Fraction, Model, Name, PlainOptions, Positive
 from snapshot_cli.errors import UserError
 from snapshot_cli.networks import names
 
 Precision = Literal["float32", "bfloat16"]
+MEMBER_STRIDE = 1000  # an experiment has at most 1,000 replicates, so that no two of their members share a seed
+LARGEST_SEED = 10**DIGITS - 1
 Method = Literal["single", "dropout", "nocycle", "singlecycle", "snapshot", "ensemble"]
 
 
@@ -88,7 +90,7 @@ class Recipe(Model):
     precision: Precision = "float32"
     """Arithmetic of forward and backward pass; bfloat16 is autocast, with weights kept in float32."""
 
-    seed: Count = 0
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     """Seed of the initial weights, the order, the augmentation, the dropout and the skipped blocks."""
 
     @field_validator("dataset")
@@ -215,6 +217,21 @@ class Experiment(Recipe):
 
     replicates: Annotated[int, Field(ge=1, le=1000)] = 1
     """How often it is done, with seeds of its own."""
+
+    @property
+    def networks(self) -> int:
+        """The number of runs of one replicate."""
+        return self.cycles if self.method in ("singlecycle", "ensemble") else self.replicas
+
+    @model_validator(mode="after")
+    def _seeds_are_read_back(self) -> Experiment:
+        last = self.seed + self.replicates - 1 + MEMBER_STRIDE * (self.networks - 1)
+        if last > LARGEST_SEED:
+            raise ValueError(
+                f"seed: expected at most {self.seed - (last - LARGEST_SEED)}, as its networks count on from it, and a "
+                f"seed has at most {len(str(LARGEST_SEED))} digits; given {self.seed}"
+            )
+        return self
 
     @field_validator("method")
     @classmethod

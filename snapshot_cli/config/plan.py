@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from snapshot_cli.config.experiment import Experiment, Recipe, Run
+from snapshot_cli.config.experiment import MEMBER_STRIDE, Experiment, Recipe, Run
 from snapshot_cli.config.study import Study
 from snapshot_cli.networks.operations import forward
 
 DROP_PROBABILITY = 0.2  # of the method dropout, section 4.1
-MEMBER_STRIDE = 1000  # an experiment has at most 1,000 replicates, so that no two of their members share a seed
 TITLES = {
     "single": "Single model",
     "dropout": "Dropout",

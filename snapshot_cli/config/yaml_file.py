@@ -10,11 +10,11 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from snapshot_cli.config.model import DIGITS
 from snapshot_cli.errors import ConfigError
 
 Place = tuple[str | int, ...]
 LARGEST = 1_000_000  # characters; a study needs a few thousand
-DIGITS = 18  # of a whole number, so that it fits into 64 bits
 MOST = 1000  # keys of a mapping; an experiment has thirty
 DEEPEST = 20  # lists and mappings within each other; a study needs five
 
@@ -38,6 +38,34 @@ class _Reader(yaml.SafeLoader):
 
     yaml_implicit_resolvers: dict[str, Any] = {}
 
+    def scan_to_next_token(self) -> None:
+        """Skip what separates tokens; PyYAML itself takes no tab for it, as YAML does where none indents a line."""
+        super().scan_to_next_token()
+        while self.peek() == "\t" and not self._indents():
+            while self.peek() in ("\t", " "):
+                self.forward()
+            super().scan_to_next_token()
+
+    def scan_plain_spaces(self, indent: int, start_mark: Any) -> list[str] | None:
+        """Return the white space within text without quotes, tabs among it."""
+        length = 0
+        while self.peek(length) in ("\t", " "):
+            length += 1
+        spaces: str = self.prefix(length)
+        if "\t" not in spaces:
+            return super().scan_plain_spaces(indent, start_mark)
+        self.forward(length)
+        if self.peek() in "\0\r\n\x85\u2028\u2029":
+            return super().scan_plain_spaces(indent, start_mark)
+        return [spaces]
+
+    def _indents(self) -> bool:
+        """Tell whether only white space is in front on a line that holds more, outside brackets."""
+        line = self.buffer[self.pointer - self.column : self.pointer]
+        rest = re.match(r"[\t ]*(.?)", self.buffer[self.pointer :])
+        blank = rest is not None and rest[1] in ("", "#", "\0", "\r")
+        return not (line.strip(" \t") or self.flow_level or blank)
+
 
 for _tag, _pattern, _first in [
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -50,6 +78,18 @@ for _tag, _pattern, _first in [
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
 ]:
     _Reader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
+
+
+class _Writer(yaml.SafeDumper):
+    """PyYAML's dumper, which also quotes what _Reader would not read as the text that it is."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {
+        first: [
+            *yaml.SafeDumper.yaml_implicit_resolvers.get(first, []),
+            *_Reader.yaml_implicit_resolvers.get(first, []),
+        ]
+        for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Reader.yaml_implicit_resolvers}
+    }
 
 
 def parse(text: str, name: str) -> Document:
@@ -79,13 +119,20 @@ def parse(text: str, name: str) -> Document:
 @cache
 def written(model: BaseModel) -> str:
     """Return a frozen model as YAML, every field of it."""
-    content: str = yaml.safe_dump(model.model_dump(mode="json"), sort_keys=False)
+    return dump(model.model_dump(mode="json"))
+
+
+def dump(value: Any, **options: Any) -> str:
+    """Return plain values as YAML that `parse` reads back; `options` are PyYAML's."""
+    content: str = yaml.dump(value, Dumper=_Writer, sort_keys=False, **options)
     return content
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
     if isinstance(error, yaml.composer.ComposerError):
         return "expected one document, given another"
+    if error.problem and "'\\t'" in error.problem:
+        return "a tab indents the line; YAML takes spaces there"
     return str(error.problem or error.context).replace("'<stream end>'", "the end of the text")
 
 

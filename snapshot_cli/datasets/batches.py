@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
@@ -131,11 +131,18 @@ def subsets(labels: np.ndarray, *, train_size: int | None, holdout: int, seed: i
     return Subsets(np.sort(ordered[holdout:end]), np.sort(ordered[:holdout]))
 
 
-def of_run(run: Run, dataset: Dataset, *, device: torch.device, workers: int = 0) -> dict[str, Feed]:
+def of_run(
+    run: Run,
+    dataset: Dataset,
+    *,
+    device: torch.device,
+    workers: int = 0,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Feed]:
     """Return the batches of a run: `train`, `test` and, where images are withheld, `holdout`.
 
     On a CPU all images of a split are the dataset's own, which runs side by side share; a part of them is a copy.
-    Streamed images are decoded by `workers` processes.
+    Streamed images are decoded by `workers` processes; waiting for them ends with Stopped when `stop` says so.
     """
     chosen = subsets(dataset.train_labels, train_size=run.train_size, holdout=run.holdout, seed=run.split_seed)
     padding = border(run, dataset)
@@ -150,7 +157,7 @@ def of_run(run: Run, dataset: Dataset, *, device: torch.device, workers: int = 0
         on_device = torch.from_numpy(np.array(labels)).to(device)
         if isinstance(images, ImageFiles):
             transform = EvaluationTransform.of(dataset.manifest)
-            return Streamed(images, on_device, transform, mean, deviation, flip, lighting, workers)
+            return Streamed(images, on_device, transform, mean, deviation, flip, lighting, workers, stop)
         bordered = augment.bordered(torch.from_numpy(images).to(device), padding=border, fill=dataset.manifest.mean)
         return Batches(bordered, on_device, mean, deviation, flip, lighting)
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
+from snapshot_cli.datasets import shared_memory
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.image_files import pixels
 from snapshot_cli.datasets.index import ImageFiles
@@ -36,7 +37,7 @@ class Decoding(Dataset[Decoded | UserError]):
             images, normals = zip(*map(self._example, rows), strict=True)
         except UserError as problem:
             return problem
-        return torch.stack(images), torch.stack(normals)
+        return _shared(torch.stack(images), torch.stack(normals))
 
     def _example(self, row: int) -> Decoded:
         data = self.files.read(row)
@@ -46,6 +47,17 @@ class Decoding(Dataset[Decoded | UserError]):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(*self.purpose, row))
             return self.view(image), torch.randn(3)
+
+
+def _shared(*tensors: torch.Tensor) -> Decoded | UserError:
+    """Put what a decoder hands over into shared memory: where that is full, the queue would lose it without a word."""
+    if get_worker_info() is not None:
+        try:
+            for tensor in tensors:
+                tensor.share_memory_()  # type: ignore[no-untyped-call]
+        except RuntimeError:
+            return shared_memory.too_small()
+    return tensors[0], tensors[1]
 
 
 def training_view(side: int, *, flip: bool) -> View:

@@ -93,6 +93,6 @@ def _find(folder: Path, name: str) -> Path | None:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return [line.strip() for line in path.read_text().strip().splitlines()]
+        return [line.strip() for line in path.read_text("utf-8").strip().splitlines()]
     except (OSError, UnicodeDecodeError) as problem:
         raise UserError(f"{path}: cannot be read ({problem})") from problem

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import errno
+import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import torch
 from torch.utils.data import DataLoader
 
+from snapshot_cli.datasets import shared_memory
 from snapshot_cli.datasets.augment import light_of, normalise
 from snapshot_cli.datasets.decoding import Decoded, Decoding, evaluation_view, ignore_signals, training_view
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.index import ImageFiles
 from snapshot_cli.datasets.order import epoch_order
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import Stopped, UserError
 
 ALL = slice(0, None, 1)  # the share of a batch that is a process's own which trains alone
+POLL_SECONDS = 1.0  # between two looks whether to stop, while a batch is waited for
+TIMED_OUT = "timed out"  # in torch's message
 LARGEST = 128  # images of a batch that is only predicted: 512 of 224 pixels would not fit everywhere
+
+
+class StoppedWaiting(Stopped):
+    """Say that training was asked to stop while it waited for a batch."""
 
 
 @dataclass
@@ -34,6 +44,8 @@ class Streamed:
     lighting: float
     workers: int
     """Processes that decode; 0: the one that trains does it."""
+    stop: Callable[[], bool] = lambda: False
+    """Asked while a batch is waited for."""
     starved: float = 0.0
     """The share of the time, since the last batches began, in which the device had nothing to do but wait for one."""
 
@@ -69,28 +81,65 @@ class Streamed:
         self, parts: Sequence[torch.Tensor], decoding: Decoding
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         device = self.labels.device
-        arriving = iter(self._loader(decoding, [part.tolist() for part in parts]))
         started, waited = time.perf_counter(), 0.0
-        for part in parts:
-            asked = time.perf_counter()
-            decoded = next(arriving)
-            if device.type != "cuda" or torch.cuda.current_stream(device).query():  # nothing left to do
-                waited += time.perf_counter() - asked
-            self.starved = waited / (time.perf_counter() - started)
-            if isinstance(decoded, UserError):
-                raise decoded
-            images, normals = decoded
-            light = light_of(self.lighting * normals).to(device, non_blocking=True)
-            images, mean = images.to(device, non_blocking=True), self.mean - light[:, :, None, None]
-            images = normalise(images, mean, self.deviation)
-            yield images, self.labels[part.to(device)]
+        with closing(self._arriving(decoding, [part.tolist() for part in parts])) as arriving:
+            for part in parts:
+                asked = time.perf_counter()
+                images, normals = next(arriving)
+                if device.type != "cuda" or torch.cuda.current_stream(device).query():  # nothing left to do
+                    waited += time.perf_counter() - asked
+                self.starved = waited / (time.perf_counter() - started)
+                light = light_of(self.lighting * normals).to(device, non_blocking=True)
+                images, mean = images.to(device, non_blocking=True), self.mean - light[:, :, None, None]
+                images = normalise(images, mean, self.deviation)
+                yield images, self.labels[part.to(device)]
+
+    def _arriving(self, decoding: Decoding, batches: list[list[int]]) -> Generator[Decoded, None, None]:
+        """Yield the batches as they are decoded, and leave no decoder behind.
+
+        Raises UserError for a file that cannot be decoded and where shared memory is full, StoppedWaiting when `stop`
+        says so while a batch is waited for.
+        """
+        before = multiprocessing.active_children()
+        try:
+            arriving = iter(self._loader(decoding, batches))
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise shared_memory.too_small() from error
+        decoders = [process for process in multiprocessing.active_children() if process not in before]
+        try:
+            for _ in batches:
+                decoded = self._next(arriving)
+                if isinstance(decoded, Exception):
+                    raise decoded
+                yield decoded
+        finally:
+            del arriving  # ends the decoders, but for those that are stuck
+            for decoder in decoders:
+                decoder.kill()
+                decoder.join()
+
+    def _next(self, arriving: Iterator[Decoded | UserError]) -> Decoded | Exception:
+        """Return a batch, or what to raise: not here, where a traceback would hold the loader and its decoders."""
+        while True:
+            try:
+                return next(arriving)
+            except RuntimeError as error:
+                words = str(error)
+            if TIMED_OUT not in words:
+                return RuntimeError(words)
+            if self.stop():
+                return StoppedWaiting("stopped while waiting for images; the same command resumes the saved state")
 
     def _loader(self, decoding: Decoding, batches: list[list[int]]) -> DataLoader[Decoded | UserError]:
+        workers = min(self.workers, len(batches))
         return DataLoader(
             decoding,
             batch_size=None,  # an element of `batches` is one already
             sampler=batches,
-            num_workers=min(self.workers, len(batches)),
+            num_workers=workers,
+            timeout=POLL_SECONDS if workers else 0,
             pin_memory=self.labels.device.type == "cuda",
             worker_init_fn=ignore_signals,
             generator=torch.Generator(),  # else the loader would take numbers from the global one

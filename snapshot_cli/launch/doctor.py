@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import re
 import shutil
@@ -126,7 +125,7 @@ def bfloat16() -> Iterator[Finding]:
 def memory() -> Finding:
     """Look at the memory that is free."""
     path = Path("/proc/meminfo")
-    match = re.search(r"MemAvailable:\s+(\d+) kB", path.read_text()) if path.is_file() else None
+    match = re.search(r"MemAvailable:\s+(\d+) kB", path.read_text("utf-8")) if path.is_file() else None
     if match is None:
         return Finding("memory", "note", "cannot be told on this system")
     free = int(match[1]) * 1024
@@ -170,7 +169,7 @@ def _driver() -> str | None:
     """Return the version of the NVIDIA driver, None where there is none."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20, env=os.environ)
+        answer = subprocess.run(command, capture_output=True, text=True, errors="replace", check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip().partition("\n")[0] or None

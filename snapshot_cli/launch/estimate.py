@@ -63,7 +63,8 @@ def _together(group: Sequence[Run], machine: Machine, *, steps: int, note: Calla
     examples, classes = first.training_examples(manifest.train), len(manifest.classes)
     iterations = sum(run.snapshot_iterations(examples)[-1] for run in group)
     counted = torch.device("cuda") if machine.device == "cuda" else hardware.choose(machine.device)
-    for line in trial.check(first, manifest):
+    smallest = min(examples, examples % first.batch_size or first.batch_size)
+    for line in trial.check(first, manifest, smallest=smallest):
         note(line)
     size = measure.size(first, classes=classes, image_size=manifest.size, device=counted)
     snapshots = sum(run.snapshots for run in group)

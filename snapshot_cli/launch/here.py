@@ -83,7 +83,7 @@ def check_network(
     """
     directory = RunDirectory.of(run, machine.results)
     begun = directory.status == "done" or directory.resume_path.exists()
-    if not is_elsewhere(run.network) and (begun or run.initial_weights is None):
+    if not is_elsewhere(run.network) and smallest > 1 and (begun or run.initial_weights is None):
         return None
 
     from snapshot_cli.training import trial

@@ -22,6 +22,7 @@ from snapshot_cli.networks import plugins
 
 RETRIES = 10  # of a run whose worker, node or process was lost; each goes on from the state that was saved last
 POLL_SECONDS = 0.2
+ENVIRONMENT = {"env_vars": {"PYTHONSAFEPATH": "1"}}  # a queue.py in the working folder is the user's
 STORE_BYTES = 100_000_000  # of an instance for this machine alone, where no files travel
 
 
@@ -39,7 +40,7 @@ def connected(address: str | None) -> Iterator[None]:
         _reach(address or "")
     own = {"include_dashboard": False, "object_store_memory": STORE_BYTES} if address is None else {}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **own)
+        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", runtime_env=ENVIRONMENT, **own)
     except (ConnectionError, ValueError) as error:
         if address is None:
             raise ConfigError(f"--engine ray: Ray does not start here: {error}") from error

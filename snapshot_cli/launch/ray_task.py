@@ -12,9 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import yaml
-
-from snapshot_cli.config import weights_file
+from snapshot_cli.config import weights_file, yaml_file
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.errors import Stopped
@@ -63,7 +61,7 @@ def work(task: Task) -> tuple[int, dict[str, bytes]]:
     machine = replace(task.machine, threads=task.machine.threads or 1, workers=workers)
     with TemporaryDirectory() as folder:
         file = Path(folder) / "run.yaml"
-        file.write_text(yaml.safe_dump(task.run.model_dump(mode="json")))
+        file.write_text(yaml_file.written(task.run), encoding="utf-8")
         arguments = unit.words(task.run, machine, ["--config", str(file), *_plugins(task, Path(folder)), *task.extra])
         if task.initial_weights is not None and not task.marker.exists():
             weights_file.keep(str(task.run.initial_weights), task.initial_weights, machine.results)

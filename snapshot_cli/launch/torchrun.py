@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import ConfigError, UserError
 
 PATIENCE = timedelta(seconds=5)
 LOST = (
@@ -18,14 +18,32 @@ LOST = (
 )
 
 
+VARIABLES = (
+    "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RESTART_COUNT",
+)  # fmt: skip
+
+
 def started() -> bool:
     """Tell whether torchrun started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
+def check() -> None:
+    """Raise ConfigError, naming it, for a variable that torchrun sets and that is missing or no number."""
+    if not started():
+        return
+    missing = [name for name in VARIABLES if name not in os.environ]
+    remedy = "start all processes with torchrun, or unset TORCHELASTIC_RUN_ID"
+    if missing:
+        raise ConfigError(f"torchrun: TORCHELASTIC_RUN_ID is set, but not {', '.join(missing)}; {remedy}")
+    for name in VARIABLES:
+        if name != "MASTER_ADDR" and not os.environ[name].isdecimal():
+            raise ConfigError(f"torchrun: {name}: expected a number, given '{os.environ[name]}'; {remedy}")
+
+
 def rank() -> int:
     """Return the number of this process among those that torchrun started, 0 where it did not."""
-    return int(os.environ["RANK"]) if started() else 0
+    return int(os.environ.get("RANK", 0)) if started() else 0
 
 
 def on_this_host() -> int:

@@ -37,7 +37,7 @@ def start(arguments: Sequence[str], directory: Path, environment: Mapping[str, s
     """Start `snapshot ARGUMENTS` with some variables added to the environment; its output goes to the run's log."""
     directory.mkdir(parents=True, exist_ok=True)
     forget_failure(directory)
-    command = [sys.executable, "-m", "snapshot_cli", *arguments]
+    command = [sys.executable, "-P", "-m", "snapshot_cli", *arguments]
     variables = os.environ | environment | {LAUNCHER: str(os.getpid())}
     with (directory / LOG).open("ab") as output:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=variables)
@@ -56,14 +56,14 @@ def failed(directory: Path, result: int | str) -> str:
     """
     reason = result if isinstance(result, str) else _reason(directory / LOG, result)
     with suppress(OSError):  # the disk may be full, which stops no other run
-        (directory / FAILURE).write_text(reason + "\n")
+        (directory / FAILURE).write_text(reason + "\n", encoding="utf-8")
     return reason
 
 
 def failure(directory: Path) -> str | None:
     """Return why a run failed when it was last tried, None where it did not."""
     try:
-        return (directory / FAILURE).read_text(errors="replace").strip()
+        return (directory / FAILURE).read_text("utf-8", errors="replace").strip()
     except OSError:
         return None
 
@@ -94,5 +94,5 @@ def patience() -> float:
 def _reason(log: Path, code: int) -> str:
     if code < 0:
         return f"killed by signal {-code}"
-    lines = log.read_text(errors="replace").strip().splitlines() if log.is_file() else []
+    lines = log.read_text("utf-8", errors="replace").strip().splitlines() if log.is_file() else []
     return lines[-1] if lines else f"ended with {code}, without a word"

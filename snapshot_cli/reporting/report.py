@@ -129,7 +129,7 @@ def facts(directory: RunDirectory) -> html.RunFacts:
     machine, summary = directory.machine, directory.summary
     return html.RunFacts(
         run_id=directory.run.run_id,
-        config=(directory.path / "config.yaml").read_text(),
+        config=(directory.path / "config.yaml").read_text("utf-8"),
         seconds=summary.get("seconds"),
         device=machine.get("device_name") or machine.get("device"),
         versions=machine.get("versions", {}),

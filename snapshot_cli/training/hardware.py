@@ -85,12 +85,12 @@ def _set(name: str, value: str | None) -> None:
 
 
 def _commit() -> dict[str, Any]:
-    """Return the commit of the checkout that holds this package and whether the code differs; None outside one."""
+    """Return the commit of the checkout that holds this package and whether the code differs; None where git fails."""
     here = Path(__file__)
     if _git("ls-files", "--error-unmatch", here.name) is None:
         return {"commit": None, "uncommitted_changes": None}
     changes = _git("status", "--porcelain", "--", str(here.parents[1]))
-    return {"commit": _git("rev-parse", "HEAD"), "uncommitted_changes": bool(changes)}
+    return {"commit": _git("rev-parse", "HEAD"), "uncommitted_changes": None if changes is None else bool(changes)}
 
 
 def bfloat16_unit() -> str | None:
@@ -118,7 +118,7 @@ def _processor() -> str:
 def _cpuinfo(key: str) -> str:
     """Return what Linux says of the first core, "" for nothing."""
     path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.is_file() else []
+    lines = path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
 
 
@@ -126,6 +126,7 @@ def _git(*arguments: str) -> str | None:
     """Return what git answers beside this file; None where it fails."""
     command = ["git", "-C", str(Path(__file__).parent), *arguments]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        answer = subprocess.run(command, capture_output=True, text=True, errors="replace", check=True, timeout=10)
+        return answer.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

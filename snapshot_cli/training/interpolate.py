@@ -43,7 +43,7 @@ def interpolate(
     """
     device = hardware.choose(machine.device)
     network = in_training(run, dataset.manifest, device)
-    batches = of_run(run, dataset, device=device, workers=machine.workers or 0)
+    batches = of_run(run, dataset, device=device, workers=machine.workers or 0, stop=stop)
     images = _subset(batches["train"], seed=run.split_seed)
     rows = []
     for row in _points(network, run, directory, images=images, test=batches["test"]):

@@ -13,6 +13,7 @@ from snapshot_cli.config.experiment import Run, iterations_per_epoch
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.batches import of_run
 from snapshot_cli.datasets.store import Dataset
+from snapshot_cli.datasets.streamed import StoppedWaiting
 from snapshot_cli.errors import UserError
 from snapshot_cli.networks.names import is_elsewhere
 from snapshot_cli.randomness import derive
@@ -54,7 +55,7 @@ def train(
 
     Raises UserError when the loss is no longer finite, and Stopped, with the state saved, when `stop` says so.
     """
-    training = prepare(run, dataset, directory, machine, ranks=ranks, initial=initial)
+    training = prepare(run, dataset, directory, machine, stop=stop, ranks=ranks, initial=initial)
     last = run.snapshot_iterations(training.examples)[-1]
     watcher.begin(training.progress.iteration, last, iterations_per_epoch(training.examples, run.batch_size))
     while training.progress.iteration < last:
@@ -79,7 +80,7 @@ def predict_again(
 
     Raises Stopped, with those of each split stored together or not at all, when `stop` says so.
     """
-    training = prepare(run, dataset, directory, machine, ranks=ranks)
+    training = prepare(run, dataset, directory, machine, stop=stop, ranks=ranks)
     for split in predictions.splits(run):
         lacking = ranks.tell(directory.lacking(split))
         batches = training.batches[split]
@@ -95,6 +96,7 @@ def prepare(
     directory: RunDirectory,
     machine: Machine,
     *,
+    stop: Callable[[], bool] = lambda: False,
     ranks: Ranks = ALONE,
     initial: Mapping[str, torch.Tensor] | None = None,
 ) -> Training:
@@ -131,7 +133,7 @@ def prepare(
         raise UserError(f"{directory.resume_path}: not there on every host; all have to see one folder of results")
     for snapshot, digest in enumerate(progress.snapshots, start=1):
         directory.weights(snapshot, digest)
-    batches = of_run(run, dataset, device=device, workers=machine.workers or 0)
+    batches = of_run(run, dataset, device=device, workers=machine.workers or 0, stop=stop)
     forward = ranks.wrap(network)
     return Training(run, network, forward, optimizer, batches, device, machine, directory, progress, ranks)
 
@@ -147,26 +149,33 @@ def train_epoch(training: Training, *, watcher: Watcher, stop: Callable[[], bool
     losses, wrong = (ranks.once(restored).to(training.device) for restored in (progress.losses, progress.wrong))
     started, saved = time.perf_counter() - progress.seconds, time.monotonic()
     training.network.train()
-    for images, labels in training.batches["train"].training(
-        run.seed, epoch, batch_size=run.batch_size, start=done, share=ranks.share
-    ):
-        rate = run.rate(progress.iteration + 1, examples)
-        loss, mistakes = step(training, images, labels, rate)
-        losses[progress.iteration % length] = loss
-        wrong += mistakes
-        progress.iteration += 1
-        watcher.iteration(progress.iteration, rate)
-        if progress.iteration in ends:
-            take_snapshot(training, ends.index(progress.iteration) + 1)
-        if progress.iteration == ends[-1] or progress.iteration % length == 0:
-            break
-        stopping, due = ranks.agree(stop(), time.monotonic() - saved > training.machine.checkpoint_seconds)
-        if stopping or due:
-            progress.record(ranks.sum(losses.cpu()), ranks.sum(wrong.cpu()), time.perf_counter() - started)
-            save(training)
-            saved = time.monotonic()
-        if stopping:
-            raise stopped(training)
+    try:
+        for images, labels in training.batches["train"].training(
+            run.seed, epoch, batch_size=run.batch_size, start=done, share=ranks.share
+        ):
+            rate = run.rate(progress.iteration + 1, examples)
+            loss, mistakes = step(training, images, labels, rate)
+            losses[progress.iteration % length] = loss
+            wrong += mistakes
+            progress.iteration += 1
+            watcher.iteration(progress.iteration, rate)
+            if progress.iteration in ends:
+                take_snapshot(training, ends.index(progress.iteration) + 1)
+            if progress.iteration == ends[-1] or progress.iteration % length == 0:
+                break
+            stopping, due = ranks.agree(stop(), time.monotonic() - saved > training.machine.checkpoint_seconds)
+            if stopping or due:
+                progress.record(ranks.sum(losses.cpu()), ranks.sum(wrong.cpu()), time.perf_counter() - started)
+                save(training)
+                saved = time.monotonic()
+            if stopping:
+                raise stopped(training)
+    except StoppedWaiting:
+        if ranks.count > 1 or progress.iteration == 0:  # the others wait at this iteration's gradients
+            raise
+        progress.record(losses, wrong, time.perf_counter() - started)
+        save(training)
+        raise stopped(training) from None
     progress.record(ranks.sum(losses.cpu()), ranks.sum(wrong.cpu()), time.perf_counter() - started)
     close_epoch(training, epoch + 1, rate)
     watcher.epoch(progress.rows[-1] | {"starved": training.batches["train"].starved})

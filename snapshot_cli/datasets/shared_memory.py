@@ -1,0 +1,30 @@
+"""The memory through which decoders hand over batches: /dev/shm on Linux, 64 MB of it in a container of Docker's."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from snapshot_cli.errors import UserError
+
+FOLDER = Path("/dev/shm")
+AHEAD = 2  # batches that each decoder has ready: torch's DataLoader
+
+
+def free() -> int | None:
+    """Return the bytes that are free; None where the system has no such folder."""
+    return shutil.disk_usage(FOLDER).free if FOLDER.is_dir() else None
+
+
+def needed(batch_size: int, side: int, workers: int) -> int:
+    """Return the bytes of the batches that decoders may have ready at once, of images uint8 of `side` pixels."""
+    return 3 * side**2 * batch_size * (AHEAD * workers + 1) if workers else 0
+
+
+def too_small() -> UserError:
+    """Return the error that says how large the folder is and what to do."""
+    room = shutil.disk_usage(FOLDER)
+    return UserError(
+        f"{FOLDER}: too small for a batch of images: {room.total / 1e6:.1f} MB, {room.free / 1e6:.1f} MB of it free; "
+        "give the container more (docker run --shm-size 8g), or decode without it: --workers 0"
+    )

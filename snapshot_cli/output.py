@@ -1,0 +1,119 @@
+"""Standard output and error of the program: printable in any locale, and an error in words where they are full."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+NAME = "standard output"
+CLOSED = "closed"
+
+
+class _Output(io.TextIOWrapper):
+    """Text whose errors name standard output; a reader that has gone away is left to click."""
+
+    def write(self, text: str, /) -> int:
+        with _named():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _named():
+            super().flush()
+
+
+class _Messages(io.TextIOWrapper):
+    """Text that is lost where it cannot be written: messages stop no work."""
+
+    def write(self, text: str, /) -> int:
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
+class _Closed(io.RawIOBase):
+    """Standard output that the caller has closed."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        raise OSError(errno.EBADF, CLOSED)
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, NAME) from None
+
+
+def prepare() -> None:
+    """Replace characters that the locale cannot print, name standard output in errors, and let stderr raise none."""
+    stdout, stderr = sys.stdout, sys.stderr
+    _occupy()
+    sys.stdout = _text(_Output, _Closed() if stdout is None else _raw(1), stdout)
+    sys.stderr = _text(_Messages, _raw(2), stderr)
+
+
+def finish(code: int) -> int:
+    """Flush standard output and return the exit code: 1 where the program was fine until then and this fails."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _discard()
+        if code == 0:
+            print(f"{error.filename or NAME}: {error.strerror}", file=sys.stderr)
+            return 1
+    return code
+
+
+@contextmanager
+def optional() -> Iterator[None]:
+    """Go on, after a line on stderr, where standard output cannot be written."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if error.filename != NAME:
+            raise
+        _discard()
+        print(f"{NAME}: {error.strerror}", file=sys.stderr)
+
+
+def _discard() -> None:
+    """Send what is still buffered, and all that follows, nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.stdout = _text(_Output, _raw(1), sys.stdout)
+
+
+def _occupy() -> None:
+    """Keep files that are opened later from the numbers of closed standard streams."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
+
+
+def _raw(descriptor: int) -> io.FileIO:
+    return io.FileIO(descriptor, "w", closefd=False)
+
+
+def _text(kind: type[io.TextIOWrapper], raw: io.RawIOBase, like: TextIO | None) -> TextIO:
+    """Return a stream of text that is buffered and encoded as another."""
+    encoding = "utf-8" if like is None else like.encoding
+    by_line = like is not None and (like.isatty() or getattr(like, "line_buffering", False))
+    return kind(io.BufferedWriter(raw), encoding=encoding, errors="replace", line_buffering=by_line)
