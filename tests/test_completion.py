@@ -27,13 +27,14 @@ def completed(*words):
     [
         (["tr"], [("plain", "train")]),
         (["plot", "sch"], [("plain", "schedule")]),
-        (["reproduce", "small/pi"], [("plain", "small/pilot"), ("file", "small/pi")]),
-        (["status", "small/pi"], [("plain", "small/pilot"), ("file", "small/pi")]),
-        (["report", "table1", "table3"], [("plain", "table3"), ("file", "table3")]),
-        (["train", "--config", "demo/sn"], [("plain", "demo/snapshot"), ("file", "demo/sn")]),
-        (["eval", "--config", "demo/table1"], [("plain", "demo/table1"), ("file", "demo/table1")]),
+        (["reproduce", "small/pi"], [("plain", "small/pilot")]),
+        (["status", "small/pi"], [("plain", "small/pilot")]),
+        (["report", "table1", "table3"], [("plain", "table3")]),
+        (["train", "--config", "demo/sn"], [("plain", "demo/snapshot")]),
+        (["eval", "--config", "demo/table1"], [("plain", "demo/table1")]),
         (["config", "show", "mine"], [("file", "mine")]),
         (["data", "prepare", "cifar"], [("plain", "cifar10"), ("plain", "cifar100")]),
+        (["train", "--config", "x", "--set", "netw"], [("plain", "network="), ("plain", "network_options=")]),
         (["train", "--devi"], [("plain", "--device")]),
         (["train", "--device", "c"], [("plain", "cpu"), ("plain", "cuda")]),
     ],
@@ -91,3 +92,49 @@ def run(instruction, cwd, words=None):
     environment = os.environ | {"_SNAPSHOT_COMPLETE": instruction} | (words or {})
     command = [sys.executable, "-c", CODE]
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+BASH = """
+import os, pty, select, sys, time
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+def said(seconds):
+    text, until = b"", time.monotonic() + seconds
+    while time.monotonic() < until:
+        if select.select([terminal], [], [], 0.1)[0]:
+            text += os.read(terminal, 4096)
+            if b"MARK" in text.rpartition(b"echo")[2].partition(b"\\n")[2]:
+                break
+    return text.decode(errors="replace")
+os.write(terminal, b"bind 'set enable-bracketed-paste off'; source ./completion.bash\\n")
+time.sleep(1)
+os.write(terminal, sys.argv[1].encode() + b"\\t")
+time.sleep(float(sys.argv[2]))
+os.write(terminal, b" ; echo MARK\\n")
+print(said(20))
+os.write(terminal, b"\\x03exit\\n")
+"""
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("snapshot reproduce small/pi", "snapshot reproduce small/pilot "),
+        ("snapshot train --config demo/sna", "snapshot train --config demo/snapshot "),
+        ("snapshot train --config mi", "snapshot train --config mine.yaml "),
+        ("snapshot data show tiny-im", "snapshot data show tiny-imagenet "),
+        ("snapshot train --set alp", "snapshot train --set alpha0="),
+    ],
+)
+def test_bash_in_a_terminal(tmp_path, typed, completed):
+    (tmp_path / "mine.yaml").touch()
+    (tmp_path / "completion.bash").write_text(run("bash_source", tmp_path))
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin/snapshot"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m snapshot_cli "$@"\n')
+    program.chmod(0o755)
+    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}", "TERM": "dumb", "COLUMNS": "200"}
+    command = [sys.executable, "-c", BASH, typed, "8"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert completed in done.stdout

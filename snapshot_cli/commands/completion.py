@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from glob import escape, glob
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,21 @@ def datasets(ctx: click.Context, param: click.Parameter, incomplete: str) -> Ite
     return _beginning([*CATALOGUE, *prepared(ctx.params.get("data") or Path("data"))], incomplete)
 
 
+def settings(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
+    """Return the keys of an experiment, for --set KEY=VALUE."""
+    from snapshot_cli.config.experiment import Experiment
+
+    return _beginning((f"{name}=" for name in Experiment.model_fields), incomplete)
+
+
 def _beginning(names: Iterable[str], incomplete: str, *, files: bool = False) -> Items:
-    """Return the names that begin so, after them a mark for the shell's own completion of files."""
+    """Return the names that begin so, and YAML files that do; the shell's own completion of files where none does.
+
+    A mark for that beside names would make bash forget the names.
+    """
     found = [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete)]
-    return [*found, CompletionItem(incomplete, type="file")] if files else found
+    if not files:
+        return found
+    if not found:
+        return [CompletionItem(incomplete, type="file")]
+    return [*found, *(CompletionItem(path) for path in sorted(glob(f"{escape(incomplete)}*.y*ml")))]

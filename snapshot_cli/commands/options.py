@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from snapshot_cli.commands.completion import ConfigFile
+from snapshot_cli.commands import completion
 from snapshot_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,14 +22,19 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., None])
 Decorator = Callable[[Command], Command]
 FILE = click.Path(path_type=Path)
-CONFIG = ConfigFile()
+CONFIG = completion.ConfigFile()
 WIDEST = 10_000  # columns; more than any table has
 
 config_option = click.option(
     "--config", "file", type=CONFIG, required=True, metavar="FILE", help="Experiment or study, in YAML."
 )
 set_option = click.option(
-    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Use another value than the file's; may be repeated."
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=completion.settings,
+    help="Use another value than the file's; may be repeated.",
 )
 data_option = click.option(
     "--data-dir",
