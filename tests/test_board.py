@@ -6,6 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
+from snapshot_cli.config.run_words import in_words
 from snapshot_cli.launch import board, unit
 from snapshot_cli.launch.board import Board
 from snapshot_cli.launch.standing import Standing
@@ -55,10 +56,10 @@ def test_a_table_on_a_terminal(tmp_path, tiny_run, monkeypatch):
     assert "far, process" in out.file.getvalue()
     assert drawn(board.screen(looking_on._standings.values(), 40)) == [
         "run  state  done  rate  error  images/s  left  where, or why not",
-        f"{runs[1].run_id}  running  35.6 %  0.0500  45.68 %  87  2 s  far, process {os.getpid()}",
-        f"{runs[0].run_id}  failed  0.0 %  -  -  -  -  no room",
-        f"{runs[2].run_id}  waiting  0.0 %  -  -  -  -",
-        f"{runs[3].run_id}  waiting  0.0 %  -  -  -  -",
+        f"{in_words(runs[1])}  running  35.6 %  0.0500  45.68 %  87  2 s  far, process {os.getpid()}",
+        f"{in_words(runs[0])}  failed  0.0 %  -  -  -  -  no room",
+        f"{in_words(runs[2])}  waiting  0.0 %  -  -  -  -",
+        f"{in_words(runs[3])}  waiting  0.0 %  -  -  -  -",
         "4 runs: 2 waiting, 1 failed, 1 running; 8.9 % of the images, 11 s left at 87 images/s",
     ]
 

@@ -8,6 +8,7 @@ from fabricated_runs import finish_cells
 from snapshot_cli.commands import status
 from snapshot_cli.config import plan
 from snapshot_cli.config.load import load
+from snapshot_cli.config.run_words import in_words
 from snapshot_cli.launch import unit
 from snapshot_cli.run_directory import RunDirectory
 
@@ -38,9 +39,9 @@ def test_every_run_of_a_study(tmp_path, study):
     assert (code, errors) == (0, "")
     assert lines(out) == [
         "run  state  done  rate  error  images/s  left  where, or why not",
-        f"{single.run_id}  running  25.6 %  0.0500  45.68 %  87  49 s  far, process 12",
-        f"{snapshots.run_id}  waiting  0.0 %  -  -  -  -",
-        f"{second.run_id}  failed  0.0 %  -  -  -  -  the loss is [not] finite",
+        f"{in_words(single)}  running  25.6 %  0.0500  45.68 %  87  49 s  far, process 12",
+        f"{in_words(snapshots)}  waiting  0.0 %  -  -  -  -",
+        f"{in_words(second)}  failed  0.0 %  -  -  -  -  the loss is [not] finite",
         "3 runs: 1 waiting, 1 failed, 1 running; 8.5 % of the images, 3 min 01 s left at 87 images/s",
     ]
     assert lines(snapshot("status")[1])[1:] == [
@@ -62,6 +63,23 @@ def test_watching_ends_when_all_is_done(tmp_path, study, monkeypatch):
         0, "3 runs: 3 waiting; 0.0 % of the images\n3 runs: 3 done; 100.0 % of the images\n", ""
     )  # fmt: skip
     assert looked == [2.0, 2.0]
+
+
+def test_watching_shows_what_is_started_later_and_ends_where_nothing_goes_on(tmp_path, study, monkeypatch):
+    first, second, _ = plan.runs(study)
+    RunDirectory.of(first, tmp_path / "results/own").start(first, {})
+    looked = []
+
+    def sleep(seconds):
+        looked.append(seconds)
+        if len(looked) == 3:
+            RunDirectory.of(second, tmp_path / "results/own").start(second, {})
+
+    monkeypatch.setattr(status.time, "sleep", sleep)
+    assert snapshot("status", "--watch") == (
+        0, "1 run: 1 stopped; 0.0 % of the images\n2 runs: 2 stopped; 0.0 % of the images\n", ""
+    )  # fmt: skip
+    assert len(looked) == status.IDLE_LOOKS
 
 
 @pytest.mark.parametrize(
@@ -101,7 +119,7 @@ def test_what_cannot_be_shown_hides_no_other(tmp_path, study, tiny_data, monkeyp
         (other,) = finish_cells(load(file), folder, lambda run, k: k)
     code, out, errors = snapshot("status")
     assert code == 1
-    assert [line.split()[0] for line in lines(out)[1:-1]] == sorted(each.run.run_id for each in good)
+    assert {line.partition("  ")[0] for line in lines(out)[1:-1]} == {in_words(each.run) for each in good}
     assert lines(out)[-1].startswith("2 runs: 2 done")
     said = errors.splitlines()
     assert len(said) == 2

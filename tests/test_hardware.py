@@ -54,7 +54,8 @@ def test_describe(monkeypatch):
     [("avx512f avx512_bf16 amx_bf16 amx_tile", "AMX"), ("avx512f avx512_bf16", "AVX512-BF16"), ("avx2 fma", None)],
 )
 def test_the_unit_for_bfloat16_is_the_fastest_there_is(monkeypatch, flags, expected):
-    monkeypatch.setattr("pathlib.Path.read_text", lambda path, *encoding, **errors: f"model name\t: EPYC\nflags\t\t: fpu {flags}\n")
+    text = f"model name\t: EPYC\nflags\t\t: fpu {flags}\n"
+    monkeypatch.setattr("pathlib.Path.read_text", lambda path, *encoding, **errors: text)
     assert hardware.bfloat16_unit() == expected
     assert hardware._processor().startswith("EPYC, ")
 

@@ -5,6 +5,7 @@ import socket
 import pytest
 
 from snapshot_cli import lock
+from snapshot_cli.config.run_words import in_words
 from snapshot_cli.launch import standing, unit
 from snapshot_cli.launch.standing import Standing
 from snapshot_cli.run_directory import RunDirectory
@@ -30,12 +31,14 @@ def hold(directory, *, pid, host):
 
 
 def test_nothing_there(tmp_path, tiny_run):
-    assert standing.look(tiny_run(), tmp_path, 270) == Standing(tiny_run().run_id, "waiting", 270)
+    assert standing.look(tiny_run(), tmp_path, 270) == Standing(
+        tiny_run().run_id, "waiting", 270, name=in_words(tiny_run())
+    )
 
 
 def test_stopped_after_an_epoch(started, tmp_path):
     found = look(started, tmp_path)
-    assert found == Standing(started.run.run_id, "stopped", 270, 96, 0.05, 45.678, 87.0)
+    assert found == Standing(started.run.run_id, "stopped", 270, 96, 0.05, 45.678, 87.0, name=in_words(started.run))
     assert found.left == 2.0
 
 

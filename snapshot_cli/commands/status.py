@@ -13,9 +13,11 @@ from snapshot_cli.commands import completion, options
 from snapshot_cli.errors import UserError, visible
 
 if TYPE_CHECKING:
+    from snapshot_cli.config.experiment import Run
     from snapshot_cli.launch.standing import Standing
 
 WATCH_SECONDS = 2.0
+IDLE_LOOKS = 15  # without a run that runs or waits: between two runs of reproduce there is none for some seconds
 
 
 @click.command(short_help="Show how far every run is, and where it runs.")
@@ -23,7 +25,7 @@ WATCH_SECONDS = 2.0
 @options.set_option
 @options.data_option
 @options.results_option
-@click.option("--watch", is_flag=True, help="Look again every two seconds, until all runs are done or Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Look again every two seconds until nothing runs any more, or Ctrl-C.")
 def status(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: Path | None, watch: bool) -> None:
     """Show where the runs of studies stand: state, progress, rate, training error, speed, time left, host.
 
@@ -66,24 +68,29 @@ def _below(results: Path, data: Path) -> tuple[Callable[[], list[Standing]], lis
     from snapshot_cli.launch import standing
     from snapshot_cli.run_directory import RunDirectory
 
-    available = training_examples(data)
-    paths = sorted(path.parent for path in results.rglob("config.yaml"))
-    if not paths:
-        raise UserError(f"{results}: no run in it; for the runs that a study will have, type snapshot status STUDY")
-    found, problems = [], []
-    for path in paths:
-        try:
-            run = RunDirectory(path).run
-        except UserError as error:
-            problems.append(str(error))
-            continue
-        if run.dataset in available:
-            found.append((run, path.absolute().parents[2], plan.images(run, available[run.dataset])))
-        else:
-            problems.append(f"{path}: of the dataset '{run.dataset}', which is not prepared in {data}; see --data-dir")
-    if not found:
-        raise UserError("\n".join(problems))
-    return lambda: [standing.look(run, folder, size) for run, folder, size in found], problems
+    available, problems = training_examples(data), dict[Path, str]()
+    found: dict[Path, tuple[Run, int]] = {}
+
+    def look() -> list[Standing]:
+        for path in sorted(path.parent for path in results.rglob("config.yaml")):
+            if path in found or path in problems:
+                continue
+            try:
+                run = RunDirectory(path).run
+            except UserError as error:
+                problems[path] = str(error)
+                continue
+            if run.dataset in available:
+                found[path] = run, plan.images(run, available[run.dataset])
+            else:
+                what = f"of the dataset '{run.dataset}', which is not prepared in {data}; see --data-dir"
+                problems[path] = f"{path}: {what}"
+        return [standing.look(run, path.absolute().parents[2], size) for path, (run, size) in sorted(found.items())]
+
+    if not look():
+        nothing = f"{results}: no run in it; for the runs that a study will have, type snapshot status STUDY"
+        raise UserError("\n".join(problems.values()) or nothing)
+    return look, list(problems.values())
 
 
 def _print(standings: Sequence[Standing]) -> None:
@@ -100,7 +107,7 @@ def _watch(found: Callable[[], list[Standing]]) -> None:
 
     from snapshot_cli.launch import board, standing
 
-    console, last = Console(), ""
+    console, last, idle = Console(), "", 0
     with Live(console=console, auto_refresh=False) as live:
         while True:
             standings = found()
@@ -109,7 +116,9 @@ def _watch(found: Callable[[], list[Standing]]) -> None:
                 live.update(board.screen(standings, console.height), refresh=True)
             elif line != last:
                 click.echo(line)
-            if all(each.state == "done" for each in standings):
+            states = {each.state for each in standings}
+            idle = 0 if states & {"running", "waiting"} else idle + 1
+            if states <= {"done"} or idle > IDLE_LOOKS:
                 return
             last = line
             time.sleep(WATCH_SECONDS)

@@ -108,7 +108,7 @@ def table(standings: Iterable[Standing]) -> Table:
 def _row(each: Standing) -> list[str]:
     left = each.left if each.state in ("running", "stopped") else None
     return [
-        each.run_id,
+        each.name or each.run_id,
         each.state,
         f"{100 * each.seen / each.images:.1f} %" if each.images else "-",
         "-" if each.rate is None else f"{each.rate:.4f}",

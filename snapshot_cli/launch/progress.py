@@ -19,7 +19,7 @@ class Bar:
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(*COLUMNS, console=console)
-        self._facts = "loss -"
+        self._facts = ""
         self._next = 0.0
 
     def __enter__(self) -> Self:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from snapshot_cli import lock
 from snapshot_cli.config.experiment import Run
+from snapshot_cli.config.run_words import in_words
 from snapshot_cli.durations import duration
 from snapshot_cli.errors import UserError
 from snapshot_cli.launch import unit
@@ -38,6 +39,8 @@ class Standing:
     images_per_second: float | None = None
     where: str = ""
     """Host and process of a running one."""
+    name: str = ""
+    """The run in words."""
     words: str = ""
     """Why it failed, or what is odd about it."""
 
@@ -51,7 +54,9 @@ def look(run: Run, results: Path, images: int) -> Standing:
     """Return how a run stands that looks at `images` training images in all."""
     directory = RunDirectory.of(run, results)
     state, where, words = _state(directory)
-    known = Standing(run.run_id, state, images, images if state == "done" else 0, where=where, words=words)
+    known = Standing(
+        run.run_id, state, images, images if state == "done" else 0, where=where, words=words, name=in_words(run)
+    )
     try:
         rows = directory.metrics()
         return _with_epoch(known, rows[-1], run) if rows else known
