@@ -99,7 +99,7 @@ def quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         place = hardware.describe(torch.device("cpu"))
-        patch.setattr(hardware, "describe", lambda device: place)
+        patch.setattr(hardware, "describe", lambda device, network: place)
         yield
 
 

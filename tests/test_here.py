@@ -247,7 +247,7 @@ def test_going_on_elsewhere_is_told_and_recorded(partial, machine, monkeypatch):
     place = partial.machine
     elsewhere = {"device_name": "Abacus", "threads": 7, "commit": "c0ffee"}
     elsewhere["uncommitted_changes"] = not place["uncommitted_changes"]
-    monkeypatch.setattr(hardware, "describe", lambda device: place | elsewhere | {"started": "later"})
+    monkeypatch.setattr(hardware, "describe", lambda device, network: place | elsewhere | {"started": "later"})
     told, stop = [], Stop(12)
     with pytest.raises(Stopped):
         here.train(partial.run, machine, watcher=stop, stop=stop, note=told.append)

@@ -62,6 +62,10 @@ def test_networks(name, title):
             [{"method": "single"}, {"method": "single", "alpha0": 0.2}],
             ["Single model, alpha0 0.1", "Single model, alpha0 0.2"],
         ),
+        (
+            [{}, {"initial_weights": f"sha256:{'ab' * 32}"}],
+            ["Snapshot (α₀ = 0.1), initial_weights null", "Snapshot (α₀ = 0.1), initial_weights sha256:abababab"],
+        ),
         ([{}, {"replicates": 3}], ["Snapshot (α₀ = 0.1), replicates 1", "Snapshot (α₀ = 0.1), replicates 3"]),
         (
             [{"budget": 8}, {"replicates": 3}],

@@ -63,4 +63,6 @@ def _value(value: object) -> str:
         return "null"
     if isinstance(value, tuple):
         return f"[{', '.join(map(str, value))}]"
+    if isinstance(value, str) and value.startswith("sha256:"):
+        return value[:15]
     return str(value).lower() if isinstance(value, bool) else str(value)
