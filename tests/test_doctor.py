@@ -154,3 +154,17 @@ def test_memory(monkeypatch, text, state, words):
 def test_the_driver_is_asked_for(monkeypatch, answer, driver):
     monkeypatch.setattr(doctor.subprocess, "run", lambda *command, **options: SimpleNamespace(stdout=answer))
     assert doctor._driver() == driver
+
+
+@pytest.mark.parametrize(
+    ("free", "state", "words"),
+    [
+        (64_000_000, "note", "64 MB free in /dev/shm; streamed batches of 256 images of 224 pixels take 193 MB"),
+        (8_000_000_000, "good", "8,000 MB free in /dev/shm"),
+        (None, "note", "cannot be told on this system"),
+    ],
+)
+def test_shared_memory(monkeypatch, free, state, words):
+    monkeypatch.setattr(doctor.shared_memory, "free", lambda: free)
+    monkeypatch.setattr(doctor, "processors", lambda: 2)
+    assert (doctor.shared().state, doctor.shared().words) == (state, words)

@@ -67,7 +67,7 @@ ONLY = {
     ("", "training"): {"scheduler"},
     ("__main__", "launch"): {"signals"},
     ("cli", "launch"): {"torchrun"},
-    ("launch", "datasets"): {"catalogue", "manifest", "prepare", "store"},
+    ("launch", "datasets"): {"shared_memory", "catalogue", "manifest", "prepare", "store"},
     ("commands", "datasets"): {"catalogue", "download", "examples", "index", "listing", "manifest", "prepare", "store"},
 }
 # Modules that use torch, or training, which does; of them, besides training, those that do so when imported:

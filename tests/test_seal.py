@@ -143,3 +143,14 @@ def test_what_is_read_again_is_of_its_kind(folder, key, value):
     assert message(lambda place: seal.read_json(place, "machine.json"), folder) == (
         f"{folder}/machine.json: {key} is not what a run writes; delete {folder} and train it again"
     )
+
+
+def test_predictions_of_the_holdout_that_were_all_deleted_are_not_kept(folder):
+    names = ["predictions/holdout-1.npy", "predictions/holdout-labels.npy"]
+    for name in names:
+        (folder / name).write_text(name)
+        seal.add(folder, [name])
+    for name in names:
+        (folder / name).unlink()
+    wrong, not_kept = seal.verify(folder)
+    assert (wrong, sorted(not_kept)) == ([], names)

@@ -96,3 +96,10 @@ def test_the_checkout_is_the_folder_with_the_studies():
 )  # fmt: skip
 def test_bare_names(tmp_path, path, name):
     assert shipped.bare_name(tmp_path / path) == name
+
+
+def test_the_name_of_a_folder_lists_the_studies_in_it():
+    with pytest.raises(ConfigError) as caught:
+        study_path("demo")
+    assert "demo/table1" in str(caught.value)
+    assert "small/" not in str(caught.value)

@@ -285,3 +285,12 @@ def asked_after(watcher, iteration):
         return False
     begun = vars(watcher).setdefault("begun", time.monotonic())
     return time.monotonic() > begun + 0.5
+
+
+def test_lighting_changes_images_and_none_changes_nothing_else(data):
+    plain, lit = (feeds(data, lighting=strength)["train"] for strength in (0.0, 0.5))
+    (images, labels), (changed, same) = (next(feed.training(0, 0, batch_size=4)) for feed in (plain, lit))
+    assert torch.equal(labels, same)
+    difference = changed - images
+    assert difference.abs().amax() > 0.01
+    torch.testing.assert_close(difference, difference[:, :, :1, :1].expand_as(difference), atol=1e-5, rtol=0)

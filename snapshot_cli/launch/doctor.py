@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from snapshot_cli.config.experiment import Run
-from snapshot_cli.config.machine import Machine
+from snapshot_cli.config.machine import Machine, processors
+from snapshot_cli.datasets import shared_memory
 from snapshot_cli.datasets.catalogue import how_to_prepare
 from snapshot_cli.datasets.manifest import prepared
 from snapshot_cli.errors import UserError
@@ -45,6 +46,7 @@ def examine(machine: Machine) -> list[Finding]:
         accelerator(),
         *bfloat16(),
         memory(),
+        shared(),
         *(finding for folder in (machine.data, machine.results) for finding in room(folder)),
         datasets(machine.data),
         *extras(importlib.metadata.requires(PACKAGE) or []),
@@ -132,6 +134,21 @@ def memory() -> Finding:
     if free < MEMORY:
         return Finding("memory", "note", f"{free / 1e9:.1f} GB free", "end other programs, or give reproduce --jobs 1")
     return Finding("memory", "good", f"{free / 1e9:.1f} GB free")
+
+
+def shared() -> Finding:
+    """Look at the memory through which decoders hand over streamed images."""
+    free = shared_memory.free()
+    if free is None:
+        return Finding("shared memory", "note", "cannot be told on this system")
+    needed = shared_memory.needed(256, 224, processors())
+    words = f"{free / 1e6:,.0f} MB free in {shared_memory.FOLDER}"
+    if free < needed:
+        words += f"; streamed batches of 256 images of 224 pixels take {needed / 1e6:,.0f} MB"
+        return Finding(
+            "shared memory", "note", words, "give a container more, docker run --shm-size 8g; or --workers 0"
+        )
+    return Finding("shared memory", "good", words)
 
 
 def room(folder: Path) -> Iterator[Finding]:
