@@ -188,7 +188,8 @@ def _say(note: Note, listing: Listing | None, manifest: Manifest, duplicates: li
     for text in listing.notes if listing else ():
         note(text)
     if manifest.skipped:
-        note(f"skipped: {manifest.skipped:,} files that are no images (text, thumbnails, hidden files)")
+        files = "1 file that is no image" if manifest.skipped == 1 else f"{manifest.skipped:,} files that are no images"
+        note(f"skipped: {files} (text, thumbnails, hidden files)")
     if manifest.broken:
         note(f"left out: {len(manifest.broken):,} files that cannot be read; {manifest.name}/manifest.json lists them")
     known = CATALOGUE.get(catalogue.split_name(manifest.name)[0])
