@@ -77,6 +77,9 @@ checkpoint_option = click.option(
 deterministic_option = click.option(
     "--deterministic", is_flag=True, help="On a GPU, train with kernels that give the same bits every time; slower."
 )
+compile_option = click.option(
+    "--compile", is_flag=True, help="Train through torch.compile: faster after a minute or two of compiling."
+)
 workers_option = click.option(
     "--workers",
     type=click.IntRange(0),
@@ -169,7 +172,14 @@ def _with(command: Command, options: Sequence[Decorator[Command]]) -> Command:
 
 
 training_options = machine_options(
-    data_option, results_option, device_option, threads_option, checkpoint_option, deterministic_option, workers_option
+    data_option,
+    results_option,
+    device_option,
+    threads_option,
+    checkpoint_option,
+    deterministic_option,
+    compile_option,
+    workers_option,
 )
 
 

@@ -39,6 +39,9 @@ class Machine:
     deterministic: bool = False
     """Take kernels that give the same bits every time, also on a GPU, where they are slower."""
 
+    compile: bool = False
+    """Train through torch.compile, on a GPU with CUDA graphs. The numbers depend on it in their last digits."""
+
     workers: int | None = None
     """Processes that decode streamed images, which no number depends on; None: as many as there are processors.
     Of a run in several processes, each has so many, or its share of the processors."""

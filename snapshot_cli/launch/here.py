@@ -53,16 +53,18 @@ def train(
     if ranks.tell(place.finished(run, directory, manifest.content_hash)):
         return directory
 
-    from snapshot_cli.training import hardware, initial_weights, loop
+    from snapshot_cli.training import compiled, hardware, initial_weights, loop
 
-    device, dataset = _device(machine), _dataset(run, machine)
-    machine = replace(machine, workers=workers(machine))
+    device, dataset, asked_to_compile = _device(machine), _dataset(run, machine), machine.compile
+    machine = replace(machine, workers=workers(machine), compile=machine.compile and compiled.has_compiler())
+    if asked_to_compile and not machine.compile:
+        note("--compile: no C++ compiler here, so the network is not compiled; install g++")
     check_ranks(run, manifest, ranks)
     start = check_network(run, manifest, machine, note, smallest=_smallest_batch(run, manifest) // ranks.count)
     with _alone(directory, ranks, note, patience), hardware.kernels(deterministic=machine.deterministic):
         if ranks.first:
             now = hardware.describe(device, run.network)
-            now |= {"ranks": ranks.count, "dataset_hash": manifest.content_hash}
+            now |= {"compile": machine.compile, "ranks": ranks.count, "dataset_hash": manifest.content_hash}
             place.take_up(run, directory, now, machine, note)
             if start is not None:
                 weights_file.keep(str(run.initial_weights), start, machine.results)

@@ -11,7 +11,7 @@ from snapshot_cli.errors import ConfigError, other_images
 from snapshot_cli.run_directory import RunDirectory
 
 # NUMBERS may change the last digits, ranks more of them; with the code, everything may change
-NUMBERS = ("device", "device_name", "threads", "deterministic", "ranks", "versions")
+NUMBERS = ("device", "device_name", "threads", "deterministic", "compile", "ranks", "versions")
 FACTS = (*NUMBERS, "bfloat16_unit", "python", "commit", "uncommitted_changes")
 
 
@@ -47,7 +47,7 @@ def _processes(count: int) -> str:
 
 def _last_place(directory: RunDirectory) -> dict[str, Any]:
     """Return what is recorded of where a run was last trained."""
-    last: dict[str, Any] = {"deterministic": False, "ranks": 1}  # as earlier versions trained, which do not say so
+    last: dict[str, Any] = {"deterministic": False, "compile": False, "ranks": 1}  # where an earlier version trained
     return last | {name: value for place in directory.places for name, value in place.items()}
 
 

@@ -23,8 +23,8 @@ PART_BFLOAT16 = 2**22  # there the arithmetic takes longer than the memory, and 
 
 
 def serves(x: Tensor) -> bool:
-    """Return whether `Dense` supports these maps: not on a GPU, more than one example, with gradients."""
-    return x.device.type == "cpu" and len(x) > 1 and torch.is_grad_enabled()
+    """Return whether `Dense` supports these maps: not on a GPU, more than one example, with gradients, not compiled."""
+    return x.device.type == "cpu" and len(x) > 1 and torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
 class Dense(torch.autograd.Function):

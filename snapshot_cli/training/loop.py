@@ -18,7 +18,7 @@ from snapshot_cli.errors import UserError
 from snapshot_cli.networks.names import is_elsewhere
 from snapshot_cli.randomness import derive
 from snapshot_cli.run_directory import RunDirectory
-from snapshot_cli.training import checkpoint, hardware, initial_weights, predictions
+from snapshot_cli.training import checkpoint, compiled, hardware, initial_weights, predictions
 from snapshot_cli.training.network import in_training
 from snapshot_cli.training.ranks import ALONE, Ranks
 from snapshot_cli.training.record import Training, close_epoch, save, stopped, summary, take_snapshot
@@ -134,7 +134,8 @@ def prepare(
     for snapshot, digest in enumerate(progress.snapshots, start=1):
         directory.weights(snapshot, digest)
     batches = of_run(run, dataset, device=device, workers=machine.workers or 0, stop=stop)
-    forward = ranks.wrap(network)
+    eager, share = ranks.wrap(network), len(range(run.batch_size)[ranks.share])
+    forward = compiled.compile_for(eager, device=device, images=share) if machine.compile else eager
     return Training(run, network, forward, optimizer, batches, device, machine, directory, progress, ranks)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +27,7 @@ class Training:
     run: Run
     network: nn.Module
     """Holds the weights; `forward` is what is called in training."""
-    forward: nn.Module
+    forward: Callable[[torch.Tensor], torch.Tensor]
     optimizer: torch.optim.Optimizer
     batches: dict[str, Feed]
     device: torch.device

@@ -1,0 +1,38 @@
+"""A network through torch.compile, for batches of one size."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+COMPILERS = ("g++", "clang++", "c++")
+
+
+def has_compiler() -> bool:
+    """Return whether there is a C++ compiler, which torch.compile needs."""
+    return any(shutil.which(name) for name in (os.environ.get("CXX", ""), *COMPILERS) if name)
+
+
+def compile_for(network: nn.Module, *, device: torch.device, images: int) -> Callable[[Tensor], Tensor]:
+    """Return a function that calls a network: compiled for batches of `images` images, eagerly for all others.
+
+    On a GPU the compiled network is replayed as CUDA graphs. It is compiled at its first call.
+    """
+    torch.compiler.reset()  # another run of this process counts towards the limit of compilations
+    cuda = device.type == "cuda"
+    compiled = torch.compile(network, dynamic=False, mode="reduce-overhead" if cuda else None)
+
+    def forward(batch: Tensor) -> Tensor:
+        if len(batch) != images:
+            logits: Tensor = network(batch)
+            return logits
+        if cuda:
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        logits = compiled(batch)
+        return logits
+
+    return forward
