@@ -18,7 +18,7 @@ help:
 	@echo "make test-torture        kill trainings at random moments, 80 times, and compare what they end with"
 	@echo "make test-configs        train every experiment of the paper for two iterations; 8 GB of memory, a quarter of an hour"
 	@echo "make test-gpu            the tests that need a GPU; make bench: this machine's speed against the goals"
-	@echo "make check               formatting, lint and types"
+	@echo "make check               formatting, lint, types and who imports whom"
 	@echo "make docs                schemas, references and first lines of configs, as the code has them"
 	@echo "make reproduce-table1    Table 1; SIZE=small or SIZE=demo for less, OPTIONS='--device cpu ...' for more"
 	@echo "make reproduce           all tables and figures; SIZE and OPTIONS as above"
@@ -58,6 +58,7 @@ check: setup
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+	.venv/bin/lint-imports setup.cfg
 
 format: setup
 	.venv/bin/ruff format .

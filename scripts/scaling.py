@@ -37,15 +37,16 @@ def costs(studies: dict[str, list[Run]], speed: float) -> str:
     """Return a table of the studies, and of all of them with shared runs once."""
     available = training_examples(NOWHERE)
     every = studies | {"all, shared runs once": list(dict.fromkeys(run for runs in studies.values() for run in runs))}
-    lines = ["| study | runs | full budgets | images, millions | GPU-hours | hours on 8 GPUs | on 64 |"]
+    lines = ["| study | runs | epochs | images, millions | GPU-hours | hours on 8 GPUs | on 64 |"]
     lines += ["|:--|--:|--:|--:|--:|--:|--:|"]
     for name, runs in every.items():
         each = hours(runs, speed)
         order = [each[run] for run in sharing.longest_first(each)]
-        budgets = plan.cost([plan.Member(run, 1) for run in runs])
-        images = sum(plan.images(run, available[run.dataset]) for run in runs) / 1e6
+        looked_at = {run: plan.images(run, available[run.dataset]) for run in runs}
+        epochs = sum(looked_at[run] / run.training_examples(available[run.dataset]) for run in runs)
+        images = sum(looked_at.values()) / 1e6
         spans = " | ".join(f"{sharing.makespan(order, gpus):,.0f}" for gpus in (8, 64))
-        lines += [f"| {name} | {len(runs)} | {budgets:,.0f} | {images:,.0f} | {sum(order):,.0f} | {spans} |"]
+        lines += [f"| {name} | {len(runs)} | {epochs:,.0f} | {images:,.0f} | {sum(order):,.0f} | {spans} |"]
     return "\n".join(lines) + "\n"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from snapshot_cli.commands.compare import compare
 from snapshot_cli.commands.config import config
 from snapshot_cli.commands.data import data
 from snapshot_cli.commands.doctor import doctor
@@ -66,8 +67,8 @@ def main() -> None:
 
 
 VERBS = (
-    train, evaluate, reproduce, status, report, plot, tensorboard, verify, export, predict, estimate, doctor, config,
-    data, list_names,
+    train, evaluate, compare, reproduce, status, report, plot, tensorboard, verify, export, predict, estimate, doctor,
+    config, data, list_names,
 )  # fmt: skip
 for _command in VERBS:
     main.add_command(_command)

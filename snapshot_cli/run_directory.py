@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from snapshot_cli import seal
 from snapshot_cli.config import yaml_file
 from snapshot_cli.config.experiment import Run
+from snapshot_cli.config.study import Split
 from snapshot_cli.errors import UserError
 from snapshot_cli.files import sha256, write_atomically
 from snapshot_cli.formats import array_from_bytes, array_to_bytes, table_from_bytes, table_to_bytes
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 Status = Literal["done", "partial", "absent"]
-Split = Literal["test", "holdout"]
 CONFIG, MACHINE, METRICS, INTERPOLATION = "config.yaml", "machine.json", "metrics.csv", "interpolation.csv"
 SEALED = (CONFIG, MACHINE, METRICS, INTERPOLATION, "snapshots/*.safetensors", "predictions/*.npy")
 
@@ -116,8 +116,13 @@ class RunDirectory:
         return seal.read_summary(self.path)
 
     @cached_property
-    def _hashes(self) -> dict[str, str]:
+    def hashes(self) -> dict[str, str]:
+        """The sha256 of a finished run's files by name, as its manifest has them."""
         return seal.read_hashes(self.path)
+
+    def has_predictions(self, split: Split) -> bool:
+        """Return whether the run is finished and its predictions of a split were kept."""
+        return self.status == "done" and (self.path / _labels(split)).is_file()
 
     def write_metrics(self, rows: Iterable[Mapping[str, float]]) -> None:
         """Write metrics.csv, a row an epoch."""
@@ -137,7 +142,7 @@ class RunDirectory:
     @property
     def has_interpolation(self) -> bool:
         """Tell whether interpolation.csv is written and in the manifest of a finished run."""
-        return self.status == "done" and (self.path / INTERPOLATION).is_file() and INTERPOLATION in self._hashes
+        return self.status == "done" and (self.path / INTERPOLATION).is_file() and INTERPOLATION in self.hashes
 
     def write_interpolation(self, rows: Iterable[Mapping[str, float | str]]) -> None:
         """Add interpolation.csv to a finished run, and its hash to the manifest."""
@@ -147,11 +152,11 @@ class RunDirectory:
     def seal_again(self, names: list[str]) -> None:
         """Take files that were added to a finished run, or computed again, into its manifest."""
         seal.add(self.path, names)
-        for name in ("_hashes", "summary"):
+        for name in ("hashes", "summary"):
             self.__dict__.pop(name, None)
 
     def interpolation(self) -> list[tuple[int, float, str, float]]:
-        """Return snapshot, lambda, statistics ("reestimated" or "final") and test error in percent of every row."""
+        """Return snapshot, lambda, statistics (reestimated, final or mixed) and test error in percent of every row."""
         try:
             rows = table_from_bytes(self._read(INTERPOLATION))
             return [(int(r["snapshot"]), float(r["lambda"]), r["statistics"], float(r["test_error"])) for r in rows]
@@ -206,7 +211,7 @@ class RunDirectory:
         name = f"snapshots/{snapshot}.safetensors"
         if not (self.path / name).exists():
             raise UserError(f"{self.path / name}: the weights of this snapshot were not kept; {self._way_out}")
-        self._check(name, self._hashes.get(name) if self.status == "done" else digest)
+        self._check(name, self.hashes.get(name) if self.status == "done" else digest)
         return seal.read(self.path, name, most=None)
 
     def _read_array(self, name: str, dtype: str, *, dimensions: int) -> np.ndarray:
@@ -223,7 +228,7 @@ class RunDirectory:
         """Read a file, of a finished run after comparing its hash with the manifest's."""
         if self.status != "done":
             return seal.read(self.path, name)
-        self._check(name, self._hashes.get(name))
+        self._check(name, self.hashes.get(name))
         return seal.read(self.path, name, most=None)
 
     def _check(self, name: str, digest: str | None) -> None:

@@ -1,4 +1,4 @@
-"""What tests ask of a drawn figure."""
+"""What tests look for in a drawn figure."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,26 +14,29 @@ def lines(axes):
     }
 
 
-def words(axes):
-    """Return the texts written into or beside axes."""
-    return [text.get_text() for text in axes.texts]
+def texts(figure):
+    """Return what is written outside of axes: titles, facts and the legend."""
+    return [text.get_text() for text in figure.texts]
 
 
-def names(figure):
-    """Return the labels of a figure's only legend."""
-    (legend,) = figure.legends
-    return [text.get_text() for text in legend.get_texts()]
+def names(axes):
+    """Return what is written beside axes, each name on one line."""
+    return [" ".join(text.get_text().replace("\xa0", " ").split("\n")) for text in axes.texts]
 
 
-def titles(figure):
-    """Return the titles of a figure's axes that have one."""
-    return [title for axes in figure.axes if (title := axes.get_title(loc="left"))]
-
-
-def everything_fits(figure):
-    """Tell whether every text lies within the figure."""
-    Figure.draw_without_rendering(figure)  # drawn whole: a layout alone sets no aspect
-    texts = [text for axes in figure.axes for text in (*axes.texts, axes.title, axes._left_title, axes._right_title)]
-    boxes = [Text.get_window_extent(text) for text in texts if text.get_text()]  # without an annotation's dotted line
+def cut(figure):
+    """Return the texts that do not lie within a figure."""
+    Figure.draw_without_rendering(figure)
+    axes = [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
+    hidden = {text for axis in axes for text in (*axis.get_ticklabels(), *axis.get_ticklabels(minor=True))}
+    ticks = {tick.label1 for axis in axes for tick in axis._update_ticks()} | {
+        tick.label2 for axis in axes for tick in axis._update_ticks()
+    }
+    drawn = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_visible() and artist.get_text())
     whole = figure.bbox
-    return all(b.x0 >= -1 and b.x1 <= whole.x1 + 1 and b.y0 >= -1 and b.y1 <= whole.y1 + 1 for b in boxes)
+    boxes = [(text, text.get_window_extent()) for text in drawn if text in ticks or text not in hidden]
+    return [
+        text.get_text()
+        for text, box in boxes
+        if not (box.x0 >= -1 and box.x1 <= whole.x1 + 1 and box.y0 >= -1 and box.y1 <= whole.y1 + 1)
+    ]

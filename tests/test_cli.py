@@ -23,12 +23,14 @@ Options:
   -h, --help  Show this message and exit.
 
 Commands:
+  compare      Compare runs, experiments or studies, pair by pair.
   config       Show what a YAML file means.
   data         Prepare, list, show and verify datasets.
   doctor       Say what this machine lacks and what to type.
   estimate     Say what a file will take, and train nothing.
   eval         Print the errors of snapshots and ensembles.
   export       Write an ensemble into one file that runs without this package.
+  list         List what a configuration can name.
   plot         Draw one figure from finished runs.
   predict      Classify images with a run or an exported ensemble.
   report       Draw what is finished of studies.
@@ -36,7 +38,7 @@ Commands:
   status       Show how far every run is, and where it runs.
   tensorboard  Write event files of runs for TensorBoard.
   train        Train what a file asks for and print the errors.
-  verify       Compare every file of finished runs with its sha256.
+  verify       Compare finished runs and scores with what was written.
 """
 
 
@@ -106,10 +108,11 @@ def test_wrong_words(words, usage, message):
 
 def test_a_place_that_cannot_be_written_to_is_a_line_and_no_traceback(tmp_path):
     study = write(tmp_path / "study.yaml", STUDY)
-    (tmp_path / "results").write_text("a file")
+    finish_cells(load(study), tmp_path / "results", lambda run, k: k)
+    (tmp_path / "results/scores").write_text("a file")
     code, out, errors = snapshot("report", study, "--results-dir", tmp_path / "results")
     assert (code, out) == (1, "")
-    assert errors == f"{tmp_path / 'results'}: File exists\n"
+    assert errors == f"{tmp_path / 'results/scores'}: File exists\n"
 
 
 def test_names_in_messages_command_no_terminal(tmp_path):
@@ -186,12 +189,6 @@ def test_plot(tmp_path, suffix):
         (EXPERIMENT, "figure", 2, "-o figure: expected a name that ends in .svg, .png or .pdf"),
         (EXPERIMENT, "figure.gif", 2, "-o figure.gif: expected a name that ends in .svg, .png or .pdf"),
         (
-            STUDY | {"axes": {"network": ["resnet-8", "resnet-14"]}},
-            "f.svg",
-            2,
-            "e.yaml: has several networks; snapshot report e.yaml draws a figure for each",
-        ),
-        (
             EXPERIMENT | {"method": "single"},
             "f.svg",
             2,
@@ -201,7 +198,7 @@ def test_plot(tmp_path, suffix):
             EXPERIMENT,
             "f.svg",
             1,
-            "e.yaml: nothing is trained to its end; type snapshot train --config e.yaml --set 'alpha0=0.3 '",
+            "e.yaml: nothing is finished; type snapshot train --config e.yaml --set 'alpha0=0.3 '",
         ),
     ],
 )  # fmt: skip
@@ -215,5 +212,5 @@ def test_plot_that_cannot_be(tmp_path, settings, output, code, message):
 def test_shipped_demo_configs_say_what_to_type(tmp_path):
     file = CHECKOUT / "configs/demo/snapshot.yaml"
     assert snapshot("eval", "--config", file) == (
-        1, "", f"{file}: its run is not trained to the end in results/demo; type snapshot train --config {file}\n"
+        1, "", f"{file}: its run is not finished in results/demo; type snapshot train --config {file}\n"
     )  # fmt: skip

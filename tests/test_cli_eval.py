@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from fabricated_runs import finish, finish_cells, logits_of
 from snapshot_cli.config import plan
 from snapshot_cli.config.load import load
 
-MEMBER = ["run", "snapshot", "top1_error", "nll"]
-ENSEMBLE = ["size", "top1_error", "top5_error", "nll", "ece"]
-KEYS = ["method", "dataset", "network", "split", "examples", "members", "ensembles"]
+NUMBERS = ["top1_error", "top5_error", "nll", "brier", "ece", "calibrated_nll"]
+MEMBER = ["run", "snapshot", *NUMBERS]
+ENSEMBLE = ["size", *NUMBERS]
+KEYS = ["method", "dataset", "network", "split", "examples", "members", "ensembles", "chosen_on_holdout"]
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +63,7 @@ def test_top5_needs_six_classes(tmp_path, classes, top5):
 
 def test_directories_in_the_order_given_are_one_ensemble(tmp_path):
     asked = load(write(tmp_path / "e.yaml", EXPERIMENT | {"method": "ensemble"}))
-    other, one = finish_cells(asked, tmp_path / "results/own", lambda run, k: 2 * run.seed + k)
+    other, one = finish_cells(asked, tmp_path / "results/own", lambda run, k: 2 * (run.seed // 1000) + k)
     found = as_json(other.path, one.path)
     assert [(m["run"], m["snapshot"], m["top1_error"]) for m in found["members"]] == [
         (other.run.run_id, 1, 15.0), (other.run.run_id, 2, 20.0), (one.run.run_id, 1, 5.0), (one.run.run_id, 2, 10.0)
@@ -73,16 +75,16 @@ def test_tables_lose_no_digit_in_a_pipe(directory):
     code, out, errors = snapshot("eval", "--config", "e.yaml")
     assert (code, errors) == (0, "")
     assert out.splitlines()[0].strip() == "Snapshot (α₀ = 0.1): resnet-8 on digits, 20 images, errors in %"
-    assert [line.strip("│").split("│")[1].strip() for line in out.splitlines() if line.startswith("│")] == [
-        "20.00",
-        "10.00",
-    ]
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
+    assert [row[:2] for row in rows] == [
+        ["snapshot 1", "20.00"], ["snapshot 2", "10.00"], ["1", "10.00"], ["2", "10.00"]
+    ]  # fmt: skip
     assert "…" not in out
 
 
 def test_a_study_side_by_side(tmp_path):
     file = write(tmp_path / "study.yaml", STUDY)
-    finish_cells(load(file), tmp_path / "results/own", lambda run, k: run.seed + k)
+    finish_cells(load(file), tmp_path / "results/own", lambda run, k: run.seed // 1000 + k)
     code, out, errors = snapshot("eval", "--config", file)
     assert (code, errors) == (0, "")
     lines = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
@@ -111,10 +113,9 @@ def test_holdout(tmp_path):
     found = as_json("--config", "e.yaml", "--split", "holdout")
     assert (found["split"], found["examples"]) == ("holdout", 2)
     assert [m["top1_error"] for m in found["members"]] == [50.0, 0.0]
-    path = f"results/own/runs/{run.run_id}"
-    assert snapshot("eval", "--config", "e.yaml") == (
-        1, "", f"{path}/predictions/test-labels.npy: not there; delete {path} and train it again\n"
-    )  # fmt: skip
+    code, out, errors = snapshot("eval", "--config", "e.yaml")
+    assert (code, out) == (1, "")
+    assert "the test predictions of its runs were not kept; delete" in errors
 
 
 def test_holdout_that_is_none(directory):
@@ -144,11 +145,11 @@ def test_nan_stays_nan(tmp_path):
         (["--config", "nowhere/e.yaml"], 2, "nowhere/e.yaml: no such file"),
         (
             ["--config", "e.yaml"], 1,
-            "e.yaml: its run is not trained to the end in results/own; type snapshot train --config e.yaml",
+            "e.yaml: its run is not finished in results/own; type snapshot train --config e.yaml",
         ),
         (
             ["--config", "e.yaml", "--set", "method=ensemble", "--results-dir", "R"], 1,
-            "e.yaml: 2 of its 2 runs are not trained to the end in R; "
+            "e.yaml: 2 of its 2 runs are not finished in R; "
             "type snapshot train --config e.yaml --set method=ensemble --results-dir R",
         ),
         (["--config", "e.yaml", "--set", "cycles"], 2, "--set cycles: expected KEY=VALUE, such as --set cycles=3"),
@@ -171,10 +172,21 @@ def test_other_images_than_those_prepared_now(tmp_path):
     file = write(tmp_path / "e.yaml", EXPERIMENT)
     (directory,) = finish_cells(load(file), tmp_path / "results/own", lambda run, k: 0, dataset_hash="other")
     assert snapshot("data", "prepare", "digits")[0] == 0
-    path = f"results/own/runs/{directory.run.run_id}"
     assert snapshot("eval", "--config", "e.yaml") == (
         1,
         "",
-        f"{path}: was trained on other images than those prepared as 'digits' now, or than the other runs; "
-        f"prepare those, or delete the directory and train it again\n",
+        f"{directory.run.run_id}: was trained on other images than those prepared as 'digits' now, or than the other "
+        f"runs; prepare those, or delete its scores and directory and train it again\n",
     )
+
+
+def test_scores_are_enough_without_runs_and_images(tmp_path):
+    """Of a dataset of one's own, which is not prepared here."""
+    file = write(tmp_path / "e.yaml", EXPERIMENT | {"dataset": "mine"})
+    (directory,) = finish_cells(load(file), tmp_path / "results/own", lambda run, k: k)
+    assert as_json("--config", file)["dataset"] == "mine"
+    shutil.rmtree(directory.path)
+    assert as_json("--config", file)["ensembles"][0]["top1_error"] == 10.0
+    shutil.rmtree(tmp_path / "results")
+    code, _, errors = snapshot("eval", "--config", file)
+    assert (code, "unknown dataset 'mine'" in errors) == (2, True)

@@ -117,8 +117,8 @@ MISTAKES = [
     ),
     (
         ["--config", "e.yaml", "--set", "seed=5", "-o", "e.pt2"],
-        1, "e.yaml: its run is not trained to the end in results/own; "
-        "type snapshot train --config e.yaml --set seed=5",
+        1, "e.yaml: tiny/resnet-8-cosine-M2-seed5-34857477 is not finished in results/own; "
+        "type snapshot train --config e.yaml --set seed=5 --run tiny/resnet-8-cosine-M2-seed5-34857477",
     ),
     (["unfinished", "-o", "e.pt2"], 1,
      "unfinished: not trained to its end; type snapshot train --config unfinished/config.yaml"),

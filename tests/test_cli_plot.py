@@ -1,15 +1,19 @@
 import numpy as np
 import pytest
 from command_line import EXPERIMENT, STUDY, snapshot, write
-from fabricated_runs import finish, finish_cells, wrong
+from fabricated_runs import epochs, finish, finish_cells, wrong
 
 from snapshot_cli.commands.plot import KINDS
 from snapshot_cli.config import plan
 from snapshot_cli.config.load import load
+from snapshot_cli.reporting.outcomes import of_runs
 from snapshot_cli.run_directory import RunDirectory
 
 LABELS = np.arange(20) % 10
-ROWS = [{"epoch": e, "iteration": 10 * e, "rate": 0.1, "train_loss": 1.0, "train_error": 9.0} for e in range(1, 5)]
+ROWS = [
+    {"epoch": e, "iteration": 10 * e, "rate": 0.1, "train_loss": 1.0, "train_error": 9.0, "seconds": 1.0}
+    for e in range(1, 5)
+]
 
 
 @pytest.fixture(autouse=True)
@@ -27,12 +31,12 @@ def runs(tmp_path):
         directory.write_interpolation(
             {"snapshot": 1, "lambda": weight, "statistics": statistics, "test_error": 10.0}
             for weight in (0.0, 1.0)
-            for statistics in ("final", "reestimated")
+            for statistics in ("mixed", "final", "reestimated")
         )
     return [RunDirectory.of(run, tmp_path / "results/own").path for run in plan.runs(study)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "budget"])
 def test_every_kind_from_a_file_and_from_runs(tmp_path, runs, kind):
     assert snapshot("plot", kind, "--config", "study.yaml", "-o", "a.svg") == (0, "a.svg\n", "")
     step, cosine, _ = runs
@@ -41,16 +45,10 @@ def test_every_kind_from_a_file_and_from_runs(tmp_path, runs, kind):
     assert (tmp_path / "b.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_step_run_is_a_single_model_and_nocycle(runs, monkeypatch):
-    from snapshot_cli.reporting import figures
-
-    drawn = []
-    original = figures.ensemble_size
-    monkeypatch.setattr(figures, "ensemble_size", lambda panels: drawn.append(panels) or original(panels))
-    assert snapshot("plot", "ensemble-size", *runs[:2], "-o", "f.svg")[0] == 0
-    ((panel,),) = drawn
-    assert panel.single == 5.0
-    assert [curve.label for curve in panel.curves] == ["NoCycle Snapshot", "Snapshot (α₀ = 0.1)"]
+def test_a_step_run_is_a_single_model_and_nocycle(runs):
+    outcomes = of_runs([RunDirectory(path) for path in runs[:2]])
+    assert [outcome.label for outcome in outcomes] == ["Single model", "NoCycle Snapshot", "Snapshot (α₀ = 0.1)"]
+    assert outcomes[0].errors == [5.0]
 
 
 @pytest.mark.parametrize(
@@ -69,9 +67,9 @@ def test_what_to_draw_has_to_be_said(words, code, message):
 
 
 def test_runs_that_cannot_be_drawn(tmp_path):
-    (one, _) = plan.runs(load(write(tmp_path / "e.yaml", EXPERIMENT | {"method": "singlecycle"})))
+    (one, _) = plan.runs(load(write(tmp_path / "e.yaml", EXPERIMENT | {"method": "singlecycle", "budget": 5})))
     path = finish(one, tmp_path / "results", [wrong(LABELS, 1)], LABELS).path
-    message = f"{path}: has one cycle alone, which is no ensemble; give its study with --config\n"
+    message = f"{path}: contains a single cycle, not an ensemble; give its study with --config\n"
     assert snapshot("plot", "cost", path, "-o", "f.svg") == (1, "", message)
     (run,) = plan.runs(load(write(tmp_path / "e.yaml", EXPERIMENT)))
     directory = RunDirectory.of(run, tmp_path / "results")
@@ -88,15 +86,33 @@ def test_a_single_run_is_given_by_its_directory(tmp_path):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["correlation", "over-time", "interpolation", "interpolation-final"])
-def test_nothing_to_draw_of_a_single_model(tmp_path, kind):
+@pytest.mark.parametrize(
+    ("kind", "needs"), [("budget", "two budgets"), ("cost", "two methods to compare, or ensembles of several runs")]
+)
+def test_one_experiment_is_nothing_to_compare(tmp_path, kind, needs):
+    file = write(tmp_path / "e.yaml", EXPERIMENT)
+    finish_cells(load(file), tmp_path / "results/own", lambda run, k: k)
+    code, out, message = snapshot("plot", kind, "--config", "e.yaml", "-o", "f.svg")
+    assert (code, out) == (1, "")
+    assert message.startswith(f"e.yaml: has nothing to draw as {kind}, which needs {needs}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "needs"),
+    [
+        ("correlation", "a method with several members"),
+        ("over-time", "a run with several snapshots"),
+        ("interpolation", "errors between snapshots, which --interpolate stores"),
+    ],
+)
+def test_nothing_to_draw_of_a_single_model(tmp_path, kind, needs):
     file = write(tmp_path / "e.yaml", EXPERIMENT | {"method": "single", "cycles": 1})
     (directory,) = finish_cells(load(file), tmp_path / "results/own", lambda run, k: k)
     assert snapshot("plot", kind, "--config", "e.yaml", "-o", "f.svg") == (
-        1, "", f"e.yaml: has nothing to draw as {kind}; take another KIND\n"
+        1, "", f"e.yaml: has nothing to draw as {kind}, which needs {needs}; take another KIND\n"
     )  # fmt: skip
     assert snapshot("plot", kind, directory.path, "-o", "f.svg") == (
-        1, "", f"these runs have nothing to draw as {kind}; give their study with --config\n"
+        1, "", f"{directory.path}: nothing to draw as {kind}, which needs {needs}; give the runs' study with --config\n"
     )  # fmt: skip
     assert not (tmp_path / "f.svg").exists()
 
@@ -106,9 +122,9 @@ def test_nothing_to_draw_of_what_is_finished(tmp_path, kind, option):
     file = write(tmp_path / "study.yaml", STUDY | {"methods": ["ensemble", {"method": "single", "seed": 7}]})
     words = ("plot", kind, "--config", "study.yaml", "-o", "f.svg")
     train = f"type snapshot train --config study.yaml{option}\n"
-    assert snapshot(*words) == (1, "", f"study.yaml: nothing is trained to its end; {train}")
+    assert snapshot(*words) == (1, "", f"study.yaml: nothing is finished; {train}")
     finish_cells(load(file).experiments[1], tmp_path / "results/own", lambda run, k: k)
-    expected = f"study.yaml: what is trained to its end has nothing to draw as {kind}; {train}"
+    expected = f"study.yaml: what is finished has nothing to draw as {kind}; {train}"
     assert snapshot(*words) == (1, "", expected)
 
 
@@ -134,7 +150,8 @@ def test_a_study_is_scored_on_its_own_images(tmp_path):
         for k in (1, 2):
             directory.write_predictions(split, k, wrong(LABELS, mistakes))
         directory.write_labels(split, LABELS)
-    directory.finish({"run": run.run_id, "dataset_hash": "x"})
+    directory.write_metrics(epochs(run, 640))
+    directory.finish({"run": run.run_id, "dataset_hash": "x", "train_examples": 640})
     for words, error in (([], "20.00"), (["--split", "test"], "5.00"), (["--split", "holdout"], "20.00")):
         code, out, errors = snapshot("eval", "--config", "s.yaml", *words)
         assert (code, errors) == (0, "")

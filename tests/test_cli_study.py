@@ -162,9 +162,8 @@ def test_a_half_finished_study_has_dashes_and_footnotes(tmp_path, study):
         "|:----------|:--------------------|---------:|\n"
         "| ResNet-8  | Single model        |    25.00 |\n"
         "| ResNet-8  | Snapshot (α₀ = 0.1) |       –¹ |\n"
-        "| ResNet-8  | True ensemble       |       –² |\n\n"
-        "¹ 1 of 1 run missing: snapshot reproduce study.yaml trains it\n\n"
-        "² 1 of 2 runs missing: snapshot reproduce study.yaml trains it\n\n"
+        "| ResNet-8  | True ensemble       |       –¹ |\n\n"
+        "¹ not finished: snapshot reproduce study.yaml trains it\n\n"
         "Errors in percent.\n"
     )
 
@@ -251,7 +250,8 @@ def test_the_page_has_all_studies_of_the_size_that_have_something(tmp_path):
     assert (code, errors, out.splitlines()[-1]) == (0, "", "results/demo/report.html")
     page = (tmp_path / "results/demo/report.html").read_text()
     assert page.index("TABLE9") < page.index("FIGURE9")
-    assert "OTHER" not in page
+    assert "<h2>OTHER</h2>" not in page
+    assert "OTHER: <code>snapshot reproduce demo/other</code>" in page
 
 
 def test_a_study_that_is_not_right_is_not_on_the_page_and_costs_no_other(tmp_path):

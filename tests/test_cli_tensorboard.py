@@ -127,7 +127,9 @@ def test_following_until_all_is_done(tmp_path, monkeypatch):
             directory.write_metrics([ROW | {"iteration": 23}, ROW | {"iteration": 46}])
         else:
             assert shown() == [(23, 2.5), (46, 2.5)]
-            finish_cells(study, tmp_path / "results/own", lambda run, k: k, rows=[ROW | {"iteration": 23}])
+            finish_cells(
+                study, tmp_path / "results/own", lambda run, k: k, rows=[ROW | {"iteration": 23}], train_examples=1437
+            )
 
     monkeypatch.setattr(tensorboard.time, "sleep", sleep)
     assert snapshot("tensorboard", "--config", "s.yaml", "--follow") == (

@@ -55,7 +55,8 @@ def test_training_prints_lines_and_the_errors(trained):
     assert out.splitlines()[0].strip() == "Snapshot (α₀ = 0.1): resnet-8 on digits, 360 images, errors in %"
     found = json.loads(snapshot("eval", path, "--json")[1])
     lines = [line.strip("│").split("│") for line in out.splitlines() if line.startswith("│")]
-    assert [line[1].strip() for line in lines] == [f"{m['top1_error']:.2f}" for m in found["members"]]
+    both = [*found["members"], *found["ensembles"]]
+    assert [line[1].strip() for line in lines] == [f"{one['top1_error']:.2f}" for one in both]
 
 
 def test_a_finished_one_is_not_trained_again(trained, no_training):
@@ -167,7 +168,7 @@ def test_errors_between_snapshots_are_stored_after_the_training(folder, tiny_dat
     assert "tiny" in out
     rows = RunDirectory(directory.path).interpolation()
     assert {(snapshot_number, statistics) for snapshot_number, _, statistics, _ in rows} == {
-        (1, "final"), (1, "reestimated")
+        (1, "mixed"), (1, "final"), (1, "reestimated")
     }  # fmt: skip
     stored = (directory.path / "interpolation.csv").stat().st_mtime_ns
     assert snapshot(*words, "--interpolate") == (0, out, errors)

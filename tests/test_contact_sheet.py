@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from snapshot_cli.reporting.contact_sheet import Example, draw
-from snapshot_cli.reporting.figures import save
+from snapshot_cli.reporting.save import save
 
 COLOURS = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
 
@@ -41,7 +41,7 @@ def test_pixels_are_drawn_as_they_are(tmp_path):
 
 
 def test_labels_and_title_are_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("snapshot_cli.reporting.figures.style.STYLE", {"svg.fonttype": "none"})
+    monkeypatch.setattr("snapshot_cli.reporting.style.STYLE", {"svg.fonttype": "none"})
     save(draw([example("n01 gold & fish")], title="tiny: 1 of 2"), tmp_path / "a.svg")
     text = (tmp_path / "a.svg").read_text()
     for words in ("n01 gold &amp; fish", "tiny: 1 of 2", "stored", "augmented"):

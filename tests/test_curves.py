@@ -1,7 +1,7 @@
 import pytest
 from fabricated_runs import experiment, finish, wrong
 
-from snapshot_cli.analysis import cells
+from snapshot_cli.analysis import scoring
 from snapshot_cli.config import plan
 from snapshot_cli.errors import UserError
 from snapshot_cli.run_directory import RunDirectory
@@ -31,7 +31,6 @@ def test_rows_and_snapshots_at_the_end_of_an_epoch(tmp_path):
         for k, (step, taken) in enumerate([(10, 0), (20, 1), (30, 1), (40, 2)], start=1)
     ]
     assert curves.began(directory) == STARTED
-    assert curves.ended(directory) == STARTED + 12
 
 
 def test_a_snapshot_in_mid_epoch_has_a_point_of_its_own(tmp_path):
@@ -42,18 +41,18 @@ def test_a_snapshot_in_mid_epoch_has_a_point_of_its_own(tmp_path):
 
 def test_errors_of_snapshots_and_of_ensembles(tmp_path):
     directory = run_of(tmp_path, rows=rows(10, 20, 30, 40))
-    scored = cells.score([(directory, 1), (directory, 2)], {})
+    scores = scoring.score([(directory, 1), (directory, 2)])
     time = STARTED + 12
-    assert list(curves.of_snapshots(scored, 640)) == [
+    assert list(curves.of_snapshots(scores)) == [
         Point(20, time, {"test_error/snapshot": 40.0}), Point(40, time, {"test_error/snapshot": 20.0})
     ]  # fmt: skip
-    assert list(curves.of_members(scored)) == [
+    assert list(curves.of_members(scores)) == [
         Point(1, time, {"test_error/member": 40.0}), Point(2, time, {"test_error/member": 20.0})
     ]  # fmt: skip
-    found = [(point.step, point.values) for point in curves.of_ensembles(scored)]
+    found = [(point.step, point.values) for point in curves.of_ensembles(scores)]
     assert found == [
-        (m, {"test_error/last_m": each.top1_error, "test_nll/last_m": each.nll, "test_ece/last_m": each.ece})
-        for m, each in enumerate(scored.evaluation.ensembles, start=1)
+        (m, {"test_error/last_m": each.error, "test_nll/last_m": each.nll, "test_ece/last_m": each.ece})
+        for m, each in enumerate(scores.last, start=1)
     ]
     assert found[0][1]["test_error/last_m"] == 20.0
 

@@ -235,7 +235,7 @@ def test_evaluate_has_the_numbers_of_eval(trained, tiny_data, tiny_dataset):
     assert code == 0
     printed = json.loads(out)
     for found, stored in ((scores.members, printed["members"]), (scores.ensembles, printed["ensembles"])):
-        assert [each.top1_error for each in found] == [each["top1_error"] for each in stored]
+        assert [each.error for each in found] == pytest.approx([each["top1_error"] for each in stored])
         assert [each.nll for each in found] == pytest.approx([each["nll"] for each in stored], abs=1e-5)
     with pytest.raises(UserError, match=r"^evaluate: expected batches of images and labels, given none$"):
         SnapshotEnsemble([small()]).evaluate([])

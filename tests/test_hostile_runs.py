@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snapshot_cli import seal
-from snapshot_cli.analysis import cells
+from snapshot_cli.analysis import scoring
 from snapshot_cli.errors import UserError
 from snapshot_cli.run_directory import RunDirectory
 
@@ -35,12 +35,13 @@ def run_folder(tiny_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "run"
     directory, run = RunDirectory(folder), tiny_run(cycles=1)
     directory.start(run, {"dataset_hash": "abc", "threads": 1})
-    directory.write_metrics([{"epoch": 1, "train_loss": 0.5}, {"epoch": 2, "train_loss": float("nan")}])
+    row = {"iteration": 2, "train_error": 9.0, "seconds": 1.0}
+    directory.write_metrics([row | {"epoch": 1, "train_loss": 0.5}, row | {"epoch": 2, "train_loss": float("nan")}])
     directory.write_predictions("test", 1, np.arange(12, dtype=np.float32).reshape(6, 2))
     directory.write_labels("test", np.array([0, 1, 0, 1, 1, 1]))
     (folder / "snapshots").mkdir()
     (folder / "snapshots/1.safetensors").write_bytes(b"weights")
-    directory.finish({"run": run.run_id, "dataset_hash": "abc"})
+    directory.finish({"run": run.run_id, "dataset_hash": "abc", "train_examples": 6})
     directory.write_interpolation([{"snapshot": 1, "lambda": 0.5, "statistics": "final", "test_error": 3.0}])
     return folder
 
@@ -56,7 +57,7 @@ READERS = {
     "weights": lambda d: d.weights(1, "of a state"),
     "lacking": lambda d: d.lacking("test") + d.lacking("holdout"),
     "verify": lambda d: d.verify(),
-    "score": lambda d: cells.score([(d, 1)], {}),
+    "score": lambda d: scoring.score([(d, 1)]),
 }
 
 
@@ -76,7 +77,7 @@ def read_everything(folder):
 def reseal(folder):
     """Let the seal vouch for what lies there, so that readers get to see it."""
     names = [name for name in NAMES if (folder / name).is_file() and name not in ("manifest.json", "done.json")]
-    summary = {"run": "x", "dataset_hash": "abc"}
+    summary = {"run": "x", "dataset_hash": "abc", "train_examples": 6}
     seal.seal(folder, {name: seal.sha256(folder / name) for name in names}, summary)
 
 

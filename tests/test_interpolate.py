@@ -49,24 +49,26 @@ def test_rows_at_the_ends_and_between(trained, tiny_dataset):
     assert directory.has_interpolation
     rows = directory.interpolation()
     assert [row[:3] for row in rows] == [
-        (1, k / 10, statistics) for k in range(11) for statistics in ("final", "reestimated")
+        (1, k / 10, statistics) for k in range(11) for statistics in ("mixed", "final", "reestimated")
     ]
     labels = directory.labels("test")
     last = 100 * float(np.mean(directory.predictions("test", 2).argmax(1) != labels))
+    first = 100 * float(np.mean(directory.predictions("test", 1).argmax(1) != labels))
     assert rows[-2] == (1, 1.0, "final", last)
+    assert [rows[0], rows[-3]] == [(1, 0.0, "mixed", first), (1, 1.0, "mixed", last)]
 
-    network, (first, second) = states(run, tiny_dataset, directory)
+    network, (earlier, second) = states(run, tiny_dataset, directory)
     batches = of_run(run, tiny_dataset, device=CPU)
     half = dict(second)
     for name in second:
         if "running" not in name and "batches" not in name:
-            half[name] = 0.5 * first[name] + 0.5 * second[name]
+            half[name] = 0.5 * earlier[name] + 0.5 * second[name]
     network.load_state_dict(half)
     wrong = predict(network, batches["test"]).argmax(1) != labels
-    assert rows[10] == (1, 0.5, "final", pytest.approx(100 * wrong.mean()))
+    assert rows[16] == (1, 0.5, "final", pytest.approx(100 * wrong.mean()))
     interpolate.reestimate(network, batches["train"])
     wrong = predict(network, batches["test"]).argmax(1) != labels
-    assert rows[11] == (1, 0.5, "reestimated", pytest.approx(100 * wrong.mean()))
+    assert rows[17] == (1, 0.5, "reestimated", pytest.approx(100 * wrong.mean()))
     with (directory.path / "interpolation.csv").open() as file:
         assert next(csv.reader(file)) == ["snapshot", "lambda", "statistics", "test_error"]
 
@@ -78,10 +80,11 @@ def test_a_point_between_is_mixed_by_hand():
         "n.num_batches_tracked": torch.tensor(3),
     }
     last = {"w": torch.tensor([4.0]), "n.running_mean": torch.tensor([1.0]), "n.num_batches_tracked": torch.tensor(9)}
-    found = interpolate.mixed(earlier, last, 0.25, ["w"])
-    assert {name: float(value) for name, value in found.items()} == {
-        "w": 2.5, "n.running_mean": 1.0, "n.num_batches_tracked": 9.0,
-    }  # fmt: skip
+    for names, running_mean in ((["w"], 1.0), (["w", "n.running_mean"], 6.25)):
+        state = interpolate.mixed(earlier, last, 0.25, names)
+        assert {name: float(value) for name, value in state.items()} == {
+            "w": 2.5, "n.running_mean": running_mean, "n.num_batches_tracked": 9.0,
+        }  # fmt: skip
 
 
 def test_statistics_are_the_mean_over_batches_weighted_by_size(tiny_run, tiny_dataset, monkeypatch):

@@ -1,23 +1,22 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
 
 import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from snapshot_cli.config import kinds
 from snapshot_cli.config.expected import EXPECTED, OTHER_NAMES
 from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.load import load
-from snapshot_cli.config.study import Drawing, Rendering, Study
+from snapshot_cli.config.study import Drawing, Study
 from snapshot_cli.errors import ConfigError
 
 KNOWN = {"digits": 1437, "cifar10": 50_000, "photos": 100}
 GOOD = "dataset: digits\nnetwork: resnet-8\nbudget: 4\ncycles: 2\nmethod: snapshot\n"
 FIELDS = ", ".join(Experiment.model_fields)
-KINDS = " or ".join(f"'{kind}'" for kind in get_args(Rendering)).replace(" or ", ", ", len(get_args(Rendering)) - 2)
 METHODS = "'single', 'dropout', 'nocycle', 'singlecycle', 'snapshot' or 'ensemble'"
 NAME = "expected a dataset name of letters, digits, '.', '_' and '-' that does not start with '.'"
 EMPTY = "1:1: the file is empty; expected an experiment (dataset, network, method, ...) or a study"
@@ -514,7 +513,7 @@ def test_a_wrong_set_of_a_study_is_said_once(sets, lines):
         (
             "table: methods",
             "table: method",
-            [f"12:3: render.table.kind: expected {KINDS}, given 'method'; did you mean 'methods'?"],
+            ["12:3: render.table.kind: unknown kind of table or figure 'method'; did you mean 'methods'?"],
         ),
         (
             "table: methods",
@@ -584,7 +583,7 @@ def test_all_mistakes_of_a_study_at_once_in_the_files_order():
         "4:13: network: depth 9 is not 6n+2; the nearest are 8 and 14",
         "7:24: lr: unknown key; did you mean 'alpha0'?",
         "9:5: where: matches no experiment",
-        f"12:3: render.table.kind: expected {KINDS}, given 'tables'",
+        f"12:3: render.table.kind: unknown kind of table or figure 'tables'; expected {', '.join(kinds.modules())}",
         "--set: flip: expected true or false, given 'yes'",
     ]
 

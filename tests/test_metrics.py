@@ -16,9 +16,13 @@ SCORES = [
     metrics.nll,
     metrics.brier,
     metrics.ece,
-    metrics.calibrated_nll,
-    lambda p, y: metrics.disagreement(np.stack([p, PROBABILITIES])),
+    lambda p, y: metrics.calibrate(p, y)[0],
+    lambda p, y: metrics.disagreement(np.stack([p, PROBABILITIES]))[0, 1],
 ]
+
+
+def calibrated_nll(probabilities, labels):
+    return metrics.calibrate(probabilities, labels)[0]
 
 
 def random_predictions(examples=1000, classes=10, scale=3.0, seed=0):
@@ -114,9 +118,8 @@ def test_one_nan_makes_top5_nan():
 
 def test_disagreement_by_hand():
     other = PROBABILITIES[[0, 1, 3, 3]]
-    assert metrics.disagreement(np.stack([PROBABILITIES, other])) == 0.25
-    assert metrics.disagreement(np.stack([PROBABILITIES, PROBABILITIES])) == 0.0
-    assert metrics.disagreement(np.stack([PROBABILITIES, other, other])) == pytest.approx(1 / 6)
+    table = metrics.disagreement(np.stack([PROBABILITIES, other, other]))
+    assert table.tolist() == [[0.0, 25.0, 25.0], [25.0, 0.0, 0.0], [25.0, 0.0, 0.0]]
 
 
 def test_correlation_by_hand():
@@ -166,8 +169,9 @@ def test_calibrated_nll_undoes_a_wrong_temperature():
     best = metrics.nll(metrics.softmax(logits), labels)
     sharp = metrics.softmax(3 * logits)
     assert metrics.nll(sharp, labels) > best + 0.2
-    assert metrics.calibrated_nll(sharp, labels) == pytest.approx(best, abs=2e-3)
-    assert metrics.calibrated_nll(metrics.softmax(logits / 3), labels) == pytest.approx(best, abs=2e-3)
+    nll, temperatures = metrics.calibrate(sharp, labels)
+    assert (nll, temperatures) == (pytest.approx(best, abs=2e-3), pytest.approx((3, 3), rel=0.1))
+    assert calibrated_nll(metrics.softmax(logits / 3), labels) == pytest.approx(best, abs=2e-3)
 
 
 @pytest.mark.parametrize("sharper", [0.02, 0.3, 1, 3, 50])
@@ -193,7 +197,7 @@ def test_the_temperature_where_nearly_all_are_right(margin, wrong):
 
 @pytest.mark.parametrize("examples", [0, 1])
 def test_no_temperature_without_two_halves(examples):
-    assert math.isnan(metrics.calibrated_nll(PROBABILITIES[:examples], LABELS[:examples]))
+    assert math.isnan(calibrated_nll(PROBABILITIES[:examples], LABELS[:examples]))
 
 
 def test_each_half_takes_its_temperature_from_the_other():
@@ -203,12 +207,12 @@ def test_each_half_takes_its_temperature_from_the_other():
     labels = np.array([0, 0, 1, 0, 0, 0, 1, 0])
     even = (math.log1p(1.5**20) + math.log1p(1.5**-20)) / 2
     odd = math.log1p(1.5 ** (-1 / 20))
-    assert metrics.calibrated_nll(probabilities, labels) == pytest.approx((even + odd) / 2, rel=1e-3)
+    assert calibrated_nll(probabilities, labels) == pytest.approx((even + odd) / 2, rel=1e-3)
 
 
 @given(st.floats(0.3, 3), st.integers(0, 50))
 def test_temperature_does_not_move_the_calibrated_nll(factor, seed):
     probabilities, labels = random_predictions(examples=200, classes=4, seed=seed)
     scaled = metrics.softmax(factor * np.log(probabilities))
-    expected = metrics.calibrated_nll(probabilities, labels)
-    assert metrics.calibrated_nll(scaled, labels) == pytest.approx(expected, abs=1e-4)
+    expected = calibrated_nll(probabilities, labels)
+    assert calibrated_nll(scaled, labels) == pytest.approx(expected, abs=1e-4)

@@ -1,92 +1,77 @@
+"""The committed results: whole, small, and what the scores give."""
+
 import csv
-import json
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.special import softmax
 
+from snapshot_cli import scores
+from snapshot_cli.config import kinds
 from snapshot_cli.config.load import load
-from snapshot_cli.config.plan import expand
-from snapshot_cli.config.shipped import study_path
-from snapshot_cli.datasets.manifest import training_examples
+from snapshot_cli.config.plan import cell as plan_cell
+from snapshot_cli.config.study import Study
 from snapshot_cli.reporting import report
-from snapshot_cli.run_directory import RunDirectory
 
 ROOT = Path(__file__).parents[1]
-SMALL = ROOT / "results/small"
-TABLES = ("methods", "cycles", "metrics", "weighting")
-STUDIES = [path.stem for path in sorted((ROOT / "configs/studies/small").glob("*.yaml"))]
+RESULTS = ROOT / "results"
+SCORES = sorted(RESULTS.glob("*/scores/*/*.json"))
+STUDIES = sorted(path for size in ("small", "medium") for path in (ROOT / "configs/studies" / size).glob("*.yaml"))
+LARGEST = 10_240  # KiB of all tracked files together
 
 
-def small(name):
-    return load(study_path(f"small/{name}"), training_examples=training_examples(ROOT / "data"))
+def tracked():
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("no git checkout")
+    return [ROOT / name for name in done.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
 
 
-def tables(name):
-    """Return a study with those of its tables that are stored, and with the experiments that these show."""
-    study = small(name)
-    render = {
-        stem: drawing
-        for stem, drawing in study.render.items()
-        if drawing.kind in TABLES and (SMALL / f"{stem}.md").is_file()
+def test_the_tracked_files_together_are_small():
+    blocks = sum(-(-path.stat().st_size // 4096) * 4 for path in tracked())
+    assert blocks < LARGEST
+
+
+def test_no_run_directory_is_tracked():
+    names = {path.relative_to(ROOT).as_posix() for path in tracked()}
+    assert not [name for name in names if re.match(r"results/([^/]+/runs|demo)/", name)]
+
+
+@pytest.mark.parametrize("path", SCORES, ids=lambda path: path.stem)
+def test_scores_are_whole_and_count_their_own_bits(path):
+    stored = scores.read(path)
+    assert stored.experiment is not None
+    assert scores.path(plan_cell(stored.experiment), path.parents[2], stored.split) == path
+    for metrics in (*stored.alone, *stored.later, *stored.earlier):
+        assert metrics.error == pytest.approx(100 * (1 - np.mean(stored.right(metrics))))
+        assert sum(metrics.reliability.count) == stored.images
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_tables_are_what_the_scores_give(path, tmp_path):
+    study, results = load(path), RESULTS / path.parent.name
+    assert isinstance(study, Study)
+    names = kinds.modules()
+    tables = {
+        stem: one
+        for stem, one in study.render.items()
+        if "reporting.tables" in names[one.kind] and (results / f"{stem}.md").is_file()
     }
-    shown = tuple(each for each in study.experiments if any(drawing.shows(each) for drawing in render.values()))
-    return study.model_copy(update={"render": render, "experiments": shown})
-
-
-MEASURED = [name for name in STUDIES if tables(name).render]
-
-
-@pytest.mark.parametrize("name", MEASURED)
-def test_tables_are_what_the_stored_predictions_give(name, tmp_path):
-    written = report.draw(tables(name), SMALL, {}, called=f"small/{name}").write(tmp_path)
-    assert written
-    for path in written:
-        assert path.read_bytes() == (SMALL / path.name).read_bytes()
-
-
-@pytest.mark.parametrize("name", MEASURED)
-def test_errors_counted_by_hand_stand_in_the_tables(name):
-    study = tables(name)
-    written = "".join((SMALL / f"{stem}.md").read_text() for stem in study.render)
-    for cell in (each for each in expand(study) if each.experiment.replicates == 1):
-        members = [(RunDirectory.of(member.run, SMALL), member.snapshot) for member in cell.members]
-        if all(each.status == "done" for each, _ in members):
-            assert f"{error(members, study.split):.2f}" in written
-
-
-def error(members, split):
-    """Return the error in percent of some snapshots together, from their stored predictions."""
-    labels = np.load(members[0][0].path / f"predictions/{split}-labels.npy")
-    logits = [np.load(each.path / f"predictions/{split}-{snapshot}.npy") for each, snapshot in members]
-    return 100 * (np.mean([softmax(each.astype(float), axis=1) for each in logits], axis=0).argmax(1) != labels).mean()
-
-
-def test_rows_of_figure_4_are_what_the_stored_predictions_give():
-    """Of the budgets below 200 the rows alone are stored."""
-    cells = json.loads((SMALL / "figure4.json").read_text())["cells"]
-    expected = expand(small("figure4"))
-    assert [[(m["run"], m["snapshot"]) for m in cell["members"]] for cell in cells] == [
-        [(member.run.run_id, member.snapshot) for member in cell.members] for cell in expected
-    ]
-    for found, cell in zip(cells, expected, strict=True):
-        members = [(RunDirectory.of(member.run, SMALL), member.snapshot) for member in cell.members]
-        assert all(each.status == "done" for each, _ in members)
-        if cell.experiment.budget == 200:
-            sizes = range(1, len(members) + 1)
-            assert [e["top1_error"] for e in found["ensembles"]] == pytest.approx(
-                [error(members[-size:], "test") for size in sizes]
-            )
+    drawn = report.draw(
+        study.model_copy(update={"render": tables}), results, {}, called=f"{path.parent.name}/{path.stem}"
+    )
+    for file in report.write(drawn.drawn, tmp_path).paths:
+        assert file.read_bytes() == (results / file.name).read_bytes(), f"snapshot report {drawn.called}"
 
 
 def test_numbers_in_the_readme_are_in_the_tables():
     text = " ".join((ROOT / "README.md").read_text().split())
-    said = re.findall(r"(\d+\.\d+)(?: ± (\d+\.\d+))? %", text[: text.index("## Commands")])
-    errors = set[tuple[str, str]]()
-    for stem in (stem for name in MEASURED for stem in tables(name).render):
-        for row in csv.DictReader((SMALL / f"{stem}.csv").read_text().splitlines()):
+    said = re.findall(r"(\d+\.\d\d)(?: ± (\d+\.\d\d))? %", text)
+    errors = set()
+    for path in RESULTS.glob("*/*.csv"):
+        for row in csv.DictReader(path.read_text().splitlines()):
             if row.get("error"):
                 half = row.get("spread") or row.get("error ±")
                 value, spread = f"{float(row['error']):.2f}", f"{float(half):.2f}" if half else ""

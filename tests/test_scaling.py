@@ -33,9 +33,9 @@ def test_costs_count_a_shared_run_once():
     one, other = run(), run(schedule="cosine", cycle=1, budget=150)
     lines = scaling.costs({"a": [one], "b": [one, other]}, SEVEN).splitlines()
     assert lines[2:] == [
-        "| a | 1 | 1 | 15 | 7 | 7 | 7 |",
-        "| b | 2 | 1 | 16 | 8 | 7 | 7 |",
-        "| all, shared runs once | 2 | 1 | 16 | 8 | 7 | 7 |",
+        "| a | 1 | 300 | 15 | 7 | 7 | 7 |",
+        "| b | 2 | 325 | 16 | 8 | 7 | 7 |",
+        "| all, shared runs once | 2 | 325 | 16 | 8 | 7 | 7 |",
     ]
 
 

@@ -88,3 +88,11 @@ def test_a_diverged_member_is_never_chosen(broken):
 def test_nothing_but_diverged_members_is_no_crash():
     probabilities = np.full((2, 60, 3), np.nan)
     assert np.isnan(selection.choose(probabilities, LABELS).error)
+
+
+def test_best_subsets_have_the_fewest_errors_and_of_equals_are_the_first():
+    right = np.array([[1, 1, 0, 0], [1, 1, 1, 0], [0, 0, 0, 1]])  # member 1 is the best alone
+    probabilities = np.stack([0.6 * right + 0.3 * (1 - right), 0.4 * right + 0.7 * (1 - right)], axis=-1)
+    chosen = selection.best_subsets(probabilities, np.zeros(4, int))
+    assert chosen[0].members == (2,)
+    assert [len(each.members) for each in chosen] == [1, 2, 3]

@@ -1,77 +1,87 @@
-"""Ensembles are plain means of softmax outputs; scores for every size 1..M come from the members' logits alone."""
+"""Ensembles are plain means of softmax outputs; the scores of every size 1..M come from the members' logits alone."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from snapshot_cli.analysis import metrics
 from snapshot_cli.analysis.metrics import Array, Floats, Labels
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Hold what is said of one set of predictions: errors in percent, NLL in nats, Brier 0 to 2, ECE a fraction."""
-
-    top1_error: float
-    top5_error: float | None
-    nll: float
-    brier: float
-    ece: float
+from snapshot_cli.scores import Metrics, Reliability, pack
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Hold the scores of members 1..M and of the ensembles of size 1..M, and which examples all together get right."""
+    """Hold the metrics of members 1..M and of the ensembles of the last m = 1..M of them."""
 
-    members: tuple[Scores, ...]
-    ensembles: tuple[Scores, ...]
-    correct: NDArray[np.bool_] = field(repr=False, compare=False)
+    members: tuple[Metrics, ...]
+    ensembles: tuple[Metrics, ...]
 
 
-def score(probabilities: Floats, labels: Labels) -> Scores:
-    """Score probabilities (examples, classes) against labels (examples,)."""
-    return Scores(
-        top1_error=metrics.top1_error(probabilities, labels),
+def evaluate(logits: Floats, labels: Labels) -> Evaluation:
+    """Return the metrics of members and ensembles from logits (members, examples, classes) and labels (examples,)."""
+    return evaluate_probabilities(metrics.softmax(logits), labels)
+
+
+def evaluate_probabilities(probabilities: Array, labels: Labels) -> Evaluation:
+    """Return the metrics of members and ensembles from probabilities (members, examples, classes)."""
+    members = tuple(measure(member, labels) for member in probabilities)
+    ensembles = growing(probabilities[::-1])
+    next(ensembles)  # of one member: the last
+    return Evaluation(members, (members[-1], *(measure(ensemble, labels) for ensemble in ensembles)))
+
+
+def measure(probabilities: Floats, labels: Labels) -> Metrics:
+    """Return the metrics of probabilities (examples, classes) against labels (examples,)."""
+    bins = metrics.reliability(probabilities, labels)
+    calibrated_nll, temperatures = metrics.calibrate(probabilities, labels)
+    return Metrics(
+        error=metrics.top1_error(probabilities, labels),
         top5_error=metrics.top5_error(probabilities, labels),
         nll=metrics.nll(probabilities, labels),
         brier=metrics.brier(probabilities, labels),
-        ece=metrics.ece(probabilities, labels),
+        reliability=Reliability(
+            count=bins.count.tolist(), confidence=bins.confidence.tolist(), accuracy=bins.accuracy.tolist()
+        ),
+        temperatures=temperatures,
+        calibrated_nll=calibrated_nll,
+        correct=pack(metrics.correct(probabilities, labels)),
     )
 
 
-def evaluate(logits: Floats | Sequence[Floats], labels: Labels) -> Evaluation:
-    """Score every member and the ensembles of the last m = 1..M members (paper, section 3: h_Ensemble).
+def growing(probabilities: Iterable[Array]) -> Iterator[Array]:
+    """Yield the mean of the first m = 1..M members' probabilities (examples, classes), the paper's h_Ensemble.
 
-    `logits` are (members, examples, classes) or a sequence of (examples, classes); sums are float64. `members` keep the
-    order given and `ensembles[m - 1]` is the mean of the softmax of the last m members.
-    Raises ValueError where there is no member, or where members or labels differ in number of examples or classes.
+    Section 3 averages the last m: give the members in reverse.
     """
-    _check(logits, labels)
-    members: list[Scores] = []
-    ensembles: list[Scores] = []
     total: Array | float = 0.0
-    for size in range(1, len(logits) + 1):
-        probabilities = metrics.softmax(logits[-size])
-        members.append(score(probabilities, labels))
-        total = total + probabilities
-        mean = total / size
-        ensembles.append(members[0] if size == 1 else score(mean, labels))
-    return Evaluation(tuple(reversed(members)), tuple(ensembles), metrics.correct(mean, labels))
+    for size, member in enumerate(probabilities, start=1):
+        total = total + member
+        yield total / size
 
 
-def _check(logits: Floats | Sequence[Floats], labels: Labels) -> None:
-    if len(logits) == 0:
-        raise ValueError("an ensemble needs at least one member")
-    first = np.shape(logits[0])
-    for member in range(len(logits)):
-        shape = np.shape(logits[member])
-        if len(shape) != 2 or shape != first:
-            raise ValueError(f"logits of member {member + 1} are {shape}, those of member 1 {first}")
-        if shape[0] != len(labels):
-            raise ValueError(
-                f"member {member + 1} has logits of {shape[0]} examples, but there are {len(labels)} labels"
-            )
+def mean(probabilities: Array, members: Sequence[int]) -> Array:
+    """Return the mean probabilities (examples, classes) of some members, from 0, of (members, examples, classes)."""
+    averaged: Array = probabilities[list(members)].mean(axis=0)
+    return averaged
+
+
+def equivalent(value: float, by_size: Sequence[float]) -> float:
+    """Return how many members of a true ensemble reach a calibrated NLL, given the ensemble's for sizes 1..M.
+
+    Linear between the two sizes where it is first reached (Ashukha et al. 2020, section 5); below one member 0, beyond
+    all of them infinity, NaN stays NaN.
+    """
+    if np.isnan([value, *by_size]).any():
+        return float("nan")
+    if value > by_size[0]:
+        return 0.0
+    if value == by_size[0]:
+        return 1.0
+    for size, (before, after) in enumerate(pairwise(by_size), start=1):
+        if after <= value:
+            return size + (before - value) / (before - after)
+    return float("inf")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,15 +113,16 @@ def calibration_error(table: Reliability) -> float:
     return float(np.average(gaps, weights=table.count))
 
 
-def disagreement(probabilities: Floats) -> float:
-    """Return the share of examples on which two members' most probable classes differ, the mean over pairs of members.
+def disagreement(probabilities: Floats) -> Array:
+    """Return the percentage of examples on which members' most probable classes differ, pairwise (members, members).
 
-    Probabilities are (members, examples, classes), of two members or more.
+    Probabilities are (members, examples, classes).
     """
-    if _undefined(probabilities):
-        return float("nan")
-    pairs = combinations(probabilities.argmax(axis=2), 2)
-    return float(np.mean([np.mean(a != b) for a, b in pairs]))
+    classes = probabilities.argmax(axis=2)
+    shares: Array = 100 * (classes[:, None] != classes).mean(axis=2)
+    undefined = np.isnan(probabilities.sum(axis=(1, 2)))
+    shares[undefined] = shares[:, undefined] = np.nan
+    return shares
 
 
 def correlation(probabilities: Floats) -> Array:
@@ -135,20 +135,23 @@ def correlation(probabilities: Floats) -> Array:
         return np.atleast_2d(np.corrcoef(members))
 
 
-def calibrated_nll(probabilities: Floats, labels: Labels) -> float:
-    """Return the NLL after temperature scaling by two-fold test-time cross-validation (Ashukha et al. 2020, section 4).
+def calibrate(probabilities: Floats, labels: Labels) -> tuple[float, tuple[float, float]]:
+    """Return the NLL after temperature scaling, and the temperatures of the examples with even and with odd index.
 
-    The halves are the examples with even and with odd index. Each half takes its temperature, applied to the logarithm
+    Two-fold test-time cross-validation (Ashukha et al. 2020, section 4).
+
+    Each half takes its temperature, applied to the logarithm
     of the probabilities, from the other half, so no example sees its own label. Temperatures lie in 0.05 to 20. NaN for
     fewer than two examples.
     """
     if len(labels) < 2 or _undefined(probabilities):
-        return float("nan")
+        return float("nan"), (float("nan"), float("nan"))
     logs = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), SMALLEST))
     logs -= logs.max(axis=1, keepdims=True)
     halves = [(np.ascontiguousarray(logs[half::2]), labels[half::2]) for half in (0, 1)]
-    found = (_scaled_nll(*half, _inverse_temperature(*other)) for half, other in (halves, halves[::-1]))
-    return float(np.average(list(found), weights=[len(own) for _, own in halves]))
+    even, odd = (_inverse_temperature(*other) for other in reversed(halves))
+    nll = [_scaled_nll(*half, inverse) for half, inverse in zip(halves, (even, odd), strict=True)]
+    return float(np.average(nll, weights=[len(half_labels) for _, half_labels in halves])), (1 / even, 1 / odd)
 
 
 def _inverse_temperature(logs: Array, labels: Labels) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -54,6 +55,13 @@ def greedy(probabilities: Floats, labels: Labels, *, rounds: int = ROUNDS) -> Se
     return _selection("greedy", probabilities, labels, sorted(best[1] if best else chosen))
 
 
+def best_subsets(probabilities: Floats, labels: Labels) -> list[Selection]:
+    """Return for each size m = 1..M the members whose ensemble has the fewest errors; of equals the first."""
+    numbers = range(len(probabilities))
+    subsets = [min(combinations(numbers, m), key=lambda them: _error(probabilities, labels, them)) for m in numbers[1:]]
+    return [_selection("best", probabilities, labels, subset) for subset in [*subsets, tuple(numbers)]]
+
+
 def choose(probabilities: Floats, labels: Labels) -> Selection:
     """Return the better one of both, the last m where they are equal."""
     both = last(probabilities, labels), greedy(probabilities, labels)
@@ -67,6 +75,9 @@ def _score(probabilities: Floats, labels: Labels, members: Sequence[int]) -> tup
     return (math.inf, math.inf) if math.isnan(error) else (error, nll)
 
 
+def _error(probabilities: Floats, labels: Labels, members: Sequence[int]) -> float:
+    return metrics.top1_error(np.mean([probabilities[member] for member in members], axis=0), labels)
+
+
 def _selection(rule: str, probabilities: Floats, labels: Labels, members: Sequence[int]) -> Selection:
-    mean = np.mean([probabilities[member] for member in members], axis=0)
-    return Selection(rule, tuple(member + 1 for member in members), metrics.top1_error(mean, labels))
+    return Selection(rule, tuple(member + 1 for member in members), _error(probabilities, labels, members))

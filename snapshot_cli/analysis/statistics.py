@@ -1,75 +1,66 @@
-"""What may be said of a difference between two errors: exact tests, intervals, and the rule that answers a claim."""
+"""What may be said of differences between errors: tests, intervals, and the rule that answers a family of claims."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-Answer = Literal["yes", "no", "not decided"]
+Answer = Literal["yes", "no", "not decided", "not finished", "these weights only"]
 Correct = NDArray[np.bool_]
 
-SCORED_ON = {"test": "this test set", "holdout": "these withheld training images"}
-RULE = (
-    "A claim holds (yes) or is contradicted (no) where the difference of errors is significant at 5 % after Holm's "
-    "correction over the comparisons of this table; else it is not decided. One seed: exact McNemar test, which speaks "
-    "for these weights on {images}. Three seeds or more: the paired t interval of the per-seed differences excludes 0, "
-    "at 95 % before that correction; McNemar's p by seed is shown, and decides nothing. Two seeds decide nothing."
-)
+ALPHA = 0.05
+"""The probability at most that a family of claims of which none is true has a yes or no."""
+SEEDS = 3
+"""The replicates that a verdict takes at least."""
 
 
-def rule(split: Literal["test", "holdout"]) -> str:
-    """Return the rule in words, with the images that were scored on."""
-    return RULE.format(images=SCORED_ON[split])
-
-
-def mcnemar(correct_a: Correct, correct_b: Correct) -> float:
-    """Return the two-sided exact McNemar p-value of two networks on the same examples; 1 if they never differ.
+def discordant(correct_a: Correct, correct_b: Correct) -> tuple[int, int]:
+    """Return on how many examples only the first of two networks is right, and only the second.
 
     Raises ValueError where the two are not of one length.
     """
-    from scipy.special import bdtr
-
     a, b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
     if a.shape != b.shape:
         raise ValueError(f"{len(a)} and {len(b)} examples cannot be paired")
-    only_a, only_b = int(np.count_nonzero(a & ~b)), int(np.count_nonzero(b & ~a))
+    return int(np.count_nonzero(a & ~b)), int(np.count_nonzero(b & ~a))
+
+
+def mcnemar(correct_a: Correct, correct_b: Correct) -> float:
+    """Return the two-sided exact McNemar p-value of two networks on the same examples; 1 if they never differ."""
+    from scipy.special import bdtr
+
+    only_a, only_b = discordant(correct_a, correct_b)
     if only_a + only_b == 0:
         return 1.0
     return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Return Holm's step-down adjusted p-values, in the order given."""
-    adjusted = [0.0] * len(p_values)
+def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
+    """Return Holm's step-down adjusted p-values, in the order given; NaN counts as 1.
+
+    `family` is the number of tests that were planned, those without a p-value yet included.
+    """
+    size = len(p_values) if family is None else family
+    adjusted = [1.0] * len(p_values)
     highest = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+    tested = [index for index, p in enumerate(p_values) if not math.isnan(p)]
+    for rank, index in enumerate(sorted(tested, key=lambda i: p_values[i])):
+        highest = max(highest, min(1.0, (size - rank) * p_values[index]))
         adjusted[index] = highest
     return adjusted
 
 
 def paired_interval(differences: Sequence[float], level: float = 0.95) -> tuple[float, float]:
     """Return the t interval of the mean of paired differences, one a seed; ValueError for fewer than two."""
-    from scipy.special import stdtrit
-
     mean, error = _mean_and_error(differences)
-    half = float(stdtrit(len(differences) - 1, (1 + level) / 2)) * error
+    half = _quantile(len(differences) - 1, level) * error
     return mean - half, mean + half
-
-
-def paired_p(differences: Sequence[float]) -> float:
-    """Return the two-sided p-value of the paired t test, below 1 - level exactly where `paired_interval` excludes 0."""
-    from scipy.special import stdtr
-
-    mean, error = _mean_and_error(differences)
-    if error == 0:
-        return 1.0 if mean == 0 else 0.0
-    return 2 * float(stdtr(len(differences) - 1, -abs(mean) / error))
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float | None]:
@@ -81,83 +72,125 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Ask whether `better` has the lower error: for each seed, both networks' correctness on the same test examples."""
+class Differences:
+    """Hold a difference for every finished replicate of the `planned` ones of a pair of experiments.
 
-    claim: str
-    better: tuple[Correct, ...]
-    worse: tuple[Correct, ...]
+    `noise` is the variance of each that the images alone give, in the square of the unit; 0 where none are counted.
+    """
+
+    values: tuple[float, ...]
+    noise: tuple[float, ...]
+    planned: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all planned replicates are finished."""
+        return len(self.values) == self.planned
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be judged: complete, with enough replicates."""
+        return self.is_complete and self.planned >= SEEDS
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Answer a comparison, with what it rests on.
+class Estimate:
+    """The mean over groups of the mean difference, its 95 % interval and the two-sided p-value of its being 0."""
 
-    `difference` is the mean error of `worse` minus that of `better` in points: above 0 it speaks for the claim, None
-    without a seed. `p` is after Holm's correction. `interval` of the difference is at `level`, chosen so that it
-    excludes 0 exactly where the answer is yes or no. `seed_p` are the uncorrected McNemar p-values of the seeds.
+    mean: float
+    interval: tuple[float, float]
+    p: float
+
+
+def pooled(groups: Sequence[Differences]) -> Estimate:
+    """Estimate one difference from groups of two replicates or more, such as networks.
+
+    The variance of a replicate's difference is pooled over the groups, sum((R - 1) s^2) / sum(R - 1), and never taken
+    below what the images that the two disagree on give; t has sum(R - 1) degrees of freedom.
     """
+    freedom = sum(len(group.values) - 1 for group in groups)
+    squares = sum(float(np.var(group.values)) * len(group.values) for group in groups)
+    floor = fmean(fmean(group.noise) for group in groups)
+    variance = max(squares / freedom, floor)
+    error = math.sqrt(sum(variance / len(group.values) for group in groups)) / len(groups)
+    mean = mean_so_far(groups)
+    half = _quantile(freedom, 1 - ALPHA) * error
+    return Estimate(mean, (mean - half, mean + half), _two_sided(mean, error, freedom))
 
-    claim: str
+
+def mean_so_far(groups: Sequence[Differences]) -> float:
+    """Return the mean of the mean differences of those groups that have one."""
+    return fmean(fmean(group.values) for group in groups if group.values)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """An answer, the estimate so far, and for what is judged the whole estimate and Holm's p."""
+
     answer: Answer
-    seeds: int
-    difference: float | None
+    mean: float | None
+    estimate: Estimate | None = None
     p: float | None = None
-    interval: tuple[float, float] | None = None
-    level: float | None = None
-    seed_p: tuple[float, ...] = ()
 
 
-def judge(comparisons: Sequence[Comparison], *, alpha: float = 0.05) -> list[Verdict]:
-    """Answer all comparisons of one table by `RULE`; those with no or two seeds do not count in Holm's correction.
+def judge(family: Sequence[Sequence[Differences]]) -> list[Decision]:
+    """Answer claims, each on groups with three planned replicates or more; above 0 speaks for a claim.
 
-    Raises ValueError where a comparison has not as many seeds, or examples, on one side as on the other.
+    A claim is judged when all of its groups are ready. Holm's correction is over all claims of the family, those that
+    are not finished included.
     """
-    differences = [_differences(comparison) for comparison in comparisons]
-    seed_p = [tuple(map(mcnemar, c.better, c.worse)) for c in comparisons]
-    tested = [i for i, values in enumerate(differences) if len(values) not in (0, 2)]
-    raw = [seed_p[i][0] if len(differences[i]) == 1 else paired_p(differences[i]) for i in tested]
-    adjusted = dict(zip(tested, holm(raw), strict=True))
-    levels = dict(zip(tested, _holm_levels(raw, alpha), strict=True))
+    estimates = [pooled(groups) if all(group.is_ready for group in groups) else None for groups in family]
+    adjusted = iter(holm([each.p for each in estimates if each], len(family)))
     return [
-        _verdict(comparison.claim, differences[i], adjusted.get(i), levels.get(i), seed_p[i], alpha)
-        for i, comparison in enumerate(comparisons)
+        _unfinished(groups) if estimate is None else _decision(estimate, next(adjusted))
+        for groups, estimate in zip(family, estimates, strict=True)
     ]
 
 
-def _verdict(
-    claim: str, differences: list[float], p: float | None, level: float | None, seed_p: tuple[float, ...], alpha: float
-) -> Verdict:
-    seeds = len(differences)
-    mean = sum(differences) / seeds if seeds else None
-    answer: Answer = "not decided"
-    if p is not None and mean is not None and p < alpha:
-        answer = "yes" if mean > 0 else "no"
-    interval = paired_interval(differences, level) if level is not None and seeds >= 3 else None
-    return Verdict(claim, answer, seeds, mean, p, interval, level if interval else None, seed_p)
+def _decision(estimate: Estimate, p: float) -> Decision:
+    answer: Answer = "not decided" if p >= ALPHA else "yes" if estimate.mean > 0 else "no"
+    return Decision(answer, estimate.mean, estimate, p)
 
 
-def _differences(comparison: Comparison) -> list[float]:
-    """Return error(worse) - error(better) in percentage points, seed by seed."""
-    pairs = zip(comparison.better, comparison.worse, strict=True)
-    return [100 * (float(np.mean(better)) - float(np.mean(worse))) for better, worse in pairs]
+def judge_alone(differences: Differences, *, margin: float | None = None) -> Decision:
+    """Answer a claim outside any family by its 95 % interval: yes above 0, no below, else not decided.
 
-
-def _holm_levels(p_values: Sequence[float], alpha: float) -> list[float]:
-    """Return the level at which each interval excludes 0 exactly where Holm rejects.
-
-    The k-th smallest p-value is held against alpha / (m - k + 1); after the first that fails the threshold stays.
+    With a margin the claim is that the two are equivalent: yes where the interval lies within ±margin, no outside it.
+    One planned replicate speaks for these weights only, two decide nothing.
     """
-    levels = [0.0] * len(p_values)
-    threshold, failed = alpha, False
-    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        threshold = threshold if failed else alpha / (len(p_values) - rank)
-        failed = failed or p_values[index] >= threshold
-        levels[index] = 1 - threshold
-    return levels
+    if not differences.is_complete or not differences.values:
+        return _unfinished([differences])
+    if not differences.is_ready:
+        answer: Answer = "these weights only" if differences.planned == 1 else "not decided"
+        return Decision(answer, mean_so_far([differences]))
+    estimate = pooled([differences])
+    low, high = estimate.interval
+    if margin is None:
+        answer = "yes" if low > 0 else "no" if high < 0 else "not decided"
+    else:
+        answer = "yes" if -margin < low and high < margin else "no" if low > margin or high < -margin else "not decided"
+    return Decision(answer, estimate.mean, estimate)
+
+
+def _unfinished(groups: Sequence[Differences]) -> Decision:
+    return Decision("not finished", mean_so_far(groups) if any(group.values for group in groups) else None)
 
 
 def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
     if len(values) < 2:
         raise ValueError(f"an interval over seeds needs two or more, not {len(values)}")
     return float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
+
+
+def _quantile(freedom: int, level: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + level) / 2))
+
+
+def _two_sided(mean: float, error: float, freedom: int) -> float:
+    from scipy.special import stdtr
+
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return 2 * float(stdtr(freedom, -abs(mean) / error))

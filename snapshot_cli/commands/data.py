@@ -160,7 +160,7 @@ def show(name: str, output: Path, images: int, data: Path) -> None:
     dataset = store.load(data, name)
 
     from snapshot_cli.datasets import examples
-    from snapshot_cli.reporting import figures
+    from snapshot_cli.reporting import save
     from snapshot_cli.reporting.contact_sheet import Example, draw
 
     manifest = dataset.manifest
@@ -171,7 +171,7 @@ def show(name: str, output: Path, images: int, data: Path) -> None:
         for place, row in enumerate(rows)
     ]
     title = f"{name}: {len(rows)} of {manifest.train:,} training images, {manifest.size}x{manifest.size}"
-    figures.save(draw(drawn, title=title), output)
+    save.save(draw(drawn, title=title), output)
     click.echo(f"{output}: {len(rows)} training images of {name}, each {VERSIONS} times augmented")
 
 

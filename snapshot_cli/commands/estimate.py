@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from snapshot_cli.config.machine import Machine
     from snapshot_cli.config.study import Study
     from snapshot_cli.launch.estimate import Needs
-    from snapshot_cli.reporting.figures import RateCurve
+    from snapshot_cli.reporting.rate_curve import RateCurve
 
 
 @click.command(short_help="Say what a file will take, and train nothing.")
@@ -111,8 +111,9 @@ def _draw(asked: Experiment | Study | Run, machine: Machine, output: Path, file:
     """Draw the rate of every method of an experiment or study of one network on one dataset."""
     from snapshot_cli.config import plan
     from snapshot_cli.launch.estimate import manifest_of
-    from snapshot_cli.reporting import figures
-    from snapshot_cli.reporting.rate_curve import planned
+    from snapshot_cli.reporting import labels, save
+    from snapshot_cli.reporting.rate_curve import draw_curves, planned
+    from snapshot_cli.reporting.style import Heading, look
 
     experiments = options.as_study(asked, file).experiments
     if len({(each.network, each.dataset) for each in experiments}) > 1:
@@ -123,6 +124,8 @@ def _draw(asked: Experiment | Study | Run, machine: Machine, output: Path, file:
     curves: dict[Run, RateCurve] = {}
     for each in experiments:
         run = plan.cell(each).runs[0].model_copy(update={"cycle": None, "seed": 0, "dropout": 0.0})
-        curves.setdefault(run, planned(run, examples, label=plan.label(each), method=each.method))
-    title = f"{experiments[0].network} on {experiments[0].dataset}"
-    return figures.save(figures.schedule(list(curves.values()), title=title), output)[0]
+        curves.setdefault(run, planned(run, examples, label=plan.label(each), look=look(each)))
+    first = experiments[0]
+    facts = (f"{examples:,} training images",)
+    heading = Heading(labels.network(first.network), labels.dataset(first.dataset), facts=facts)
+    return save.save(draw_curves(list(curves.values()), heading), output)[0]

@@ -1,4 +1,4 @@
-"""snapshot eval: the errors of snapshots and ensembles, from stored predictions."""
+"""snapshot eval: the errors of snapshots and ensembles."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from snapshot_cli.commands import options
 from snapshot_cli.errors import UserError
 
 if TYPE_CHECKING:
-    from snapshot_cli.analysis.cells import Scored
     from snapshot_cli.config.experiment import Experiment, Run
-    from snapshot_cli.config.study import Study
-    from snapshot_cli.run_directory import RunDirectory, Split
+    from snapshot_cli.config.study import Split, Study
+    from snapshot_cli.reporting.outcomes import Outcome
+    from snapshot_cli.run_directory import RunDirectory
+    from snapshot_cli.scores import Scores
 
 
 @click.command("eval")
@@ -45,53 +46,76 @@ def evaluate(
 ) -> None:
     """Print the errors of snapshots and ensembles.
 
-    Each snapshot has a line, and so has each ensemble of the last m = 1..M. Give the FILE that was trained, or run
-    directories: their snapshots, in the order given, are then one ensemble. A study's methods stand side by side.
+    Give the FILE that was trained: one experiment shows each snapshot and the ensembles of the last m = 1..M, a study
+    its methods side by side. Or give run directories: all their snapshots, in the order given, become one ensemble;
+    `snapshot compare` puts runs side by side.
     """
+    from snapshot_cli.config.experiment import Run
     from snapshot_cli.config.study import Study
-    from snapshot_cli.reporting import words
+    from snapshot_cli.reporting import terminal
     from snapshot_cli.run_directory import RunDirectory
 
     options.check_source("eval", file, directories)
     if file is None:
-        study, scored = None, [_together([RunDirectory(path) for path in directories], data, split or "test")]
+        _print(_together([RunDirectory(path) for path in directories], split), as_json)
+        return
+    folder = options.results_folder(file, results)
+    asked = options.load(file, sets, data, folder)
+    check_finished(asked, file, folder, f"snapshot train --config {file}{options.repeated(sets, results)}", split)
+    if isinstance(asked, Run):
+        _print(_together([RunDirectory.of(asked, folder)], split), as_json)
+        return
+    outcomes = collect(asked, file, folder, data, split)
+    if not isinstance(asked, Study) and asked.replicates == 1:
+        _print(outcomes[0].finished[0], as_json)
+    elif as_json:
+        name = asked.name if isinstance(asked, Study) else None
+        click.echo(json.dumps(terminal.study_as_json(name, outcomes), indent=2))
     else:
-        asked = options.load(file, sets, data)
-        study = asked.name if isinstance(asked, Study) else None
-        folder = options.results_folder(file, results)
-        check_trained(asked, folder, f"snapshot train --config {file}{options.repeated(sets, results)}", file)
-        scored = score(asked, folder, data, split=split)
-    if as_json:
-        alone = study is None and len(scored) == 1
-        answer = words.as_json(scored[0]) if alone else words.study_as_json(study, scored)
-        click.echo(json.dumps(answer, indent=2))
-    else:
-        show(scored)
+        options.show(terminal.side_by_side(outcomes))
 
 
-def score(asked: Experiment | Study | Run, results: Path, data: Path, *, split: Split | None = None) -> list[Scored]:
-    """Return the scores of everything that a file asks for; UserError, naming one, when runs are missing.
-
-    Without a split it is the study's, and test for what is no study.
-    """
-    from snapshot_cli.analysis import cells
-    from snapshot_cli.config import plan
+def show(asked: Experiment | Study | Run, file: Path, results: Path, data: Path) -> None:
+    """Print the scores of everything that a file asks for, all of it finished, on stdout."""
     from snapshot_cli.config.experiment import Run
-    from snapshot_cli.config.study import Study
+    from snapshot_cli.reporting import terminal
     from snapshot_cli.run_directory import RunDirectory
 
-    split = split or (asked.split if isinstance(asked, Study) else "test")
     if isinstance(asked, Run):
-        return [_together([RunDirectory.of(asked, results)], data, split)]
-    hashes = dataset_hashes(data)
-    return [cells.score_cell(cell, results, hashes, split=split) for cell in plan.expand(asked)]
+        _print(_together([RunDirectory.of(asked, results)], None), as_json=False)
+        return
+    outcomes = collect(asked, file, results, data)
+    if len(outcomes) == 1 and outcomes[0].experiment.replicates == 1:
+        _print(outcomes[0].finished[0], as_json=False)
+    else:
+        options.show(terminal.side_by_side(outcomes))
 
 
-def show(scored: Sequence[Scored]) -> None:
-    """Print the scores as tables on stdout."""
-    from snapshot_cli.reporting import words
+def collect(
+    asked: Experiment | Study, file: Path, results: Path, data: Path, split: Split | None = None
+) -> list[Outcome]:
+    """Return the experiments of a file with the scores of what is finished, on a split or else the study's own."""
+    from snapshot_cli.reporting import outcomes
 
-    options.show([words.members_and_ensembles(scored[0])] if len(scored) == 1 else words.side_by_side(scored))
+    study = options.as_study(asked, file)
+    return outcomes.collect(study.model_copy(update={"split": split or study.split}), results, dataset_hashes(data))
+
+
+def _together(directories: Sequence[RunDirectory], split: Split | None) -> Scores:
+    """Return the scores of all snapshots of some finished runs as one ensemble."""
+    from snapshot_cli.analysis import scoring
+    from snapshot_cli.serving import finished
+
+    return scoring.score(finished.all_snapshots(directories), split=split or "test")
+
+
+def _print(scores: Scores, as_json: bool) -> None:
+    from snapshot_cli.reporting import terminal
+
+    if as_json:
+        click.echo(json.dumps(terminal.as_json(scores), indent=2))
+    else:
+        options.show(terminal.members_and_ensembles(scores))
 
 
 def dataset_hashes(data: Path) -> dict[str, str]:
@@ -101,21 +125,15 @@ def dataset_hashes(data: Path) -> dict[str, str]:
     return {name: manifest.content_hash for name, manifest in prepared(data).items()}
 
 
-def check_trained(asked: Experiment | Study | Run, results: Path, command: str, file: Path) -> None:
-    """Raise UserError, with the command to type, where runs that a file asks for are not finished."""
-    from snapshot_cli.analysis import cells
+def check_finished(
+    asked: Experiment | Study | Run, file: Path, results: Path, command: str, split: Split | None = None
+) -> None:
+    """Raise UserError, with the command to type, where runs that a file asks for are missing."""
+    from snapshot_cli.analysis import scoring
     from snapshot_cli.config import plan
 
-    runs = plan.runs(asked)
-    lacking = cells.missing(runs, results)
-    if lacking:
-        their = "its run is" if len(runs) == 1 else f"{len(lacking)} of its {len(runs)} runs are"
-        raise UserError(f"{file}: {their} not trained to the end in {results}; type {command}")
-
-
-def _together(directories: Sequence[RunDirectory], data: Path, split: Split) -> Scored:
-    """Return the scores of all snapshots of some runs as one ensemble."""
-    from snapshot_cli.analysis import cells
-    from snapshot_cli.serving import finished
-
-    return cells.score(finished.all_snapshots(directories), dataset_hashes(data), split=split)
+    missing = scoring.missing_of(asked, results, split)
+    if missing:
+        runs = plan.runs(asked)
+        which = "its run is" if len(runs) == 1 else f"{len(missing)} of its {len(runs)} runs are"
+        raise UserError(f"{file}: {which} not finished in {results}; type {command}")

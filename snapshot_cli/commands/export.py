@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import options
-from snapshot_cli.errors import ConfigError
+from snapshot_cli.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Experiment
@@ -80,7 +80,7 @@ def _of_file(
     file: Path, sets: tuple[str, ...], data: Path, results: Path | None
 ) -> tuple[Experiment | None, list[Snapshot]]:
     """Return the one experiment that a file asks for, None for a run, and its members, of the first replicate."""
-    from snapshot_cli.commands.evaluate import check_trained
+    from snapshot_cli.analysis import scoring
     from snapshot_cli.config import plan
     from snapshot_cli.config.experiment import Run
     from snapshot_cli.config.study import Study
@@ -90,7 +90,10 @@ def _of_file(
     asked, folder = options.load(file, sets, data), options.results_folder(file, results)
     if isinstance(asked, Study):
         raise ConfigError(f"{file}: expected one experiment, given a study; give run directories of it instead")
-    check_trained(asked, folder, f"snapshot train --config {file}{options.repeated(sets, results)}", file)
+    missing = scoring.missing(plan.runs(asked), folder)
+    if missing:
+        command = f"snapshot train --config {file}{options.repeated(sets, results)} --run {missing[0].run_id}"
+        raise UserError(f"{file}: {missing[0].run_id} is not finished in {folder}; type {command}")
     if isinstance(asked, Run):
         return None, finished.all_snapshots([RunDirectory.of(asked, folder)])
     members = plan.cell(asked).members

@@ -12,7 +12,7 @@ def list_names() -> None:
     """List what a configuration can name, one a line."""
 
 
-@list_names.command()
+@list_names.command(short_help="List the networks, also those from elsewhere.")
 @options.plugin_option
 def networks() -> None:
     """List the networks: the paper's by their form, then those of torchvision, timm and plug-ins by name."""

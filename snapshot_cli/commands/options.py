@@ -205,18 +205,26 @@ def check_source(verb: str, file: Path | None, directories: Sequence[Path]) -> N
 
 def check_drawable(output: Path) -> None:
     """Raise ConfigError for a name in whose format nothing is drawn."""
-    from snapshot_cli.reporting.figures import FORMATS
+    from snapshot_cli.reporting.save import FORMATS
 
     if output.suffix.removeprefix(".") not in FORMATS:
         raise ConfigError(f"-o {output}: expected a name that ends in .svg, .png or .pdf")
 
 
-def load(file: Path, sets: tuple[str, ...], data: Path) -> Experiment | Study | Run:
-    """Return what a file asks for, checked against the datasets that are known here."""
+def load(file: Path, sets: tuple[str, ...], data: Path, results: Path | None = None) -> Experiment | Study | Run:
+    """Return what a file asks for, checked against the datasets that are known here.
+
+    Datasets with runs or scores below `results` are known too: what is finished can be looked at without its images.
+    """
     from snapshot_cli.config import load as loading
     from snapshot_cli.datasets.manifest import training_examples
 
-    return loading.load(file, sets, training_examples=training_examples(data))
+    finished = (
+        []
+        if results is None
+        else [path.name for path in results.glob("*/*/") if path.parent.name in ("runs", "scores")]
+    )
+    return loading.load(file, sets, training_examples=dict.fromkeys(finished) | training_examples(data))
 
 
 def as_study(asked: Experiment | Study | Run, file: Path) -> Study:
@@ -252,12 +260,13 @@ def repeated(sets: tuple[str, ...], results: Path | None = None) -> str:
     return "".join(f" {shlex.quote(word)}" for word in words)
 
 
-def show(tables: Iterable[Table]) -> None:
-    """Print tables on stdout, as wide as they are: a number that is cut off would be worse than a line that wraps."""
+def show(tables: Iterable[Table | str]) -> None:
+    """Print tables and lines on stdout, as wide as they are: a number cut off would be worse than a line that wraps."""
     from rich.console import Console
 
     console = Console(width=WIDEST)
     for table in tables:
-        console.width = console.measure(table).maximum
-        console.print(table)
+        if not isinstance(table, str):
+            console.width = console.measure(table).maximum
+        console.print(table, markup=False, highlight=False)
         console.width = WIDEST

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from snapshot_cli.commands import options
+from snapshot_cli.config import kinds
 from snapshot_cli.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
-    from snapshot_cli.reporting.entries import Entry
+    from snapshot_cli.reporting.outcomes import Outcome
 
-KINDS = (
-    "ensemble-size", "schedule", "loss", "interpolation", "interpolation-final", "correlation", "over-time", "budget",
-    "calibration", "cost",
-)  # fmt: skip
-BY_PAIR = ("schedule", "loss", "calibration", "cost")  # of which a figure shows one network on one dataset
+KINDS = kinds.figures()
 
 
-@click.command(short_help="Draw one figure from finished runs.")
+@click.command(
+    short_help="Draw one figure from finished runs.",
+    help=f"""Draw one figure from finished runs.
+
+    KIND is {", ".join(KINDS[:-1])} or {KINDS[-1]}. Give the FILE that was trained, or run directories, each a method of
+    its own.
+    """,
+)
 @click.argument("kind", type=click.Choice(KINDS), metavar="KIND")
 @click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
 @click.option("--config", "file", type=options.CONFIG, metavar="FILE", help="Experiment or study whose runs to draw.")
@@ -39,60 +44,63 @@ def plot(
     results: Path | None,
     output: Path,
 ) -> None:
-    """Draw one figure from finished runs.
-
-    KIND is ensemble-size, schedule, loss, interpolation (batch-norm statistics re-estimated at every point; with those
-    of the last snapshot: interpolation-final), correlation, over-time, budget, calibration or cost. Give the FILE that
-    was trained, or run directories, each a method of its own.
-    """
-    from snapshot_cli.reporting import figures, report
+    """Draw one figure and print its file."""
+    from snapshot_cli.reporting import report, save
     from snapshot_cli.reporting.drawn import Picture, Request
 
     options.check_drawable(output)
     options.check_source("plot", file, directories)
-    entries = _of_runs(directories, data) if file is None else _of_file(file, sets, data, results)
+    outcomes = _of_runs(directories) if file is None else _of_file(file, sets, data, results)
     source = str(file or directories[0])
-    if kind == "ensemble-size" and all(each.experiment.method == "single" for each in entries):
+    if kind == "ensemble-size" and all(outcome.experiment.method == "single" for outcome in outcomes):
         raise ConfigError(f"{source}: has single models alone; expected a method with an ensemble")
-    fields = {"ensemble-size": ("network",)} | dict.fromkeys(BY_PAIR, ("network", "dataset"))
-    if len({tuple(getattr(each.experiment, name) for name in fields.get(kind, ())) for each in entries}) > 1:
-        what = "several networks" if kind == "ensemble-size" else "several networks or datasets"
-        way_out = f"snapshot report {source} draws a figure for each" if file else "give runs of one of them"
-        raise ConfigError(f"{source}: has {what}; {way_out}")
-    drawn = [each for each in report.KINDS[kind](entries, Request(output.stem, source)) if isinstance(each, Picture)]
+    _check_one(kind, outcomes, source, from_file=file is not None)
+    drawn = [one for one in report.draw_kind(kind, outcomes, Request(output.stem, source)) if isinstance(one, Picture)]
     if not drawn:
-        raise UserError(_nothing(kind, entries, file, options.repeated(sets, results) if file else ""))
-    click.echo(figures.save(drawn[0].figure, output)[0])
+        raise UserError(_nothing(kind, outcomes, file, directories, options.repeated(sets, results) if file else ""))
+    click.echo(save.save(drawn[0].figure, output)[0])
 
 
-def _of_runs(directories: tuple[Path, ...], data: Path) -> list[Entry]:
-    from snapshot_cli.commands.evaluate import dataset_hashes
-    from snapshot_cli.reporting import entries
+def _check_one(kind: str, outcomes: Sequence[Outcome], source: str, *, from_file: bool) -> None:
+    """Raise ConfigError where one figure of a kind cannot show all that was given."""
+    from snapshot_cli.reporting import report
+
+    fields = report.fields_of_one(kind)
+    if len({tuple(getattr(outcome.experiment, name) for name in fields) for outcome in outcomes}) > 1:
+        several = " or ".join(f"{name}s" for name in fields)
+        hint = f"snapshot report {source} draws a figure for each" if from_file else "give runs of one of them"
+        raise ConfigError(f"{source}: has several {several}; {hint}")
+
+
+def _of_runs(directories: tuple[Path, ...]) -> list[Outcome]:
+    from snapshot_cli.reporting import outcomes
     from snapshot_cli.run_directory import RunDirectory
 
-    return entries.of_runs([RunDirectory(path) for path in directories], dataset_hashes(data))
+    return outcomes.of_runs([RunDirectory(path) for path in directories])
 
 
-def _of_file(file: Path, sets: tuple[str, ...], data: Path, results: Path | None) -> list[Entry]:
-    from snapshot_cli.commands.evaluate import dataset_hashes
-    from snapshot_cli.reporting import entries
+def _of_file(file: Path, sets: tuple[str, ...], data: Path, results: Path | None) -> list[Outcome]:
+    from snapshot_cli.commands.evaluate import collect
 
-    study = options.as_study(options.load(file, sets, data), file)
-    return entries.collect(study, options.results_folder(file, results), dataset_hashes(data))
+    folder = options.results_folder(file, results)
+    study = options.as_study(options.load(file, sets, data, folder), file)
+    return collect(study, file, folder, data)
 
 
-def _nothing(kind: str, entries: list[Entry], file: Path | None, again: str) -> str:
+def _nothing(kind: str, outcomes: Sequence[Outcome], file: Path | None, directories: Sequence[Path], again: str) -> str:
     """Say why there is nothing to draw, and what to type."""
-    lines = [each.directories[0] for each in entries if len(each.directories) == 1 and len(each.scored[0].members) > 1]
-    between = kind.startswith("interpolation")
-    trained = file or (lines[0].path / "config.yaml" if lines else None)
-    train = f"type snapshot train --config {trained}{again}{' --interpolate' * between}"
-    if between and lines:
-        return f"{file or lines[0].path}: no errors between snapshots are stored; {train}"
+    from snapshot_cli.reporting import report
+
+    several = [outcome for outcome in outcomes if outcome.run and len(outcome.finished[0].members) > 1]
+    train = f"type snapshot train --config {file or directories[0] / 'config.yaml'}{again}"
+    train += " --interpolate" if kind == "interpolation" else ""
+    needs = report.needs(kind)
+    if kind == "interpolation" and several:
+        return f"{file or directories[0]}: no errors between snapshots are stored; {train}"
     if file is None:
-        return f"these runs have nothing to draw as {kind}; give their study with --config"
-    if not any(each.scored for each in entries):
-        return f"{file}: nothing is trained to its end; {train}"
-    if any(each.missing for each in entries):
-        return f"{file}: what is trained to its end has nothing to draw as {kind}; {train}"
-    return f"{file}: has nothing to draw as {kind}; take another KIND"
+        return f"{directories[0]}: nothing to draw as {kind}, which needs {needs}; give the runs' study with --config"
+    if not any(outcome.scores for outcome in outcomes):
+        return f"{file}: nothing is finished; {train}"
+    if not all(outcome.is_complete for outcome in outcomes):
+        return f"{file}: what is finished has nothing to draw as {kind}; {train}"
+    return f"{file}: has nothing to draw as {kind}, which needs {needs}; take another KIND"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from snapshot_cli.config.machine import Machine
     from snapshot_cli.config.study import Study
     from snapshot_cli.launch.engine import Engine
+    from snapshot_cli.reporting.report import Sheet, Written
 
 studies_argument = click.argument(
     "names", metavar="STUDY...", nargs=-1, required=True, shell_complete=completion.studies
@@ -64,7 +65,7 @@ def reproduce(
     STUDY is a YAML file or the bare name of one under configs/studies: table1, small/table1, demo/table1. What several
     of them share is trained once.
     """
-    from snapshot_cli.analysis import cells
+    from snapshot_cli.analysis import scoring
     from snapshot_cli.commands import trainings
     from snapshot_cli.config import plan
 
@@ -79,22 +80,24 @@ def reproduce(
     runs = list(words) if shard is None else trainings.share(list(words), shard, machine.data)
     lines = list(dict.fromkeys(run for each in asked for run in trainings.to_interpolate(each.study, folder)))
     lines = [run for run in lines if run in runs]
+    needed = {run for each in asked for run in scoring.missing_of(each.study, folder)}
+    needed |= set(scoring.missing(lines, folder))
+    lacking = [run for run in runs if run in needed]
     if dry_run and form == "commands":
-        trainings.print_commands(runs, machine, words, lines)
+        trainings.print_commands(runs, lacking, machine, words, lines)
         return
     if dry_run:
-        trainings.show(runs, machine, lines=len(lines))
+        trainings.show(runs, lacking, machine, lines=len(lines))
         return
-    lacking = cells.missing(runs, folder)
     click.echo(_summary(asked, len(runs), len(lacking), shard), err=True)
     failures = trainings.train(lacking, machine, words, engine=engine, names=names) if lacking else []
-    still = set(cells.missing(lines, folder))
+    still = set(scoring.missing(lines, folder))
     finished = [run for run in lines if run not in still]
     failures += trainings.interpolate(finished, machine, words, engine=engine) if finished else []
     again = options.repeated(sets, results)
     with _told(failures, len({*lacking, *finished})):
         if shard is None:
-            _draw(asked, folder, machine.data, again)
+            _draw(asked, folder, machine.data, again, force=False)
         else:
             click.echo(f"snapshot report {' '.join(names)}{again} draws what is finished", err=True)
 
@@ -104,24 +107,30 @@ def reproduce(
 @options.set_option
 @options.data_option
 @options.results_option
-def report(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: Path | None) -> None:
-    """Redraw the tables and figures of studies from what is finished.
+@click.option("--force", is_flag=True, help="Replace files that rest on more finished runs than are there now.")
+def report(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: Path | None, force: bool) -> None:
+    """Redraw the tables and figures of studies from the scores of what is finished.
 
     What is missing is shown as a dash with a footnote. report.html in the same folder has all studies of that size.
     """
-    asked, folder = studies(names, sets, data, results)
-    _draw(asked, folder, data, options.repeated(sets, results))
+    asked, folder = studies(names, sets, data, results, finished=True)
+    _draw(asked, folder, data, options.repeated(sets, results), force=force)
 
 
-def studies(names: Sequence[str], sets: tuple[str, ...], data: Path, results: Path | None) -> tuple[list[Asked], Path]:
-    """Return the studies and the folder of results that they share; ConfigError where they share none."""
+def studies(
+    names: Sequence[str], sets: tuple[str, ...], data: Path, results: Path | None, *, finished: bool = False
+) -> tuple[list[Asked], Path]:
+    """Return the studies and the folder of results that they share; ConfigError where they share none.
+
+    With `finished`, datasets that have runs or scores there need not be prepared.
+    """
     from snapshot_cli.config.shipped import study_path
     from snapshot_cli.config.study import Study
 
     found = []
     for name in dict.fromkeys(names):
         file = study_path(name)
-        asked = options.load(file, sets, data)
+        asked = options.load(file, sets, data, options.results_folder(file, results) if finished else None)
         if not isinstance(asked, Study):
             raise ConfigError(
                 f"{file}: expected a study (title, methods, ...), given one experiment; "
@@ -163,30 +172,63 @@ def _told(failures: Sequence[str], runs: int) -> Iterator[None]:
         raise UserError("\n".join(words))
 
 
-def _draw(asked: Sequence[Asked], results: Path, data: Path, given: str) -> None:
-    """Write tables and figures of the studies, and the page over all of their size, and print the files."""
+def _draw(asked: Sequence[Asked], results: Path, data: Path, given: str, *, force: bool) -> None:
+    """Write tables and figures of the studies, and the page over all of their size, and print the files.
+
+    Raises UserError, with what to type, where nothing is finished.
+    """
     from snapshot_cli.commands.evaluate import dataset_hashes
+    from snapshot_cli.reporting import report
+
+    hashes = dataset_hashes(data)
+    sheets = {
+        each.file.resolve(): report.draw(each.study, results, hashes, called=f"{each.name}{given}") for each in asked
+    }
+    if not any(sheet.drawn for sheet in sheets.values()):
+        named = " ".join(each.name for each in asked)
+        raise UserError(f"{named}: nothing is finished in {results}; type snapshot reproduce {named}{given}")
+    kept: list[str] = []
+    for sheet in sheets.values():
+        if not sheet.drawn:
+            click.echo(f"{sheet.called}: nothing is finished; snapshot reproduce {sheet.called} trains it", err=True)
+        kept += _tell(report.write(sheet.drawn, results, force=force))
+    sheets |= _others(asked[0].file, list(sheets), results, hashes, data)
+    ordered = [sheets[path] for path in sorted(sheets, key=_place)]
+    title = f"Snapshot ensembles: {results.name} results"
+    kept += _tell(report.write_page(ordered, results, title=title, force=force))
+    if kept:
+        click.echo(
+            f"kept, as they rest on more finished runs than are there now: {', '.join(kept)}; "
+            "--force of snapshot report replaces them",
+            err=True,
+        )
+
+
+def _tell(written: Written) -> Sequence[str]:
+    """Print the files that were written and return the names of those that were kept."""
+    for path in written.paths:
+        click.echo(path)
+    return written.kept
+
+
+def _others(
+    file: Path, drawn: Sequence[Path], results: Path, hashes: Mapping[str, str], data: Path
+) -> dict[Path, Sheet]:
+    """Return what is drawn of the other studies of a shipped one's size, for the page."""
     from snapshot_cli.config.shipped import bare_name
     from snapshot_cli.config.study import Study
     from snapshot_cli.reporting import report
 
-    hashes, sheets = dataset_hashes(data), {}
-    for each in asked:
-        sheet = sheets[each.file.resolve()] = report.draw(each.study, results, hashes, called=f"{each.name}{given}")
-        for path in sheet.write(results):
-            click.echo(path)
-    for file in _siblings(asked[0].file):
-        if file.resolve() not in sheets:
-            name = bare_name(file) or str(file)
-            try:
-                study = options.load(file, (), data)
-                if isinstance(study, Study):
-                    sheets[file.resolve()] = report.draw(study, results, hashes, called=name)
-            except UserError as error:
-                click.echo(f"{name} is not on the page: {error}", err=True)
-    if any(sheet.directories for sheet in sheets.values()):
-        ordered = [sheets[path] for path in sorted(sheets, key=_place)]
-        click.echo(report.write_page(ordered, results, title=f"Snapshot ensembles: {results.name} results"))
+    sheets: dict[Path, Sheet] = {}
+    for sibling in (path for path in _siblings(file) if path.resolve() not in drawn):
+        name = bare_name(sibling) or str(sibling)
+        try:
+            study = options.load(sibling, (), data, results)
+            if isinstance(study, Study):
+                sheets[sibling.resolve()] = report.draw(study, results, hashes, called=name)
+        except UserError as error:
+            click.echo(f"{name} is not on the page: {error}", err=True)
+    return sheets
 
 
 def _siblings(file: Path) -> list[Path]:

@@ -17,13 +17,13 @@ from snapshot_cli.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Experiment, Run
-    from snapshot_cli.config.study import Rendering, Study
-    from snapshot_cli.run_directory import RunDirectory, Split, Status
+    from snapshot_cli.config.study import Split, Study
+    from snapshot_cli.run_directory import RunDirectory, Status
     from snapshot_cli.tracking.logs import Log
 
 FOLLOW_SECONDS = 5.0
 STATUS: dict[Status, str] = {"done": "done", "partial": "under way", "absent": "waiting"}
-OF_AN_EXPERIMENT: tuple[Rendering, ...] = ("schedule", "loss", "ensemble-size", "correlation", "calibration")  # figures
+OF_AN_EXPERIMENT = ("schedule", "loss", "ensemble-size", "correlation", "calibration")  # figures
 
 
 @dataclass(frozen=True)
@@ -140,9 +140,9 @@ def _of_file(file: Path, sets: tuple[str, ...], data: Path, results: Path | None
     train = f"snapshot train --config {file}{options.repeated(sets, results)}"
     if isinstance(asked, Run):
         return Asked(directories, _of_runs(directories, runs, data), [], train)
-    study, hashes = _with_figures(asked, file), dataset_hashes(data)
-    found = [*_of_runs(directories, runs, data, study.split), *logs.of_ensembles(study, folder, hashes)]
-    return Asked(directories, found, [logs.of_figures(study, folder, hashes)], train)
+    study = _with_figures(asked, file)
+    found = [*_of_runs(directories, runs, data, study.split), *logs.of_ensembles(study, folder)]
+    return Asked(directories, found, [logs.of_figures(study, folder, dataset_hashes(data))], train)
 
 
 def _with_figures(asked: Experiment | Study, file: Path) -> Study:
@@ -157,11 +157,10 @@ def _with_figures(asked: Experiment | Study, file: Path) -> Study:
 
 
 def _of_runs(directories: Sequence[RunDirectory], runs: Sequence[Run], data: Path, split: Split = "test") -> list[Log]:
-    from snapshot_cli.commands.evaluate import dataset_hashes
     from snapshot_cli.datasets.manifest import training_examples
     from snapshot_cli.tracking import logs
 
-    available, hashes = training_examples(data), dataset_hashes(data)
+    available = training_examples(data)
     found = []
     for directory, run in zip(directories, runs, strict=True):
         if run.dataset not in available:
@@ -169,5 +168,5 @@ def _of_runs(directories: Sequence[RunDirectory], runs: Sequence[Run], data: Pat
                 f"{directory.path}: of the dataset '{run.dataset}', which is not prepared in {data}; see --data-dir"
             )
         examples = run.training_examples(available[run.dataset])
-        found.append(logs.of_run(directory, run, examples, hashes, split=split))
+        found.append(logs.of_run(directory, run, examples, split=split))
     return found

@@ -42,13 +42,16 @@ def train(
     what was stopped goes on where it was. `torchrun --nproc-per-node N -m snapshot_cli train ...` trains each run in N
     processes.
     """
-    from snapshot_cli.commands.evaluate import score, show
-    from snapshot_cli.launch import here, torchrun, unit
+    from snapshot_cli.analysis import scoring
+    from snapshot_cli.commands.evaluate import show
+    from snapshot_cli.launch import torchrun, unit
     from snapshot_cli.launch.signals import stop_request
 
     asked = options.load(file, sets, machine.data)
     machine = replace(machine, results=options.results_folder(file, results))
-    runs = _runs(asked, run_id, file)
+    runs = _runs(asked, run_id, file, machine.results)
+    from snapshot_cli.launch import here  # after the file is checked, as it imports what decodes images
+
     remark = here.remark(runs, machine)
     if remark and torchrun.rank() == 0:
         click.echo(remark, err=True)
@@ -58,20 +61,26 @@ def train(
                 _train(run, machine, stop, f"run {number} of {len(runs)}: " if len(runs) > 1 else "")
                 if interpolate and torchrun.rank() == 0:
                     _interpolate(run, machine, stop)
+                if torchrun.rank() == 0:
+                    scoring.store_finished(asked, run, machine.results)
             except Stopped as error:
                 error.exit_code = stop.exit_code
                 raise
     if torchrun.rank() == 0:
         with output.optional():  # the runs are trained, whatever can be printed
-            show(score(asked if run_id is None else runs[0], machine.results, machine.data))
+            show(asked if run_id is None else runs[0], file, machine.results, machine.data)
 
 
-def _runs(asked: Experiment | Study | Run, run_id: str | None, file: Path) -> list[Run]:
+def _runs(asked: Experiment | Study | Run, run_id: str | None, file: Path, results: Path) -> list[Run]:
+    """Return the runs to train or to check: all but those whose scores are there without them, or the one named."""
+    from snapshot_cli.analysis import scoring
     from snapshot_cli.config import plan
+    from snapshot_cli.run_directory import RunDirectory
 
     runs = plan.runs(asked)
     if run_id is None:
-        return runs
+        missing = set(scoring.missing_of(asked, results))
+        return [run for run in runs if run in missing or RunDirectory.of(run, results).status == "done"]
     chosen = [run for run in runs if run.run_id == run_id]
     if not chosen:
         near = get_close_matches(run_id, [run.run_id for run in runs], 1)

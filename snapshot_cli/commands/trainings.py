@@ -21,26 +21,34 @@ LARGE = 50_000_000  # training images: weeks without a GPU, even for the smalles
 
 def to_interpolate(study: Study, results: Path) -> list[Run]:
     """Return the runs whose errors between snapshots a study draws and that are not stored: of the first replicates."""
+    from snapshot_cli import scores
     from snapshot_cli.config import plan
     from snapshot_cli.run_directory import RunDirectory
 
-    drawings = [each for each in study.render.values() if each.kind.startswith("interpolation")]
+    drawings = [each for each in study.render.values() if each.kind == "interpolation"]
     chosen = [e for e in study.experiments if any(drawing.shows(e) for drawing in drawings)]
     cells = [plan.cell(experiment) for experiment in chosen]
-    runs = dict.fromkeys(cell.runs[0] for cell in cells if len(cell.runs) == 1 and len(cell.members) > 1)
-    return [run for run in runs if not RunDirectory.of(run, results).has_interpolation]
+    lacking = []
+    for cell in (cell for cell in cells if len(cell.runs) == 1 and len(cell.members) > 1):
+        path, directory = scores.path(cell, results, study.split), RunDirectory.of(cell.runs[0], results)
+        stored = path.is_file() and bool(scores.read(path).runs[cell.runs[0].run_id].lines)
+        lacking += [] if stored or directory.has_interpolation else [cell.runs[0]]
+    return list(dict.fromkeys(lacking))
 
 
-def show(runs: Sequence[Run], machine: Machine, *, lines: int) -> None:
-    """Print every run with its status and images, the images in all, and how many runs are to be interpolated."""
+def show(runs: Sequence[Run], lacking: Sequence[Run], machine: Machine, *, lines: int) -> None:
+    """Print every run with its status and images, the images in all, and how many runs are to be interpolated.
+
+    A run that lacks nothing is done, or scored where its directory is gone.
+    """
     from snapshot_cli.run_directory import RunDirectory
 
     sizes = images(runs, machine.data)
-    status = {run: RunDirectory.of(run, machine.results).status for run in runs}
+    status: dict[Run, str] = {run: RunDirectory.of(run, machine.results).status for run in runs}
+    status |= {run: "scored" for run in runs if run not in lacking and status[run] != "done"}
     click.echo(f"{'status':8}{'images':>14}  run")
     for run in runs:
         click.echo(f"{status[run]:8}{sizes[run]:>14,}  {run.run_id}")
-    lacking = [run for run in runs if status[run] != "done"]
     click.echo(
         f"{len(runs)} run{'s' * (len(runs) > 1)}, {len(runs) - len(lacking)} done; "
         f"{sum(sizes[run] for run in lacking):,} of {sum(sizes.values()):,} training images to go"
@@ -50,15 +58,17 @@ def show(runs: Sequence[Run], machine: Machine, *, lines: int) -> None:
 
 
 def print_commands(
-    runs: Sequence[Run], machine: Machine, asked: Mapping[Run, Sequence[str]], lines: Sequence[Run]
+    runs: Sequence[Run],
+    lacking: Sequence[Run],
+    machine: Machine,
+    asked: Mapping[Run, Sequence[str]],
+    lines: Sequence[Run],
 ) -> None:
-    """Print for every run that is not finished, or whose line is to be computed, a command for a shell."""
-    from snapshot_cli.analysis import cells
+    """Print a command for a shell for every run that is lacking, or whose line is to be computed."""
     from snapshot_cli.launch import unit
 
-    unfinished = set(cells.missing(runs, machine.results))
     for run in longest_first(runs, machine.data):
-        if run in unfinished or run in lines:
+        if run in lacking or run in lines:
             extra = ["--interpolate"] if run in lines else []
             click.echo(unit.shell_command(run, machine, [*asked[run], *extra]))
 

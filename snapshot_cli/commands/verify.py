@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from snapshot_cli.run_directory import RunDirectory
 
 
-@click.command()
+@click.command(short_help="Compare finished runs and scores with what was written.")
 @click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
 @click.option("--all", "everything", is_flag=True, help="Check every run below the folder of results.")
 @options.all_results_option("Folder that --all looks through.")
 def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> None:
-    """Compare every file of finished runs with its sha256.
+    """Compare every file of finished runs with its sha256, and with --all the scores with the predictions.
 
     Weights, and the predictions of a whole split, that were deleted to save room are not kept, which is no fault. Ends
     with 1 where a file differs.
@@ -30,11 +30,13 @@ def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> No
         given = "both" if everything else "neither"
         raise ConfigError(f"snapshot verify: expected either run directories or --all, given {given}")
     found = _below(results) if everything else directories
-    if not found:
+    scored = sorted(results.rglob("scores/*/*.json")) if everything else []
+    if not found and not scored:
         raise UserError(
             f"{results}: no run in it; snapshot train --config FILE trains one, or give another --results-dir"
         )
     wrong = [line for path in found for line in _check(RunDirectory(path))]
+    wrong += [line for path in scored for line in _check_scores(path)]
     if wrong:
         raise UserError("\n".join(wrong))
 
@@ -57,3 +59,20 @@ def _check(directory: RunDirectory) -> list[str]:
     without = f"; not kept: {', '.join(not_kept)}" if not_kept else ""
     click.echo(f"{directory.path}: {'NOT ' if wrong else ''}as the run wrote it{without}")
     return wrong
+
+
+def _check_scores(path: Path) -> list[str]:
+    """Say how a file of scores is on stdout and return a line for what is wrong with it."""
+    from snapshot_cli import scores
+    from snapshot_cli.analysis import scoring
+
+    try:
+        stored = scores.read(path)
+        again = scoring.again(stored, path.parents[2])
+    except UserError as error:
+        return [str(error)]
+    differing = [] if again is None else scores.differences(stored, again)
+    kept = "as it was written; its predictions were not kept" if again is None else "as the predictions give"
+    click.echo(f"{path}: {'NOT ' if differing else ''}{kept}")
+    remedy = "delete it, and snapshot report scores the runs again"
+    return [f"{path}: {name} differs from what the predictions give; {remedy}" for name in differing]

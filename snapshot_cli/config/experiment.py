@@ -193,7 +193,7 @@ class Recipe(Model):
 
 def _available(info: ValidationInfo) -> int | None:
     """Return the training images of the dataset named before, where the caller's context knows them."""
-    known: Mapping[str, int] = (info.context or {}).get("training_examples") or {}
+    known: Mapping[str, int | None] = (info.context or {}).get("training_examples") or {}
     return known.get(info.data.get("dataset", ""))
 
 
@@ -204,6 +204,12 @@ def _has_no_dropout(info: ValidationInfo) -> bool:
 def iterations_per_epoch(examples: int, batch_size: int) -> int:
     """Return the batches of an epoch, the last and smaller one counted."""
     return -(-examples // batch_size)
+
+
+def short_hash(recipe: Recipe) -> str:
+    """Return eight hex digits over all settings that differ from their default."""
+    canonical = json.dumps(recipe.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 
 class Experiment(Recipe):
@@ -272,8 +278,7 @@ class Run(Recipe):
         words = [self.network.replace(":", "-"), self.schedule, f"M{self.cycles}"]
         words += [f"cycle{self.cycle}"] if self.cycle else []
         words += [f"seed{self.seed}"] if self.seed else []
-        canonical = json.dumps(self.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
-        return f"{self.dataset}/{'-'.join(words)}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
+        return f"{self.dataset}/{'-'.join(words)}-{short_hash(self)}"
 
     def iterations(self, examples: int) -> int:
         """Return T, the iterations of a full training, given the number of training examples."""

@@ -32,7 +32,7 @@ class Source:
 
     path: Path
     document: yaml_file.Document
-    training_examples: Mapping[str, int] | None
+    training_examples: Mapping[str, int | None] | None
 
     def validate(self, model: type[T], settings: Mapping[str, Setting]) -> T:
         """Return the model of some settings; ConfigError with a line for every mistake, in the file's order."""
@@ -73,13 +73,13 @@ class Source:
 
 
 def load(
-    path: Path, sets: Sequence[str] = (), *, training_examples: Mapping[str, int] | None = None
+    path: Path, sets: Sequence[str] = (), *, training_examples: Mapping[str, int | None] | None = None
 ) -> Experiment | Study | Run:
     """Return what a YAML file asks for, with the KEY=VALUE pairs of --set in it.
 
     A file with methods or axes is a study, one with a schedule and no method is a run, as run directories hold it.
-    `training_examples` names the known datasets and how many training images each has; without it neither the dataset's
-    name nor whether the cycles fit is checked. Raises ConfigError with a line for every mistake.
+    `training_examples` names the known datasets and how many training images each has, if that is known; without it
+    neither the dataset's name nor whether the cycles fit is checked. Raises ConfigError with a line for every mistake.
     """
     document = yaml_file.parse(text_file.read(path), str(path))
     overrides = {key: Setting(value, None) for key, value in _overrides(sets).items()}

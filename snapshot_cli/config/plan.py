@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from snapshot_cli.config.experiment import MEMBER_STRIDE, Experiment, Recipe, Run
+from snapshot_cli.config.experiment import MEMBER_STRIDE, Experiment, Recipe, Run, short_hash
 from snapshot_cli.config.study import Study
 from snapshot_cli.networks.operations import forward
 
@@ -41,6 +41,19 @@ class Cell:
     def runs(self) -> tuple[Run, ...]:
         """The distinct runs behind the members, in order."""
         return tuple(dict.fromkeys(member.run for member in self.members))
+
+    @property
+    def alone(self) -> Experiment:
+        """The replicate as an experiment of its own: the same members, whatever the number of replicates."""
+        return self.experiment.model_copy(update={"seed": self.experiment.seed + self.replicate, "replicates": 1})
+
+    @property
+    def cell_id(self) -> str:
+        """Network and method in words, then eight hex digits over all settings that differ from their default."""
+        experiment = self.alone
+        words = [experiment.network, experiment.method, f"M{experiment.cycles}"]
+        words += [f"seed{experiment.seed}"] if experiment.seed else []
+        return f"{experiment.dataset}/{'-'.join(words)}-{short_hash(experiment)}"
 
 
 def expand(asked: Experiment | Study) -> list[Cell]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from snapshot_cli.config import kinds
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.config.study import StudyFile
 
@@ -38,8 +39,9 @@ def study() -> Schema:
     parts["Where"]["properties"]["match"] |= {"$ref": "#/$defs/Match"}
     parts["Where"]["properties"]["set"] |= {"$ref": "#/$defs/Settings"}
     parts["Drawing"]["properties"]["match"]["anyOf"][0] = {"$ref": "#/$defs/Match"}
-    kinds = {"enum": parts["Drawing"]["properties"]["kind"]["enum"]}
-    properties["render"]["additionalProperties"] = {"anyOf": [kinds, {"$ref": "#/$defs/Drawing"}]}
+    parts["Drawing"]["properties"]["kind"] |= {"enum": list(kinds.modules())}
+    kind = {"enum": list(kinds.modules())}
+    properties["render"]["additionalProperties"] = {"anyOf": [kind, {"$ref": "#/$defs/Drawing"}]}
     return schema
 
 

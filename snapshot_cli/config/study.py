@@ -5,22 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import product
 from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
+from snapshot_cli.config import kinds
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.config.model import Model
 from snapshot_cli.errors import CONTROL
 
 Place = tuple[str | int, ...]
 Split = Literal["test", "holdout"]
-Rendering = Literal[
-    "methods", "cycles", "metrics", "weighting", "ensemble-size", "schedule", "loss", "budget", "interpolation",
-    "interpolation-final", "correlation", "over-time", "calibration", "cost",
-]  # fmt: skip
+
+
+def _known_kind(value: str) -> str:
+    known = kinds.modules()
+    if value not in known:
+        near = get_close_matches(value, known, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"expected {', '.join(known)}"
+        raise ValueError(f"unknown kind of table or figure {value[:60]!r}; {hint}")
+    return value
+
+
+Kind = Annotated[str, AfterValidator(_known_kind)]
 
 
 def _line(value: str) -> str:
@@ -58,7 +68,7 @@ class Where(Model):
 class Drawing(Model):
     """What a file shows, and of which experiments."""
 
-    kind: Rendering
+    kind: Kind
     """Which table or figure."""
 
     match: dict[str, Any] | None = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from snapshot_cli.reporting.figures.style import style
+from snapshot_cli.reporting.style import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

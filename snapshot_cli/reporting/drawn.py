@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snapshot_cli.reporting import figures, frames, tables
-from snapshot_cli.reporting.entries import Entry, grouped
-from snapshot_cli.reporting.html import FigureBlock, TableBlock
+from snapshot_cli.reporting import labels, save
+from snapshot_cli.reporting.outcomes import Outcome, grouped
+from snapshot_cli.reporting.table import Table
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
 
@@ -29,76 +28,40 @@ class Request:
         """What draws it again."""
         return None if self.study is None else f"snapshot report {self.study}"
 
-
-@dataclass(frozen=True)
-class Rows:
-    """A table of errors in the paper's layout; the caption says what to see in it."""
-
-    request: Request
-    caption: str
-    rows: Sequence[tables.Row]
-    notes: Sequence[str]
-
-    def write(self, folder: Path) -> list[Path]:
-        """Write it as Markdown, CSV and LaTeX."""
-        stem, request = folder / self.request.stem, self.request
-        return tables.write_table(self.rows, stem, title=request.title, notes=self.notes, study=request.study)
-
-    def block(self) -> TableBlock:
-        """Return its place on the page."""
-        notes = tables.sentences(self.rows, self.notes, self.request.study)
-        frame = tables.table(self.rows, flavour="markdown", study=self.request.study)  # its bold is read by the page
-        return TableBlock(self.caption, frame, notes, self.request.command)
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A table of anything else: strings to show and the numbers behind them, a record a line of the CSV."""
-
-    request: Request
-    title: str
-    caption: str
-    frame: pd.DataFrame
-    records: Sequence[dict[str, object]]
-    notes: Sequence[str]
-
-    def write(self, folder: Path) -> list[Path]:
-        """Write it as Markdown, CSV and LaTeX."""
-        return frames.write(
-            self.frame, self.records, folder / self.request.stem, title=self.title, notes=list(self.notes)
-        )
-
-    def block(self) -> TableBlock:
-        """Return its place on the page."""
-        return TableBlock(self.caption, self.frame, self.notes, self.request.command)
+    def of(self, *names: str) -> Request:
+        """Return the request for a part, such as one network, whose names go into the stem."""
+        return replace(self, stem="-".join([self.stem, *names]))
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure; the alternative says what it shows to those who do not see it."""
+    """A figure, what to see in it, and what it shows to those who do not see it.
+
+    `cells` counts the scored cells that it rests on.
+    """
 
     request: Request
     caption: str
     figure: Figure
     alternative: str
+    cells: int
     notes: Sequence[str] = ()
 
     def write(self, folder: Path) -> list[Path]:
         """Write it as SVG and PNG."""
-        return figures.save(self.figure, folder / self.request.stem)
-
-    def block(self) -> FigureBlock:
-        """Return its place on the page."""
-        return FigureBlock(self.caption, self.figure, self.alternative, self.notes, self.request.command)
+        return save.save(self.figure, folder / self.request.stem)
 
 
-Drawn = Rows | Grid | Picture
+Drawn = Picture | Table
 
 
-def by_pair(entries: Sequence[Entry], request: Request) -> list[tuple[list[Entry], Request]]:
+def by_pair(outcomes: Sequence[Outcome], request: Request) -> list[tuple[list[Outcome], Request]]:
     """Return the experiments of every network and dataset, and the request with these in the stem if there are more."""
-    groups = list(grouped(entries, "network", "dataset"))
-    return [
-        (part, request if len(groups) == 1 else replace(request, stem="-".join([request.stem, *names])))
-        for names, part in groups
-    ]
+    groups = list(grouped(outcomes, "network", "dataset"))
+    return [(part, request if len(groups) == 1 else request.of(*names)) for names, part in groups]
+
+
+def by_dataset(outcomes: Sequence[Outcome], request: Request) -> list[tuple[str, list[Outcome], Request]]:
+    """Return each dataset's title, its experiments, and the request with its name in the stem if there are more."""
+    groups = list(grouped(outcomes, "dataset"))
+    return [(labels.dataset(name), part, request if len(groups) == 1 else request.of(name)) for (name,), part in groups]

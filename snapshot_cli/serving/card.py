@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from snapshot_cli.analysis import metrics
-from snapshot_cli.analysis.cells import Scored
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.datasets.catalogue import CATALOGUE, Facts, split_name
 from snapshot_cli.datasets.duplicates import Duplicates
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.scores import Metrics, Scores
+from snapshot_cli.serving.finished import Snapshot
 
 OPENED = {
     "pt2": [
@@ -38,8 +37,10 @@ SCORES = {
 }
 
 
-def facts(scored: Scored, manifest: Manifest, experiment: Experiment | None) -> dict[str, Any]:
-    """Return all that is said of an ensemble, ready for JSON; `scored` has its members alone, on test images."""
+def facts(
+    snapshots: Sequence[Snapshot], scores: Scores, manifest: Manifest, experiment: Experiment | None
+) -> dict[str, Any]:
+    """Return all that is said of an ensemble, ready for JSON; `scores` are of its snapshots, on test images."""
     transform = EvaluationTransform.of(manifest)
     return {
         "classes": list(manifest.classes),
@@ -53,15 +54,17 @@ def facts(scored: Scored, manifest: Manifest, experiment: Experiment | None) -> 
         },
         "data": _data(manifest),
         "experiment": None if experiment is None else experiment.model_dump(mode="json"),
-        "test": {"images": scored.examples, **_scores(scored)},
+        "test": {
+            "images": scores.images,
+            "ensemble": _numbers(scores.ensemble),
+            "last_member": _numbers(scores.alone[-1]),
+        },
         "members": [
-            {"run": member.run.run_id, "snapshot": member.snapshot, "test_error": scores.top1_error}
-            | {"weights_sha256": hashlib.sha256(directory.weights(member.snapshot)).hexdigest()}
-            for member, scores, directory in zip(
-                scored.members, scored.evaluation.members, scored.directories, strict=True
-            )
+            {"run": directory.run.run_id, "snapshot": snapshot, "test_error": metrics.error}
+            | {"weights_sha256": hashlib.sha256(directory.weights(snapshot)).hexdigest()}
+            for (directory, snapshot), metrics in zip(snapshots, scores.alone, strict=True)
         ],
-        "runs": {each.run.run_id: _run(each) for each in dict.fromkeys(scored.directories)},
+        "runs": {directory.run.run_id: _run(directory) for directory in dict.fromkeys(d for d, _ in snapshots)},
         "exported_with": {
             "python": platform.python_version(),
             "versions": {name: version(name) for name in ("snapshot-cli", "torch", "numpy")},
@@ -147,14 +150,8 @@ def _duplicates(manifest: Manifest, published: Facts | None) -> str | None:
     return Duplicates(test_in_training=published.test_in_training).phrases().get("test_in_training", "none")
 
 
-def _scores(scored: Scored) -> dict[str, dict[str, float | None]]:
-    probabilities = scored.probabilities
-    both = {"ensemble": probabilities.mean(0), "last_member": probabilities[-1]}
-    found = {"ensemble": scored.evaluation.ensembles[-1], "last_member": scored.evaluation.members[-1]}
-    return {
-        name: asdict(found[name]) | {"calibrated_nll": metrics.calibrated_nll(both[name], scored.labels)}
-        for name in both
-    }
+def _numbers(metrics: Metrics) -> dict[str, float | None]:
+    return {"top1_error": metrics.error, **{name: getattr(metrics, name) for name in SCORES if name != "top1_error"}}
 
 
 def _run(directory: RunDirectory) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from snapshot_cli.analysis import cells, selection
+from snapshot_cli.analysis import scoring, selection
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.files import make_folder, sha256, write_atomically
@@ -39,8 +39,7 @@ def export(
     manifest = finished.manifest(snapshots, data)
     snapshots, selected = _selected(snapshots, members, manifest)
     ensemble = SnapshotEnsemble.of(snapshots, manifest)
-    scored = cells.score(snapshots, {manifest.name: manifest.content_hash})
-    facts = card.facts(scored, manifest, experiment) | {"selection": selected}
+    facts = card.facts(snapshots, scoring.score(snapshots), manifest, experiment) | {"selection": selected}
     write_atomically(output, WRITERS[output.suffix](ensemble, facts))
     whole = {"file": output.name, "format": output.suffix.removeprefix("."), "sha256": sha256(output), **facts}
     write_atomically(output.with_name(f"{output.name}.json"), (json.dumps(whole, indent=2) + "\n").encode())
@@ -53,12 +52,12 @@ def _selected(snapshots: Sequence[Snapshot], members: str, manifest: Manifest) -
     if members != "chosen":
         chosen = finished.numbers(members, len(snapshots))
         return [snapshots[number - 1] for number in chosen], {"members": members, "numbers": chosen}
-    withheld = cells.score(snapshots, {manifest.name: manifest.content_hash}, split="holdout")
+    withheld = scoring.read_predictions(snapshots, "holdout")
     found = selection.choose(withheld.probabilities, withheld.labels)
     return [snapshots[number - 1] for number in found.members], {
         "members": members,
         "numbers": list(found.members),
         "rule": found.rule,
-        "withheld_images": withheld.examples,
+        "withheld_images": len(withheld.labels),
         "withheld_error": found.error,
     }

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from snapshot_cli.analysis.cells import Scored
 from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.errors import UserError
 from snapshot_cli.run_directory import METRICS, RunDirectory
+from snapshot_cli.scores import Scores, TrainedRun
 
 Setting = bool | float | str
 TRAINING = {
@@ -18,7 +18,7 @@ TRAINING = {
     "train/rate": "rate",
     "train/images_per_second": "images_per_second",
 }
-ENSEMBLE = {"error": "top1_error", "nll": "nll", "ece": "ece"}
+ENSEMBLE = {"error": "error", "nll": "nll", "ece": "ece"}
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,17 @@ def began(directory: RunDirectory) -> float:
         ) from None
 
 
-def ended(directory: RunDirectory) -> float:
-    """Return when a run had trained its last stored epoch, pauses left out, in seconds since 1970."""
-    return began(directory) + sum(row.get("seconds", 0.0) for row in directory.metrics())
+def ended(run: TrainedRun) -> float:
+    """Return when a run had trained its last epoch, pauses left out, in seconds since 1970."""
+    return started(run) + run.seconds
+
+
+def started(run: TrainedRun) -> float:
+    """Return when a run was started, in seconds since 1970; UserError where its scores do not say so."""
+    try:
+        return datetime.fromisoformat(run.machine[0]["started"]).timestamp()
+    except (LookupError, TypeError, ValueError):
+        raise UserError(f"{run.config.run_id}: its scores do not say when it was started") from None
 
 
 def of_training(directory: RunDirectory, examples: int) -> Iterator[Point]:
@@ -67,26 +75,29 @@ def of_training(directory: RunDirectory, examples: int) -> Iterator[Point]:
         yield Point(iteration, time, values | {"snapshots/taken": taken})
 
 
-def of_snapshots(scored: Scored, examples: int) -> Iterator[Point]:
-    """Yield the error of each snapshot of one run at its iteration; `examples` were trained on."""
-    time, run = ended(scored.directories[0]), scored.members[0].run
-    for iteration, scores in zip(run.snapshot_iterations(examples), scored.evaluation.members, strict=True):
-        yield Point(iteration, time, {f"{scored.split}_error/snapshot": scores.top1_error})
+def of_snapshots(scores: Scores) -> Iterator[Point]:
+    """Yield the error of each snapshot of one run at its step."""
+    run = next(iter(scores.runs.values()))
+    steps = run.config.snapshot_iterations(run.train_examples)
+    for step, metrics in zip(steps, scores.alone, strict=True):
+        yield Point(step, ended(run), {f"{scores.split}_error/snapshot": metrics.error})
 
 
-def of_members(scored: Scored) -> Iterator[Point]:
+def of_members(scores: Scores) -> Iterator[Point]:
     """Yield the error of each member of an ensemble, counted from 1."""
-    time = max(map(ended, scored.directories))
-    for number, scores in enumerate(scored.evaluation.members, start=1):
-        yield Point(number, time, {f"{scored.split}_error/member": scores.top1_error})
+    for number, metrics in enumerate(scores.alone, start=1):
+        yield Point(number, _all_ended(scores), {f"{scores.split}_error/member": metrics.error})
 
 
-def of_ensembles(scored: Scored) -> Iterator[Point]:
+def of_ensembles(scores: Scores) -> Iterator[Point]:
     """Yield the scores of the ensembles of the last m members, at m = 1..M: error in percent, NLL, ECE."""
-    time = max(map(ended, scored.directories))
-    for size, scores in enumerate(scored.evaluation.ensembles, start=1):
-        values = {f"{scored.split}_{name}/last_m": getattr(scores, field) for name, field in ENSEMBLE.items()}
-        yield Point(size, time, values)
+    for size, metrics in enumerate(scores.last, start=1):
+        values = {f"{scores.split}_{name}/last_m": getattr(metrics, field) for name, field in ENSEMBLE.items()}
+        yield Point(size, _all_ended(scores), values)
+
+
+def _all_ended(scores: Scores) -> float:
+    return max(ended(run) for run in scores.runs.values())
 
 
 def settings(asked: Experiment | Run) -> dict[str, Setting]:

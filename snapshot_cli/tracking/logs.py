@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from snapshot_cli.analysis import cells
+from snapshot_cli.analysis import scoring
 from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.plan import Cell
-from snapshot_cli.config.study import Study
+from snapshot_cli.config.study import Split, Study
 from snapshot_cli.errors import UserError
-from snapshot_cli.reporting import figures, report, titles
+from snapshot_cli.reporting import labels, report, save
 from snapshot_cli.reporting.drawn import Picture
-from snapshot_cli.run_directory import RunDirectory, Split, Status
+from snapshot_cli.run_directory import RunDirectory, Status
 from snapshot_cli.tracking import curves, events
 from snapshot_cli.tracking.event_file import grow
 
@@ -47,29 +47,29 @@ def update(logs: Sequence[Log], output: Path) -> tuple[list[Log], dict[str, str]
     return unfinished, wrong
 
 
-def of_run(directory: RunDirectory, run: Run, examples: int, hashes: Mapping[str, str], *, split: Split) -> Log:
-    """Return the log of a run that trains on `examples`; `hashes` has those of the prepared datasets by name."""
+def of_run(directory: RunDirectory, run: Run, examples: int, *, split: Split) -> Log:
+    """Return the log of a run that trains on so many examples."""
 
     def content() -> bytes:
         fresh = replace(directory)  # what was read of the run before is not kept
         points = list(curves.of_training(fresh, examples))
         if fresh.status == "done":
             members = [(fresh, snapshot) for snapshot in range(1, run.snapshots + 1)]
-            scored = cells.score(members, hashes, split=split)
-            points += [*curves.of_snapshots(scored, examples), *curves.of_ensembles(scored)]
+            scores = scoring.score(members, split=split)
+            points += [*curves.of_snapshots(scores), *curves.of_ensembles(scores)]
         return events.of_session(run.run_id, curves.settings(run), points, start=curves.began(fresh))
 
     return Log(f"runs/{run.run_id}", lambda: directory.status, content)
 
 
-def of_ensembles(study: Study, results: Path, hashes: Mapping[str, str]) -> Iterator[Log]:
+def of_ensembles(study: Study, results: Path) -> Iterator[Log]:
     """Yield the log of every replicate of every experiment of a study."""
-    labels = titles.methods(study.experiments)
+    names = labels.methods(study.experiments)
     for cell in plan.expand(study):
         experiment = cell.experiment
-        words = [labels[experiment]] + [f"replicate {cell.replicate}"] * (experiment.replicates > 1)
+        words = [names[experiment]] + [f"replicate {cell.replicate}"] * (experiment.replicates > 1)
         name = "/".join(["ensembles", study.name, experiment.dataset, experiment.network, _plain(", ".join(words))])
-        yield _of_ensemble(name, cell, results, hashes, study.split)
+        yield _of_ensemble(name, cell, results, study.split)
 
 
 def of_figures(study: Study, results: Path, hashes: Mapping[str, str]) -> Log:
@@ -78,23 +78,24 @@ def of_figures(study: Study, results: Path, hashes: Mapping[str, str]) -> Log:
     def content() -> bytes | None:
         sheet = report.draw(study, results, hashes)
         drawn = [each for each in sheet.drawn if isinstance(each, Picture)]
-        pictures = {f"figures/{each.request.stem}": figures.png(each.figure) for each in drawn}
-        if not pictures or not sheet.directories:
-            return None
-        return events.of_pictures(pictures, time=max(map(curves.ended, sheet.directories)))
+        pictures = {f"figures/{each.request.stem}": save.png(each.figure) for each in drawn}
+        runs = [run for outcome in sheet.outcomes for scores in outcome.finished for run in scores.runs.values()]
+        return events.of_pictures(pictures, time=max(map(curves.ended, runs))) if pictures else None
 
     return Log(f"figures/{study.name}", lambda: "done", content)
 
 
-def _of_ensemble(name: str, cell: Cell, results: Path, hashes: Mapping[str, str], split: Split) -> Log:
+def _of_ensemble(name: str, cell: Cell, results: Path, split: Split) -> Log:
     def status() -> Status:
-        return "absent" if cells.missing(cell.runs, results) else "done"
+        return "absent" if scoring.missing_runs([cell], results, split) else "done"
 
-    def content() -> bytes:
-        scored = cells.score_cell(cell, results, hashes, split=split)
-        points = [*curves.of_members(scored), *curves.of_ensembles(scored)]
-        settings = curves.settings(cell.experiment) | {"seed": cell.experiment.seed + cell.replicate}
-        return events.of_session(name, settings, points, start=min(map(curves.began, scored.directories)))
+    def content() -> bytes | None:
+        scores = scoring.find(cell, results, split)
+        if scores is None:
+            return None
+        points = [*curves.of_members(scores), *curves.of_ensembles(scores)]
+        start = min(map(curves.started, scores.runs.values()))
+        return events.of_session(name, curves.settings(cell.alone), points, start=start)
 
     return Log(name, status, content)
 

@@ -1,4 +1,4 @@
-"""Errors on the lines between snapshots and the last one (Figure 5), with two treatments of batch norm."""
+"""Errors on the lines between snapshots and the last one (Figure 5), with three treatments of batch norm."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ LAMBDAS = tuple(k / 10 for k in range(11))
 IMAGES = 5000  # of the training images, on which batch-norm statistics are estimated
 BATCH_SIZE = 512  # of these; what is estimated depends on it
 
+STATISTICS = ("running_mean", "running_var")
+
 State = dict[str, Tensor]
 
 
@@ -37,8 +39,9 @@ def interpolate(
     """Store a finished run's test errors at lambda theta_last + (1 - lambda) theta_k, for every snapshot k before it.
 
     Statistics "reestimated" are those of a fixed subset of the training images at every point, "final" the running ones
-    of the last snapshot, as Torch's flat parameter vector leaves them; of a network without batch norm both are the
-    same. Raises UserError where weights were not kept and
+    of the last snapshot, as Torch's flat parameter vector leaves them, "mixed" those of both snapshots, mixed as the
+    weights are: at its ends the line has the snapshots' own errors. Of a network without batch norm all are the same.
+    Raises UserError where weights were not kept and
     Stopped, with nothing stored, when `stop` says so.
     """
     device = hardware.choose(machine.device)
@@ -53,9 +56,9 @@ def interpolate(
     directory.write_interpolation(rows)
 
 
-def mixed(earlier: State, last: State, weight: float, parameters: Iterable[str]) -> State:
-    """Return weight * last + (1 - weight) * earlier for parameters; statistics and other buffers are those of last."""
-    return last | {name: weight * last[name] + (1 - weight) * earlier[name] for name in parameters}
+def mixed(earlier: State, last: State, weight: float, names: Iterable[str]) -> State:
+    """Return weight * last + (1 - weight) * earlier for what is named; all else is that of last."""
+    return last | {name: weight * last[name] + (1 - weight) * earlier[name] for name in names}
 
 
 def reestimate(network: nn.Module, images: Feed) -> None:
@@ -81,25 +84,29 @@ def _points(
 ) -> Iterator[dict[str, float | str]]:
     """Yield the rows of interpolation.csv; lambda = 1 is the last snapshot, whatever the line starts from."""
     last = _state(network, directory, run.snapshots)
-    ends = _errors(network, last, images=images, test=test)
+    ends = _errors(network, last, last, images=images, test=test)
     parameters = [name for name, _ in network.named_parameters(remove_duplicate=False)]
+    both = [*parameters, *(name for name in last if name.endswith(STATISTICS))]
     for snapshot in range(1, run.snapshots):
         earlier = _state(network, directory, snapshot)
         for weight in LAMBDAS:
-            state = mixed(earlier, last, weight, parameters)
-            errors = ends if weight == 1 else _errors(network, state, images=images, test=test)
+            with_final, with_mixed = (mixed(earlier, last, weight, names) for names in (parameters, both))
+            errors = ends if weight == 1 else _errors(network, with_final, with_mixed, images=images, test=test)
             for statistics, error in errors.items():
                 yield {"snapshot": snapshot, "lambda": weight, "statistics": statistics, "test_error": error}
 
 
-def _errors(network: nn.Module, state: State, *, images: Feed, test: Feed) -> dict[str, float]:
+def _errors(network: nn.Module, with_final: State, with_mixed: State, *, images: Feed, test: Feed) -> dict[str, float]:
     """Return the test error in percent of some weights by where their batch-norm statistics come from."""
-    network.load_state_dict(state)
-    final = _error(network, test)
+    network.load_state_dict(with_final)
+    final_error = _error(network, test)
     if not _norms(network):
-        return {"final": final, "reestimated": final}
+        return dict.fromkeys(("mixed", "final", "reestimated"), final_error)
+    network.load_state_dict(with_mixed)
+    mixed_error = _error(network, test)
+    network.load_state_dict(with_final)
     reestimate(network, images)
-    return {"final": final, "reestimated": _error(network, test)}
+    return {"mixed": mixed_error, "final": final_error, "reestimated": _error(network, test)}
 
 
 def _norms(network: nn.Module) -> list[BatchNorm]:

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from snapshot_cli.config.experiment import Run
+from snapshot_cli.config.study import Split
 from snapshot_cli.datasets.batches import Feed
 from snapshot_cli.errors import Stopped
-from snapshot_cli.run_directory import RunDirectory, Split
+from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training.checkpoint import load_weights
 from snapshot_cli.training.predict import predict
 from snapshot_cli.training.ranks import Ranks

@@ -1,0 +1,310 @@
+"""From the files of finished runs to scores, and the scores that are stored already."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snapshot_cli import scores as files
+from snapshot_cli.analysis import metrics, selection
+from snapshot_cli.analysis.ensembles import evaluate_probabilities, growing, mean, measure
+from snapshot_cli.analysis.metrics import Array, Labels
+from snapshot_cli.analysis.selection import best_subsets
+from snapshot_cli.config import plan
+from snapshot_cli.config.experiment import Experiment, Run
+from snapshot_cli.config.plan import Cell
+from snapshot_cli.config.study import Split, Study
+from snapshot_cli.errors import UserError, other_dataset
+from snapshot_cli.run_directory import INTERPOLATION, METRICS, RunDirectory
+from snapshot_cli.scores import Choice, Curve, Line, Member, Metrics, Scores, TrainedRun
+
+
+def missing(runs: Sequence[Run], results: Path) -> list[Run]:
+    """Return the runs that are not finished below a folder of results."""
+    return [run for run in runs if RunDirectory.of(run, results).status != "done"]
+
+
+def missing_runs(cells: Sequence[Cell], results: Path, split: Split) -> list[Run]:
+    """Return the distinct runs that have to be trained before every cell has scores: none of a cell that has them."""
+    unscored = [cell for cell in cells if not files.path(cell, results, split).is_file()]
+    return missing(list(dict.fromkeys(run for cell in unscored for run in cell.runs)), results)
+
+
+def missing_of(asked: Experiment | Study | Run, results: Path, split: Split | None = None) -> list[Run]:
+    """Return the runs that have to be trained before all that a file asks for has scores on a split.
+
+    Without a split it is the study's own, and test for what is no study.
+    """
+    if isinstance(asked, Run):
+        return missing([asked], results)
+    own = asked.split if isinstance(asked, Study) else "test"
+    return missing_runs(plan.expand(asked), results, split or own)
+
+
+def find(cell: Cell, results: Path, split: Split) -> Scores | None:
+    """Return the scores of a cell, None where neither these nor all of its runs are there.
+
+    Where the predictions are there, and the stored scores are of other predictions, they are computed and stored.
+    Raises UserError for scores that are not of the cell's members, and as `read` and `score` do.
+    """
+    path = files.path(cell, results, split)
+    directories = {run: RunDirectory.of(run, results) for run in cell.runs}
+    complete = all(directory.has_predictions(split) for directory in directories.values())
+    if path.is_file() and not complete:
+        return _of_cell(files.read(path), cell, path)
+    if not complete:
+        unfinished = [directory for directory in directories.values() if directory.status != "done"]
+        if not unfinished:
+            raise UserError(
+                f"{path}: not there, and the {split} predictions of its runs were not kept; "
+                f"delete {next(iter(directories.values())).path} and train it again"
+            )
+        return None
+    if path.is_file():
+        stored = _current(path, directories.values())
+        if stored is not None:
+            return _of_cell(stored, cell, path)
+    return store(cell, results, split)
+
+
+def store_finished(asked: Experiment | Study | Run, run: Run, results: Path) -> None:
+    """Store the scores of every cell of a file that a run was the last to be waited for."""
+    if isinstance(asked, Run):
+        return
+    split = asked.split if isinstance(asked, Study) else "test"
+    for cell in plan.expand(asked):
+        if run in cell.runs and not missing(cell.runs, results):
+            find(cell, results, split)
+
+
+def store(cell: Cell, results: Path, split: Split) -> Scores:
+    """Compute the scores of a cell whose runs are finished, and write them."""
+    scores = compute(cell, results, split)
+    files.write(scores, files.path(cell, results, split))
+    return scores
+
+
+def compute(cell: Cell, results: Path, split: Split) -> Scores:
+    """Return the scores of a cell from the predictions of its finished runs, as `score` does."""
+    members = [(RunDirectory.of(member.run, results), member.snapshot) for member in cell.members]
+    return score(members, split=split, experiment=cell.alone, budget=cell.experiment.budget)
+
+
+def score(
+    members: Sequence[tuple[RunDirectory, int]],
+    *,
+    split: Split = "test",
+    experiment: Experiment | None = None,
+    budget: int | None = None,
+) -> Scores:
+    """Return the scores of some snapshots as one ensemble; a full budget is `budget` epochs, else the first run's.
+
+    Raises UserError when they were trained or scored on different images, and where no images were withheld for the
+    holdout that is scored.
+    """
+    predictions = read_predictions(members, split)
+    evaluation = evaluate_probabilities(predictions.probabilities, predictions.labels)
+    directories = list(dict.fromkeys(directory for directory, _ in members))
+    runs = {directory.run.run_id: _trained(directory, split) for directory in directories}
+    return Scores(
+        experiment=experiment,
+        split=split,
+        images=len(predictions.labels),
+        labels_sha256=hashlib.sha256(predictions.labels.tobytes()).hexdigest(),
+        classes=predictions.probabilities.shape[2],
+        members=[Member(run=directory.run.run_id, snapshot=snapshot) for directory, snapshot in members],
+        runs=runs,
+        alone=list(evaluation.members),
+        later=list(evaluation.ensembles[1:]),
+        earlier=_first_members(predictions),
+        correlation=metrics.correlation(predictions.probabilities).tolist(),
+        disagreement=metrics.disagreement(predictions.probabilities).tolist(),
+        chosen=_chosen(members, predictions) if split == "test" else [],
+        cost=plan.cost(
+            [plan.Member(directory.run, snapshot) for directory, snapshot in members],
+            budget or directories[0].run.budget,
+        ),
+    )
+
+
+def again(stored: Scores, results: Path) -> Scores | None:
+    """Return stored scores as the predictions give them now, None where these were not kept."""
+    members = [(RunDirectory(results / "runs" / member.run), member.snapshot) for member in stored.members]
+    if not all(directory.has_predictions(stored.split) for directory, _ in members):
+        return None
+    budget = stored.experiment.budget if stored.experiment else None
+    return score(members, split=stored.split, experiment=stored.experiment, budget=budget)
+
+
+def check_same_images(scores: Iterable[Scores], dataset_hashes: Mapping[str, str]) -> None:
+    """Refuse runs on other images than those prepared now, or than other runs on the dataset of that name.
+
+    `dataset_hashes` has the content hashes of the prepared datasets by name.
+    """
+    hashes = dict(dataset_hashes)
+    for each in scores:
+        for run_id, run in each.runs.items():
+            name = run.config.dataset
+            if hashes.setdefault(name, run.dataset_hash) != run.dataset_hash:
+                raise UserError(
+                    f"{run_id}: was trained on other images than those prepared as '{name}' now, or than the other "
+                    f"runs; prepare those, or delete its scores and directory and train it again"
+                )
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Hold members' softmax outputs (members, examples, classes) and the labels (examples,)."""
+
+    probabilities: Array
+    labels: Labels
+
+
+def read_predictions(members: Sequence[tuple[RunDirectory, int]], split: Split) -> Predictions:
+    """Return what some snapshots predict for a split; UserError where they do not fit together, as `score` says."""
+    first = members[0][0]
+    for directory, _ in members:
+        _check_images(directory, first, split)
+    labels = first.labels(split)
+    for directory, _ in members:
+        if not np.array_equal(directory.labels(split), labels):
+            raise UserError(f"{directory.path}: its {split} images are not those of {first.path}; score them apart")
+    logits = [_logits(directory, split, snapshot, labels) for directory, snapshot in members]
+    if len({array.shape for array in logits}) > 1:
+        raise UserError(f"{first.path}: its members know different numbers of classes; an ensemble needs one dataset")
+    return Predictions(np.stack([metrics.softmax(array) for array in logits]), labels)
+
+
+def _first_members(predictions: Predictions) -> list[Metrics]:
+    """Return the metrics of the ensembles of the first m = 2..M-1 members."""
+    ensembles = growing(predictions.probabilities[:-1])
+    next(ensembles, None)
+    return [measure(ensemble, predictions.labels) for ensemble in ensembles]
+
+
+def _chosen(members: Sequence[tuple[RunDirectory, int]], test: Predictions) -> list[Choice]:
+    if not all(directory.run.holdout and directory.has_predictions("holdout") for directory, _ in members):
+        return []
+    withheld = read_predictions(members, "holdout")
+    selections = [
+        *best_subsets(withheld.probabilities, withheld.labels),
+        selection.last(withheld.probabilities, withheld.labels),
+        selection.greedy(withheld.probabilities, withheld.labels),
+    ]
+    return [
+        Choice(
+            rule=chosen.rule,
+            members=list(chosen.members),
+            withheld_error=chosen.error,
+            error=metrics.top1_error(mean(test.probabilities, [number - 1 for number in chosen.members]), test.labels),
+        )
+        for chosen in selections
+    ]
+
+
+def _trained(directory: RunDirectory, split: Split) -> TrainedRun:
+    rows, summary = directory.metrics(), directory.summary
+    examples = summary.get("train_examples") or 0
+    if examples < 1:
+        raise UserError(
+            f"{directory.path}: does not say how many images it was trained on; delete it and train it again"
+        )
+    places = [{name: value for name, value in place.items() if name != "command"} for place in directory.places]
+    return TrainedRun(
+        config=directory.run,
+        dataset_hash=summary.get("dataset_hash", ""),
+        train_examples=examples,
+        steps=directory.run.snapshot_iterations(examples)[-1],
+        machine=places,
+        curve=_curve(directory, rows),
+        lines=_lines(directory) if directory.has_interpolation else [],
+        files=_digests(directory),
+    )
+
+
+def _curve(directory: RunDirectory, rows: Sequence[Mapping[str, float]]) -> Curve:
+    try:
+        return Curve(
+            step=[int(row["iteration"]) for row in rows],
+            train_loss=[row["train_loss"] for row in rows],
+            train_error=[row["train_error"] for row in rows],
+            seconds=[row["seconds"] for row in rows],
+        )
+    except (KeyError, ValueError, OverflowError):
+        raise UserError(
+            f"{directory.path / METRICS}: not the metrics of a run; delete {directory.path} and train it again"
+        ) from None
+
+
+def _lines(directory: RunDirectory) -> list[Line]:
+    lines: dict[tuple[int, str], list[tuple[float, float]]] = {}
+    for snapshot, weight, statistics, error in directory.interpolation():
+        lines.setdefault((snapshot, statistics), []).append((weight, error))
+    return [
+        Line(
+            snapshot=snapshot,
+            statistics=statistics,
+            lambdas=[weight for weight, _ in points],
+            errors=[error for _, error in points],
+        )
+        for (snapshot, statistics), points in lines.items()
+    ]
+
+
+def _digests(directory: RunDirectory) -> dict[str, str]:
+    """Return the sha256 of the files that scores rest on, as the manifest has them."""
+    return {
+        name: digest
+        for name, digest in sorted(directory.hashes.items())
+        if name.startswith("predictions/") or name in (METRICS, INTERPOLATION)
+    }
+
+
+def _current(path: Path, directories: Iterable[RunDirectory]) -> Scores | None:
+    """Return stored scores if they were computed from these runs' files, by this version's definitions."""
+    try:
+        stored = files.read(path)
+    except UserError:
+        return None
+    digests = {directory.run.run_id: _digests(directory) for directory in directories}
+    return stored if digests == {run_id: run.files for run_id, run in stored.runs.items()} else None
+
+
+def _of_cell(scores: Scores, cell: Cell, path: Path) -> Scores:
+    """Return the scores; UserError where they are not of the members that the plan has."""
+    planned = [Member(run=member.run.run_id, snapshot=member.snapshot) for member in cell.members]
+    if scores.members != planned:
+        raise UserError(f"{path}: has other members than planned; delete it, and snapshot reproduce trains them")
+    return scores
+
+
+def _logits(directory: RunDirectory, split: Split, snapshot: int, labels: Labels) -> np.ndarray[Any, Any]:
+    """Return a snapshot's logits; UserError where they are not of as many examples, or have not all classes."""
+    logits = directory.predictions(split, snapshot)
+    if len(logits) != len(labels) or not 0 <= labels.min(initial=0) <= labels.max(initial=0) < logits.shape[1]:
+        raise UserError(
+            f"{directory.path}: the {split} predictions of snapshot {snapshot} are {logits.shape[0]:,} of "
+            f"{logits.shape[1]:,} classes, which does not fit its {len(labels):,} labels; "
+            f"delete {directory.path} and train it again"
+        )
+    return logits
+
+
+def _check_images(directory: RunDirectory, first: RunDirectory, split: Split) -> None:
+    """Equal labels do not prove equal images, as images are ordered by label: compare the datasets."""
+    run, other = directory.run, first.run
+    if run.dataset != other.dataset:
+        raise other_dataset(directory.path, run.dataset, first.path, other.dataset)
+    if directory.summary.get("dataset_hash") != first.summary.get("dataset_hash"):
+        raise UserError(f"{directory.path}: was trained on other images than {first.path}; score them apart")
+    if split == "test":
+        return
+    if not run.holdout:
+        raise UserError(f"{directory.path}: no training images were withheld; train with holdout: N to score on them")
+    if (run.holdout, run.split_seed, run.train_size) != (other.holdout, other.split_seed, other.train_size):
+        raise UserError(f"{directory.path}: its holdout images are not those of {first.path}; score them apart")

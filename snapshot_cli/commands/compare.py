@@ -1,0 +1,80 @@
+"""snapshot compare: runs, experiments and studies side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from snapshot_cli.commands import completion, options
+from snapshot_cli.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from snapshot_cli.config.study import Split
+    from snapshot_cli.reporting.outcomes import Outcome
+
+
+@click.command(short_help="Compare runs, experiments or studies, pair by pair.")
+@click.argument("sources", nargs=-1, required=True, metavar="RUN_DIR|FILE...", shell_complete=completion.studies)
+@options.set_option
+@options.data_option
+@options.results_option
+@click.option("--split", type=click.Choice(["test", "holdout"]), help="Images to score on.  [default: test]")
+def compare(
+    sources: tuple[str, ...], sets: tuple[str, ...], data: Path, results: Path | None, split: Split | None
+) -> None:
+    """Print the error of each run, experiment or method of a study, and the difference of every pair.
+
+    Give run directories, files of experiments or studies, or their bare names. A pair with three seeds or more has the
+    mean difference with its 95 % interval; a pair of one seed has McNemar's exact p, which is about these weights only.
+    Pairs on different images are left out.
+    """
+    from snapshot_cli.reporting import comparison
+
+    outcomes = list(_outcomes(sources, sets, data, results, split))
+    finished = [outcome for outcome in outcomes if outcome.scores]
+    if not finished:
+        raise UserError(f"{sources[0]}: nothing is finished; type snapshot train --config {sources[0]}")
+    pairs = [
+        (one, other)
+        for one, other in combinations(finished, 2)
+        if len(sources) > 1 or one.experiment.network == other.experiment.network
+    ]
+    if len(finished) < 2:
+        raise ConfigError(f"{sources[0]}: has one finished experiment; give another one to compare it with")
+    options.show(comparison.tables(finished, pairs))
+
+
+def _outcomes(
+    sources: Sequence[str], sets: tuple[str, ...], data: Path, results: Path | None, split: Split | None
+) -> Iterator[Outcome]:
+    """Yield the experiments of all sources, each once, with labels that tell them apart."""
+    from snapshot_cli.reporting import outcomes
+
+    found: dict[object, Outcome] = {}
+    for source in sources:
+        for outcome in _of_source(source, sets, data, results, split):
+            found.setdefault(outcome.experiment, outcome)
+    yield from outcomes.relabelled(list(found.values()))
+
+
+def _of_source(
+    source: str, sets: tuple[str, ...], data: Path, results: Path | None, split: Split | None
+) -> list[Outcome]:
+    from snapshot_cli.commands.evaluate import collect
+    from snapshot_cli.config.experiment import Run
+    from snapshot_cli.config.shipped import config_path
+    from snapshot_cli.reporting import outcomes
+    from snapshot_cli.run_directory import RunDirectory
+
+    if Path(source).is_dir():
+        return outcomes.of_runs([RunDirectory(Path(source))], split or "test")
+    file = config_path(source)
+    folder = options.results_folder(file, results)
+    asked = options.load(file, sets, data, folder)
+    if isinstance(asked, Run):
+        return outcomes.of_runs([RunDirectory.of(asked, folder)], split or "test")
+    return collect(asked, file, folder, data, split)

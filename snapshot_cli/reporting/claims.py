@@ -1,0 +1,280 @@
+"""Answers to the paper's claims in words: below a table, at the top of the page, and as a matrix by network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from markupsafe import Markup
+
+from snapshot_cli.analysis import claims, findings
+from snapshot_cli.analysis.claims import Verdict
+from snapshot_cli.analysis.findings import Finding
+from snapshot_cli.analysis.statistics import Answer, Decision
+from snapshot_cli.config.experiment import Experiment
+from snapshot_cli.reporting import labels
+from snapshot_cli.reporting.outcomes import Outcome
+from snapshot_cli.reporting.table import signed
+
+SCORED_ON = {"test": "this test set", "holdout": "these withheld training images"}
+RULE = (
+    "Difference: the error of the method named second minus that of the first, in points on {images}, paired by seed.",
+    "A claim is judged once all planned seeds of both methods are finished, at least three. Until then it is not "
+    "finished. Two planned seeds decide nothing.",
+    "One planned seed speaks for these weights only: its exact McNemar p is shown, outside any family.",
+    "Yes and no: the difference is above or below 0 with p < 0.05 after Holm's correction over all claims of the "
+    "family, unfinished ones included. Otherwise the claim is not decided.",
+)
+PRIMARY = (
+    "Primary family: {primary}, pooled over the networks and datasets with at least three planned seeds. The estimate "
+    "is the mean of their mean differences.",
+)
+SECONDARY = ("Secondary family: {secondary}, each about one network and dataset.",)
+TEST = (
+    "The t test takes the variance of a seed's difference from all that is pooled, with sum(R − 1) degrees of freedom "
+    "for R seeds of each. The variance is never below what the images give: the mean number of images that only one "
+    "of the two classifies right, over n² for n images.",
+    "Intervals: 95 %, before Holm's correction; p is shown after it.",
+)
+ONE_SEED = (
+    "No claim is judged: that takes three finished seeds or more of each method, and fewer are planned here "
+    "(replicates)."
+)
+UNADJUSTED = (
+    "Each of these answers stands alone, outside the families of claims: three complete seeds or more, and the 95 % t "
+    "interval over them, without correction for the others."
+)
+SYMBOLS: dict[Answer, str] = {
+    "yes": "✓",
+    "no": "✗",
+    "not decided": "?",
+    "not finished": "…",
+    "these weights only": "◦",
+}
+"""What tells answers apart at a glance, without colour."""
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What the paper says, what is measured here, and how it is printed."""
+
+    paper: str
+    measured: str
+    unit: str = " points"
+    places: int = 2
+
+
+FURTHER: dict[findings.Question, _Words] = {
+    "loss": _Words(
+        "Figure 2. The paper: the standard schedule ends at a lower training loss than the cycles.",
+        "Loss of the last epoch, cosine minus step",
+        " nats",
+        4,
+    ),
+    "two-members": _Words(
+        "Figure 3. The paper: in most cases two snapshots already beat the single model.",
+        "Error of the single model minus that of the last two snapshots",
+    ),
+    "bump": _Words(
+        "Figure 5. The paper: the error has a bump between most earlier snapshots and the last one, so they are in "
+        "different minima.",
+        "Highest error between the two minus that of the worse one, mean over the lines of a run, batch-norm "
+        "statistics re-estimated; seen (yes) where this is above 0 for every seed, else not seen (no)",
+    ),
+    "correlation": _Words(
+        "Figure 6. The paper: the last three snapshots of the standard schedule correlate more than those of the "
+        "cycles.",
+        "Mean correlation of the last three, step minus cosine",
+        "",
+        3,
+    ),
+    "members": _Words(
+        "Figures 7 and 8. The paper: the ensemble always has a lower error than each of its members.",
+        "Error of the best snapshot minus that of the ensemble",
+    ),
+    "nocycle": _Words(
+        "Section 4. The paper: NoCycle has little effect.",
+        f"Error of the single model minus that of NoCycle; yes where the interval is within ±{findings.MARGIN:g} "
+        "points, no where it is outside, else not decided",
+    ),
+}
+
+
+def notes(outcomes: Sequence[Outcome], question: claims.Question) -> list[str]:
+    """Return what stands below a table: the claims of either family that have something finished, and the rule."""
+    verdicts = claims.judged(outcomes, question)
+    primary = [verdict for verdict in verdicts if verdict.family == "primary"]
+    secondary = [verdict for verdict in verdicts if verdict.family == "secondary"]
+    names = _names(verdicts)
+    lists = {"Primary claims": primary} if any(sum(verdict.finished) for verdict in primary) else {}
+    for group, name in names.items():
+        alone = [each for each in verdicts if each.family != "primary" and each.groups == (group,)]
+        if any(sum(verdict.finished) for verdict in alone):
+            lists[f"{name}, secondary" if alone[0].family else name] = alone
+    if not lists:
+        return []
+    paragraphs = ["\n- ".join([f"{title}:", *map(sentence, several)]) for title, several in lists.items()]
+    rule = [*RULE, *(PRIMARY if primary else ()), *(SECONDARY if secondary else ())]
+    rule += TEST if primary or secondary else ()
+    facts = {"primary": _count(len(primary)), "secondary": _count(len(secondary))}
+    return [*paragraphs, "\n- ".join(["The rule:", *rule]).format(images=SCORED_ON[outcomes[0].split], **facts)]
+
+
+def sentences(outcomes: Sequence[Outcome], question: claims.Question = "methods") -> list[str]:
+    """Return a sentence a primary claim; where no claim has enough planned seeds, one that says so."""
+    verdicts = claims.judged(outcomes, question)
+    primary = [sentence(verdict) for verdict in verdicts if verdict.family == "primary"]
+    return primary or ([ONE_SEED] if verdicts else [])
+
+
+def sentence(verdict: Verdict) -> str:
+    """Return a claim, its answer, and what the answer rests on."""
+    return f"{verdict.claim}: {', '.join(_facts(verdict))}"
+
+
+def matrix(outcomes: Sequence[Outcome], question: claims.Question = "methods") -> Markup:
+    """Return an HTML table of answers: a row for each network and dataset, and pooled; a column a claim.
+
+    Cells have the class of their answer: yes, no, not-decided, not-finished, these-weights-only. Empty without claims.
+    """
+    verdicts = claims.judged(outcomes, question)
+    if not verdicts:
+        return Markup()
+    names = _names(verdicts)
+    columns = list(dict.fromkeys(verdict.short for verdict in verdicts))
+    rows: dict[str, dict[str, Verdict]] = {"pooled": {}} if len(names) > 1 else {}
+    rows |= {name: {} for name in names.values()}
+    for verdict in verdicts:
+        row = "pooled" if verdict.family == "primary" and len(names) > 1 else names[verdict.groups[0]]
+        rows[row].setdefault(verdict.short, verdict)
+    head = Markup().join(Markup('<th scope="col">{}</th>').format(column) for column in columns)
+    body = Markup("\n").join(
+        Markup('<tr><th scope="row">{}</th>{}</tr>').format(
+            name, Markup().join(_matrix_cell(row.get(column)) for column in columns)
+        )
+        for name, row in rows.items()
+    )
+    table = '<table class="matrix">\n<thead><tr><th></th>{}</tr></thead>\n<tbody>\n{}\n</tbody>\n</table>'
+    return Markup(table).format(head, body)
+
+
+def further(outcomes: Sequence[Outcome], *questions: findings.Question) -> list[str]:
+    """Return what the paper's figures and text say, with the answers here; all that have one if no question is named.
+
+    Of several settings of a network and dataset those with the most planned seeds are answered. Outcomes may be of
+    several studies; withheld images count only where nothing is scored on test images.
+    """
+    on_test = [outcome for outcome in outcomes if outcome.split == "test"] or outcomes
+    paragraphs = [
+        paragraph for question in questions or get_args(findings.Question) for paragraph in _further(on_test, question)
+    ]
+    return [*paragraphs, UNADJUSTED] if paragraphs else []
+
+
+def _further(outcomes: Sequence[Outcome], question: findings.Question) -> Iterator[str]:
+    answers = [finding for finding in findings.answered(outcomes, question) if finding.finished]
+    most: dict[tuple[str, str], int] = {}
+    for finding in answers:
+        pair = finding.group.network, finding.group.dataset
+        most[pair] = max(most.get(pair, 0), finding.planned)
+    answers = [each for each in answers if each.planned == most[each.group.network, each.group.dataset]]
+    if answers:
+        words, names = FURTHER[question], _group_names([finding.group for finding in answers])
+        lines = [f"{_subject(finding, names)}: {_finding(finding, words)}" for finding in answers]
+        yield "\n- ".join([f"{words.paper} {words.measured}:", *lines])
+
+
+def _subject(finding: Finding, names: dict[Experiment, str]) -> str:
+    name = names[finding.group]
+    return name if finding.alpha0 is None else f"{name}, α₀ = {finding.alpha0:g}"
+
+
+def _finding(finding: Finding, words: _Words) -> str:
+    decision, answer = finding.decision, str(finding.decision.answer)
+    if finding.question == "bump" and decision.mean is not None and decision.answer != "not finished":
+        is_seen = decision.mean > 0 if decision.answer == "these weights only" else decision.answer == "yes"
+        answer += ", a bump is seen" if is_seen else ", no bump is seen"
+    facts = [] if decision.mean is None else [_value(decision, words.unit, words.places)]
+    return ", ".join([answer, *facts, _seeds((finding.finished,), (finding.planned,))])
+
+
+def _value(decision: Decision, unit: str, places: int, sign: Literal["+", "-"] = "+") -> str:
+    """Return the mean difference, with its interval if there is one."""
+    assert decision.mean is not None
+    value = f"{signed(decision.mean, sign, places)}{unit}"
+    if decision.estimate:
+        low, high = (signed(end, "-", places) for end in decision.estimate.interval)
+        value += f" [{low}, {high}]"
+    return value
+
+
+def _facts(verdict: Verdict) -> Iterator[str]:
+    decision = verdict.decision
+    yield decision.answer
+    if verdict.on_different_images:
+        yield "on different images"
+        return
+    if decision.mean is not None:
+        is_yes = decision.answer == "yes"
+        yield ("by " if is_yes else "") + _value(decision, " points", 2, "-" if is_yes else "+")
+    if verdict.family == "primary":
+        yield _pooled_over(verdict.groups)
+    yield _seeds(verdict.finished, verdict.planned)
+    if decision.p is not None:
+        yield f"p = {decision.p:.2g}"
+    elif verdict.weights_p is not None:
+        yield f"McNemar p = {verdict.weights_p:.2g}"
+
+
+def _seeds(finished: Sequence[int], planned: Sequence[int]) -> str:
+    """Return how many seeds there are: "5 seeds", "3 to 5 seeds", "1 to 3 of 5 seeds so far"."""
+    several = len(finished) > 1
+    if tuple(finished) != tuple(planned):
+        return f"{_range(finished)} of {_range(planned)} seed{'s' * (max(planned) > 1)} so far"
+    each = " each" if several and len(set(planned)) == 1 else ""
+    return f"{_range(planned)} seed{'s' * (max(planned) > 1)}{each}"
+
+
+def _range(counts: Sequence[int]) -> str:
+    return f"{min(counts)}" if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
+
+
+def _pooled_over(groups: Sequence[Experiment]) -> str:
+    """Return how many networks, datasets or other settings a claim is pooled over; one is named."""
+    if len(groups) == 1:
+        return _group_names(groups)[groups[0]]
+    networks, datasets = ({getattr(group, name) for group in groups} for name in ("network", "dataset"))
+    if len(networks) == len(groups) and len(datasets) == 1:
+        return f"{len(groups)} networks"
+    if len(datasets) == len(groups) and len(networks) == 1:
+        return f"{len(groups)} datasets"
+    if len({(group.network, group.dataset) for group in groups}) == len(groups):
+        return f"{len(groups)} networks on datasets"
+    return f"{len(groups)} settings"
+
+
+def _names(verdicts: Sequence[Verdict]) -> dict[Experiment, str]:
+    return _group_names(list(dict.fromkeys(group for verdict in verdicts for group in verdict.groups)))
+
+
+def _group_names(groups: Sequence[Experiment]) -> dict[Experiment, str]:
+    """Return network and dataset, with the settings that tell a group from others of the same two."""
+    names = {}
+    for group in groups:
+        alike = [other for other in groups if (other.network, other.dataset) == (group.network, group.dataset)]
+        name = f"{labels.network(group.network)} on {labels.dataset(group.dataset)}"
+        names[group] = name + labels.difference(group, alike)
+    return names
+
+
+def _count(number: int) -> str:
+    return f"{number} claim{'s' * (number != 1)}"
+
+
+def _matrix_cell(verdict: Verdict | None) -> Markup:
+    if verdict is None:
+        return Markup("<td></td>")
+    answer, mean = verdict.decision.answer, verdict.decision.mean
+    value = "" if mean is None else signed(mean) + (" so far" if answer == "not finished" else "")
+    return Markup('<td class="{}">{} {}<br>{}</td>').format(answer.replace(" ", "-"), SYMBOLS[answer], answer, value)

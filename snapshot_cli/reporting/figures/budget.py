@@ -1,0 +1,67 @@
+"""Error against training budget; a panel a network and dataset (Figure 4 left and middle)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from snapshot_cli.config.experiment import Experiment
+from snapshot_cli.reporting import lines
+from snapshot_cli.reporting.drawn import Drawn, Picture, Request
+from snapshot_cli.reporting.labels import methods
+from snapshot_cli.reporting.outcomes import Outcome, grouped, paper_value
+from snapshot_cli.reporting.style import LineEnd, look
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CAPTION = "Error of the ensemble of all members against the training budget. Which line stays low on the left?"
+NEEDS = "two budgets to compare"
+ALONG = ("budget", "replicates")
+"""The settings in which the experiments of a line differ."""
+
+
+def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
+    """Draw a line a method, its mean over seeds at every budget; nothing where one budget alone is finished."""
+    groups = [part for _, part in grouped([each for each in outcomes if each.scores], "network", "dataset")]
+    parts = [part for part in groups if len({outcome.experiment.budget for outcome in part}) > 1]
+    if not parts:
+        return []
+    shown = [outcome for part in parts for outcome in part]
+    labels = [list(_lines(part)) for part in parts]
+    figure = lines.small_multiples(
+        parts, labels, _draw, x="Training budget B (epochs)", paper=any(paper_value(outcome) for outcome in shown)
+    )
+    notes = [*lines.seeds_note(shown), *lines.beside_paper(shown)]
+    return [Picture(request, CAPTION, figure, "; ".join(map(_in_words, parts)), lines.cells(shown), notes)]
+
+
+def _lines(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
+    """Return the experiments of each line by its label, from the smallest budget to the largest."""
+    labels = methods([outcome.experiment for outcome in outcomes], without=ALONG)
+    fields = [name for name in Experiment.model_fields if name not in ALONG]
+    parts = (part for _, part in grouped(outcomes, *fields))
+    return {labels[part[0].experiment]: sorted(part, key=lambda each: each.experiment.budget) for part in parts}
+
+
+def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> list[LineEnd]:
+    budgets = sorted({outcome.experiment.budget for outcome in outcomes})
+    shifts = lines.shifts(len(labels), 0.012 * (budgets[-1] - budgets[0]))
+    ends = []
+    for (label, line), shift in zip(_lines(outcomes).items(), shifts, strict=True):
+        looks = look(line[0].experiment)
+        values = {outcome.experiment.budget: paper_value(outcome) for outcome in line}
+        lines.draw_paper(axes, {budget: lines.number(value) for budget, value in values.items() if value}, looks)
+        points: dict[float, list[float]] = {outcome.experiment.budget: outcome.errors for outcome in line}
+        ends.append(lines.draw_means(axes, label, looks, points, shift=shift))
+    axes.set_xticks(budgets)
+    axes.margins(x=0.06, y=0.08)
+    return ends
+
+
+def _in_words(outcomes: Sequence[Outcome]) -> str:
+    words = [
+        f"{label} " + ", ".join(f"{each.error:.2f} % at {each.experiment.budget}" for each in line)
+        for label, line in _lines(outcomes).items()
+    ]
+    return f"{outcomes[0].group}: {', '.join(words)}"

@@ -1,0 +1,69 @@
+"""Error against ensemble size, the single model dashed; a panel a network and dataset (Figures 3 and 4 right)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from snapshot_cli.reporting import lines, style
+from snapshot_cli.reporting.drawn import Drawn, Picture, Request
+from snapshot_cli.reporting.outcomes import Outcome, errors, grouped, means, paper_value
+from snapshot_cli.reporting.style import LineEnd, look
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CAPTION = (
+    "Error of the ensemble of the last m members against m. Do lines fall from left to right, and below the dashed "
+    "single model?"
+)
+NEEDS = "a method with several members"
+
+
+def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
+    """Draw a line a method, its mean over seeds at every size; a method of one member is a dashed level."""
+    groups = [part for _, part in grouped([each for each in outcomes if each.scores], "network", "dataset")]
+    parts = [part for part in groups if any(_size(outcome) > 1 for outcome in part)]
+    if not parts:
+        return []
+    shown = [outcome for part in parts for outcome in part]
+    figure = lines.small_multiples(
+        parts, lines.labels(parts), _draw, x="Ensemble size m", paper=any(_paper(outcome) for outcome in shown)
+    )
+    notes = [*lines.seeds_note(shown), *lines.beside_paper(shown)]
+    return [Picture(request, CAPTION, figure, "; ".join(map(_in_words, parts)), lines.cells(shown), notes)]
+
+
+def _size(outcome: Outcome) -> int:
+    return len(outcome.finished[0].members)
+
+
+def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> list[LineEnd]:
+    largest = max(map(_size, outcomes))
+    axes.set_xlim(1 - 0.06 * largest, largest + 0.06 * largest)
+    ends = []
+    for outcome, label, shift in zip(outcomes, labels, lines.shifts(len(outcomes), 0.012 * largest), strict=True):
+        looks = look(outcome.experiment)
+        lines.draw_paper(axes, _paper(outcome), looks)
+        if _size(outcome) == 1:
+            ends.append(lines.draw_level(axes, label, looks, outcome.error))
+        else:
+            values = outcome.over(lambda scores: errors(scores.last))
+            ends.append(lines.draw_line(axes, label, looks, range(1, _size(outcome) + 1), values, shift=shift))
+    axes.set_xticks(style.counted(largest))
+    axes.margins(y=0.08)
+    return ends
+
+
+def _paper(outcome: Outcome) -> dict[float, tuple[float, float | None]]:
+    size = _size(outcome)
+    values = {m: paper_value(outcome, m if size > 1 else None) for m in range(1, size + 1)}
+    return {m: lines.number(value) for m, value in values.items() if value}
+
+
+def _in_words(outcomes: Sequence[Outcome]) -> str:
+    def words(outcome: Outcome) -> str:
+        first, *others = means(outcome.over(lambda scores: errors(scores.last)))
+        return f"{outcome.label} from {first:.2f} to {others[-1]:.2f} %" if others else f"{outcome.label} {first:.2f} %"
+
+    return f"{outcomes[0].group}: {', '.join(map(words, outcomes))}"

@@ -1,0 +1,117 @@
+"""Test error on the line from each earlier snapshot to the last one (Figure 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from snapshot_cli.reporting import claims, lines, style
+from snapshot_cli.reporting.drawn import Drawn, Picture, Request
+from snapshot_cli.reporting.outcomes import Outcome, means
+from snapshot_cli.scores import Line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CAPTION = (
+    "Test error on the line from every earlier snapshot (left) to the last one (right). A bump between says that the "
+    "two lie in different minima."
+)
+NEEDS = "errors between snapshots, which --interpolate stores"
+LINE = "Weights are λ × last snapshot + (1 - λ) × earlier snapshot. Panels differ in their batch-norm statistics."
+STATISTICS = {
+    "reestimated": (
+        "re-estimated statistics",
+        "Re-estimated: on training images at every point.",
+    ),
+    "mixed": (
+        "mixed statistics",
+        "Mixed: the running statistics of both snapshots, interpolated as the weights are; the ends are the snapshots' "
+        "errors.",
+    ),
+    "final": (
+        "last snapshot's statistics",
+        "Last snapshot's: its running statistics at every point; λ = 0 is not the earlier snapshot's error.",
+    ),
+}
+"""Where batch-norm statistics come from, in a title and in a note."""
+MARKERS = "osD^vPX<>"
+
+
+@dataclass(frozen=True)
+class _Panel:
+    outcome: Outcome
+    statistics: str
+    lines: list[list[Line]]
+    """Of each finished replicate that has them, from every earlier snapshot."""
+
+
+def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
+    """Draw a panel for each experiment and each kind of batch-norm statistics that is stored, means over seeds."""
+    shown = [outcome for outcome in outcomes if outcome.run and len(outcome.finished[0].members) > 1]
+    panels = [panel for outcome in shown for name in STATISTICS if (panel := _panel(outcome, name)).lines]
+    if not panels:
+        return []
+    stored = [name for name in STATISTICS if any(panel.statistics == name for panel in panels)]
+    most = max(len(panel.lines[0]) for panel in panels)
+    legend = [f"Snapshot {number}" for number in range(1, most + 1)]
+    with style.style():
+        figure, drawn = style.panels(
+            [_heading(panel) for panel in panels],
+            columns=len(stored) if len(stored) > 1 else 3,
+            heights=(1.7,),
+            legend=legend,
+        )
+        for panel, (axes,) in zip(panels, drawn, strict=True):
+            _draw(axes, panel)
+        for name in stored:
+            style.share_y([axes for panel, (axes,) in zip(panels, drawn, strict=True) if panel.statistics == name])
+        style.outer_labels(drawn)
+        style.legend_below(figure, lines.handles([axes for (axes,) in drawn]))
+    words = [f"{_name(panel)}: highest {_highest(panel):.2f} %" for panel in panels]
+    cells = sum({id(panel.outcome): len(panel.lines) for panel in panels}.values())
+    notes = [LINE, *(STATISTICS[name][1] for name in stored), *claims.further(shown, "bump")]
+    return [Picture(request, CAPTION, figure, "; ".join(words), cells, notes)]
+
+
+def _panel(outcome: Outcome, statistics: str) -> _Panel:
+    runs = [scores.only_run for scores in outcome.finished if scores.only_run]
+    stored = [[line for line in run.lines if line.statistics == statistics] for run in runs]
+    return _Panel(outcome, statistics, [each for each in stored if each])
+
+
+def _name(panel: _Panel) -> str:
+    return f"{panel.outcome.group}, {panel.outcome.label}, {STATISTICS[panel.statistics][0]}"
+
+
+def _heading(panel: _Panel) -> style.Heading:
+    count = len(panel.lines)
+    heading = lines.heading([panel.outcome], method=panel.outcome.label, detail=STATISTICS[panel.statistics][0])
+    return replace(heading, facts=(f"{count} seed{'s' * (count != 1)}", "test images"))
+
+
+def _errors(panel: _Panel) -> list[tuple[list[float], list[float]]]:
+    """Return lambdas and the means over seeds of the errors there, from every earlier snapshot."""
+    return [
+        (of_snapshot[0].lambdas, means([line.errors for line in of_snapshot]))
+        for of_snapshot in zip(*panel.lines, strict=True)
+    ]
+
+
+def _highest(panel: _Panel) -> float:
+    return max(max(errors) for _, errors in _errors(panel))
+
+
+def _draw(axes: Axes, panel: _Panel) -> None:
+    drawn = _errors(panel)
+    for number, ((lambdas, errors), colour) in enumerate(zip(drawn, style.shades(len(drawn)), strict=True), start=1):
+        axes.plot(
+            lambdas, errors, color=colour, marker=MARKERS[(number - 1) % len(MARKERS)], markersize=3,
+            markeredgewidth=0, linewidth=1.1, label=f"Snapshot {number}", clip_on=False,
+        )  # fmt: skip
+    axes.set_xlim(0, 1)
+    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    axes.margins(y=0.08)
+    axes.set_xlabel("λ")
+    axes.set_ylabel("Test error (%)")

@@ -1,0 +1,102 @@
+"""Training loss against epochs, with the learning rate below it (Figure 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from snapshot_cli.analysis import paper
+from snapshot_cli.config.experiment import iterations_per_epoch
+from snapshot_cli.reporting import lines, rate_curve, style
+from snapshot_cli.reporting.drawn import Drawn, Picture, Request, by_pair
+from snapshot_cli.reporting.figures.schedule import curve, of_one_run
+from snapshot_cli.reporting.outcomes import Outcome, means
+from snapshot_cli.reporting.style import LineEnd, look
+from snapshot_cli.scores import Scores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PER = ("network", "dataset")
+CAPTION = (
+    "Mean training loss of every epoch, on a log scale, and the learning rate. Each restart throws the loss up, and "
+    "each cycle brings it down again."
+)
+NEEDS = "a method of one run"
+READ_OFF = "The paper's losses were read off its Figure 2, give or take 15 %."
+PALE_LINES = "Pale lines are single seeds."
+
+
+def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
+    """Draw the mean over seeds of the training loss of each method of one run, a figure a network and dataset."""
+    drawn: list[Drawn] = []
+    traced = [outcome for outcome in of_one_run(outcomes) if outcome.run and outcome.run.curve.step]
+    for part, part_request in by_pair(traced, request):
+        ends = ", ".join(f"{each.label} ends at {means(each.over(_losses))[-1]:.2g}" for each in part)
+        notes = [PALE_LINES] if any(len(each.scores) > 1 for each in part) else []
+        notes += [READ_OFF] if any(paper.losses(each.experiment) for each in part) else []
+        drawn.append(
+            Picture(part_request, CAPTION, _figure(part), f"{part[0].group}: {ends}", lines.cells(part), notes)
+        )
+    return drawn
+
+
+def _losses(scores: Scores) -> list[float]:
+    assert scores.only_run
+    return scores.only_run.curve.train_loss
+
+
+def _epochs(scores: Scores) -> list[float]:
+    run = scores.only_run
+    assert run
+    length = iterations_per_epoch(run.train_examples, run.config.batch_size)
+    return [step / length for step in run.curve.step]
+
+
+def _figure(outcomes: Sequence[Outcome]) -> Figure:
+    (labels,) = lines.labels([outcomes])
+    published = [paper.losses(outcome.experiment) for outcome in outcomes]
+    run = outcomes[0].run
+    assert run, "an experiment of one run"
+    facts = (lines.seeds(outcomes), f"{run.train_examples:,} training images")
+    heading = replace(lines.heading(outcomes), facts=facts)
+    with style.style():
+        figure, ((above, below),) = style.panels(
+            [heading],
+            heights=(2.3, 0.9),
+            width=style.TEXT_WIDTH,
+            names=labels,
+            legend=[lines.PAPER] if any(published) else None,
+        )
+        ends = [_draw(above, outcome, label) for outcome, label in zip(outcomes, labels, strict=True)]
+        curves = [curve(outcome) for outcome in outcomes]
+        rate_curve.draw_rates(below, curves)
+        below.set_xlabel("Epochs")
+        above.set_yscale("log")
+        low, high = above.get_ylim()
+        above.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        above.yaxis.set_minor_formatter(
+            lambda value, _: f"{value:g}" if high < 10 * low and f"{value:e}"[0] in "25" else ""
+        )
+        above.set_ylabel("Training loss (nats)")
+        for outcome, points in zip(outcomes, published, strict=True):
+            about: dict[float, tuple[float, float | None]] = {
+                x: (y, y * paper.FIGURE2_UNCERTAINTY) for x, y in points.items()
+            }
+            lines.draw_paper(above, about, look(outcome.experiment))
+        rate_curve.draw_cycles(above, rate_curve.cycles(curves))
+        style.name_ends(above, ends)
+        style.legend_below(figure, lines.paper_handle() if any(published) else {})
+    return figure
+
+
+def _draw(axes: Axes, outcome: Outcome, label: str) -> LineEnd:
+    epochs, colour = _epochs(outcome.finished[0]), look(outcome.experiment).colour
+    middle = [value if value > 0 else float("nan") for value in means(outcome.over(_losses))]
+    if len(outcome.scores) > 1:
+        for values in outcome.over(_losses):
+            axes.plot(epochs, values, color=colour, linewidth=0.4, alpha=0.3, label=f"_{label}: a seed")
+    axes.plot(epochs, middle, color=colour, linewidth=1.2, label=label)
+    return LineEnd(label, look(outcome.experiment), epochs[-1], middle[-1])

@@ -1,0 +1,75 @@
+"""Each snapshot alone and the ensemble of the first k; a panel an experiment (Figures 7 and 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from snapshot_cli.reporting import lines, style
+from snapshot_cli.reporting.drawn import Drawn, Picture, Request
+from snapshot_cli.reporting.outcomes import Outcome, baseline, errors, means
+from snapshot_cli.reporting.style import LineEnd, Look, look
+from snapshot_cli.scores import Scores
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CAPTION = (
+    "Each snapshot alone, and the ensemble of the first k, against k. The ensemble should lie below its members and "
+    "end below the dashed single model."
+)
+NEEDS = "a run with several snapshots"
+ALONE, ENSEMBLE, SINGLE = "Snapshot k alone", "Ensemble of the first k", "Single model"
+ANY = Look("#222222", "s")
+"""Ensembles where panels are of several methods."""
+
+
+def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
+    """Draw the means over seeds of the errors of snapshots and ensembles, beside the single model's."""
+    shown = [each for each in outcomes if each.run and len(each.finished[0].members) > 1]
+    if not shown:
+        return []
+    singles = [baseline(outcome, outcomes, "single") for outcome in shown]
+    parts = [[outcome, *([single] if single else [])] for outcome, single in zip(shown, singles, strict=True)]
+    looks = {look(outcome.experiment) for outcome in shown}
+    ensemble = looks.pop() if len(looks) == 1 else ANY
+    headings = [lines.heading(part, method=part[0].label) for part in parts]
+    figure = lines.small_multiples(
+        parts,
+        [[ALONE, ENSEMBLE, SINGLE][: 1 + len(part)] for part in parts],
+        lambda axes, part, _: _draw(axes, part, ensemble),
+        x="Snapshot k",
+        headings=headings,
+        columns=3 if len(parts) % 4 else 4,
+    )
+    words = [
+        f"{outcome.group}, {outcome.label}: snapshots {lines.percents(means(outcome.over(_alone)))}, "
+        f"ensembles {lines.percents(means(outcome.over(_first)))}"
+        for outcome in shown
+    ]
+    cells = lines.cells([outcome for outcome in outcomes if outcome in shown or outcome in singles])
+    notes = [*lines.seeds_note(shown), *lines.beside_paper(shown)]
+    return [Picture(request, CAPTION, figure, "; ".join(words), cells, notes)]
+
+
+def _alone(scores: Scores) -> list[float]:
+    return errors(scores.alone)
+
+
+def _first(scores: Scores) -> list[float]:
+    return errors(scores.first)
+
+
+def _draw(axes: Axes, part: Sequence[Outcome], ensemble: Look) -> list[LineEnd]:
+    outcome, *single = part
+    members = len(outcome.finished[0].members)
+    x = range(1, members + 1)
+    axes.set_xlim(1 - 0.06 * members, members + 0.06 * members)
+    ends = [
+        lines.draw_line(axes, ALONE, style.ALONE, x, outcome.over(_alone), shift=0.012 * members),
+        lines.draw_line(axes, ENSEMBLE, ensemble, x, outcome.over(_first), shift=-0.012 * members),
+    ]
+    ends += [lines.draw_level(axes, SINGLE, look(each.experiment), each.error) for each in single]
+    axes.set_xticks(style.counted(members))
+    axes.margins(y=0.1)
+    return ends

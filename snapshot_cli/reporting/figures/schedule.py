@@ -1,0 +1,43 @@
+"""The learning rate against epochs, with the places at which snapshots are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from snapshot_cli.reporting import lines, rate_curve
+from snapshot_cli.reporting.drawn import Drawn, Picture, Request, by_pair
+from snapshot_cli.reporting.outcomes import Outcome
+from snapshot_cli.reporting.rate_curve import RateCurve
+from snapshot_cli.reporting.style import look
+
+PER = ("network", "dataset")
+CAPTION = "Learning rate against epochs; marks are snapshots."
+NEEDS = "a method of one run"
+
+
+def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
+    """Draw the learning rate of one run a method, a figure a network and dataset."""
+    drawn: list[Drawn] = []
+    for part, part_request in by_pair(of_one_run(outcomes), request):
+        curves = [curve(outcome) for outcome in part]
+        figure = rate_curve.draw_curves(curves, replace(lines.heading(part), facts=("the same for every seed",)))
+        words = ", ".join(f"{each.label} with {len(each.snapshots)} snapshots" for each in curves)
+        drawn.append(Picture(part_request, CAPTION, figure, f"{part[0].group}: {words}", lines.cells(part)))
+    return drawn
+
+
+def of_one_run(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return the experiments with finished runs, of those that share their runs the first."""
+    first: dict[frozenset[str], Outcome] = {}
+    for outcome in outcomes:
+        if outcome.run:
+            first.setdefault(frozenset(outcome.finished[0].runs), outcome)
+    return list(first.values())
+
+
+def curve(outcome: Outcome) -> RateCurve:
+    """Return the learning rate of an experiment's run against epochs."""
+    run = outcome.run
+    assert run, "an experiment of one run"
+    return rate_curve.planned(run.config, run.train_examples, label=outcome.label, look=look(outcome.experiment))

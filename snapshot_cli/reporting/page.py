@@ -1,0 +1,137 @@
+"""One self-contained HTML page over the studies of a size: the answer first, then tables and figures, then the runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snapshot_cli.config import yaml_file
+from snapshot_cli.reporting import claims, save
+from snapshot_cli.reporting.drawn import Drawn, Picture
+from snapshot_cli.scores import TrainedRun
+
+if TYPE_CHECKING:
+    from snapshot_cli.reporting.report import Sheet
+
+TEMPLATES = Path(__file__).parent / "templates"
+COLUMN = 4.0  # inches; a wider figure spans the page
+SPLITS = {"test": "test images", "holdout": "training images that were withheld"}
+
+
+def page(sheets: Sequence[Sheet], *, title: str) -> str:
+    """Return the HTML of a page; text is escaped, figures are inline SVG, and nothing is loaded from elsewhere.
+
+    The same content gives the same page. Studies with nothing finished are listed at the end.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    drawn = [sheet for sheet in sheets if sheet.drawn]
+    listed: set[str] = set()
+    return environment.get_template("page.html").render(
+        title=title,
+        answer=_answer(drawn),
+        sections=[_section(sheet, number, listed) for number, sheet in enumerate(drawn, start=1)],
+        empty=[sheet for sheet in sheets if not sheet.drawn],
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: 14 s, 3 min 12 s, 2 h 05 min."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    hours, minutes_left = divmod(minutes, 60)
+    return f"{hours} h {minutes_left:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _answer(sheets: Sequence[Sheet]) -> dict[str, Any] | None:
+    """Return what stands at the top of the page: of the first study that compares methods, and its story."""
+    sheet = next((sheet for sheet in sheets if _kinds(sheet) & {"methods"}), None)
+    if sheet is None:
+        return None
+    stems = [stem for stem, drawing in sheet.study.render.items() if drawing.kind == "story"]
+    story = next((one for one in sheet.drawn if one.request.stem in stems), None)
+    return {
+        "study": sheet.study.title,
+        "sentences": claims.sentences(sheet.outcomes),
+        "matrix": claims.matrix(sheet.outcomes),
+        "further": claims.further([outcome for each in sheets for outcome in each.outcomes]),
+        "story": None if story is None else _block(story, "story"),
+    }
+
+
+def _section(sheet: Sheet, number: int, listed: set[str]) -> dict[str, Any]:
+    slug = re.sub(r"[^a-z0-9]+", "-", sheet.study.title.lower()).strip("-")
+    stories = {stem for stem, drawing in sheet.study.render.items() if drawing.kind == "story"}
+    shown = [one for one in sheet.drawn if number > 1 or one.request.stem not in stories]
+    return {
+        "anchor": f"s{number}-{slug}".strip("-"),
+        "title": sheet.study.title,
+        "paragraphs": list(_paragraphs(sheet)),
+        "blocks": [_block(one, f"s{number}f{place}") for place, one in enumerate(shown, start=1)],
+        "runs": list(_runs(sheet, listed)),
+    }
+
+
+def _kinds(sheet: Sheet) -> set[str]:
+    return {drawing.kind for drawing in sheet.study.render.values()}
+
+
+def _paragraphs(sheet: Sheet) -> Iterator[str]:
+    yield f"Scored on {SPLITS[sheet.study.split]}."
+    if sheet.empty:
+        yield f"Nothing to draw yet: {', '.join(sheet.empty)}."
+    if sheet.called and not all(outcome.is_complete for outcome in sheet.outcomes):
+        yield f"Train the missing runs: snapshot reproduce {sheet.called}"
+
+
+def _block(one: Drawn, prefix: str) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    common = {"caption": one.caption, "notes": one.notes, "command": one.request.command}
+    if not isinstance(one, Picture):
+        return {"kind": "table", "table": one.html(), **common}
+    kind = "wide" if one.figure.get_figwidth() > COLUMN else "column"
+    svg = Markup(save.inline_svg(one.figure, prefix))  # matplotlib's own, text drawn as outlines
+    return {"kind": kind, "svg": svg, "alternative": one.alternative, **common}
+
+
+def _runs(sheet: Sheet, listed: set[str]) -> Iterator[dict[str, Any]]:
+    """Yield the runs that no section before has listed."""
+    for outcome in sheet.outcomes:
+        for scores in outcome.finished:
+            for run_id, run in scores.runs.items():
+                if run_id not in listed:
+                    listed.add(run_id)
+                    yield _run(run_id, run)
+
+
+def _run(run_id: str, run: TrainedRun) -> dict[str, Any]:
+    machine = run.machine[0] if run.machine else {}
+    versions = machine.get("versions", {})
+    dirty = any(place.get("uncommitted_changes") is True for place in run.machine)
+    facts = [
+        ("started", machine.get("started")),
+        ("training time", duration(run.seconds)),
+        ("device", machine.get("device_name") or machine.get("device")),
+        ("versions", ", ".join(f"{name} {version}" for name, version in versions.items()) or None),
+        ("commit", _commit(machine.get("commit"), dirty)),
+    ]
+    return {
+        "run_id": run_id,
+        "config": yaml_file.written(run.config).strip(),
+        "summary": ", ".join(str(value) for name, value in facts[1:3] if value),
+        "dirty": dirty,
+        "facts": [(name, value) for name, value in facts if value is not None],
+    }
+
+
+def _commit(commit: str | None, dirty: bool) -> str:
+    if commit is None:
+        return "unknown: not trained from a git checkout"
+    return commit + (", from a checkout with uncommitted changes" if dirty else "")

@@ -1,0 +1,30 @@
+"""The error for every number of cycles that one budget is cut into, beside the paper's (Tables 2 and 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from snapshot_cli.reporting import claims, labels
+from snapshot_cli.reporting.drawn import Drawn, Request
+from snapshot_cli.reporting.error_table import error_table
+from snapshot_cli.reporting.outcomes import Outcome
+
+CAPTION = (
+    "Error of the ensemble of all members. Few cycles leave few members, many leave each too short: which number has "
+    "the lowest error?"
+)
+
+
+def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
+    """Return a row for every number of cycles, a column a dataset."""
+    if not any(outcome.scores for outcome in outcomes):
+        return []
+    names = labels.methods([outcome.experiment for outcome in outcomes], without=["cycles"])
+    rows = [replace(outcome, label=_with_cycles(outcome, names[outcome.experiment])) for outcome in outcomes]
+    return [error_table(rows, request, caption=CAPTION, notes=claims.notes(outcomes, "cycles"))]
+
+
+def _with_cycles(outcome: Outcome, name: str) -> str:
+    experiment = outcome.experiment
+    return f"{name}, M = {experiment.cycles}" if experiment.method == "snapshot" else outcome.label

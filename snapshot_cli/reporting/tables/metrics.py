@@ -1,0 +1,137 @@
+"""Likelihood, calibration, diversity and cost of every method, which the paper does not report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from snapshot_cli.analysis.ensembles import equivalent
+from snapshot_cli.reporting import labels
+from snapshot_cli.reporting.drawn import Drawn, Request, by_dataset
+from snapshot_cli.reporting.outcomes import Outcome, baseline, half_interval, mean, means
+from snapshot_cli.reporting.table import Cell, Column, Table, number
+from snapshot_cli.scores import Scores
+
+CAPTION = (
+    "The ensemble of all members by measures that the paper does not report. Do they rank the methods as the error "
+    "does? Lower is better, but for disagreement and equivalent."
+)
+UNITS = "Error, top-5 and disagreement in percent, ECE a fraction over 15 bins, cost in full budgets."
+FULL = "A full budget is the largest of those of a network."
+INTERVAL = "Means over seeds, ± half of their 95 % confidence interval; without it, one seed."
+CALIBRATED = (
+    "Calibrated NLL: after temperature scaling, each half of the images taking its temperature from the other half "
+    "(Ashukha et al. 2020). It is the one fit that touches test labels, and is used for this metric alone."
+)
+EQUIVALENT = (
+    "Deep-ensemble equivalent: how many members of the true ensemble reach the same calibrated NLL, linear between "
+    "two sizes."
+)
+PLACES = {
+    "error": 2,
+    "top-5": 2,
+    "NLL": 4,
+    "Brier": 4,
+    "ECE": 4,
+    "calibrated NLL": 4,
+    "disagreement": 2,
+    "equivalent": 2,
+    "cost": 2,
+}
+"""The metrics and their decimal places."""
+BY_SEED = tuple(name for name in PLACES if name not in ("equivalent", "cost"))
+
+
+def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
+    """Return a table a dataset, a row a network and method."""
+    return [
+        _table(dataset, part, part_request)
+        for dataset, part, part_request in by_dataset(outcomes, request)
+        if any(outcome.scores for outcome in part)
+    ]
+
+
+def _table(dataset: str, outcomes: Sequence[Outcome], request: Request) -> Table:
+    compared = any(outcome.experiment.method == "ensemble" for outcome in outcomes)
+    names = [name for name in PLACES if name != "equivalent" or compared]
+    rows: dict[tuple[str, str], list[Cell]] = {}
+    records: list[dict[str, object]] = []
+    for outcome in outcomes:
+        sizes = _true_ensemble(outcome, outcomes)
+        seeds = {name: _by_seed(outcome, name) for name in BY_SEED}
+        values = {name: mean(several) if several else None for name, several in seeds.items()}
+        halves = {name: half_interval(several) if several else None for name, several in seeds.items()}
+        calibrated = values["calibrated NLL"]
+        reached = None if calibrated is None or not sizes else equivalent(calibrated, sizes)
+        cost = outcome.finished[0].cost * _share(outcome, outcomes) if outcome.scores else None
+        values |= {"equivalent": reached, "cost": cost}
+        network = labels.network(outcome.experiment.network)
+        rows[network, outcome.label] = [_cell(name, values, halves, len(sizes)) for name in names]
+        records.append(
+            {"dataset": dataset, "network": network, "method": outcome.label, "replicates": len(outcome.scores)}
+            | {name: values[name] for name in PLACES}
+            | {f"{name} ±": halves[name] for name in BY_SEED}
+        )
+    units = [UNITS, FULL] if any(_share(outcome, outcomes) < 1 for outcome in outcomes) else [UNITS]
+    several = any(len(outcome.scores) > 1 for outcome in outcomes)
+    return Table(
+        request,
+        CAPTION,
+        cells=sum(len(outcome.scores) for outcome in outcomes),
+        title=f"{request.title}: other metrics",
+        columns=[Column(dataset, name, name) for name in names],
+        rows=rows,
+        records=records,
+        legend=[" ".join([*units, *([INTERVAL] if several else [])])],
+        notes=[CALIBRATED, *([EQUIVALENT] if compared else [])],
+    )
+
+
+def _by_seed(outcome: Outcome, name: str) -> list[float]:
+    """Return a metric of every finished replicate, nothing where it is not defined."""
+    values = [_metric(scores, name) for scores in outcome.finished]
+    return [value for value in values if value is not None]
+
+
+def _metric(scores: Scores, name: str) -> float | None:
+    if name == "disagreement":
+        return _disagreement(scores)
+    ensemble = scores.ensemble
+    values = {
+        "error": ensemble.error,
+        "top-5": ensemble.top5_error,
+        "NLL": ensemble.nll,
+        "Brier": ensemble.brier,
+        "ECE": ensemble.ece,
+        "calibrated NLL": ensemble.calibrated_nll,
+    }
+    return values[name]
+
+
+def _disagreement(scores: Scores) -> float | None:
+    """Return the mean disagreement of two members, None for one."""
+    pairs = [row[k] for k, row in enumerate(scores.disagreement) for k in range(k)]
+    return mean(pairs) if pairs else None
+
+
+def _true_ensemble(outcome: Outcome, outcomes: Sequence[Outcome]) -> list[float]:
+    """Return the calibrated NLL of the last m = 1..M members of the true ensemble to compare with; else nothing."""
+    ensemble = baseline(outcome, outcomes, "ensemble")
+    if ensemble is None or outcome.experiment.method == "ensemble":
+        return []
+    return means(ensemble.over(lambda scores: [metrics.calibrated_nll for metrics in scores.last]))
+
+
+def _share(outcome: Outcome, outcomes: Sequence[Outcome]) -> float:
+    """Return an experiment's budget in full ones: the largest of those of its network."""
+    network = outcome.experiment.network
+    budgets = [other.experiment.budget for other in outcomes if other.experiment.network == network]
+    return outcome.experiment.budget / max(budgets)
+
+
+def _cell(name: str, values: Mapping[str, float | None], halves: Mapping[str, float | None], largest: int) -> Cell:
+    value = values[name]
+    if name == "equivalent" and value == 0:
+        return Cell("<1")
+    if name == "equivalent" and value == float("inf"):
+        return Cell(f">{largest}")
+    return number(value, halves.get(name), PLACES[name])

@@ -1,0 +1,59 @@
+import re
+
+import pytest
+from fabricated_runs import experiment, finish_cells, study
+
+from snapshot_cli.reporting import page, report
+from snapshot_cli.reporting.page import duration
+
+METHODS = [experiment(method) for method in ("single", "dropout", "nocycle", "singlecycle", "snapshot")]
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    """The page of a finished study <of five methods>, and of one of which nothing is finished."""
+    results = tmp_path_factory.mktemp("results")
+    rendered = {"table": "methods", "figure": "ensemble-size", "story": "story"}
+    asked = study(*METHODS, render=rendered).model_copy(update={"title": "Table <1>"})
+    finish_cells(asked, results, lambda run, k: 3 * k)
+    nothing = study(experiment(seed=7)).model_copy(update={"title": "Nothing & none"})
+    sheets = [report.draw(nothing, results, {}, called="b"), report.draw(asked, results, {}, called="a")]
+    return page.page(sheets, title="All")
+
+
+def test_the_answer_stands_first_with_the_matrix_and_the_story(html):
+    answer = html.index('aria-label="The answer"')
+    assert answer < html.index("<nav") < html.rindex("Redraw: <code>snapshot report a</code>")
+    assert "these weights only" in html[answer : html.index("<nav")]
+    assert html[answer : html.index("<nav")].count("<svg") == 1
+    assert html.count("<svg") == 2  # the story is not drawn twice
+
+
+def test_text_is_escaped_and_nothing_is_loaded_from_elsewhere(html):
+    assert "Table &lt;1&gt;" in html
+    assert "<1>" not in html
+    assert html.lstrip().startswith("<!DOCTYPE html>")
+    assert not re.findall(r'(?:src|href)="(?!#)', html)
+    assert "<script" not in html
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+
+
+def test_studies_of_which_nothing_is_finished_are_listed_last(html):
+    assert html.index("Nothing finished yet") < html.index("Nothing &amp; none")
+    assert html.index("Nothing &amp; none") > html.rindex("<figure")
+    assert "<code>snapshot reproduce b</code>" in html
+
+
+def test_every_run_is_listed_once_with_its_config(html):
+    summaries = re.findall(r"<summary><code>(digits/[^<]+)</code>", html)
+    assert len(summaries) == len(set(summaries)) == 5
+    assert "dataset: digits" in html
+    assert "unknown: not trained from a git checkout" in html
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.2, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (192, "3 min 12 s"), (7500, "2 h 05 min")]
+)
+def test_duration(seconds, words):
+    assert duration(seconds) == words

@@ -1,0 +1,92 @@
+import os
+import re
+
+import matplotlib
+import numpy as np
+import pytest
+from PIL import Image
+
+from snapshot_cli.reporting import style
+from snapshot_cli.reporting.save import inline_svg, png, save
+from snapshot_cli.reporting.style import Heading
+
+
+def draw(values=(5.0, 4.0)):
+    with style.style():
+        figure, ((axes,),) = style.panels([Heading("ResNet-8", "Digits")], names=["Snapshot"])
+        axes.plot([1, 2], values, "o-", color="#0072b2")
+        axes.set_ylabel("Error (%)")
+        style.name_ends(axes, [style.LineEnd("Snapshot", style.LOOKS["snapshot 0.1"], 2, values[-1])])
+    return figure
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("figure", ["figure.svg", "figure.png"]),
+        ("snapshot-0.2", ["snapshot-0.2.svg", "snapshot-0.2.png"]),
+        ("figure.svg", ["figure.svg"]),
+        ("figure.png", ["figure.png"]),
+        ("figure.pdf", ["figure.pdf"]),
+    ],
+)
+def test_save(tmp_path, name, written):
+    paths = save(draw(), tmp_path / "new" / name)
+    assert [path.name for path in paths] == written
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(written)
+    starts = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
+    assert all(path.read_bytes().startswith(starts[path.suffix]) for path in paths)
+
+
+def test_the_same_figure_gives_the_same_bytes(tmp_path):
+    names = ("f.svg", "f.png", "f.pdf")
+    first = [save(draw(), tmp_path / name)[0].read_bytes() for name in names]
+    with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 20, "svg.hashsalt": None}):
+        second = [save(draw(), tmp_path / name)[0].read_bytes() for name in names]
+    assert first == second
+    assert b"<text" not in first[0]
+
+
+def test_a_png_has_400_pixels_an_inch_and_the_figures_colours(tmp_path):
+    figure = draw()
+    (path,) = save(figure, tmp_path / "a.png")
+    with Image.open(path) as image:
+        assert image.size == tuple(np.rint(400 * figure.get_size_inches()).astype(int))
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    assert pixels[0].tolist() == [255, 255, 255]
+    assert np.abs(pixels.astype(int) - (0x00, 0x72, 0xB2)).max(axis=1).min() < 8
+
+
+def test_a_png_is_drawn_again_only_where_the_svg_differs(tmp_path):
+    svg, image = save(draw(), tmp_path / "a")
+    os.utime(image, (1, 1))
+    save(draw(), tmp_path / "a")
+    assert image.stat().st_mtime == 1
+    other = draw((5.0, 3.0))
+    save(other, tmp_path / "a")
+    assert image.read_bytes() == png(other)
+    image.write_bytes(b"a part of it")
+    save(other, tmp_path / "a")
+    assert image.read_bytes() == png(other)
+    image.unlink()
+    save(other, tmp_path / "a")
+    assert image.read_bytes() == png(other)
+    svg.unlink()
+    save(draw(), tmp_path / "a")
+    assert image.read_bytes() == png(draw())
+
+
+def test_inline_svg_has_ids_of_its_own_and_no_address():
+    one, two = inline_svg(draw(), "one"), inline_svg(draw(), "two")
+    ids = re.findall(r'id="([^"]*)"', one)
+    assert ids
+    assert all(name.startswith("one-") for name in ids)
+    assert not set(ids) & set(re.findall(r'id="([^"]*)"', two))
+    used = re.findall(r'href="#([^"]*)"', one) + re.findall(r"url\(#([^)]*)\)", one)
+    assert used
+    assert set(used) <= set(ids)
+    assert re.match(r'<svg class="drawn" viewBox="0 0 252 ', one)
+    assert one.endswith("</svg>")
+    assert "http" not in one
+    assert "metadata" not in one
+    assert set(re.findall(r"([^{}>]*)\{stroke", one)) == {".drawn *"}
