@@ -24,15 +24,16 @@ def compile_for(network: nn.Module, *, device: torch.device, images: int) -> Cal
     """
     torch.compiler.reset()  # another run of this process counts towards the limit of compilations
     cuda = device.type == "cuda"
-    compiled = torch.compile(network, dynamic=False, mode="reduce-overhead" if cuda else None)
+    eager: Callable[[Tensor], Tensor] = network
+    compiled: Callable[[Tensor], Tensor] = torch.compile(
+        network, dynamic=False, mode="reduce-overhead" if cuda else None
+    )
 
     def forward(batch: Tensor) -> Tensor:
         if len(batch) != images:
-            logits: Tensor = network(batch)
-            return logits
+            return eager(batch)
         if cuda:
             torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
-        logits = compiled(batch)
-        return logits
+        return compiled(batch)
 
     return forward
