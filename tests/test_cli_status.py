@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 
 import pytest
 from command_line import EXPERIMENT, STUDY, snapshot, write
@@ -126,3 +127,22 @@ def test_what_cannot_be_shown_hides_no_other(tmp_path, study, tiny_data, monkeyp
     assert any(line.startswith(f"{broken.path.relative_to(tmp_path)}/config.yaml:") for line in said)
     assert any(line.startswith(f"{other.path.relative_to(tmp_path)}: of the dataset 'tiny'") for line in said)
     assert snapshot("status", "--watch") == (0, "2 runs: 2 done; 100.0 % of the images\n", errors)
+
+
+def test_scores_without_runs_are_done(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = load(write(tmp_path / "study.yaml", STUDY))
+    directories = finish_cells(study, tmp_path / "results/own", lambda run, k: k)
+    assert snapshot("report", "study.yaml")[0] == 0
+    for directory in directories:
+        shutil.rmtree(directory.path)
+    code, out, _ = snapshot("status", "study.yaml")
+    assert (code, out.splitlines()[-1]) == (0, "3 runs: 3 done; 100.0 % of the images")
+    code, out, errors = snapshot("reproduce", "study.yaml", "--dry-run")
+    assert out.count("scored ") == 3
+    assert out.splitlines()[-1] == "3 runs, 3 done; 0 of 17,244 training images to go"
+    code, _, errors = snapshot("reproduce", "study.yaml")
+    assert (code, "all 3 runs finished before, nothing was trained" in errors) == (0, True)
+    code, _, errors = snapshot("train", "--config", "study.yaml", "--device", "cpu")
+    assert (code, errors) == (0, "")
+    assert not list((tmp_path / "results/own").glob("runs/*/*/config.yaml"))

@@ -51,6 +51,7 @@ def status(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: P
 def _of_studies(
     names: Sequence[str], sets: tuple[str, ...], data: Path, results: Path | None
 ) -> Callable[[], list[Standing]]:
+    from snapshot_cli.analysis import scoring
     from snapshot_cli.commands.study import studies
     from snapshot_cli.commands.trainings import images
     from snapshot_cli.config import plan
@@ -58,7 +59,12 @@ def _of_studies(
 
     asked, folder = studies(names, sets, data, results)
     sizes = images(list(dict.fromkeys(run for each in asked for run in plan.runs(each.study))), data)
-    return lambda: [standing.look(run, folder, size) for run, size in sizes.items()]
+
+    def look() -> list[Standing]:
+        missing = {run for each in asked for run in scoring.missing_of(each.study, folder)}
+        return [standing.look(run, folder, size, is_scored=run not in missing) for run, size in sizes.items()]
+
+    return look
 
 
 def _below(results: Path, data: Path) -> tuple[Callable[[], list[Standing]], list[str]]:
