@@ -80,6 +80,11 @@ def test_a_trained_experiment(run):
     assert content("results/own/runs") == before
 
 
+def test_the_printed_command_is_quoted_for_a_shell():
+    _, out, _ = snapshot("tensorboard", "--config", "e.yaml", "-o", "logs of; today")
+    assert out.endswith("; tensorboard --logdir 'logs of; today' shows them\n")
+
+
 def test_once_more_nothing_is_written():
     assert snapshot("tensorboard", "--config", "e.yaml", "-o", "again")[0] == 0
     before = content("again")

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from snapshot_cli.networks.names import FAMILIES, Architecture, forms, parse
+from snapshot_cli.networks.names import FAMILIES, IN_TORCHVISION, Architecture, forms, parse
 
 FORMS = (
     "the forms are resnet-D, wide-resnet-D-K, densenet-L-K, imagenet-resnet-50, torchvision:NAME, timm:NAME, "
@@ -52,6 +52,12 @@ def test_every_example_exists():
         ("densnet-41-12", "unknown network 'densnet-41-12'; did you mean 'densenet-40-12'?"),
         ("densenet-bc-100-12", "unknown network 'densenet-bc-100-12'; did you mean 'densenet-100-12'?"),
         ("image-net-resnet-50", "unknown network 'image-net-resnet-50'; did you mean 'imagenet-resnet-50'?"),
+        ("resnet18", "unknown network 'resnet18'; did you mean 'resnet-110' or 'torchvision:resnet18'?"),
+        ("ResNet50", "unknown network 'ResNet50'; did you mean 'resnet-50' or 'torchvision:resnet50'?"),
+        (
+            "wide_resnet50_2",
+            "unknown network 'wide_resnet50_2'; did you mean 'wide-resnet-50-2' or 'torchvision:wide_resnet50_2'?",
+        ),
         ("vgg-16", f"unknown network 'vgg-16'; {FORMS}"),
         ("../resnet", "unknown network '../resnet'; did you mean 'resnet-110'?"),
         ("110", f"unknown network '110'; {FORMS}"),
@@ -96,3 +102,9 @@ def test_reading_a_name_imports_the_standard_library_only():
         "print(sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'torchvision', 'numpy', 'yaml', 'pydantic'}))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_networks_of_torchvision_that_are_suggested_exist():
+    models = pytest.importorskip("torchvision.models")
+    suggested = [name for name in models.list_models() if re.fullmatch(IN_TORCHVISION, name)]
+    assert len(suggested) == 11

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,7 +62,9 @@ def evaluate(
         return
     folder = options.results_folder(file, results)
     asked = options.load(file, sets, data, folder)
-    check_finished(asked, file, folder, f"snapshot train --config {file}{options.repeated(sets, results)}", split)
+    check_finished(
+        asked, file, folder, f"snapshot train --config {shlex.quote(str(file))}{options.repeated(sets, results)}", split
+    )
     if isinstance(asked, Run):
         _print(_together([RunDirectory.of(asked, folder)], split), as_json)
         return

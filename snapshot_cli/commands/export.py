@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,8 +93,9 @@ def _of_file(
         raise ConfigError(f"{file}: expected one experiment, given a study; give run directories of it instead")
     missing = scoring.missing(plan.runs(asked), folder)
     if missing:
-        command = f"snapshot train --config {file}{options.repeated(sets, results)} --run {missing[0].run_id}"
-        raise UserError(f"{file}: {missing[0].run_id} is not finished in {folder}; type {command}")
+        run_id = missing[0].run_id
+        command = f"snapshot train --config {shlex.quote(str(file))}{options.repeated(sets, results)} --run {run_id}"
+        raise UserError(f"{file}: {run_id} is not finished in {folder}; type {command}")
     if isinstance(asked, Run):
         return None, finished.all_snapshots([RunDirectory.of(asked, folder)])
     members = plan.cell(asked).members

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -81,7 +82,7 @@ def tensorboard(
     with lock.hold(output):
         wrong = _write(asked, output, follow=follow)
         wrong |= logs.update(asked.figures, output)[1]
-    click.echo(f"{_summary(asked)}; tensorboard --logdir {output} shows them")
+    click.echo(f"{_summary(asked)}; tensorboard --logdir {shlex.quote(str(output))} shows them")
     if wrong:
         raise UserError("\n".join(dict.fromkeys(wrong.values())))
 
@@ -123,7 +124,7 @@ def _of_directories(directories: Sequence[Path], data: Path) -> Asked:
                 f"{each.path}: the same run as {first[each.run.run_id]}, whose log it would overwrite; give one of them"
                 " a DIR of its own, with -o"
             )
-    train = f"snapshot train --config {directories[0]}/config.yaml"
+    train = f"snapshot train --config {shlex.quote(str(directories[0] / 'config.yaml'))}"
     return Asked(found, _of_runs(found, [each.run for each in found], data), [], train)
 
 
@@ -137,7 +138,7 @@ def _of_file(file: Path, sets: tuple[str, ...], data: Path, results: Path | None
     asked = options.load(file, sets, data)
     runs = plan.runs(asked)
     directories = [RunDirectory.of(run, folder) for run in runs]
-    train = f"snapshot train --config {file}{options.repeated(sets, results)}"
+    train = f"snapshot train --config {shlex.quote(str(file))}{options.repeated(sets, results)}"
     if isinstance(asked, Run):
         return Asked(directories, _of_runs(directories, runs, data), [], train)
     study = _with_figures(asked, file)

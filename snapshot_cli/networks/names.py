@@ -16,6 +16,7 @@ FAMILIES = {
 # family: the depths that exist, in words and as (step, smallest)
 DEPTHS = {"resnet": ("6n+2", 6, 8), "wide-resnet": ("6n+2", 6, 8), "densenet": ("3N+4", 3, 7)}
 ELSEWHERE = ("torchvision", "timm", "plugin")  # where a name with a colon leads: torchvision:resnet18
+IN_TORCHVISION = r"resnet(18|34|50|101|152)|wide_resnet(50|101)_2|densenet(121|161|169|201)"  # names close to ours
 SKIPPABLE = ("resnet", "wide-resnet")  # the families whose blocks stochastic depth can skip
 LARGEST = 2000
 COUNTS = {1: "one size", 2: "two sizes"}
@@ -106,7 +107,10 @@ def _unknown(name: str) -> str:
     near = difflib.get_close_matches(words, FAMILIES, n=1)
     if not near:
         return f"unknown network {name!r}; the forms are {', '.join([*forms(), *(f'{s}:NAME' for s in ELSEWHERE)])}"
-    return f"unknown network {name!r}; did you mean {_suggestion(near[0], re.findall('[0-9]+', name))!r}?"
+    suggestions = [_suggestion(near[0], re.findall("[0-9]+", name))]
+    if re.fullmatch(IN_TORCHVISION, name.lower()):
+        suggestions.append(f"torchvision:{name.lower()}")
+    return f"unknown network {name!r}; did you mean {' or '.join(map(repr, suggestions))}?"
 
 
 def _suggestion(family: str, digits: list[str]) -> str:
