@@ -85,7 +85,8 @@ def test_checksum_that_differs(tmp_path, members):
     found = hashlib.md5(path.read_bytes()).hexdigest()
     assert message_of(path, with_md5("c32a1d4a")) == (
         f"its md5 is {found}, that of the official cifar-10-binary.tar.gz is c32a1d4a; the file is cut short,"
-        " damaged or another version: fetch https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz again"
+        " damaged or another version: fetch https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz again,"
+        " or unpack it and give the folder"
     )
 
 

@@ -23,8 +23,8 @@ def check(path: Path, *accepted: OfficialFile) -> None:
     if found in [file.md5 for file in accepted]:
         return
     meant = next((file for file in accepted if file.name == path.name), accepted[0])
+    unpacked = ", or unpack it and give the folder" if meant.name.endswith((".tar.gz", ".zip")) else ""
     raise UserError(
         f"{path}: its md5 is {found}, that of the official {meant.name} is {meant.md5}; the file is cut short,"
-        f" damaged or another version: fetch {meant.addresses[0]} again, or unpack it and give"
-        " the folder"
+        f" damaged or another version: fetch {meant.addresses[0]} again{unpacked}"
     )
