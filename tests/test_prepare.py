@@ -1,3 +1,4 @@
+import io
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from fabricated_images import (
     write_mats,
     write_zip,
 )
+from PIL import Image
 
 from snapshot_cli.datasets import catalogue, store
 from snapshot_cli.datasets.averaging import area_averages
@@ -348,6 +350,66 @@ def test_images_that_are_not_the_official_ones(tmp_path, change, facts, message)
         f"{source}: {message}; other images need a name of their own"
     )
     assert not list((tmp_path / "data").iterdir())
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """The files of a folder whose images the catalogue has as CIFAR-10's published ones."""
+    files = tree_files(images_of(TINY["cifar10"]), TINY["cifar10"].class_names)
+    manifest = prepare("cifar10", tmp_path / "first", source=write_folder(tmp_path / "published", files))
+    facts = replace(TINY["cifar10"], content_hash=manifest.content_hash, lighting=0.2)
+    monkeypatch.setitem(catalogue.CATALOGUE, "cifar10", facts)
+    return files
+
+
+def jpeg(content):
+    file = io.BytesIO()
+    Image.open(io.BytesIO(content)).save(file, "jpeg")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("size", [None, 4])
+@pytest.mark.parametrize("write", [write_folder, write_zip])
+def test_a_lossy_copy_of_a_catalogue_dataset_is_told(tmp_path, published, write, size):
+    source, notes = write(tmp_path / "copy", {name: jpeg(content) for name, content in published.items()}), []
+    prepare("cifar10", tmp_path / "data", source=source, size=size, note=notes.append)
+    assert notes == [
+        f"{source}: these are not the published pixels of CIFAR-10 (a lossy copy?): errors do not compare with the"
+        " paper's"
+    ]
+
+
+def test_of_the_published_pixels_nothing_is_told(tmp_path, published):
+    notes = []
+    prepare("cifar10", tmp_path / "data", source=tmp_path / "published", note=notes.append)
+    assert notes == []
+
+
+def test_published_images_under_another_name_get_the_catalogues_augmentation(tmp_path, published):
+    notes = []
+    manifest = prepare("photos", tmp_path / "data", source=tmp_path / "published", note=notes.append)
+    assert (manifest.mean, manifest.std) == ((125.3, 123.0, 113.9), (63.0, 62.1, 66.7))
+    assert (manifest.lighting, manifest.padding, manifest.flip) == (0.2, None, True)
+    assert notes == ["these are the images of CIFAR-10: they get its normalisation and augmentation"]
+
+
+def test_other_images_under_another_name_get_no_dataset_s_augmentation(tmp_path, published):
+    notes, source = [], write_folder(tmp_path / "copy", {name: jpeg(content) for name, content in published.items()})
+    manifest = prepare("photos", tmp_path / "data", source=source, note=notes.append)
+    assert manifest.mean != (125.3, 123.0, 113.9)
+    assert (manifest.lighting, notes) == (0.0, [])
+
+
+def test_tiny_imagenets_layout_under_another_name_has_no_lighting_and_that_is_told(tmp_path):
+    notes, source = [], write_folder(tmp_path / "raw", tiny_imagenet_files())
+    assert prepare("my-tiny", tmp_path / "data", source=source, note=notes.append).lighting == 0.0
+    assert notes[-1] == (
+        "Tiny ImageNet's colour alteration is off, since this need not be that dataset: for the paper's augmentation"
+        " write 'lighting: 0.1' into the config"
+    )
+    notes.clear()
+    assert prepare("tiny-imagenet", tmp_path / "data", source=source, note=notes.append).lighting == 0.1
+    assert not [note for note in notes if "colour alteration" in note]
 
 
 @pytest.mark.parametrize(
