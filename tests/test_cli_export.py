@@ -57,7 +57,8 @@ def test_export_of_a_file_and_of_its_run(no_program, run):
     card = json.loads(Path("new/e.pt2.json").read_text())
     error = card["test"]["ensemble"]["top1_error"]
     assert (code, out, errors) == (
-        0, f"new/e.pt2: 2 members, test error {error:.2f} %\nmodel card: new/e.pt2.md, new/e.pt2.json\n", ""
+        0, f"new/e.pt2: 2 members, test error {error:.2f} %\nmodel card: new/e.pt2.md, new/e.pt2.json\n",
+        "exporting 2 members to new/e.pt2; this can take half a minute\n",
     )  # fmt: skip
     assert error == json.loads(snapshot("eval", run, "--json")[1])["ensembles"][1]["top1_error"]
     assert card["experiment"]["method"] == "snapshot"

@@ -26,7 +26,7 @@ def look_on(looking_on, done):
 
 def test_lines_off_a_terminal():
     out = console(terminal=False)
-    looking_on = watcher(out)
+    looking_on = watcher(out, 16)
     assert isinstance(looking_on, Lines)
     look_on(looking_on, 9)
     assert out.file.getvalue() == (
@@ -43,7 +43,7 @@ def test_lines_off_a_terminal():
 )  # fmt: skip
 def test_waiting_for_images_is_said_where_it_is_worth_a_word(share, words):
     out = console(terminal=False)
-    with watcher(out) as looking_on:
+    with watcher(out, 16) as looking_on:
         looking_on.begin(0, 18, 6)
         looking_on.epoch(ROW | {"starved": share})
     assert out.file.getvalue().endswith(f"1,234 images/s{words}\n")
@@ -52,7 +52,7 @@ def test_waiting_for_images_is_said_where_it_is_worth_a_word(share, words):
 @pytest.mark.parametrize("done", [0, 9, 18])
 def test_a_bar_on_a_terminal(done):
     out = console(terminal=True)
-    looking_on = watcher(out)
+    looking_on = watcher(out, 16)
     assert isinstance(looking_on, Bar)
     look_on(looking_on, done)
     text = out.file.getvalue()
@@ -63,5 +63,27 @@ def test_a_bar_on_a_terminal(done):
 
 
 def test_a_bar_that_never_begins():
-    with Bar(console(terminal=True)):
+    with Bar(console(terminal=True), 16):
         pass
+
+
+def test_the_bar_says_images_per_second_before_the_first_epoch_ends(monkeypatch):
+    out = console(terminal=True)
+    now = [100.0]
+    monkeypatch.setattr("snapshot_cli.launch.progress.time.monotonic", lambda: now[0])
+    with watcher(out, 16) as bar:
+        bar.begin(10, 1000, 100)
+        now[0] = 102.0
+        bar.iteration(20, 0.1)
+        bar._progress.refresh()
+        assert "epoch 1/10  rate 0.1000  80 images/s" in out.file.getvalue()
+
+
+def test_the_bar_is_one_line_of_78_columns():
+    out = Console(file=io.StringIO(), force_terminal=True, width=80)
+    with watcher(out, 16) as bar:
+        bar.begin(0, 240, 6)
+        bar.epoch(ROW)
+        bar.iteration(7, 0.1)
+        lines = out.render_lines(bar._progress.get_renderable(), pad=False)
+        assert [sum(part.cell_length for part in line) <= 78 for line in lines] == [True]

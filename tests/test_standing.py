@@ -1,14 +1,19 @@
 import json
 import os
+import pickle
 import socket
 
 import pytest
+import silent
 
 from snapshot_cli import lock
+from snapshot_cli.config.machine import Machine
 from snapshot_cli.config.run_words import in_words
+from snapshot_cli.errors import Stopped
 from snapshot_cli.launch import standing, unit
 from snapshot_cli.launch.standing import Standing
 from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.training import loop
 
 ROW = {"epoch": 1, "iteration": 6, "rate": 0.05, "train_error": 45.678, "images_per_second": 87.0}
 
@@ -89,3 +94,19 @@ def test_summary():
     )
     assert standing.summary(runs[:1]) == "1 run: 1 done; 100.0 % of the images"
     assert standing.summary([]) == "0 runs: "
+
+
+def test_a_run_that_was_stopped_in_its_first_epoch(tiny_run, tiny_dataset, tmp_path):
+    run = tiny_run()
+    directory = RunDirectory.of(run, tmp_path)
+    directory.start(run, {"dataset_hash": tiny_dataset.manifest.content_hash})
+    with pytest.raises(Stopped):
+        loop.train(run, tiny_dataset, directory, Machine(device="cpu"), watcher=silent.Silent(), stop=lambda: True)
+    assert not directory.metrics()
+    assert (look(directory, tmp_path).state, look(directory, tmp_path).seen) == ("stopped", run.batch_size)
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", pickle.dumps({"progress": {"iteration": 3}})])
+def test_a_damaged_checkpoint_counts_for_nothing(started, tmp_path, content):
+    started.resume_path.write_bytes(content)
+    assert look(started, tmp_path).seen == 96

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,7 @@ def export(
     from snapshot_cli.serving.card import selection as describe
     from snapshot_cli.serving.export import export as write
 
-    card = write(snapshots, data, output, members=members, experiment=experiment)
+    card = write(snapshots, data, output, members=members, experiment=experiment, note=partial(click.echo, err=True))
     error = card["test"]["ensemble"]["top1_error"]
     count = len(card["members"])
     click.echo(f"{output}: {count} member{'s' * (count > 1)}, test error {error:.2f} %")

@@ -30,8 +30,8 @@ def status(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: P
     """Show where the runs of studies stand: state, progress, rate, training error, speed, time left, host.
 
     STUDY is as for reproduce; without one, every run below results/, or R, that was ever started. Progress is that of
-    the last finished epoch. Only files are read, so it works while others train, from any host that sees them. Ends
-    with 1 where a run cannot be shown.
+    the last finished epoch or checkpoint. Only files are read, so it works while others train, from any host that sees
+    them. Ends with 1 where a run cannot be shown.
     """
     problems: list[str] = []
     if names:

@@ -104,7 +104,7 @@ def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> 
     path = RunDirectory.of(run, machine.results).path
     done = RunDirectory.of(run, machine.results).status == "done"
     say(console, f"{title}{'already trained' if done else 'training'}: {path}")
-    with watcher(console) as looking_on:
+    with watcher(console, run.batch_size) as looking_on:
         here.train(
             run,
             machine,

@@ -8,8 +8,9 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
-COLUMNS = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+BAR_WIDTH = 12  # with its text 78 columns: one line of a terminal of 80, with room for the ^C that it echoes
 
 WORTH_A_WORD = 0.05
 
@@ -17,8 +18,11 @@ WORTH_A_WORD = 0.05
 class Bar:
     """A live bar: epoch, rate, loss of the last epoch, images per second and the time left."""
 
-    def __init__(self, console: Console) -> None:
-        self._progress = Progress(*COLUMNS, console=console)
+    def __init__(self, console: Console, batch_size: int) -> None:
+        text = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis"))
+        columns = (text, BarColumn(BAR_WIDTH), TaskProgressColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=console)
+        self._batch_size = batch_size
         self._facts = ""
         self._next = 0.0
 
@@ -33,6 +37,7 @@ class Bar:
         self._length, self._epochs = epoch_length, -(-iterations // epoch_length)
         self._task = self._progress.add_task("", total=iterations, completed=done)
         self._progress.start()
+        self._done, self._started = done, time.monotonic()
 
     def iteration(self, iteration: int, rate: float) -> None:
         """Move the bar, ten times a second at most."""
@@ -40,13 +45,18 @@ class Bar:
             return
         self._next = time.monotonic() + 0.1
         epoch = (iteration - 1) // self._length + 1
-        text = f"epoch {epoch}/{self._epochs}  rate {rate:.4f}  {self._facts}"
+        text = f"epoch {epoch}/{self._epochs}  rate {rate:.4f}  {self._facts or self._speed(iteration)}"
         self._progress.update(self._task, completed=iteration, description=text)
 
     def epoch(self, row: dict[str, float]) -> None:
         """Show the loss and the speed of the epoch."""
         self._facts = f"loss {row['train_loss']:.4f}  {row['images_per_second']:,.0f} images/s{_starved(row)}"
         self._progress.update(self._task, completed=int(row["iteration"]))
+
+    def _speed(self, iteration: int) -> str:
+        """Return the images per second since the bar was shown, for the time before an epoch ends."""
+        images, seconds = (iteration - self._done) * self._batch_size, time.monotonic() - self._started
+        return f"{images / seconds:,.0f} images/s" if seconds > 0 else ""
 
 
 class Lines:
@@ -85,9 +95,9 @@ def _starved(row: Mapping[str, float]) -> str:
     return f"  starved: waits for images {share:.0%} of the time" if share >= WORTH_A_WORD else ""
 
 
-def watcher(console: Console) -> Bar | Lines:
+def watcher(console: Console, batch_size: int) -> Bar | Lines:
     """Return a bar for a terminal, lines for anything else."""
-    return Bar(console) if console.is_terminal else Lines(console)
+    return Bar(console, batch_size) if console.is_terminal else Lines(console)
 
 
 def say(console: Console, text: str) -> None:

@@ -15,6 +15,7 @@ from snapshot_cli.config.run_words import in_words
 from snapshot_cli.durations import duration
 from snapshot_cli.errors import UserError
 from snapshot_cli.launch import unit
+from snapshot_cli.launch.saved_step import saved_step
 from snapshot_cli.run_directory import RunDirectory
 
 State = Literal["running", "failed", "stopped", "waiting", "done"]
@@ -24,7 +25,7 @@ SILENT_SECONDS = 3600.0  # a training saves its state every 300 seconds, unless 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a run stands as of its last finished epoch."""
+    """How a run stands as of its last finished epoch, or of its checkpoint where that is later."""
 
     run_id: str
     state: State
@@ -56,8 +57,9 @@ def look(run: Run, results: Path, images: int, *, is_scored: bool = False) -> St
     state, where, words = _state(directory)
     if state == "waiting" and is_scored:
         state, words = "done", "its scores are there"
+    saved = min(saved_step(directory.resume_path) * run.batch_size, images)
     known = Standing(
-        run.run_id, state, images, images if state == "done" else 0, where=where, words=words, name=in_words(run)
+        run.run_id, state, images, images if state == "done" else saved, where=where, words=words, name=in_words(run)
     )
     try:
         rows = directory.metrics()
@@ -102,7 +104,7 @@ def _silence(directory: RunDirectory) -> str:
 
 
 def _with_epoch(known: Standing, row: Mapping[str, float], run: Run) -> Standing:
-    seen = min(int(row["iteration"]) * run.batch_size, known.images)
+    seen = max(known.seen, min(int(row["iteration"]) * run.batch_size, known.images))
     return replace(
         known,
         seen=known.images if known.state == "done" else seen,

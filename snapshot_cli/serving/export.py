@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,13 @@ def export(
     *,
     members: str = "all",
     experiment: Experiment | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
     """Write the ensemble of some snapshots as `output`, a name in .pt2 or .onnx, and return its card.
 
     `members` are all, last:M, numbers such as 1,3,5, or chosen: those that are best on the withheld images.
+
+    `note` is called with a line before the export, which can be slow.
 
     The card lies beside it, with .json and .md after its name. Raises UserError for weights that were not kept, for
     images that are not those of the runs, and for .onnx where the packages that write it are not installed; OSError,
@@ -40,6 +43,7 @@ def export(
     snapshots, selected = _selected(snapshots, members, manifest)
     ensemble = SnapshotEnsemble.of(snapshots, manifest)
     facts = card.facts(snapshots, scoring.score(snapshots), manifest, experiment) | {"selection": selected}
+    note(f"exporting {len(snapshots)} member{'s' * (len(snapshots) > 1)} to {output}; this can take half a minute")
     write_atomically(output, WRITERS[output.suffix](ensemble, facts))
     whole = {"file": output.name, "format": output.suffix.removeprefix("."), "sha256": sha256(output), **facts}
     write_atomically(output.with_name(f"{output.name}.json"), (json.dumps(whole, indent=2) + "\n").encode())
