@@ -6,6 +6,7 @@ import torch
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import ConfigError, UserError
 from snapshot_cli.launch import estimate
+from snapshot_cli.training import trial
 
 # resnet-8 with 4 classes: 10 have 75,290 parameters, 65 a class; batch norm has statistics and a count besides.
 PARAMETERS, WEIGHTS = 75_290 - 65 * 6, 301_576
@@ -107,3 +108,27 @@ def test_a_last_batch_of_one_image_is_refused_where_batch_norm_has_one_value(mac
     assert estimate.needs([tiny_run(batch_size=65)], machine, steps=0)
     manifest = replace(manifest, size=8)
     assert estimate.needs([tiny_run(batch_size=64)], machine, steps=0)
+
+
+@pytest.mark.parametrize(("ranks", "train", "size"), [(1, 129, 65), (4, 71, 71)])
+def test_the_batch_size_that_is_suggested_works_for_all_ranks(machine, tiny_run, ranks, train, size):
+    """71 images: batches of 65 to 68 leave 6 to 3, of 69 leave 2; only 71 leave four ranks two images or more."""
+    manifest = replace(estimate.manifest_of("tiny", machine), size=4, train=train)
+    with pytest.raises(ConfigError) as caught:
+        trial.check(tiny_run(batch_size=64), manifest, smallest=1, ranks=ranks)
+    assert str(caught.value).endswith(f"such as batch_size: {size}")
+
+
+@pytest.mark.parametrize(("free", "is_said"), [(64_000_000, True), (10**12, False), (None, False)])
+def test_shared_memory_that_is_too_small_for_streamed_batches(machine, tiny_run, monkeypatch, free, is_said):
+    monkeypatch.setattr(estimate.shared_memory, "free", lambda: free)
+    monkeypatch.setattr(estimate, "processors", lambda: 2)
+    runs = [tiny_run(dataset="imagenet", network="imagenet-resnet-50", batch_size=256), tiny_run()]
+    line = (
+        "imagenet: 2 workers can need 193 MB in /dev/shm for batches of 256 images, 64 MB are free; give a container "
+        "more (docker run --shm-size 8g), or train with fewer --workers"
+    )
+    monkeypatch.setattr(estimate, "_together", lambda *_, **__: None)
+    lines = []
+    estimate.needs(runs, machine, steps=0, note=lines.append)
+    assert lines == ([line] if is_said else [])

@@ -103,6 +103,22 @@ def test_statistics_are_the_mean_over_batches_weighted_by_size(tiny_run, tiny_da
     assert (network.norm.momentum, network.training, network.norm.training) == (momentum, False, False)
 
 
+def test_statistics_of_maps_of_one_value_where_one_image_would_be_left_over(tiny_run, tiny_dataset, monkeypatch):
+    """ResNets halve the side of a map twice: images of 4x4 end in maps of 1x1."""
+    monkeypatch.setattr(interpolate, "BATCH_SIZE", 16)
+    batches = of_run(tiny_run(), tiny_dataset, device=CPU)["train"].at(torch.arange(33))
+
+    class Small:
+        examples = 33
+
+        def evaluation(self, size):
+            return ((images[..., :4, :4], labels) for images, labels in batches.evaluation(size))
+
+    network = build("resnet-8", 4, 4)
+    interpolate.reestimate(network, Small())
+    assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
+
+
 def test_the_subset_is_the_same_every_time_and_no_larger_than_asked(tiny_run, tiny_dataset, monkeypatch):
     monkeypatch.setattr(interpolate, "IMAGES", 7)
     batches = of_run(tiny_run(), tiny_dataset, device=CPU)["train"]

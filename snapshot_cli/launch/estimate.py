@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Run
-from snapshot_cli.config.machine import Machine
-from snapshot_cli.datasets import store
+from snapshot_cli.config.machine import Machine, processors
+from snapshot_cli.datasets import shared_memory, store
 from snapshot_cli.datasets.catalogue import facts, how_to_prepare
 from snapshot_cli.errors import UserError
 from snapshot_cli.networks.operations import forward
@@ -51,7 +51,25 @@ def needs(
         network = (run.network, run.network_options, bool(run.dropout))
         key = (run.dataset, *network, run.batch_size, run.precision, run.train_size, run.holdout)
         alike.setdefault(key, []).append(run)
+    for line in dict.fromkeys(filter(None, (_shared_memory(group[0], machine) for group in alike.values()))):
+        note(line)
     return [_together(group, machine, steps=steps, note=note) for group in alike.values()]
+
+
+def _shared_memory(run: Run, machine: Machine) -> str | None:
+    """Return that shared memory is too small for the batches of a streamed dataset, None where it is not."""
+    manifest, free = manifest_of(run.dataset, machine), shared_memory.free()
+    if manifest.folder is None or free is None:
+        return None
+    workers = processors() if machine.workers is None else machine.workers
+    needed = shared_memory.needed(run.batch_size, manifest.size, workers)
+    if free >= needed:
+        return None
+    return (
+        f"{run.dataset}: {workers} workers can need {needed / 1e6:,.0f} MB in {shared_memory.FOLDER} for batches of "
+        f"{run.batch_size} images, {free / 1e6:,.0f} MB are free; give a container more (docker run --shm-size 8g), or "
+        "train with fewer --workers"
+    )
 
 
 def _together(group: Sequence[Run], machine: Machine, *, steps: int, note: Callable[[str], None]) -> Needs:

@@ -60,7 +60,8 @@ def train(
     if asked_to_compile and not machine.compile:
         note("--compile: no C++ compiler here, so the network is not compiled; install g++")
     check_ranks(run, manifest, ranks)
-    start = check_network(run, manifest, machine, note, smallest=_smallest_batch(run, manifest) // ranks.count)
+    smallest = _smallest_batch(run, manifest) // ranks.count
+    start = check_network(run, manifest, machine, note, smallest=smallest, ranks=ranks.count)
     with _alone(directory, ranks, note, patience), hardware.kernels(deterministic=machine.deterministic):
         if ranks.first:
             now = hardware.describe(device, run.network)
@@ -77,7 +78,13 @@ def train(
 
 
 def check_network(
-    run: Run, manifest: store.Manifest, machine: Machine, note: Callable[[str], None], *, smallest: int = 2
+    run: Run,
+    manifest: store.Manifest,
+    machine: Machine,
+    note: Callable[[str], None],
+    *,
+    smallest: int = 2,
+    ranks: int = 1,
 ) -> bytes | None:
     """Try what a run is to train before anything is written, and return the file that it starts from, if any.
 
@@ -90,7 +97,7 @@ def check_network(
 
     from snapshot_cli.training import trial
 
-    for line in trial.check(run, manifest, smallest=smallest):
+    for line in trial.check(run, manifest, smallest=smallest, ranks=ranks):
         note(line)
     if begun or run.initial_weights is None:
         return None

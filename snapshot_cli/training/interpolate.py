@@ -66,9 +66,11 @@ def reestimate(network: nn.Module, images: Feed) -> None:
     norms = _norms(network)
     usual = [norm.momentum for norm in norms]
     network.eval()
-    seen = 0
+    seen, size = 0, BATCH_SIZE
+    if images.examples % size == 1 and images.examples > 1:  # one image can be too little for a variance
+        size += 1
     with torch.inference_mode():
-        for batch, labels in images.evaluation(BATCH_SIZE):
+        for batch, labels in images.evaluation(size):
             seen += len(labels)
             for norm in norms:
                 norm.train()

@@ -24,18 +24,18 @@ from snapshot_cli.training.network import of_run, without_content
 NAMED = 3  # parameters in a message
 
 
-def check(run: Run, manifest: Manifest, *, smallest: int = 2) -> list[str]:
+def check(run: Run, manifest: Manifest, *, smallest: int = 2, ranks: int = 1) -> list[str]:
     """Return what a person should know of a run's network; nothing for the paper's.
 
-    `smallest` is the number of images of the smallest training batch. Raises ConfigError where that is one, of which
-    batch norm cannot be trained, and UserError for a network from elsewhere that cannot be built, run or trained on
-    images of this dataset, and for one that does not return logits (images, classes).
+    `smallest` is the number of images of the smallest training batch on one of the `ranks`. Raises ConfigError where
+    that is one, of which batch norm cannot be trained, and UserError for a network from elsewhere that cannot be built,
+    run or trained on images of this dataset, and for one that does not return logits (images, classes).
     """
     if not is_elsewhere(run.network):
         if smallest == 1:
             network = without_content(run, classes=len(manifest.classes), side=manifest.size)
             images = torch.empty(1, 3, manifest.size, manifest.size, device="meta")
-            _check_single_image(run, network, images, manifest)
+            _check_single_image(run, network, images, manifest, ranks)
         return []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(run.seed, "weights"))
@@ -45,7 +45,7 @@ def check(run: Run, manifest: Manifest, *, smallest: int = 2) -> list[str]:
         images = torch.randn(2, 3, manifest.size, manifest.size)
         _check_gradients(run, network, images, manifest)
         if smallest == 1:
-            _check_single_image(run, network, images[:1], manifest)
+            _check_single_image(run, network, images[:1], manifest, ranks)
         with torch.no_grad():
             _logits(run, network.eval(), images, manifest)
             return _repeats(run, network.train(), images)
@@ -87,7 +87,7 @@ def _logits(run: Run, network: nn.Module, images: Tensor, manifest: Manifest) ->
     return logits
 
 
-def _check_single_image(run: Run, network: nn.Module, images: Tensor, manifest: Manifest) -> None:
+def _check_single_image(run: Run, network: nn.Module, images: Tensor, manifest: Manifest, ranks: int) -> None:
     """Refuse a last batch of one image where batch norm has no second value to normalise with."""
     try:
         with torch.no_grad():
@@ -96,14 +96,15 @@ def _check_single_image(run: Run, network: nn.Module, images: Tensor, manifest: 
         raise ConfigError(
             f"{run.network}: cannot be trained on a batch of 1 image, as the last of an epoch is here "
             f"({plugins.raised(error)}); choose another batch_size or train_size, such as batch_size: "
-            f"{_without_a_single_image(run, manifest)}"
+            f"{_without_a_single_image(run, manifest, ranks)}"
         ) from error
 
 
-def _without_a_single_image(run: Run, manifest: Manifest) -> int:
-    """Return the next larger batch size whose last batch of an epoch has more than one image."""
+def _without_a_single_image(run: Run, manifest: Manifest, ranks: int) -> int:
+    """Return the next larger batch size whose last batch of an epoch has more than one image for all ranks."""
     examples = run.training_examples(manifest.train)
-    return next(size for size in range(run.batch_size + 1, examples + run.batch_size + 2) if examples % size != 1)
+    sizes = range(run.batch_size + 1, examples + run.batch_size + 2)
+    return next(size for size in sizes if (min(examples, examples % size or size)) // ranks > 1)
 
 
 def _repeats(run: Run, network: nn.Module, images: Tensor) -> list[str]:
