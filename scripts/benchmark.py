@@ -23,14 +23,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
-from bench import contenders, data, images, marks, program, streaming, tables  # noqa: E402
+from bench import contenders, data, images, marks, preparation, program, streaming, tables  # noqa: E402
 
 from snapshot_cli.training import hardware  # noqa: E402
 
 NETWORKS = ("resnet-8", "resnet-110", "densenet-40-12", "wide-resnet-32-4")
-PARTS = ("program", "data", "streaming", "report", "linear", "memory", "networks", "packing")
+PARTS = ("program", "data", "streaming", "prepare", "report", "linear", "memory", "networks", "packing")
 SECONDS = {  # with the default of --blocks, as measured on two quiet cores (AMD EPYC with AVX-512)
-    "program": 5, "data": 35, "streaming": 15, "report": 25, "linear": 350, "packing": 65,
+    "program": 5, "data": 35, "streaming": 15, "prepare": 60, "report": 25, "linear": 350, "packing": 65,
     "memory resnet-8": 15, "memory resnet-110": 20, "memory densenet-40-12": 25, "memory wide-resnet-32-4": 35,
     "networks resnet-8": 75, "networks resnet-110": 120, "networks densenet-40-12": 235,
     "networks wide-resnet-32-4": 190,
@@ -74,6 +74,7 @@ def _parts(asked: argparse.Namespace, device: torch.device) -> dict[str, Callabl
             *data.evaluation(dataset, device=device, blocks=blocks),
         ],
         "streaming": lambda: streaming.rows(blocks=blocks),
+        "prepare": preparation.rows,
         "report": program.report,
         "linear": lambda: [data.linearity(dataset, device=device, blocks=min(blocks, 3))],
     }

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "scripts"))
 
-from bench import marks  # noqa: E402
+from bench import marks, preparation  # noqa: E402
 from bench.blocks import Estimate, Time, by_turns, estimate, ratio  # noqa: E402
 from bench.contenders import Between  # noqa: E402
 from bench.data import off_line  # noqa: E402
@@ -115,6 +115,17 @@ def test_a_document_without_both_marks_stays_as_it_is(tmp_path, text):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         marks.insert(page, "new\n", *MARKS)
     assert page.read_text() == text
+
+
+def test_the_rows_of_prepare_on_a_few_images():
+    speed, above, loaded = preparation.rows(train=60, test=20, train_size=40, passes=1)
+    assert speed.name == "data prepare of 80 JPEGs in a zip"
+    assert speed.wall.median > 0
+    assert speed.cpu.median > 0
+    assert loaded.name == "train_size 40 of 60: memory"
+    assert (above.most, loaded.most) == (0.3, 0.1)
+    assert 0 < above.wall.median < 1
+    assert 0 <= loaded.wall.median < 1
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/performance.md"])

@@ -1,0 +1,73 @@
+"""Small JPEGs in a zip to a prepared dataset: speed and memory; what a training on some of its images loads."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from bench.blocks import estimate
+from bench.program import ROOT, command
+from bench.tables import Row
+
+SIDE, CLASSES = 64, 20
+LOAD = """
+import resource, sys
+from pathlib import Path
+import torch
+from bench import images
+from snapshot_cli.datasets import batches, store
+run = images.run("resnet-8", device=torch.device("cpu"), dataset="jpegs", train_size=int(sys.argv[2]))
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
+batches.of_run(run, store.load(Path(sys.argv[1]), "jpegs"), device=torch.device("cpu"))
+print(peak() - before)
+"""
+
+
+def rows(*, train: int = 20_000, test: int = 2_000, train_size: int = 2_000, passes: int = 3) -> list[Row]:
+    """Return images a second and peak memory of `data prepare`, and the memory that a smaller `train_size` loads.
+
+    The memory of `data prepare` is that of its largest process, less the array of images that the process maps.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        source, data = Path(name) / "jpegs.zip", Path(name) / "data"
+        _write(source, train=train, test=test)
+        words = ("data", "prepare", "jpegs", "--from", str(source), "--data-dir", str(data), "--replace")
+        prepared = [command(*words) for _ in range(passes)]
+        loaded = [_loaded(data, train_size) for _ in range(passes)]
+    count, array = train + test, (train + test) * SIDE**2 * 3
+    speeds = (estimate([count / getattr(time, clock) for time, _ in prepared]) for clock in ("wall", "cpu"))
+    above = estimate([(peak - array) / 1e9 for _, peak in prepared])
+    return [
+        Row(f"data prepare of {count:,} JPEGs in a zip", *speeds, "images/s"),
+        Row("data prepare: memory above the array of images", above, None, "GB", most=0.3),
+        Row(f"train_size {train_size:,} of {train:,}: memory", estimate([size / 1e9 for size in loaded]), None, "GB",
+            most=0.1),
+    ]  # fmt: skip
+
+
+def _write(path: Path, *, train: int, test: int) -> None:
+    """Write JPEGs as large as Tiny ImageNet's: a coarse pattern, and grain."""
+    draw = np.random.default_rng(0)
+    with zipfile.ZipFile(path, "w") as archive:
+        for row in range(train + test):
+            coarse = Image.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize((SIDE, SIDE))
+            grain = draw.integers(-12, 13, (SIDE, SIDE, 3))
+            file = io.BytesIO()
+            Image.fromarray(np.clip(np.asarray(coarse) + grain, 0, 255).astype(np.uint8)).save(file, "jpeg")
+            split = "train" if row < train else "test"
+            archive.writestr(f"{split}/class{row % CLASSES}/{row}.jpg", file.getvalue())
+
+
+def _loaded(data: Path, train_size: int) -> int:
+    """Return by how many bytes a process grows that loads the images of a run."""
+    code = f"import sys; sys.path[:0] = {[str(ROOT), str(ROOT / 'scripts')]}\n{LOAD}"
+    line = [sys.executable, "-c", code, str(data), str(train_size)]
+    return 1024 * int(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)
