@@ -201,6 +201,16 @@ def test_a_killed_process_costs_what_followed_the_last_state(trained, run):
     assert directory(trained, run, "killed").verify() == ([], [])
 
 
+def test_a_network_from_elsewhere_resumes_to_the_bytes_of_the_unbroken_run(trained, tiny_run):
+    run = tiny_run(budget=1, network="torchvision:resnet18")
+    told = [trained[1][name] for name in ("elsewhere", "elsewhere killed", "elsewhere resumed")]
+    assert [each["codes"] for each in told] == [[0, 0], [1, -9], [0, 0]]
+    assert told[2]["said"][1] == "going on after 4 of 6 iterations"
+    whole, resumed = (directory(trained, run, name) for name in ("elsewhere", "elsewhere killed"))
+    assert results(resumed) == results(whole)
+    assert len(results(whole)[0]) == 5
+
+
 def test_another_number_of_processes_has_to_be_asked_for(trained, run):
     told, path = trained[1]["refused"], directory(trained, run, "stopped").path
     assert told["codes"] == [2]

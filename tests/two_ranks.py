@@ -19,6 +19,7 @@ from snapshot_cli import lock
 from snapshot_cli.launch import unit
 
 CONFIG = "dataset: tiny\nnetwork: resnet-8\nmethod: snapshot\nbudget: 6\nbatch_size: 16\ncycles: 2\nalpha0: 0.1\n"
+ELSEWHERE = "torchvision:resnet18"
 
 
 class Trainings:
@@ -28,6 +29,7 @@ class Trainings:
         self.folder, self.data, self.found = folder, data, {}
         (folder / "run.yaml").write_text(CONFIG)
         (folder / "wrong.yaml").write_text(CONFIG.replace("resnet-8", "resnet-9"))
+        (folder / "elsewhere.yaml").write_text(CONFIG.replace("resnet-8", ELSEWHERE).replace("budget: 6", "budget: 1"))
 
     def __call__(self, name, *extra, results=None, config="run.yaml", count=2, kill=None):
         """Train in some processes; `kill` is a signal, the rank that gets it, and the iteration before whose end."""
@@ -91,6 +93,9 @@ def main(folder, data):
     train("killed", *often, kill=(signal.SIGKILL, 1, 8))
     train("first killed", *often, results="killed", kill=(signal.SIGKILL, 0, 14))
     train("restarted", results="killed")
+    train("elsewhere", config="elsewhere.yaml")
+    train("elsewhere killed", *often, config="elsewhere.yaml", kill=(signal.SIGKILL, 1, 4))
+    train("elsewhere resumed", config="elsewhere.yaml", results="elsewhere killed")
     train("wrong", config="wrong.yaml")
     train("usage", "--threads", "0")
     train("small", "--set", "batch_size=89")
