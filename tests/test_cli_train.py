@@ -144,7 +144,7 @@ def test_mistakes_in_the_file(folder, settings, message):
     assert snapshot("train", "--config", "e.yaml") == (2, "", message + "\n")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGHUP, 75), (signal.SIGINT, 130)])
 def test_the_exit_code_says_which_signal_stopped_it(folder, monkeypatch, number, code):
     def stopped(run, machine, stop, title):
         os.kill(os.getpid(), number)

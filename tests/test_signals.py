@@ -10,7 +10,7 @@ from command_line import CHECKOUT, STUDY, snapshot, write
 from snapshot_cli.launch.signals import stop_request
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_a_wish_and_handlers_come_back(number):
     before = signal.getsignal(number)
     with stop_request() as stop:
@@ -45,7 +45,7 @@ def test_a_later_sigterm_does_not_change_the_first_signal():
         assert stop.signal == signal.SIGINT
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGHUP, 75), (signal.SIGINT, 130)])
 def test_reproduce_passes_a_signal_on_and_says_that_the_same_command_goes_on(tmp_path, monkeypatch, number, code):
     """The trainings are stand-ins that end as `snapshot train` does, and say by a file that they were asked to."""
     monkeypatch.chdir(tmp_path)
@@ -77,6 +77,16 @@ def test_reproduce_passes_a_signal_on_and_says_that_the_same_command_goes_on(tmp
     assert Path("asked").read_text() == str(int(signal.SIGTERM))
 
 
+def test_nohup_is_respected():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stop_request() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_the_end_of_the_launcher_is_a_wish():
     with stop_request(os.getppid()) as stop:
         assert not stop()
@@ -85,7 +95,7 @@ def test_the_end_of_the_launcher_is_a_wish():
         assert stop.signal is None
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGHUP, 75), (signal.SIGINT, 130)])
 def test_a_signal_while_the_program_is_still_loading(tmp_path, number, code):
     """The click that it finds here is never done with loading."""
     (tmp_path / "click.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)")

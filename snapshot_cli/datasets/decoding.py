@@ -84,6 +84,6 @@ def evaluation_view(transform: EvaluationTransform) -> View:
 
 
 def ignore_signals(worker: int) -> None:
-    """Let the process that trains answer Ctrl-C and SIGTERM, which reach all processes of a group."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Let the process that trains answer Ctrl-C, SIGTERM and SIGHUP, which reach all processes of a group."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

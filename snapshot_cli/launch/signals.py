@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a launcher's death as a wish to stop, which training fulfils between two iterations."""
+"""Ctrl-C, SIGTERM, SIGHUP and a launcher's death as a wish to stop, which training fulfils between two iterations."""
 
 from __future__ import annotations
 
@@ -6,23 +6,30 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from snapshot_cli.launch import torchrun
 
-CODES = {signal.SIGTERM: 75, signal.SIGINT: 130}
+CODES = {signal.SIGTERM: 75, signal.SIGHUP: 75, signal.SIGINT: 130}
 
 
 def leave_when_asked() -> None:
-    """Let SIGTERM and Ctrl-C end the program with the exit codes of a training that was stopped, whatever it does."""
-    for number in CODES:
+    """Let SIGTERM, SIGHUP and Ctrl-C end the program, whatever it does, with the exit codes of a stopped training."""
+    for number in _heard():
         signal.signal(number, _leave)
+
+
+def _heard() -> list[signal.Signals]:
+    """Return the signals to answer: SIGHUP stays ignored where nohup has ignored it."""
+    is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return [number for number in CODES if not (number == signal.SIGHUP and is_ignored)]
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
     if torchrun.rank() == 0:
-        os.write(2, b"stopped; the same command goes on from there\n")  # print may be what is interrupted
+        with suppress(OSError):  # the terminal is gone after SIGHUP
+            os.write(2, b"stopped; the same command goes on from there\n")  # print may be what is interrupted
     sys.exit(CODES[signal.Signals(number)])
 
 
@@ -51,9 +58,9 @@ class StopRequest:
 
 @contextmanager
 def stop_request(launcher: int | None = None) -> Iterator[StopRequest]:
-    """Turn SIGINT, SIGTERM and the end of the launcher, if there is one, into a request while the context lasts."""
+    """Turn SIGINT, SIGTERM, SIGHUP and the end of the launcher, if any, into a request while the context lasts."""
     request = StopRequest(launcher)
-    before = {number: signal.signal(number, request.note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, request.note) for number in _heard()}
     try:
         yield request
     finally:
