@@ -125,7 +125,7 @@ def test_the_rows_of_prepare_on_a_few_images():
     assert loaded.name == "train_size 40 of 60: memory"
     assert (above.most, loaded.most) == (0.3, 0.1)
     assert 0 < above.wall.median < 1
-    assert 0 <= loaded.wall.median < 1
+    assert 0 < loaded.wall.median < 1
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/performance.md"])

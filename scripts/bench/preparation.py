@@ -18,16 +18,16 @@ from bench.tables import Row
 
 SIDE, CLASSES = 64, 20
 LOAD = """
-import resource, sys
+import os, sys
 from pathlib import Path
 import torch
 from bench import images
 from snapshot_cli.datasets import batches, store
 run = images.run("resnet-8", device=torch.device("cpu"), dataset="jpegs", train_size=int(sys.argv[2]))
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-before = peak()
-batches.of_run(run, store.load(Path(sys.argv[1]), "jpegs"), device=torch.device("cpu"))
-print(peak() - before)
+resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+before = resident()
+held = batches.of_run(run, store.load(Path(sys.argv[1]), "jpegs"), device=torch.device("cpu"))
+print(resident() - before)
 """
 
 
@@ -70,4 +70,4 @@ def _loaded(data: Path, train_size: int) -> int:
     """Return by how many bytes a process grows that loads the images of a run."""
     code = f"import sys; sys.path[:0] = {[str(ROOT), str(ROOT / 'scripts')]}\n{LOAD}"
     line = [sys.executable, "-c", code, str(data), str(train_size)]
-    return 1024 * int(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return int(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)
