@@ -29,18 +29,24 @@ def rows():
     code, out, errors = snapshot("data", "list")
     assert (code, errors) == (0, "")
     assert "…" not in out
-    lines = [re.split("  +", line.strip()) for line in out.splitlines() if line.strip()]
-    return [lines[0], *lines[2:]]
+    table, below = re.split(r"\n *\n(?=\S)", out)
+    assert max(map(len, table.splitlines())) <= 80
+    lines = [re.split("  +", line.strip()) for line in table.splitlines() if line.strip()]
+    return [lines[0], *lines[2:]], below.splitlines()
 
 
 def test_list_prepare_verify(tmp_path):
     terms = "no licence stated; the authors ask to cite Krizhevsky, 2009"
-    cifar = ["32", "50,000", "10,000", "no", "https://www.cs.toronto.edu/~kriz/cifar.html", terms]
+    cifar = ["32", "50,000", "10,000", "no"]
     digits = ["digits", "10", "8", "1,437", "360"]
     open_to_all = "CC BY 4.0 (UCI, Optical Recognition of Handwritten Digits)"
-    before = rows()
-    assert before[0] == ["name", "classes", "size", "train", "test", "prepared", "on disk", "source", "licence"]
-    assert before[1] == [*digits, "no", "scikit-learn's load_digits, installed with this program", open_to_all]
+    before, below = rows()
+    assert before[0] == ["name", "classes", "size", "train", "test", "prepared", "on disk"]
+    assert before[1] == [*digits, "no"]
+    assert below[:2] == [
+        f"digits: scikit-learn's load_digits, installed with this program; {open_to_all}",
+        f"cifar10: https://www.cs.toronto.edu/~kriz/cifar.html; {terms}",
+    ]
     assert before[2:4] == [["cifar10", "10", *cifar], ["cifar100", "100", *cifar]]
     assert [row[:6] for row in before[4:]] == [
         ["svhn", "10", "32", "604,388", "26,032", "no"],
@@ -50,7 +56,9 @@ def test_list_prepare_verify(tmp_path):
     ]
     assert snapshot("data", "prepare", "digits") == (0, DIGITS, "")
     assert snapshot("data", "prepare", "digits") == (0, DIGITS, "")
-    assert rows()[1] == [*digits, "data/digits", "0.4 MB", "scikit-learn's load_digits", open_to_all]
+    after, below = rows()
+    assert after[1] == [*digits, "yes", "0.4 MB"]
+    assert below[0] == f"digits: scikit-learn's load_digits; {open_to_all}"
     assert snapshot("data", "verify", "digits") == (
         0, "digits: as prepared, 1,797 images, content hash 713ee0f4a3a3\n", ""
     )  # fmt: skip

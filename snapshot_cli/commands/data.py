@@ -34,13 +34,19 @@ def list_(data: Path) -> None:
     from snapshot_cli.datasets.manifest import prepared
 
     ready = prepared(data)
-    table = Table(box=SIMPLE_HEAD)
-    for heading in ("name", "classes", "size", "train", "test", "prepared", "on disk", "source", "licence"):
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("name", "classes", "size", "train", "test", "prepared", "on disk"):
         number = heading in ("classes", "size", "train", "test", "on disk")
         table.add_column(heading, justify="right" if number else "left")
-    for name in [*CATALOGUE, *(name for name in ready if name not in CATALOGUE)]:
-        table.add_row(*_row(name, ready.get(name), data / name))
+    rows = [
+        _row(name, ready.get(name), data / name)
+        for name in [*CATALOGUE, *(name for name in ready if name not in CATALOGUE)]
+    ]
+    for *columns, _, _ in rows:
+        table.add_row(*columns)
     options.show([table])
+    for name, *_, source, licence in rows:
+        click.echo(visible("; ".join(filter(None, (f"{name}: {source}", licence)))))
 
 
 def _row(name: str, manifest: Manifest | None, folder: Path) -> tuple[str, ...]:
@@ -51,7 +57,7 @@ def _row(name: str, manifest: Manifest | None, folder: Path) -> tuple[str, ...]:
     if manifest is not None:
         numbers = (len(manifest.classes), manifest.size, f"{manifest.train:,}", f"{manifest.test:,}")
         size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
-        return name, *map(str, numbers), str(folder), f"{size / 1e6:,.1f} MB", manifest.source, licence
+        return name, *map(str, numbers), "yes", f"{size / 1e6:,.1f} MB", manifest.source, licence
     assert known is not None  # a name is the catalogue's or it has a manifest
     numbers = (known.classes, known.size, f"{known.train:,}", f"{known.test:,}")
     return name, *map(str, numbers), "no", "", known.source, licence
