@@ -175,7 +175,7 @@ with lock.hold(pathlib.Path(sys.argv[1])):
         try:
             assert holder.stdout.readline() == b"held\n"
             holder.wait(60)
-            with lock.hold(tmp_path):
+            with lock.hold(tmp_path, patience=20):  # until the forked process has got so far
                 pass
         finally:
             os.killpg(holder.pid, signal.SIGKILL)

@@ -41,7 +41,7 @@ def test_what_a_machine_adds_to_the_words(tiny_run, machine, expected):
 def test_the_words_of_a_machine_are_read_back_as_that_machine():
     """Every field of Machine has an option, and no option is forgotten when a process is started."""
     changed = {"device": "cpu", "threads": 3, "checkpoint_seconds": 0.5, "deterministic": True, "workers": 0}
-    machine = Machine(Path("D"), Path("R"), **changed, other_ranks=True)
+    machine = Machine(Path("D"), Path("R"), **changed, other_ranks=True, compile=True)
     assert all(getattr(machine, each.name) != each.default for each in fields(Machine))
     given = train.make_context("train", ["--config", "demo/snapshot", *machine.options()]).params
     assert Machine(**{each.name: given[each.name] for each in fields(Machine)}) == machine
