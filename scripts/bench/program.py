@@ -63,7 +63,7 @@ def report() -> list[Row]:
         shutil.copytree(ROOT / "results/small/scores", small / "scores")
         many = ("report", str(study), "--results-dir", str(results), "--data-dir", folder)
         table = ("report", str(STUDIES / "small/table1.yaml"), "--results-dir", str(small), "--data-dir", folder)
-        scoring = _passes(many, results, fresh=("scores", "*.*"))
+        scoring = _passes(many, results, fresh=("scores", "*.*"), passes=1)
         drawing, page = _passes(many, results, fresh=("*.*",)), _passes(table, small, fresh=("*.*",))
     name = f"report of {count} finished runs"
     return [
@@ -78,14 +78,14 @@ def _row(name: str, passes: Sequence[tuple[Time, int]], *, most: float) -> Row:
     return Row(name, estimate([t.wall for t, _ in passes]), estimate([t.cpu for t, _ in passes]), "s", most=most)
 
 
-def _passes(words: Sequence[str], results: Path, *, fresh: Sequence[str]) -> list[tuple[Time, int]]:
-    """Return three passes of a command, before each of which some files are deleted."""
-    passes = []
-    for _ in range(3):
+def _passes(words: Sequence[str], results: Path, *, fresh: Sequence[str], passes: int = 3) -> list[tuple[Time, int]]:
+    """Return some passes of a command, before each of which some files are deleted."""
+    times = []
+    for _ in range(passes):
         for path in (path for pattern in fresh for path in results.glob(pattern)):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        passes.append(command(*words))
-    return passes
+        times.append(command(*words))
+    return times
 
 
 def command(*words: str) -> tuple[Time, int]:
