@@ -1,5 +1,6 @@
-"""Write what is generated: the schemas, the first lines of the shipped configs, and the two references (make docs)."""
+"""Write what is generated: schemas, first lines of shipped configs, references, the picture of imports (make docs)."""
 
+import configparser
 import json
 import sys
 from os.path import relpath
@@ -13,6 +14,7 @@ from snapshot_cli.config import schema
 ROOT = Path(__file__).parents[1]
 SCHEMAS = ROOT / "configs" / "schema"
 ALREADY = "# yaml-language-server:"
+MARKS = ("<!-- import contract, by make docs -->", "<!-- end -->")
 
 
 def files():
@@ -22,6 +24,7 @@ def files():
         SCHEMAS / "study.json": json.dumps(schema.study(), indent=2) + "\n",
         ROOT / "docs" / "config.md": config_page(),
         ROOT / "docs" / "commands.md": commands_page(),
+        ROOT / "docs" / "architecture.md": architecture_page(),
     }
     return pages | {path: with_schema(path) for path in sorted((ROOT / "configs").rglob("*.yaml"))}
 
@@ -110,6 +113,29 @@ def verbs(command, path):
     if isinstance(command, click.Group):
         for name in sorted(command.commands):
             yield from verbs(command.commands[name], (*path, name))
+
+
+def architecture_page():
+    """Return the page of the architecture with the picture of the import contract between its marks."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    before, rest = text.split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    return f"{before}{MARKS[0]}\n{picture(layers())}\n{MARKS[1]}{after}"
+
+
+def layers():
+    """Return the layers of the import contract in setup.cfg, top first, as lists of module names."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    lines = setup["importlinter:contract:flow"]["layers"].split("\n")
+    return [[name.strip().removeprefix("snapshot_cli.") for name in line.split("|")] for line in lines if line.strip()]
+
+
+def picture(stack):
+    """Return layers as a Mermaid diagram: a box per layer, an arrow to the layer below."""
+    boxes = [f'  layer{number}["{", ".join(names)}"]' for number, names in enumerate(stack)]
+    arrows = [f"  layer{number} --> layer{number + 1}" for number in range(len(stack) - 1)]
+    return "\n".join(["```mermaid", "flowchart TD", *boxes, *arrows, "```"])
 
 
 def write():
