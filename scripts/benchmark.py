@@ -1,8 +1,7 @@
 """Measure this machine against the goals: make bench. See docs/performance.md.
 
 The rows of each part go to results/bench/ as soon as they are there, in place of earlier ones of the same name and
-machine, and the table, where it is that of the CPU, between the marks of README.md and of docs/performance.md;
---dry-run only prints it.
+machine. The table, if it is the CPU's, goes between the marks of docs/performance.md; --dry-run only prints it.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ SECONDS = {  # with the default of --blocks, as measured on two quiet cores (AMD
     "networks resnet-8": 75, "networks resnet-110": 120, "networks densenet-40-12": 235,
     "networks wide-resnet-32-4": 190,
 }  # fmt: skip
-PAGES = (ROOT / "README.md", ROOT / "docs/performance.md")
+PAGE = ROOT / "docs/performance.md"
 
 
 def main() -> None:
@@ -109,7 +108,7 @@ def _measure(asked: argparse.Namespace, device: torch.device) -> None:
 
 
 def _store(measured: dict[str, Any], device: torch.device) -> None:
-    """Put rows among those that are stored, and the table of all into the pages."""
+    """Merge rows with those that are stored, and write the table of all into the page."""
     folder = ROOT / "results/bench"
     folder.mkdir(exist_ok=True)
     path = folder / f"{device.type}.json"
@@ -121,8 +120,7 @@ def _store(measured: dict[str, Any], device: torch.device) -> None:
     if "cpu" in kept:
         content = tables.table(kept["cpu"], kept.get("cuda"))
         (folder / "cpu.md").write_text(content)
-        for page in PAGES:
-            marks.insert(page, content, *tables.MARKS)
+        marks.insert(PAGE, content, *tables.MARKS)
 
 
 def _installed(package: str) -> bool:

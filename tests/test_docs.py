@@ -77,11 +77,11 @@ def test_runs_are_named_as_they_are():
     assert set(ids) <= {run.run_id for each in asked for run in runs(each)}
 
 
-def test_the_run_that_the_readme_names_is_that_of_its_experiment(tmp_path):
-    text = (CHECKOUT / "README.md").read_text()
-    (tmp_path / "experiment.yaml").write_text(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
+def test_the_run_that_the_architecture_names_is_that_of_the_readmes_experiment(tmp_path):
+    readme, page = ((CHECKOUT / name).read_text() for name in ("README.md", "docs/architecture.md"))
+    (tmp_path / "experiment.yaml").write_text(re.search(r"```yaml\n(.*?)```", readme, re.DOTALL)[1])
     (run,) = runs(load(tmp_path / "experiment.yaml"))
-    assert re.findall(r"cifar100/[a-z0-9-]+-M6-[0-9a-f]{8}", text) == [run.run_id]
+    assert re.findall(r"cifar100/[a-z0-9-]+-M6-[0-9a-f]{8}", page) == [run.run_id]
 
 
 def test_every_other_line_is_a_make_target():
@@ -95,7 +95,7 @@ def test_every_other_line_is_a_make_target():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_and_paths_lead_somewhere(page):
     text = page.read_text()
-    links = re.findall(r"\]\((?!http)([^)#]+)", text)
+    links = re.findall(r"\]\((?!http|#)([^)#]+)", text)
     assert all((page.parent / link).exists() for link in links), links
     if page.name not in GENERATED:
         paths = re.findall(r"`((?:configs|tests|snapshot_cli)/[^`* ]+)`", text)
@@ -103,9 +103,18 @@ def test_links_and_paths_lead_somewhere(page):
         assert all((CHECKOUT / path).exists() for path in paths), paths
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_headings_lead_to_one(page):
+    for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#([^)]+)\)", page.read_text()):
+        text = ((page.parent / target) if target else page).read_text()
+        headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}, target
+
+
 def test_every_page_is_in_the_index():
     index = (CHECKOUT / "docs" / "README.md").read_text()
-    assert all(f"({page.name})" in index for page in (CHECKOUT / "docs").glob("*.md") if page.name != "README.md")
+    pages = [page.name for page in (CHECKOUT / "docs").glob("*.md") if page.name != "README.md"]
+    assert {page: index.count(f"({page})") for page in pages} == dict.fromkeys(pages, 1)
     assert "(docs/README.md)" in (CHECKOUT / "README.md").read_text()
 
 

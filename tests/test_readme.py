@@ -1,3 +1,5 @@
+"""The README is short, and what it names exists."""
+
 import re
 import shlex
 from pathlib import Path
@@ -12,8 +14,11 @@ from snapshot_cli.datasets.manifest import training_examples
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-CODE = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
-INLINE = re.findall(r"`((?:snapshot|make) [^`]+)`", README)
+REPRODUCE = (ROOT / "docs/reproduce-a-table.md").read_text()
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+TEXT = README + REPRODUCE
+CODE = re.findall(r"```console\n(.*?)```", TEXT, re.DOTALL)
+INLINE = re.findall(r"`((?:snapshot|make) [^`]+)`", TEXT)
 COMMANDS = [line.split("#")[0].strip() for block in CODE for line in block.splitlines()] + INLINE
 
 
@@ -23,6 +28,11 @@ def resolve(words):
     while isinstance(command, click.Group) and words:
         command, words = command.commands[words[0].rstrip(",")], words[1:]
     return command, words
+
+
+def test_it_is_short():
+    assert len(README.split()) <= 1500
+    assert len(README.splitlines()) <= 130
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("make ")])
@@ -36,8 +46,9 @@ def test_make_targets_exist(line):
 
 
 def test_every_command_is_in_the_table():
-    table = README[README.index("| command |") : README.index("`.venv/bin/snapshot`")]
-    named = {resolve(shlex.split(each)[1:])[0].name for each in re.findall(r"`(snapshot [^`]+)`", table)}
+    start = README.index("| command |")
+    table = README[start : README.index("\n\n", start)]
+    named = {resolve(shlex.split(line)[1:])[0].name for line in re.findall(r"`(snapshot [^`]+)`", table)}
     assert {
         name if not isinstance(c, click.Group) else next(iter(c.commands)) for name, c in main.commands.items()
     } <= named
@@ -49,9 +60,18 @@ def test_the_experiment_loads(tmp_path):
     assert load(path, training_examples=training_examples(tmp_path)).cycles == 6
 
 
-def test_files_and_folders_exist():
-    layout = README[README.index("## What lies where") :]
+def test_every_study_of_the_paper_is_in_the_table():
+    start = REPRODUCE.index("| study |")
+    named = set(re.findall(r"`([a-z]+[0-9]?)`", REPRODUCE[start : REPRODUCE.index("\n\n", start)]))
+    assert {path.stem for path in (ROOT / "configs/studies").glob("*.yaml")} <= named
+
+
+def test_files_and_folders_of_the_layout_exist():
+    layout = ARCHITECTURE[ARCHITECTURE.index("## Repository layout") :]
     block = re.search(r"```\n(.*?)```", layout, re.DOTALL)[1]
-    package = re.findall(r"^  ([a-z_]+(?:/|\.py))", block, re.MULTILINE)
+    named = [re.split(r" {2,}", line.strip())[0].split(", ") for line in block.splitlines() if line.startswith("  ")]
+    package = [name for names in named for name in names]
     assert all((ROOT / "snapshot_cli" / name).exists() for name in package)
+    folders = {path.parent.name for path in (ROOT / "snapshot_cli").glob("*/__init__.py")}
+    assert folders <= {name.rstrip("/") for name in package}
     assert all((ROOT / name).exists() for name in re.findall(r"^([a-z_]+/) ", block, re.MULTILINE))
