@@ -88,7 +88,8 @@ def test_every_other_line_is_a_make_target():
     rules = re.findall(r"^([a-z%-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
     others = [line for _, line in SHOWN if line and not line.startswith("snapshot ")]
     assert others
-    assert {line.split()[1] for line in others if line.startswith("make ")} <= set(rules)
+    targets = {re.sub(r"^reproduce-.*", "reproduce-%", line.split()[1]) for line in others if line.startswith("make ")}
+    assert targets <= set(rules)
     assert all(line.startswith("make ") for line in others)
 
 

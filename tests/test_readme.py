@@ -1,11 +1,13 @@
 """The README is short, and what it names exists."""
 
+import configparser
 import re
 import shlex
 from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from snapshot_cli.cli import main
 from snapshot_cli.config.load import load
@@ -58,6 +60,18 @@ def test_the_experiment_loads(tmp_path):
     path = tmp_path / "experiment.yaml"
     path.write_text(re.search(r"```yaml\n(.*?)```", README, re.DOTALL)[1])
     assert load(path, training_examples=training_examples(tmp_path)).cycles == 6
+
+
+def test_what_to_cite_is_the_same_everywhere():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert citation["version"] == setup["metadata"]["version"]
+    paper = citation["preferred-citation"]
+    bibtex = re.search(r"```bibtex\n(.*?)```", README, re.DOTALL)[1].replace("{M}", "M")
+    people = " and ".join(f"{person['family-names']}, {person['given-names']}" for person in paper["authors"])
+    assert all(f"{{{text}}}" in bibtex for text in (paper["title"], people, paper["year"], paper["url"]))
+    assert paper["url"] in setup["metadata"]["project_urls"]
 
 
 def test_every_study_of_the_paper_is_in_the_table():
