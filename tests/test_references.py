@@ -15,6 +15,20 @@ def test_generated_files_are_as_the_code_has_them(path):
     assert written == GENERATE.files()[path], "type make docs, which writes it again"
 
 
+def test_a_row_of_a_table_is_a_line():
+    model = {"properties": {"a": {"type": "string", "description": "One | two\n    three."}}, "required": ["a"]}
+    assert GENERATE.table(model)[2:] == ["| `a` | text | required | One &#124; two three. |"]
+
+
+def test_the_picture_has_the_layers_of_the_contract():
+    assert GENERATE.layers()[-1] == ["errors"]
+    assert GENERATE.picture([["a"], ["b", "c"]]).splitlines()[2:5] == [
+        '  layer0["a"]',
+        '  layer1["b, c"]',
+        "  layer0 --> layer1",
+    ]
+
+
 @pytest.mark.parametrize(
     ("field", "words"),
     [
