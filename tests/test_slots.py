@@ -126,7 +126,8 @@ def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_
     threads = str(max(1, processors() // 2))
     assert started[0] == [
         sys.executable, "-P", "-m", "snapshot_cli", "train", "--config", "F", "--run", runs[0].run_id,
-        "--data-dir", "D", "--results-dir", str(tmp_path), "--device", "cpu", "--threads", threads, "--workers", threads,
+        "--data-dir", "D", "--results-dir", str(tmp_path), "--device", "cpu",
+        "--threads", threads, "--workers", threads,
     ]  # fmt: skip
 
 
