@@ -44,4 +44,7 @@ def _evidence(verdict: Verdict) -> str:
         return f"[{low}, {high}], p = {estimate.p:.2g}, {verdict.planned[0]} seeds"
     if verdict.weights_p is not None:
         return f"McNemar's p = {verdict.weights_p:.2g}, these weights only"
-    return f"{verdict.finished[0]} of {verdict.planned[0]} seeds: three complete seeds decide"
+    finished, planned = verdict.finished[0], verdict.planned[0]
+    if finished < planned:
+        return f"{finished} of {planned} seeds so far: judged when all are finished"
+    return f"{planned} seeds: judged from three on"
