@@ -380,3 +380,10 @@ def test_timm(tiny_run, tiny_data, tmp_path):
     assert trial.check(run, here.prepared("tiny", machine)) == []
     assert "timm" in here.train(run, machine, watcher=Silent()).machine["versions"]
     assert directory.status == "done"
+
+
+def test_an_unknown_name_like_no_other_has_three_nearest_too():
+    with pytest.raises(
+        ConfigError, match=r"^unknown network 'torchvision:qqqq'; the nearest are (torchvision:\w+(, )?){3}$"
+    ):
+        build("torchvision:qqqq")

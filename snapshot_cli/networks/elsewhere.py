@@ -108,7 +108,7 @@ def _builder(source: str, inner: str) -> Builder:
 
 
 def _unknown(source: str, inner: str) -> str:
-    near = get_close_matches(inner, names(source), 3, 0.4)
+    near = get_close_matches(inner, names(source), 3, 0.0)
     hint = f"; the nearest are {', '.join(f'{source}:{each}' for each in near)}" if near else ""
     return f"unknown network '{source}:{inner}'{hint}"
 
