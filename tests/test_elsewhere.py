@@ -103,8 +103,8 @@ def test_a_plug_in_that_is_not_loaded():
     with pytest.raises(ConfigError) as raised:
         build("plugin:mlq")
     assert str(raised.value) == (
-        "unknown network 'plugin:mlq'; the nearest are plugin:mlp; give its file with --plugin FILE.py, or install its "
-        "package"
+        "unknown network 'plugin:mlq'; the nearest are plugin:mlp, plugin:tied, plugin:text; give its file with "
+        "--plugin FILE.py, or install its package"
     )
 
 
