@@ -4,8 +4,8 @@
     python scripts/independent.py data/cifar100-16 single --depth 14 --size 10000 --epochs 80 --cycles 4
 
 FOLDER is a prepared dataset. The last line has the error of the last snapshot (`single`: the single model) and of all
-snapshots together (`single`: NoCycle). It should lie within the spread of the seeds in results/*/table1.md. The subset of
-the images, their order and the initial weights differ from the package's.
+snapshots together (`single`: NoCycle). It should lie within the spread of the seeds in results/*/table1.md. The subset
+of the images, their order and the initial weights differ from the package's.
 """
 
 import argparse
