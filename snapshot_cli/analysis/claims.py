@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal, Protocol
 
+from snapshot_cli.analysis import paper
 from snapshot_cli.analysis.statistics import (
     SEEDS,
     Decision,
@@ -17,6 +19,7 @@ from snapshot_cli.analysis.statistics import (
 )
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.config.plan import implicit, label
+from snapshot_cli.datasets.catalogue import split_name
 from snapshot_cli.scores import Metrics, Scores
 
 BASELINES = {
@@ -50,7 +53,7 @@ class Pair:
     """A claim about two experiments: `better` has the lower error.
 
     `group` has the settings that both share, those that differ being the default's. `primary` claims are pooled over
-    groups.
+    groups. `relative_gain` is the paper's, as a share of the error of `worse`.
     """
 
     claim: str
@@ -59,6 +62,7 @@ class Pair:
     better: Result
     worse: Result
     primary: bool = False
+    relative_gain: float | None = None
 
     @property
     def planned(self) -> int:
@@ -70,7 +74,8 @@ class Pair:
 class Verdict:
     """Answer a claim for a group, or pooled over several.
 
-    `finished` of the `planned` replicates are there, by group. `weights_p` is McNemar's p of the only replicate. The
+    `finished` of the `planned` replicates are there, by group. `weights_p` is McNemar's p of the only replicate.
+    `paper_gain` is there for primary claims about datasets of the paper's Table 1, at whatever image size. The
     family is None for what is outside of both: claims with fewer than three planned replicates.
     """
 
@@ -83,6 +88,15 @@ class Verdict:
     planned: tuple[int, ...]
     weights_p: float | None = None
     on_different_images: bool = False
+    paper_gain: PaperGain | None = None
+
+
+@dataclass(frozen=True)
+class PaperGain:
+    """By what share of the baseline's error Snapshot lowers it in Table 1, and how many points that share is here."""
+
+    relative: float
+    points: float
 
 
 def judged(results: Sequence[Result], question: Question) -> list[Verdict]:
@@ -183,7 +197,20 @@ def _family(claims: Sequence[Sequence[Pair]], family: Literal["primary", "second
         finished = tuple(len(each.values) for each in groups if each)
         planned = tuple(pair.planned for pair in pairs)
         names = tuple(pair.group for pair in pairs)
-        yield Verdict(pairs[0].claim, pairs[0].short, family, names, decision, finished, planned)
+        gain = _paper_gain(pairs) if family == "primary" else None
+        yield Verdict(pairs[0].claim, pairs[0].short, family, names, decision, finished, planned, paper_gain=gain)
+
+
+def _paper_gain(pairs: Sequence[Pair]) -> PaperGain | None:
+    """Return the paper's gain at the errors measured here, the mean over pairs; None unless all have both."""
+    relative, points = [], []
+    for pair in pairs:
+        errors = [scores.ensemble.error for scores in pair.worse.scores.values()]
+        if pair.relative_gain is None or not errors:
+            return None
+        relative.append(pair.relative_gain)
+        points.append(pair.relative_gain * fmean(errors))
+    return PaperGain(fmean(relative), fmean(points))
 
 
 def _refused(pairs: Sequence[Pair], family: Literal["primary", "secondary"] | None) -> Verdict:
@@ -209,7 +236,8 @@ def _alike(one: Result, other: Result) -> bool:
 def _methods(snapshot: Result, others: Sequence[Result], results: Sequence[Result]) -> Iterator[Pair]:
     settings, group, name = snapshot.experiment, settings_of(snapshot), label(snapshot.experiment)
     added = "".join(f" with {each}" for each in implicit(settings))
-    paper = settings.alpha0 in PAPER_ALPHA0 and not added
+    is_paper = settings.alpha0 in PAPER_ALPHA0 and not added
+    dataset, _ = split_name(settings.dataset)
     for other in others:
         method = other.experiment.method
         if other.experiment.cycles != settings.cycles and method not in ANY_CYCLES:
@@ -217,7 +245,8 @@ def _methods(snapshot: Result, others: Sequence[Result], results: Sequence[Resul
         if method in BASELINES:
             sentence, short = BASELINES[method]
             claim = f"{name} beats {sentence}{added}"
-            yield Pair(claim, f"{settings.alpha0:g} vs {short}{added}", group, snapshot, other, primary=paper)
+            gain = paper.relative_gain(dataset, method, settings.alpha0) if is_paper else None
+            yield Pair(claim, f"{settings.alpha0:g} vs {short}{added}", group, snapshot, other, is_paper, gain)
         elif method == "snapshot" and (settings.alpha0, other.experiment.alpha0) == (0.2, 0.1):
             yield Pair(f"α₀ = 0.2 beats 0.1{added}", f"0.2 vs 0.1{added}", group, snapshot, other)
         elif method == "ensemble":

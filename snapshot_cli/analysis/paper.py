@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Literal
 
 from snapshot_cli.config.experiment import Experiment, Recipe
@@ -138,6 +139,22 @@ def lookup(
     else:
         size = size or cycles
     return _VALUES.get(_Cell(dataset, network, method, budget, alpha0, cycles, size))
+
+
+def relative_gain(dataset: str, baseline: str, alpha0: float) -> float | None:
+    """Return by what share of a baseline's error Snapshot lowers it in Table 1, the mean over the networks with both.
+
+    None if the table has no such numbers.
+    """
+    if dataset not in DATASETS:
+        return None
+    column = DATASETS.index(dataset)
+    gains = []
+    for rows in TABLE1.values():
+        before, after = (rows.get(row, (None,) * len(DATASETS))[column] for row in (baseline, f"snapshot {alpha0:g}"))
+        if before is not None and after is not None:
+            gains.append((before - after) / before)
+    return fmean(gains) if gains else None
 
 
 def losses(experiment: Experiment) -> dict[int, float]:

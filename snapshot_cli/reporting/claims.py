@@ -37,6 +37,11 @@ TEST = (
     "of the two classifies right, over n² for n images.",
     "Intervals: 95 %, before Holm's correction; p is shown after it.",
 )
+PAPER_GAINS = (
+    "The paper's gains at this scale. A gain is the share of the error that Snapshot removes in the paper's Table 1 on "
+    "this dataset, the mean over its networks. In points: the same share of the error measured here. Excluded: "
+    "outside the 95 % interval of the difference measured here:"
+)
 ONE_SEED = (
     "No claim is judged: that takes three finished seeds or more of each method, and fewer are planned here "
     "(replicates)."
@@ -115,6 +120,9 @@ def notes(outcomes: Sequence[Outcome], question: claims.Question) -> list[str]:
     if not lists:
         return []
     paragraphs = ["\n- ".join([f"{title}:", *map(sentence, several)]) for title, several in lists.items()]
+    gains = [_paper_gain(verdict) for verdict in primary if verdict.paper_gain]
+    if "Primary claims" in lists and gains:
+        paragraphs.insert(1, "\n- ".join([PAPER_GAINS, *gains]))
     rule = [*RULE, *(PRIMARY if primary else ()), *(SECONDARY if secondary else ())]
     rule += TEST if primary or secondary else ()
     facts = {"primary": _count(len(primary)), "secondary": _count(len(secondary))}
@@ -225,6 +233,17 @@ def _facts(verdict: Verdict) -> Iterator[str]:
         yield f"p = {decision.p:.2g}"
     elif verdict.weights_p is not None:
         yield f"McNemar p = {verdict.weights_p:.2g}"
+
+
+def _paper_gain(verdict: Verdict) -> str:
+    """Return the paper's gain of a claim at the scale of its errors, and whether the interval excludes it."""
+    gain, estimate = verdict.paper_gain, verdict.decision.estimate
+    assert gain
+    size = f"{signed(100 * gain.relative, '-', 1)} % of the error, {signed(gain.points, '-')} points"
+    if estimate is None:
+        return f"{verdict.claim}: {size}"
+    low, high = estimate.interval
+    return f"{verdict.claim}: {size}, {'not excluded' if low <= gain.points <= high else 'excluded'}"
 
 
 def _seeds(finished: Sequence[int], planned: Sequence[int]) -> str:
