@@ -3,8 +3,17 @@ import re
 from dataclasses import replace
 
 import pytest
+from command_line import snapshot
 
-from snapshot_cli.datasets.manifest import Manifest, from_json, prepared, read_manifest, to_json, training_examples
+from snapshot_cli.datasets.manifest import (
+    Manifest,
+    from_json,
+    prepared,
+    read_manifest,
+    to_json,
+    training_examples,
+    unreadable,
+)
 from snapshot_cli.errors import UserError
 
 PHOTOS = Manifest(
@@ -97,7 +106,7 @@ def test_training_examples_of_the_catalogue_at_every_size_and_of_own_images(tmp_
 def test_broken_field_names_file_and_way_out(tmp_path, change, problem):
     write(tmp_path, "digits", json.dumps({**json.loads(to_json(PHOTOS)), **change}))
     with pytest.raises(UserError) as caught:
-        prepared(tmp_path)
+        read_manifest(tmp_path, "digits")
     assert str(caught.value) == (
         f"{tmp_path}/digits/manifest.json: not a readable manifest ({problem}); delete the folder {tmp_path}/digits"
         " and type: snapshot data prepare digits"
@@ -109,3 +118,13 @@ def test_broken_text_is_a_users_error(tmp_path, text):
     write(tmp_path, "digits", text)
     with pytest.raises(UserError, match=re.escape(f"{tmp_path}/digits/manifest.json: not a readable manifest (")):
         read_manifest(tmp_path, "digits")
+
+
+def test_an_unreadable_manifest_concerns_its_own_dataset_alone(tmp_path):
+    write(tmp_path, "digits", to_json(PHOTOS))
+    write(tmp_path, "other", "{}")
+    assert list(prepared(tmp_path)) == ["digits"]
+    (error,) = unreadable(tmp_path)
+    assert str(error).startswith(f"{tmp_path}/other/manifest.json: not a readable manifest (")
+    code, _, errors = snapshot("data", "list", "--data-dir", tmp_path)
+    assert (code, errors) == (0, f"Warning: {error}\n")

@@ -31,7 +31,7 @@ def list_(data: Path) -> None:
     from rich.table import Table
 
     from snapshot_cli.datasets.catalogue import CATALOGUE
-    from snapshot_cli.datasets.manifest import prepared
+    from snapshot_cli.datasets.manifest import prepared, unreadable
 
     ready = prepared(data)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -47,6 +47,8 @@ def list_(data: Path) -> None:
     options.show([table])
     for name, *_, source, licence in rows:
         click.echo(visible("; ".join(filter(None, (f"{name}: {source}", licence)))))
+    for error in unreadable(data):
+        click.echo(f"Warning: {visible(str(error))}", err=True)
 
 
 def _row(name: str, manifest: Manifest | None, folder: Path) -> tuple[str, ...]:

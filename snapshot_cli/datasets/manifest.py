@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -143,12 +144,28 @@ def read_manifest(data_dir: Path, name: str) -> Manifest | None:
 
 
 def prepared(data_dir: Path) -> dict[str, Manifest]:
-    """Return the manifests of all complete datasets of a folder, by name."""
-    if not data_dir.is_dir():
-        return {}
-    names = sorted(path.name for path in data_dir.iterdir() if not path.name.startswith("."))
-    found = {name: read_manifest(data_dir, name) for name in names}
-    return {name: manifest for name, manifest in found.items() if manifest is not None}
+    """Return the manifests of all complete datasets of a folder, by name, without those that cannot be read."""
+    manifests = {}
+    for name in _names(data_dir):
+        with suppress(UserError):
+            manifests[name] = read_manifest(data_dir, name)
+    return {name: manifest for name, manifest in manifests.items() if manifest is not None}
+
+
+def unreadable(data_dir: Path) -> list[UserError]:
+    """Return the errors of all manifests of a folder that cannot be read."""
+    errors = []
+    for name in _names(data_dir):
+        try:
+            read_manifest(data_dir, name)
+        except UserError as error:
+            errors.append(error)
+    return errors
+
+
+def _names(data_dir: Path) -> list[str]:
+    names = (path.name for path in data_dir.iterdir()) if data_dir.is_dir() else ()
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def training_examples(data_dir: Path) -> dict[str, int]:

@@ -18,8 +18,7 @@ from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.datasets import shared_memory
 from snapshot_cli.datasets.catalogue import how_to_prepare
-from snapshot_cli.datasets.manifest import prepared
-from snapshot_cli.errors import UserError
+from snapshot_cli.datasets.manifest import prepared, unreadable
 
 State = Literal["good", "note", "missing"]
 PACKAGE = "snapshot-cli"
@@ -173,10 +172,9 @@ def room(folder: Path) -> Iterator[Finding]:
 
 def datasets(data: Path) -> Finding:
     """Look at the prepared datasets."""
-    try:
-        names = list(prepared(data))
-    except UserError as error:
-        return Finding("datasets", "missing", str(error))
+    if errors := unreadable(data):
+        return Finding("datasets", "missing", "\n".join(map(str, errors)))
+    names = list(prepared(data))
     if not names:
         return Finding("datasets", "note", "only digits, which prepares itself", how_to_prepare("cifar10"))
     return Finding("datasets", "good", ", ".join(names))
