@@ -115,7 +115,7 @@ def test_no_gpu(folder, monkeypatch):
     write(folder / "other.yaml", TINY | {"seed": 9})
     code, out, errors = snapshot("train", "--config", "other.yaml", "--device", "cuda")
     assert (code, out) == (2, "")
-    assert errors.splitlines()[1:] == [
+    assert errors.splitlines() == [
         "--device cuda: torch finds no CUDA device here; use --device cpu, or --device auto to take what is there"
     ]
 
@@ -124,9 +124,17 @@ def test_images_that_nobody_has(folder):
     write(folder / "cifar.yaml", EXPERIMENT | {"dataset": "cifar10"})
     code, out, errors = snapshot("train", "--config", "cifar.yaml")
     assert (code, out) == (2, "")
-    assert errors.splitlines()[1].startswith(
-        "cifar10 has to come from somewhere; type: snapshot data prepare cifar10 (downloads "
-    )
+    assert errors.startswith("cifar10 has to come from somewhere; type: snapshot data prepare cifar10 (downloads ")
+
+
+def test_no_run_of_a_study_is_trained_before_all_of_them_can_be(folder, no_training):
+    base = {key: value for key, value in EXPERIMENT.items() if key not in ("network", "method")}
+    axes = {"network": ["resnet-8", "torchvision:squeezenet1_0"]}
+    write(folder / "late.yaml", {"title": "Late", "base": base, "axes": axes, "methods": ["single"]})
+    code, out, errors = snapshot("train", "--config", "late.yaml", "--device", "cpu", "--results-dir", "late")
+    assert (code, out) == (1, "")
+    assert errors.startswith("torchvision:squeezenet1_0: cannot take images of 8x8 pixels: ")
+    assert not Path("late").exists()
 
 
 @pytest.mark.parametrize(

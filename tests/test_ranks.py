@@ -214,7 +214,7 @@ def test_a_network_from_elsewhere_resumes_to_the_bytes_of_the_unbroken_run(train
 def test_another_number_of_processes_has_to_be_asked_for(trained, run):
     told, path = trained[1]["refused"], directory(trained, run, "stopped").path
     assert told["codes"] == [2]
-    assert told["said"][1:] == [
+    assert told["said"] == [
         f"{path}: was trained in 2 processes, and would go on in 1, which changes its numbers; "
         "start torchrun with 2, or give --other-ranks"
     ]
@@ -250,8 +250,8 @@ def test_a_mistake_is_said_once_and_ends_all_processes(trained, tiny_run, name):
 def test_a_directory_in_use_is_said_once(trained, run):
     told = trained[1]["held"]
     assert told["codes"] == [1, 1]
-    assert len(told["said"]) == 2
-    assert told["said"][1].startswith(f"{directory(trained, run, 'held').path}: in use by process ")
+    assert len(told["said"]) == 1
+    assert told["said"][0].startswith(f"{directory(trained, run, 'held').path}: in use by process ")
 
 
 def test_dropout_is_drawn_apart(tiny_dataset, tiny_run, tmp_path, monkeypatch):

@@ -46,6 +46,7 @@ def train(
     from snapshot_cli.commands.evaluate import show
     from snapshot_cli.launch import torchrun, unit
     from snapshot_cli.launch.signals import stop_request
+    from snapshot_cli.run_directory import RunDirectory
 
     asked = options.load(file, sets, machine.data)
     machine = replace(machine, results=options.results_folder(file, results))
@@ -55,6 +56,8 @@ def train(
     remark = here.remark(runs, machine)
     if remark and torchrun.rank() == 0:
         click.echo(remark, err=True)
+    if len(runs) > 1:
+        here.check([run for run in runs if RunDirectory.of(run, machine.results).status != "done"], machine)
     with stop_request(unit.launcher()) as stop:
         for number, run in enumerate(runs, start=1):
             try:
@@ -102,8 +105,6 @@ def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> 
 
     console = Console(stderr=True, quiet=torchrun.rank() > 0)
     path = RunDirectory.of(run, machine.results).path
-    done = RunDirectory.of(run, machine.results).status == "done"
-    say(console, f"{title}{'already trained' if done else 'training'}: {path}")
     with watcher(console, run.batch_size) as looking_on:
         here.train(
             run,
@@ -111,6 +112,7 @@ def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> 
             watcher=looking_on,
             stop=stop,
             note=lambda text: say(console, text),
+            announce=lambda text: say(console, f"{title}{text}: {path}"),
             patience=unit.patience(),
         )
 

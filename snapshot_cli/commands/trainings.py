@@ -109,9 +109,7 @@ def train(
         remark = here.remark(lacking, machine)
         if remark:
             click.echo(remark, err=True)
-    manifests = {name: here.prepared(name, machine) for name in dict.fromkeys(run.dataset for run in lacking)}
-    for run in {_built_alike(run): run for run in lacking}.values():
-        here.check_network(run, manifests[run.dataset], machine, lambda line: click.echo(line, err=True))
+    here.check(lacking, machine, lambda line: click.echo(line, err=True))
     return run_all(longest_first(lacking, machine.data), machine, asked, engine=engine)
 
 
@@ -151,11 +149,6 @@ def run_all(
         stopped.exit_code = stop.exit_code
         raise stopped
     return failures
-
-
-def _built_alike(run: Run) -> tuple[object, ...]:
-    """Return what decides whether a run's network can be trained, and on what it starts."""
-    return run.network, run.network_options, run.dropout, run.dataset, run.initial_weights
 
 
 def _costs(runs: Sequence[Run], data: Path) -> dict[Run, int]:

@@ -36,12 +36,14 @@ def train(
     watcher: Watcher,
     stop: Callable[[], bool] = lambda: False,
     note: Callable[[str], None] = lambda text: None,
+    announce: Callable[[str], None] = lambda text: None,
     patience: float = 0.0,
 ) -> RunDirectory:
     """Train what is missing of a run and return its directory; a finished run is only checked against its dataset.
 
-    `note` is told what a person should know. Raises UserError when another process still holds the run's directory
-    after `patience` seconds, or when the disk is full, which loses nothing that was saved.
+    `note` is called with what a person should know, `announce` with "training" or "already trained" once nothing
+    refuses the run any more. Raises UserError when another process still holds the run's directory after `patience`
+    seconds, or when the disk is full, which loses nothing that was saved.
 
     Where torchrun started this process, the run is trained together with the others that it started; the first of them
     does all that is not computing.
@@ -51,6 +53,7 @@ def train(
         manifest = prepared(run.dataset, machine)
     directory = RunDirectory.of(run, machine.results)
     if ranks.tell(place.finished(run, directory, manifest.content_hash)):
+        announce("already trained")
         return directory
 
     from snapshot_cli.training import compiled, hardware, initial_weights, loop
@@ -60,16 +63,19 @@ def train(
     if asked_to_compile and not machine.compile:
         note("--compile: no C++ compiler here, so the network is not compiled; install g++")
     check_ranks(run, manifest, ranks)
-    smallest = _smallest_batch(run, manifest) // ranks.count
-    start = check_network(run, manifest, machine, note, smallest=smallest, ranks=ranks.count)
+    start, remarks = check_network(run, manifest, machine, note, ranks), list[str]()
     with _alone(directory, ranks, note, patience), hardware.kernels(deterministic=machine.deterministic):
         if ranks.first:
             now = hardware.describe(device, run.network)
             now |= {"compile": machine.compile, "ranks": ranks.count, "dataset_hash": manifest.content_hash}
-            place.take_up(run, directory, now, machine, note)
+            place.take_up(run, directory, now, machine, remarks.append)
             if start is not None:
                 weights_file.keep(str(run.initial_weights), start, machine.results)
-        if ranks.tell(directory.status) == "done":
+        is_done = ranks.tell(directory.status) == "done"
+        announce("already trained" if is_done else "training")
+        for text in remarks:
+            note(text)
+        if is_done:
             loop.predict_again(run, dataset, directory, machine, stop=stop, ranks=ranks)
             return directory
         initial = None if start is None else initial_weights.read(start)
@@ -77,27 +83,41 @@ def train(
     return directory
 
 
+def check(runs: Sequence[Run], machine: Machine, note: Callable[[str], None] = lambda text: None) -> None:
+    """Prepare the datasets of some runs and raise what refuses any of them, before the first of them is trained.
+
+    Of runs that differ in nothing that matters for this, one is tried.
+    """
+    ranks, alike = join(machine.device), dict[tuple[object, ...], Run]()
+    with ranks.in_turn():
+        manifests = {name: prepared(name, machine) for name in dict.fromkeys(run.dataset for run in runs)}
+    for run in runs:
+        check_ranks(run, manifests[run.dataset], ranks)
+        alike.setdefault((*_built_alike(run), _smallest_batch(run, manifests[run.dataset])), run)
+    for run in alike.values():
+        check_network(run, manifests[run.dataset], machine, note, ranks)
+
+
+def _built_alike(run: Run) -> tuple[object, ...]:
+    """Return what decides whether a run's network can be trained, and on what it starts."""
+    return run.network, run.network_options, run.dropout, run.dataset, run.initial_weights
+
+
 def check_network(
-    run: Run,
-    manifest: store.Manifest,
-    machine: Machine,
-    note: Callable[[str], None],
-    *,
-    smallest: int = 2,
-    ranks: int = 1,
+    run: Run, manifest: store.Manifest, machine: Machine, note: Callable[[str], None], ranks: Ranks = ALONE
 ) -> bytes | None:
     """Try what a run is to train before anything is written, and return the file that it starts from, if any.
 
     Raises UserError for a network that cannot be trained on these images, and for weights that do not fit it.
     """
-    directory = RunDirectory.of(run, machine.results)
+    directory, smallest = RunDirectory.of(run, machine.results), _smallest_batch(run, manifest) // ranks.count
     begun = directory.status == "done" or directory.resume_path.exists()
     if not is_elsewhere(run.network) and smallest > 1 and (begun or run.initial_weights is None):
         return None
 
     from snapshot_cli.training import trial
 
-    for line in trial.check(run, manifest, smallest=smallest, ranks=ranks):
+    for line in trial.check(run, manifest, smallest=smallest, ranks=ranks.count):
         note(line)
     if begun or run.initial_weights is None:
         return None
