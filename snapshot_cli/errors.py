@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 # control characters, ends of lines, changes of direction, and what Python makes of bytes that are no UTF-8
@@ -32,9 +33,19 @@ class Stopped(UserError):
     exit_code = 75
 
 
+def command(*words: str | Path) -> str:
+    """Return a `snapshot` command to type: words quoted for a shell, a path that begins with - after ./"""
+    return shlex.join(["snapshot", *map(as_argument, words)])
+
+
+def as_argument(word: str | Path) -> str:
+    """Return a word as an argument; a path that begins with - gets ./ in front, or it would be an option."""
+    return f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word)
+
+
 def unfinished_run(directory: Path) -> UserError:
     """Return the refusal of a run that is not finished."""
-    return UserError(f"{directory}: not trained to its end; type snapshot train --config {directory}/config.yaml")
+    return UserError(f"{directory}: training is not finished; type {command('train', directory)}")
 
 
 def other_images(directory: Path, dataset: str) -> UserError:

@@ -12,7 +12,7 @@ from snapshot_cli import seal
 from snapshot_cli.config import yaml_file
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.study import Split
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import UserError, command
 from snapshot_cli.files import sha256, write_atomically
 from snapshot_cli.formats import array_from_bytes, array_to_bytes, table_from_bytes, table_to_bytes
 
@@ -163,7 +163,7 @@ class RunDirectory:
         except (ValueError, KeyError):
             raise UserError(
                 f"{self.path / INTERPOLATION}: not a table of interpolations; delete it and "
-                f"type snapshot train --config {self.path / CONFIG} --interpolate"
+                f"type {command('train', self.path)} --interpolate"
             ) from None
 
     def write_predictions(self, split: Split, snapshot: int, logits: np.ndarray) -> None:
@@ -236,7 +236,7 @@ class RunDirectory:
         if path.is_file() and sha256(path) == digest:
             return
         computed = name.startswith("predictions/") and any(self.path.glob("snapshots/*.safetensors"))
-        again = f"type snapshot train --config {self.path / CONFIG}, which computes it again from the snapshot"
+        again = f"type {command('train', self.path)}, which computes it again from the snapshot"
         if not path.is_file():
             raise UserError(f"{path}: not there; {again if computed else self._way_out}")
         remedy = f"delete it and {again}" if computed else self._way_out

@@ -16,6 +16,7 @@ STUDY = {
     "methods": ["single", "snapshot", "ensemble"],
     "render": {"table": "methods", "figure": "ensemble-size"},
 }
+NOTHING_GIVEN = "expected a FILE or run directories, such as demo/snapshot; snapshot list shows the names"
 
 
 def snapshot(*words):

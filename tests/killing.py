@@ -107,7 +107,7 @@ def warm_up():
 
 
 def main(config, data, results, kills, seed):
-    words = ["train", "--config", config, "--data-dir", data, "--device", "cpu", "--threads", "1"]
+    words = ["train", config, "--data-dir", data, "--device", "cpu", "--threads", "1"]
     words += ["--checkpoint-seconds", "0", "--results-dir"]
     warm_up()
     code, *_ = kill([*words, f"{results}/unbroken"], f"{results}/unbroken.log", [])

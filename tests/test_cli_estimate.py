@@ -9,7 +9,7 @@ def file(tmp_path, monkeypatch):
 
 
 def test_an_experiment(file):
-    code, out, errors = snapshot("estimate", "--config", "mine.yaml", "--steps", "0", "-o", "rate.svg")
+    code, out, errors = snapshot("estimate", "mine.yaml", "--steps", "0", "-o", "rate.svg")
     assert (code, errors) == (0, "")
     lines = [line.rstrip() for line in out.splitlines()]
     assert lines[0] == "rate.svg"
@@ -23,7 +23,7 @@ def test_an_experiment(file):
 
 
 def test_time_is_measured_and_said_on_stderr(file):
-    code, out, errors = snapshot("estimate", "--config", "mine.yaml", "--steps", "1", "--device", "cpu")
+    code, out, errors = snapshot("estimate", "mine.yaml", "--steps", "1", "--device", "cpu")
     assert code == 0
     assert errors.startswith("resnet-8 on digits: ")
     assert " s an iteration, the median of 1 on cpu; bfloat16 is " in errors
@@ -32,7 +32,7 @@ def test_time_is_measured_and_said_on_stderr(file):
 
 def test_a_study_has_a_row_a_network_and_a_sum(file, tmp_path):
     write(tmp_path / "study.yaml", STUDY | {"axes": {"network": ["resnet-8", "resnet-14"]}})
-    code, out, _ = snapshot("estimate", "--config", "study.yaml", "--steps", "0")
+    code, out, _ = snapshot("estimate", "study.yaml", "--steps", "0")
     assert code == 0
     rows = [line.split() for line in out.splitlines() if "MB" in line]
     assert [row[:4] for row in rows[:2]] == [
@@ -51,12 +51,12 @@ def test_a_study_has_a_row_a_network_and_a_sum(file, tmp_path):
     ],
 )  # fmt: skip
 def test_mistakes(file, words, code, message):
-    assert snapshot("estimate", "--config", "mine.yaml", *words) == (code, "", message)
+    assert snapshot("estimate", "mine.yaml", *words) == (code, "", message)
 
 
 def test_a_figure_of_several_networks_is_refused(file, tmp_path):
     write(tmp_path / "study.yaml", STUDY | {"axes": {"network": ["resnet-8", "resnet-14"]}})
-    assert snapshot("estimate", "--config", "study.yaml", "--steps", "0", "-o", "rate.svg") == (
+    assert snapshot("estimate", "study.yaml", "--steps", "0", "-o", "rate.svg") == (
         2,
         "",
         "-o rate.svg: study.yaml has several networks or datasets; choose one with --set, or leave -o out\n",

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from command_line import EXPERIMENT, STUDY, snapshot, write
+from command_line import EXPERIMENT, NOTHING_GIVEN, STUDY, snapshot, write
 from fabricated_runs import finish, finish_cells, logits_of
 
 from snapshot_cli.config import plan
@@ -36,7 +36,7 @@ def as_json(*words):
 
 
 def test_json_of_an_experiment_and_of_its_directory(directory):
-    found = as_json("--config", "e.yaml")
+    found = as_json("e.yaml")
     assert list(found) == KEYS
     assert [list(member) for member in found["members"]] == [MEMBER] * 2
     assert [list(ensemble) for ensemble in found["ensembles"]] == [ENSEMBLE] * 2
@@ -56,9 +56,7 @@ def test_top5_needs_six_classes(tmp_path, classes, top5):
     # The second image: class 0 is chosen, all others are equal, so the last one comes last of all.
     logits = logits_of([4, 0], classes=classes)
     finish(run, tmp_path / "results/own", [logits, logits], labels)
-    assert [(e["top1_error"], e["top5_error"]) for e in as_json("--config", "e.yaml")["ensembles"]] == [
-        (50.0, top5)
-    ] * 2
+    assert [(e["top1_error"], e["top5_error"]) for e in as_json("e.yaml")["ensembles"]] == [(50.0, top5)] * 2
 
 
 def test_directories_in_the_order_given_are_one_ensemble(tmp_path):
@@ -72,7 +70,7 @@ def test_directories_in_the_order_given_are_one_ensemble(tmp_path):
 
 
 def test_tables_lose_no_digit_in_a_pipe(directory):
-    code, out, errors = snapshot("eval", "--config", "e.yaml")
+    code, out, errors = snapshot("eval", "e.yaml")
     assert (code, errors) == (0, "")
     assert out.splitlines()[0].strip() == "Snapshot (α₀ = 0.1): resnet-8 on digits, 20 images, errors in %"
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
@@ -85,7 +83,7 @@ def test_tables_lose_no_digit_in_a_pipe(directory):
 def test_a_study_side_by_side(tmp_path):
     file = write(tmp_path / "study.yaml", STUDY)
     finish_cells(load(file), tmp_path / "results/own", lambda run, k: run.seed // 1000 + k)
-    code, out, errors = snapshot("eval", "--config", file)
+    code, out, errors = snapshot("eval", file)
     assert (code, errors) == (0, "")
     lines = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
     assert lines == [
@@ -93,7 +91,7 @@ def test_a_study_side_by_side(tmp_path):
         ["Snapshot (α₀ = 0.1)", "10.00", "5.00"],
         ["True ensemble", "10.00", "10.00"],
     ]
-    found = as_json("--config", file)
+    found = as_json(file)
     assert list(found) == ["study", "cells"]
     assert [cell["method"] for cell in found["cells"]] == ["single", "snapshot", "ensemble"]
     assert list(found["cells"][0]) == ["label", "alpha0", "cycles", "budget", "replicate", *KEYS]
@@ -102,7 +100,7 @@ def test_a_study_side_by_side(tmp_path):
 def test_an_experiment_with_replicates_has_all_of_them(tmp_path):
     asked = load(write(tmp_path / "e.yaml", EXPERIMENT | {"replicates": 3}))
     finish_cells(asked, tmp_path / "results/own", lambda run, k: run.seed)
-    found = as_json("--config", "e.yaml")
+    found = as_json("e.yaml")
     assert (found["study"], [cell["replicate"] for cell in found["cells"]]) == (None, [0, 1, 2])
     assert [cell["members"][0]["top1_error"] for cell in found["cells"]] == [0.0, 5.0, 10.0]
 
@@ -110,10 +108,10 @@ def test_an_experiment_with_replicates_has_all_of_them(tmp_path):
 def test_holdout(tmp_path):
     (run,) = plan.runs(load(write(tmp_path / "e.yaml", EXPERIMENT | {"holdout": 20})))
     finish(run, tmp_path / "results/own", [logits_of([1, 2]), logits_of([1, 3])], [1, 3], split="holdout")
-    found = as_json("--config", "e.yaml", "--split", "holdout")
+    found = as_json("e.yaml", "--split", "holdout")
     assert (found["split"], found["examples"]) == ("holdout", 2)
     assert [m["top1_error"] for m in found["members"]] == [50.0, 0.0]
-    code, out, errors = snapshot("eval", "--config", "e.yaml")
+    code, out, errors = snapshot("eval", "e.yaml")
     assert (code, out) == (1, "")
     assert "the test predictions of its runs were not kept; delete" in errors
 
@@ -127,32 +125,32 @@ def test_holdout_that_is_none(directory):
 def test_nan_stays_nan(tmp_path):
     (run,) = plan.runs(load(write(tmp_path / "e.yaml", EXPERIMENT)))
     finish(run, tmp_path / "results/own", [np.full((2, 10), np.nan, np.float32), logits_of([1, 2])], [1, 2])
-    found = as_json("--config", "e.yaml")
+    found = as_json("e.yaml")
     assert math.isnan(found["members"][0]["top1_error"])
     assert [math.isnan(e["top1_error"]) for e in found["ensembles"]] == [False, True]
-    assert "│ snapshot 1 │   nan │    nan │" in snapshot("eval", "--config", "e.yaml")[1]
+    assert "│ snapshot 1 │   nan │    nan │" in snapshot("eval", "e.yaml")[1]
 
 
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        ([], 2, "snapshot eval: expected either --config FILE or run directories, given neither"),
+        ([], 2, f"snapshot eval: {NOTHING_GIVEN}"),
         (
-            ["--config", "e.yaml", "runs"], 2,
-            "snapshot eval: expected either --config FILE or run directories, given both",
+            ["e.yaml", "other.yaml"], 2,
+            "snapshot eval: expected one FILE, or run directories only, given e.yaml, other.yaml",
         ),
-        (["nowhere"], 1, "nowhere: not a run directory: no config.yaml in it; those lie in results/SIZE/runs"),
-        (["--config", "nowhere/e.yaml"], 2, "nowhere/e.yaml: no such file"),
+        (["nowhere"], 2, "nowhere: no such file, run directory or name; snapshot list shows the names"),
+        (["nowhere/e.yaml"], 2, "nowhere/e.yaml: no such file"),
         (
-            ["--config", "e.yaml"], 1,
-            "e.yaml: its run is not finished in results/own; type snapshot train --config e.yaml",
+            ["e.yaml"], 1,
+            "e.yaml: its run is not finished in results/own; type snapshot train e.yaml",
         ),
         (
-            ["--config", "e.yaml", "--set", "method=ensemble", "--results-dir", "R"], 1,
+            ["e.yaml", "--set", "method=ensemble", "--results-dir", "R"], 1,
             "e.yaml: 2 of its 2 runs are not finished in R; "
-            "type snapshot train --config e.yaml --set method=ensemble --results-dir R",
+            "type snapshot train e.yaml --set method=ensemble --results-dir R",
         ),
-        (["--config", "e.yaml", "--set", "cycles"], 2, "--set cycles: expected KEY=VALUE, such as --set cycles=3"),
+        (["e.yaml", "--set", "cycles"], 2, "--set cycles: expected KEY=VALUE, such as --set cycles=3"),
     ],
 )  # fmt: skip
 def test_what_cannot_be(tmp_path, words, code, message):
@@ -164,7 +162,7 @@ def test_a_run_that_was_stopped(directory):
     (directory.path / "done.json").unlink()
     path = f"results/own/runs/{directory.run.run_id}"
     assert snapshot("eval", path) == (
-        1, "", f"{path}: not trained to its end; type snapshot train --config {path}/config.yaml\n"
+        1, "", f"{path}: training is not finished; type snapshot train {path}\n"
     )  # fmt: skip
 
 
@@ -172,7 +170,7 @@ def test_other_images_than_those_prepared_now(tmp_path):
     file = write(tmp_path / "e.yaml", EXPERIMENT)
     (directory,) = finish_cells(load(file), tmp_path / "results/own", lambda run, k: 0, dataset_hash="other")
     assert snapshot("data", "prepare", "digits")[0] == 0
-    assert snapshot("eval", "--config", "e.yaml") == (
+    assert snapshot("eval", "e.yaml") == (
         1,
         "",
         f"{directory.run.run_id}: was trained on other images than those prepared as 'digits' now, or than the other "
@@ -184,9 +182,9 @@ def test_scores_are_enough_without_runs_and_images(tmp_path):
     """Of a dataset of one's own, which is not prepared here."""
     file = write(tmp_path / "e.yaml", EXPERIMENT | {"dataset": "mine"})
     (directory,) = finish_cells(load(file), tmp_path / "results/own", lambda run, k: k)
-    assert as_json("--config", file)["dataset"] == "mine"
+    assert as_json(file)["dataset"] == "mine"
     shutil.rmtree(directory.path)
-    assert as_json("--config", file)["ensembles"][0]["top1_error"] == 10.0
+    assert as_json(file)["ensembles"][0]["top1_error"] == 10.0
     shutil.rmtree(tmp_path / "results")
-    code, _, errors = snapshot("eval", "--config", file)
+    code, _, errors = snapshot("eval", file)
     assert (code, "unknown dataset 'mine'" in errors) == (2, True)

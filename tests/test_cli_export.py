@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import STUDY, snapshot, write
+from command_line import NOTHING_GIVEN, STUDY, snapshot, write
 from fabricated_runs import experiment, finish_cells
 from PIL import Image
 
@@ -28,7 +28,7 @@ def folder(tmp_path_factory, tiny_data):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         write(path / "e.yaml", SETTINGS)
-        assert snapshot("train", "--config", "e.yaml", "--device", "cpu", "--data-dir", tiny_data)[0] == 0
+        assert snapshot("train", "e.yaml", "--device", "cpu", "--data-dir", tiny_data)[0] == 0
     return path
 
 
@@ -53,7 +53,7 @@ def no_program(monkeypatch):
 
 
 def test_export_of_a_file_and_of_its_run(no_program, run):
-    code, out, errors = snapshot("export", "--config", "e.yaml", "-o", "new/e.pt2")
+    code, out, errors = snapshot("export", "e.yaml", "-o", "new/e.pt2")
     card = json.loads(Path("new/e.pt2.json").read_text())
     error = card["test"]["ensemble"]["top1_error"]
     assert (code, out, errors) == (
@@ -66,15 +66,15 @@ def test_export_of_a_file_and_of_its_run(no_program, run):
     other = json.loads(Path("new/run.pt2.json").read_text())
     assert other["experiment"] is None
     assert other["members"] == card["members"][1:]
-    assert snapshot("export", "--config", f"{run}/config.yaml", "-o", "new/config.pt2")[0] == 0
+    assert snapshot("export", f"{run}/config.yaml", "-o", "new/config.pt2")[0] == 0
     other = json.loads(Path("new/config.pt2.json").read_text())
     assert (other["experiment"], other["members"]) == (None, card["members"])
 
 
 def test_chosen_members_and_the_images_that_they_were_chosen_on(no_program):
     settings = ("--set", "holdout=20", "--device", "cpu")
-    assert snapshot("train", "--config", "e.yaml", *settings)[0] == 0
-    code, out, _ = snapshot("export", "--config", "e.yaml", *settings[:2], "-o", "new/c.pt2", "--members", "chosen")
+    assert snapshot("train", "e.yaml", *settings)[0] == 0
+    code, out, _ = snapshot("export", "e.yaml", *settings[:2], "-o", "new/c.pt2", "--members", "chosen")
     card = json.loads(Path("new/c.pt2.json").read_text())
     selected = card["selection"]
     assert code == 0
@@ -94,12 +94,12 @@ def test_chosen_members_and_the_images_that_they_were_chosen_on(no_program):
 
 
 MISTAKES = [
-    (["-o", "e.pt"], 2, "-o e.pt: expected a name that ends in .pt2 or .onnx"),
-    (["-o", "e.pt2", "--format", "onnx"], 2, "-o e.pt2: expected a name that ends in .onnx"),
-    (["-o", "e.pt2"], 2, "snapshot export: expected either --config FILE or run directories, given neither"),
+    (["RUN", "-o", "e.pt"], 2, "-o e.pt: expected a name that ends in .pt2 or .onnx"),
+    (["RUN", "-o", "e.pt2", "--format", "onnx"], 2, "-o e.pt2: expected a name that ends in .onnx"),
+    (["-o", "e.pt2"], 2, f"snapshot export: {NOTHING_GIVEN}"),
     (
-        ["RUN", "--config", "e.yaml", "-o", "e.pt2"],
-        2, "snapshot export: expected either --config FILE or run directories, given both",
+        ["RUN", "e.yaml", "-o", "e.pt2"],
+        2, "snapshot export: expected one FILE, or run directories only, given RUN, e.yaml",
     ),
     (["RUN", "-o", "e.pt2", "--members", "last:9"], 2,
      "--members last:9: expected numbers from 1 to 2, the snapshots that there are"),
@@ -110,19 +110,18 @@ MISTAKES = [
     (["RUN", "-o", "e.pt2", "--members", "chosen"], 1,
      "RUN: no training images were withheld; train with holdout: N to score on them"),
     (["RUN", "-o", "e.yaml/e.pt2"], 1, "e.yaml: File exists"),
-    (["nowhere", "-o", "e.pt2"], 1,
-     "nowhere: not a run directory: no config.yaml in it; those lie in results/SIZE/runs"),
+    (["nowhere", "-o", "e.pt2"], 2, "nowhere: no such file, run directory or name; snapshot list shows the names"),
     (
-        ["--config", "study.yaml", "-o", "e.pt2"],
+        ["study.yaml", "-o", "e.pt2"],
         2, "study.yaml: expected one experiment, given a study; give run directories of it instead",
     ),
     (
-        ["--config", "e.yaml", "--set", "seed=5", "-o", "e.pt2"],
+        ["e.yaml", "--set", "seed=5", "-o", "e.pt2"],
         1, "e.yaml: tiny/resnet-8-cosine-M2-seed5-34857477 is not finished in results/own; "
-        "type snapshot train --config e.yaml --set seed=5 --run tiny/resnet-8-cosine-M2-seed5-34857477",
+        "type snapshot train e.yaml --set seed=5 --run tiny/resnet-8-cosine-M2-seed5-34857477",
     ),
     (["unfinished", "-o", "e.pt2"], 1,
-     "unfinished: not trained to its end; type snapshot train --config unfinished/config.yaml"),
+     "unfinished: training is not finished; type snapshot train unfinished"),
     (
         ["light", "-o", "e.pt2"],
         1,

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from command_line import EXPERIMENT, STUDY, snapshot, write
+from command_line import EXPERIMENT, NOTHING_GIVEN, STUDY, snapshot, write
 from fabricated_runs import epochs, finish, finish_cells, wrong
 
 from snapshot_cli.commands.plot import KINDS
@@ -38,7 +38,7 @@ def runs(tmp_path):
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "budget"])
 def test_every_kind_from_a_file_and_from_runs(tmp_path, runs, kind):
-    assert snapshot("plot", kind, "--config", "study.yaml", "-o", "a.svg") == (0, "a.svg\n", "")
+    assert snapshot("plot", kind, "study.yaml", "-o", "a.svg") == (0, "a.svg\n", "")
     step, cosine, _ = runs
     assert snapshot("plot", kind, step, cosine, "-o", "b.png") == (0, "b.png\n", "")
     assert (tmp_path / "a.svg").read_bytes().startswith(b"<?xml")
@@ -54,11 +54,15 @@ def test_a_step_run_is_a_single_model_and_nocycle(runs):
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (["cost"], 2, "snapshot plot: expected either --config FILE or run directories, given neither"),
         (
-            ["cost", "a", "--config", "study.yaml"],
+            ["cost"],
             2,
-            "snapshot plot: expected either --config FILE or run directories, given both",
+            f"snapshot plot: {NOTHING_GIVEN}",
+        ),
+        (
+            ["cost", "a", "study.yaml"],
+            2,
+            "snapshot plot: expected one FILE, or run directories only, given a, study.yaml",
         ),
     ],
 )
@@ -69,19 +73,19 @@ def test_what_to_draw_has_to_be_said(words, code, message):
 def test_runs_that_cannot_be_drawn(tmp_path):
     (one, _) = plan.runs(load(write(tmp_path / "e.yaml", EXPERIMENT | {"method": "singlecycle", "budget": 5})))
     path = finish(one, tmp_path / "results", [wrong(LABELS, 1)], LABELS).path
-    message = f"{path}: contains a single cycle, not an ensemble; give its study with --config\n"
+    message = f"{path}: contains a single cycle, not an ensemble; give its study instead\n"
     assert snapshot("plot", "cost", path, "-o", "f.svg") == (1, "", message)
     (run,) = plan.runs(load(write(tmp_path / "e.yaml", EXPERIMENT)))
     directory = RunDirectory.of(run, tmp_path / "results")
     directory.start(run, {})
-    message = f"{directory.path}: not trained to its end; type snapshot train --config {directory.path}/config.yaml\n"
+    message = f"{directory.path}: training is not finished; type snapshot train {directory.path}\n"
     assert snapshot("plot", "cost", directory.path, "-o", "f.svg") == (1, "", message)
 
 
 def test_a_single_run_is_given_by_its_directory(tmp_path):
     (directory,) = finish_cells(load(write(tmp_path / "e.yaml", EXPERIMENT)), tmp_path, lambda run, k: k)
     config = directory.path / "config.yaml"
-    assert snapshot("plot", "loss", "--config", config, "-o", "f.svg") == (
+    assert snapshot("plot", "loss", config, "-o", "f.svg") == (
         2, "", f"{config}: expected an experiment or a study, given a single run; give its directory instead\n"
     )  # fmt: skip
 
@@ -92,7 +96,7 @@ def test_a_single_run_is_given_by_its_directory(tmp_path):
 def test_one_experiment_is_nothing_to_compare(tmp_path, kind, needs):
     file = write(tmp_path / "e.yaml", EXPERIMENT)
     finish_cells(load(file), tmp_path / "results/own", lambda run, k: k)
-    code, out, message = snapshot("plot", kind, "--config", "e.yaml", "-o", "f.svg")
+    code, out, message = snapshot("plot", kind, "e.yaml", "-o", "f.svg")
     assert (code, out) == (1, "")
     assert message.startswith(f"e.yaml: has nothing to draw as {kind}, which needs {needs}")
 
@@ -108,11 +112,11 @@ def test_one_experiment_is_nothing_to_compare(tmp_path, kind, needs):
 def test_nothing_to_draw_of_a_single_model(tmp_path, kind, needs):
     file = write(tmp_path / "e.yaml", EXPERIMENT | {"method": "single", "cycles": 1})
     (directory,) = finish_cells(load(file), tmp_path / "results/own", lambda run, k: k)
-    assert snapshot("plot", kind, "--config", "e.yaml", "-o", "f.svg") == (
+    assert snapshot("plot", kind, "e.yaml", "-o", "f.svg") == (
         1, "", f"e.yaml: has nothing to draw as {kind}, which needs {needs}; take another KIND\n"
     )  # fmt: skip
     assert snapshot("plot", kind, directory.path, "-o", "f.svg") == (
-        1, "", f"{directory.path}: nothing to draw as {kind}, which needs {needs}; give the runs' study with --config\n"
+        1, "", f"{directory.path}: nothing to draw as {kind}, which needs {needs}; give the runs' study instead\n"
     )  # fmt: skip
     assert not (tmp_path / "f.svg").exists()
 
@@ -120,8 +124,8 @@ def test_nothing_to_draw_of_a_single_model(tmp_path, kind, needs):
 @pytest.mark.parametrize(("kind", "option"), [("correlation", ""), ("interpolation", " --interpolate")])
 def test_nothing_to_draw_of_what_is_finished(tmp_path, kind, option):
     file = write(tmp_path / "study.yaml", STUDY | {"methods": ["ensemble", {"method": "single", "seed": 7}]})
-    words = ("plot", kind, "--config", "study.yaml", "-o", "f.svg")
-    train = f"type snapshot train --config study.yaml{option}\n"
+    words = ("plot", kind, "study.yaml", "-o", "f.svg")
+    train = f"type snapshot train study.yaml{option}\n"
     assert snapshot(*words) == (1, "", f"study.yaml: nothing is finished; {train}")
     finish_cells(load(file).experiments[1], tmp_path / "results/own", lambda run, k: k)
     expected = f"study.yaml: what is finished has nothing to draw as {kind}; {train}"
@@ -132,10 +136,10 @@ def test_no_lines_between_snapshots_are_stored(tmp_path):
     file = write(tmp_path / "e.yaml", EXPERIMENT)
     (directory,) = finish_cells(load(file), tmp_path / "results/own", lambda run, k: k)
     path = directory.path.relative_to(tmp_path)
-    for words, called, trained in (["--config", "e.yaml"], "e.yaml", "e.yaml"), ([path], path, path / "config.yaml"):
+    for words, called, trained in (["e.yaml"], "e.yaml", "e.yaml"), ([path], path, path):
         assert snapshot("plot", "interpolation", *words, "-o", "f.svg") == (
             1, "",
-            f"{called}: no errors between snapshots are stored; type snapshot train --config {trained} --interpolate\n",
+            f"{called}: no errors between snapshots are stored; type snapshot train {trained} --interpolate\n",
         )  # fmt: skip
 
 
@@ -153,7 +157,7 @@ def test_a_study_is_scored_on_its_own_images(tmp_path):
     directory.write_metrics(epochs(run, 640))
     directory.finish({"run": run.run_id, "dataset_hash": "x", "train_examples": 640})
     for words, error in (([], "20.00"), (["--split", "test"], "5.00"), (["--split", "holdout"], "20.00")):
-        code, out, errors = snapshot("eval", "--config", "s.yaml", *words)
+        code, out, errors = snapshot("eval", "s.yaml", *words)
         assert (code, errors) == (0, "")
         assert error in out
     assert snapshot("report", "s.yaml")[0] == 0

@@ -143,6 +143,6 @@ def test_scores_without_runs_are_done(tmp_path, monkeypatch):
     assert out.splitlines()[-1] == "3 runs, 3 done; 0 of 17,244 training images to go"
     code, _, errors = snapshot("reproduce", "study.yaml")
     assert (code, "all 3 runs finished before, nothing was trained" in errors) == (0, True)
-    code, _, errors = snapshot("train", "--config", "study.yaml", "--device", "cpu")
+    code, _, errors = snapshot("train", "study.yaml", "--device", "cpu")
     assert (code, errors) == (0, "")
     assert not list((tmp_path / "results/own").glob("runs/*/*/config.yaml"))

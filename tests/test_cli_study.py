@@ -79,7 +79,7 @@ def test_paper_study_counts():
         ("nowhere.yml", "nowhere.yml: no such file"),
         (
             "e.yaml",
-            "e.yaml: expected a study (title, methods, ...), given one experiment; type snapshot train --config e.yaml",
+            "e.yaml: expected a study (title, methods, ...), given one experiment; type snapshot train e.yaml",
         ),
     ],
 )  # fmt: skip
@@ -142,7 +142,7 @@ def test_a_study_with_failures_draws_what_it_has_and_says_what_failed(tmp_path, 
         "1 of 2 runs failed:\n"
         f"{snapshots.run_id}: the iteration 3 has a loss of nan (all of it: log.txt)\n"
     )
-    assert trainings == [([snapshots, second], [["--config", "study.yaml", "--set", "title=A study"]] * 2, ["", ""])]
+    assert trainings == [([snapshots, second], [["study.yaml", "--set", "title=A study"]] * 2, ["", ""])]
     assert "| Single model        |    50.00 |" in (tmp_path / "results/own/table.md").read_text()
 
 
@@ -217,7 +217,7 @@ def test_lines_between_snapshots_are_computed_after_the_training(tmp_path, two, 
     finish_cells(two[0], tmp_path / "results/own", lambda run, k: k)
     single, snapshots, _ = plan.runs(two[0])
     code, _, errors = snapshot("reproduce", "a.yaml", "b.yaml", "--jobs", "2")
-    words = ["--config", "a.yaml", "--interpolate"]
+    words = ["a.yaml", "--interpolate"]
     assert trainings == [([single, snapshots], [words, words], ["", ""])]
     assert errors.splitlines()[:2] == [
         "2 studies: all 3 runs finished before, nothing was trained; drawn from what is there:",
@@ -318,8 +318,8 @@ def test_a_shell_command_for_each_run_that_is_to_be_trained(tmp_path, two):
     run = "--data-dir data --results-dir 'R $HOME' --threads 2"
     title = """--set 'title=It'"'"'s'"""
     assert out.splitlines() == [
-        f"snapshot train --config b.yaml {title} --interpolate --run {single.run_id} {run}",
-        f"snapshot train --config b.yaml {title} --interpolate --run {snapshots.run_id} {run}",
-        f"snapshot train --config a.yaml {title} --run {second.run_id} {run}",
+        f"snapshot train b.yaml {title} --interpolate --run {single.run_id} {run}",
+        f"snapshot train b.yaml {title} --interpolate --run {snapshots.run_id} {run}",
+        f"snapshot train a.yaml {title} --run {second.run_id} {run}",
     ]
     assert [shlex.split(line)[-3] for line in out.splitlines()] == ["R $HOME"] * 3

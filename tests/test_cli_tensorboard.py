@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import STUDY, snapshot, write
+from command_line import NOTHING_GIVEN, STUDY, snapshot, write
 from event_files import read, scalars, settings
 from fabricated_runs import finish_cells
 
@@ -31,7 +31,7 @@ def folder(tmp_path_factory, tiny_data):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
         write(path / "e.yaml", SETTINGS)
-        assert snapshot("train", "--config", "e.yaml", "--device", "cpu", "--data-dir", tiny_data)[0] == 0
+        assert snapshot("train", "e.yaml", "--device", "cpu", "--data-dir", tiny_data)[0] == 0
     return path
 
 
@@ -55,7 +55,7 @@ def content(folder):
 
 def test_a_trained_experiment(run):
     before = content("results/own/runs")
-    code, out, errors = snapshot("tensorboard", "--config", "e.yaml")
+    code, out, errors = snapshot("tensorboard", "e.yaml")
     logs = Path("results/own/tensorboard")
     assert (code, out, errors) == (0, f"1 run: 1 done; tensorboard --logdir {logs} shows them\n", "")
     with Path(f"results/own/runs/{run.run_id}/metrics.csv").open() as file:
@@ -64,7 +64,7 @@ def test_a_trained_experiment(run):
     for tag, column in COLUMNS.items():
         assert found[tag] == [(int(row["iteration"]), np.float32(row[column])) for row in rows]
     assert found["snapshots/taken"] == [(6, 0), (9, 1), (12, 1), (18, 2)]
-    scores = json.loads(snapshot("eval", "--config", "e.yaml", "--json")[1])
+    scores = json.loads(snapshot("eval", "e.yaml", "--json")[1])
     errors = [np.float32(each["top1_error"]) for each in scores["members"]]
     assert found["test_error/snapshot"] == [(9, errors[0]), (18, errors[1])]
     ensembles = [(m, np.float32(each["top1_error"])) for m, each in enumerate(scores["ensembles"], start=1)]
@@ -81,14 +81,14 @@ def test_a_trained_experiment(run):
 
 
 def test_the_printed_command_is_quoted_for_a_shell():
-    _, out, _ = snapshot("tensorboard", "--config", "e.yaml", "-o", "logs of; today")
+    _, out, _ = snapshot("tensorboard", "e.yaml", "-o", "logs of; today")
     assert out.endswith("; tensorboard --logdir 'logs of; today' shows them\n")
 
 
 def test_once_more_nothing_is_written():
-    assert snapshot("tensorboard", "--config", "e.yaml", "-o", "again")[0] == 0
+    assert snapshot("tensorboard", "e.yaml", "-o", "again")[0] == 0
     before = content("again")
-    assert snapshot("tensorboard", "--config", "e.yaml", "-o", "again")[0] == 0
+    assert snapshot("tensorboard", "e.yaml", "-o", "again")[0] == 0
     assert {path: bytes_ for path, (bytes_, _) in content("again").items()} == {
         path: bytes_ for path, (bytes_, _) in before.items()
     }
@@ -97,7 +97,7 @@ def test_once_more_nothing_is_written():
 def test_the_directory_of_a_run_and_its_config(run, tmp_path):
     place = f"results/own/runs/{run.run_id}"
     assert snapshot("tensorboard", place)[1].endswith("tensorboard --logdir results/own/tensorboard shows them\n")
-    for number, words in enumerate([[place], ["--config", f"{place}/config.yaml"]]):
+    for number, words in enumerate([[place], [f"{place}/config.yaml"]]):
         assert snapshot("tensorboard", *words, "-o", tmp_path / str(number))[0] == 0
         assert list(scalars(tmp_path / str(number) / "runs" / run.run_id)) != []
         assert [path.name for path in (tmp_path / str(number)).iterdir()] == ["runs"]
@@ -137,7 +137,7 @@ def test_following_until_all_is_done(tmp_path, monkeypatch):
             )
 
     monkeypatch.setattr(tensorboard.time, "sleep", sleep)
-    assert snapshot("tensorboard", "--config", "s.yaml", "--follow") == (
+    assert snapshot("tensorboard", "s.yaml", "--follow") == (
         0,
         "2 runs: 2 done; tensorboard --logdir results/own/tensorboard shows them\n",
         "2 runs: 2 waiting\n2 runs: 1 under way, 1 waiting\n",
@@ -156,7 +156,7 @@ def test_no_figures_of_what_is_not_finished(tmp_path, monkeypatch):
     study = load(write(tmp_path / "s.yaml", STUDY))
     first = plan.runs(study)[0]
     RunDirectory.of(first, tmp_path / "results/own").start(first, {"started": "2026-01-01T00:00:00+00:00"})
-    assert snapshot("tensorboard", "--config", "s.yaml")[::2] == (0, "")
+    assert snapshot("tensorboard", "s.yaml")[::2] == (0, "")
     assert [path.name for path in Path("results/own/tensorboard").iterdir()] == ["runs"]
 
 
@@ -167,7 +167,7 @@ def test_what_cannot_be_read_hides_nothing_else(tmp_path, monkeypatch):
     path = broken.path / "metrics.csv"
     path.write_text("epoch\n")
     before = content("results/own/runs")
-    code, out, errors = snapshot("tensorboard", "--config", "s.yaml")
+    code, out, errors = snapshot("tensorboard", "s.yaml")
     assert (code, out) == (1, "3 runs: 3 done; tensorboard --logdir results/own/tensorboard shows them\n")
     relative = path.relative_to(tmp_path)
     assert errors.splitlines()[0].startswith(f"{relative}: differs from what the run wrote; ")
@@ -177,24 +177,28 @@ def test_what_cannot_be_read_hides_nothing_else(tmp_path, monkeypatch):
 
 def test_one_at_a_time(tmp_path):
     with lock.hold(tmp_path / "logs"):
-        code, _, errors = snapshot("tensorboard", "--config", "e.yaml", "-o", tmp_path / "logs")
+        code, _, errors = snapshot("tensorboard", "e.yaml", "-o", tmp_path / "logs")
     assert code == 1
     assert errors.startswith(f"{tmp_path}/logs: in use by process ")
 
 
 MISTAKES = [
-    ([], 2, "snapshot tensorboard: expected either --config FILE or run directories, given neither"),
     (
-        ["R", "--config", "e.yaml"],
+        [],
         2,
-        "snapshot tensorboard: expected either --config FILE or run directories, given both",
+        f"snapshot tensorboard: {NOTHING_GIVEN}",
     ),
-    (["nowhere"], 1, "nowhere: not a run directory: no config.yaml in it; those lie in results/SIZE/runs"),
-    (["--config", "nowhere.yaml"], 2, "nowhere.yaml: no such file; did you mean 'e.yaml'?"),
     (
-        ["--config", "e.yaml", "--results-dir", "R"],
+        ["R", "e.yaml"],
+        2,
+        "snapshot tensorboard: expected one FILE, or run directories only, given R, e.yaml",
+    ),
+    (["nowhere"], 2, "nowhere: no such file, run directory or name; snapshot list shows the names"),
+    (["nowhere.yaml"], 2, "nowhere.yaml: no such file; did you mean 'e.yaml'?"),
+    (
+        ["e.yaml", "--results-dir", "R"],
         1,
-        "R: none of the runs has been started; type snapshot train --config e.yaml --results-dir R",
+        "R: none of the runs has been started; type snapshot train e.yaml --results-dir R",
     ),
 ]
 
@@ -213,7 +217,7 @@ def test_of_a_dataset_that_is_not_prepared(run, tmp_path):
 
 def test_without_the_package(monkeypatch):
     monkeypatch.setattr("snapshot_cli.tracking.events.find_spec", lambda name: None)
-    assert snapshot("tensorboard", "--config", "e.yaml") == (
+    assert snapshot("tensorboard", "e.yaml") == (
         1, "", "snapshot tensorboard needs tensorboard, which is not installed; type: "
         "pip install 'snapshot-cli[tensorboard]'\n",
     )  # fmt: skip

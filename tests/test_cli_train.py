@@ -34,7 +34,7 @@ def trained(folder):
     write(folder / "tiny.yaml", TINY)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        answer = snapshot("train", "--config", "tiny.yaml", "--device", "cpu")
+        answer = snapshot("train", "tiny.yaml", "--device", "cpu")
     (run,) = plan.runs(load(folder / "tiny.yaml"))
     return answer, f"results/own/runs/{run.run_id}"
 
@@ -61,26 +61,26 @@ def test_training_prints_lines_and_the_errors(trained):
 
 def test_a_finished_one_is_not_trained_again(trained, no_training):
     (_, out, _), path = trained
-    assert snapshot("train", "--config", "tiny.yaml") == (0, out, f"already trained: {path}\n")
-    assert snapshot("train", "--config", f"{path}/config.yaml")[::2] == (0, f"already trained: {path}\n")
+    assert snapshot("train", "tiny.yaml") == (0, out, f"already trained: {path}\n")
+    assert snapshot("train", path)[::2] == (0, f"already trained: {path}\n")
 
 
 def test_the_config_of_a_run_trains_it_again(trained, folder):
     """In another folder of results it gives the same predictions, bit for bit."""
     path = trained[1]
-    code, _, errors = snapshot("train", "--config", f"{path}/config.yaml", "--results-dir", "again", "--device", "cpu")
+    code, _, errors = snapshot("train", f"{path}/config.yaml", "--results-dir", "again", "--device", "cpu")
     again = path.replace("results/own", "again")
     assert (code, errors.splitlines()[0]) == (0, f"training: {again}")
     one, other = RunDirectory(folder / path), RunDirectory(folder / again)
     assert one.run == other.run
-    assert snapshot("train", "--config", f"{again}/config.yaml")[2] == f"already trained: {again}\n"
+    assert snapshot("train", f"{again}/config.yaml")[2] == f"already trained: {again}\n"
     for snapshot_number in (1, 2):
         assert (one.predictions("test", snapshot_number) == other.predictions("test", snapshot_number)).all()
 
 
 def test_set_trains_another_run(trained, no_training):
     with pytest.raises(AssertionError, match="trained"):
-        snapshot("train", "--config", "tiny.yaml", "--set", "alpha0=0.2", "--device", "cpu")
+        snapshot("train", "tiny.yaml", "--set", "alpha0=0.2", "--device", "cpu")
     (run,) = plan.runs(load(Path("tiny.yaml"), ["alpha0=0.2"]))
     assert RunDirectory.of(run, Path("results/own")).status == "partial"
 
@@ -88,14 +88,14 @@ def test_set_trains_another_run(trained, no_training):
 def test_one_run_of_several(trained, no_training):
     path = trained[1]
     name = path.removeprefix("results/own/runs/")
-    code, out, errors = snapshot("train", "--config", "tiny.yaml", "--run", name)
+    code, out, errors = snapshot("train", "tiny.yaml", "--run", name)
     assert (code, errors) == (0, f"already trained: {path}\n")
     assert out == snapshot("eval", path)[1]
-    assert snapshot("train", "--config", "tiny.yaml", "--run", name[:-1]) == (
+    assert snapshot("train", "tiny.yaml", "--run", name[:-1]) == (
         2, "", f"--run {name[:-1]}: not the run of tiny.yaml; did you mean '{name}'?\n"
     )  # fmt: skip
     first = plan.runs(load(write(Path("study.yaml"), STUDY)))[0].run_id
-    assert snapshot("train", "--config", "study.yaml", "--run", "qq") == (
+    assert snapshot("train", "study.yaml", "--run", "qq") == (
         2, "", f"--run qq: not one of the 3 runs of study.yaml; the first is {first}\n"
     )  # fmt: skip
 
@@ -103,7 +103,7 @@ def test_one_run_of_several(trained, no_training):
 def test_several_runs_are_counted(folder, no_training):
     asked = load(write(folder / "study.yaml", STUDY))
     finish_cells(asked, folder / "results/own", lambda run, k: k)
-    code, _, errors = snapshot("train", "--config", "study.yaml")
+    code, _, errors = snapshot("train", "study.yaml")
     names = [run.run_id for run in plan.runs(asked)]
     assert (code, errors.splitlines()) == (
         0, [f"run {k} of 3: already trained: results/own/runs/{name}" for k, name in enumerate(names, start=1)]
@@ -113,7 +113,7 @@ def test_several_runs_are_counted(folder, no_training):
 def test_no_gpu(folder, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     write(folder / "other.yaml", TINY | {"seed": 9})
-    code, out, errors = snapshot("train", "--config", "other.yaml", "--device", "cuda")
+    code, out, errors = snapshot("train", "other.yaml", "--device", "cuda")
     assert (code, out) == (2, "")
     assert errors.splitlines() == [
         "--device cuda: torch finds no CUDA device here; use --device cpu, or --device auto to take what is there"
@@ -122,7 +122,7 @@ def test_no_gpu(folder, monkeypatch):
 
 def test_images_that_nobody_has(folder):
     write(folder / "cifar.yaml", EXPERIMENT | {"dataset": "cifar10"})
-    code, out, errors = snapshot("train", "--config", "cifar.yaml")
+    code, out, errors = snapshot("train", "cifar.yaml")
     assert (code, out) == (2, "")
     assert errors.startswith("cifar10 has to come from somewhere; type: snapshot data prepare cifar10 (downloads ")
 
@@ -149,7 +149,7 @@ def test_no_run_of_a_study_is_trained_before_all_of_them_can_be(folder, no_train
 )  # fmt: skip
 def test_mistakes_in_the_file(folder, settings, message):
     write(folder / "e.yaml", EXPERIMENT | settings)
-    assert snapshot("train", "--config", "e.yaml") == (2, "", message + "\n")
+    assert snapshot("train", "e.yaml") == (2, "", message + "\n")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGHUP, 75), (signal.SIGINT, 130)])
@@ -161,12 +161,12 @@ def test_the_exit_code_says_which_signal_stopped_it(folder, monkeypatch, number,
 
     monkeypatch.setattr(sys.modules["snapshot_cli.commands.train"], "_train", stopped)
     write(folder / "e.yaml", TINY)
-    assert snapshot("train", "--config", "e.yaml", "--set", "seed=77") == (code, "", "stopped after 3 iterations\n")
+    assert snapshot("train", "e.yaml", "--set", "seed=77") == (code, "", "stopped after 3 iterations\n")
 
 
 def test_errors_between_snapshots_are_stored_after_the_training(folder, tiny_data):
     file = write(folder / "line.yaml", EXPERIMENT | {"dataset": "tiny", "budget": 1, "batch_size": 16})
-    words = ("train", "--config", "line.yaml", "--device", "cpu", "--data-dir", tiny_data)
+    words = ("train", "line.yaml", "--device", "cpu", "--data-dir", tiny_data)
     (run,) = plan.runs(load(file))
     directory = RunDirectory.of(run, folder / "results/own")
     assert snapshot(*words)[0] == 0

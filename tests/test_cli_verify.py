@@ -67,7 +67,7 @@ def test_what_is_not_finished_and_what_is_no_run(runs, tmp_path):
     assert snapshot("verify", "--all", "--results-dir", "nowhere") == (
         1,
         "",
-        "nowhere: no run in it; snapshot train --config FILE trains one, or give another --results-dir\n",
+        "nowhere: no run in it; snapshot train FILE trains one, or give another --results-dir\n",
     )
 
 
@@ -82,7 +82,7 @@ def test_one_way_or_the_other(words, given):
 def test_what_differs_is_refused_with_the_way_out(runs, verb):
     path = runs[0] / "predictions/test-1.npy"
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
-    words = ["report", "study.yaml"] if verb == "report" else ["eval", "--config", "study.yaml"]
+    words = ["report", "study.yaml"] if verb == "report" else ["eval", "study.yaml"]
     code, _, errors = snapshot(*words)
     assert code == 1
     assert errors.strip().endswith(f"{path}: differs from what the run wrote; delete {runs[0]} and train it again")
@@ -94,6 +94,6 @@ def test_a_run_under_the_name_of_another_is_refused(runs):
 
     shutil.rmtree(runs[0])
     shutil.copytree(runs[1], runs[0])
-    code, _, errors = snapshot("eval", "--config", "study.yaml")
+    code, _, errors = snapshot("eval", "study.yaml")
     assert code == 1
     assert errors.strip().startswith(f"{runs[0]}: holds another run: ")

@@ -30,11 +30,12 @@ def completed(*words):
         (["reproduce", "small/pi"], [("plain", "small/pilot")]),
         (["status", "small/pi"], [("plain", "small/pilot")]),
         (["report", "table1", "table3"], [("plain", "table3")]),
-        (["train", "--config", "demo/sn"], [("plain", "demo/snapshot")]),
+        (["train", "demo/sn"], [("plain", "demo/snapshot")]),
+        (["eval", "demo/table1"], [("plain", "demo/table1")]),
         (["eval", "--config", "demo/table1"], [("plain", "demo/table1")]),
         (["config", "show", "mine"], [("file", "mine")]),
         (["data", "prepare", "cifar"], [("plain", "cifar10"), ("plain", "cifar100")]),
-        (["train", "--config", "x", "--set", "netw"], [("plain", "network="), ("plain", "network_options=")]),
+        (["train", "x", "--set", "netw"], [("plain", "network="), ("plain", "network_options=")]),
         (["train", "--devi"], [("plain", "--device")]),
         (["train", "--device", "c"], [("plain", "cpu"), ("plain", "cuda")]),
     ],
@@ -48,7 +49,7 @@ def test_studies_and_datasets_of_ones_own(tmp_path, tiny_data):
     write(tmp_path / "configs/other.yaml", {})
     (tmp_path / "data").symlink_to(tiny_data)
     assert completed("report", "mine/")[0] == ("plain", "mine/first")
-    assert completed("train", "--config", "oth")[0] == ("plain", "other")
+    assert completed("train", "oth")[0] == ("plain", "other")
     assert completed("data", "show", "ti") == [("plain", "tiny-imagenet"), ("plain", "tiny")]
 
 
@@ -64,7 +65,7 @@ def test_a_name_that_is_nothing():
     assert snapshot("config", "show", "demo/snap") == (
         2,
         "",
-        "demo/snap: no such file, and nothing shipped of that name; did you mean 'demo/snapshot'?\n",
+        "demo/snap: no such file, run directory or name; did you mean 'demo/snapshot'?\n",
     )
 
 
@@ -121,8 +122,8 @@ os.write(terminal, b"\\x03exit\\n")
     ("typed", "completed"),
     [
         ("snapshot reproduce small/pi", "snapshot reproduce small/pilot "),
-        ("snapshot train --config demo/sna", "snapshot train --config demo/snapshot "),
-        ("snapshot train --config mi", "snapshot train --config mine.yaml "),
+        ("snapshot train demo/sna", "snapshot train demo/snapshot "),
+        ("snapshot train mi", "snapshot train mine.yaml "),
         ("snapshot data show tiny-im", "snapshot data show tiny-imagenet "),
         ("snapshot train --set alp", "snapshot train --set alpha0="),
     ],

@@ -48,9 +48,9 @@ def test_every_command_is_understood(page, line, plugin):
         command, words = command.commands[words[0]], words[1:]
     context = command.make_context(" ".join(path), words)
     assert context.params
-    file = context.params.get("file")
-    if file is not None and "/" in str(file) and "results" not in file.parts:
-        assert config_path(str(file)).is_file(), f"{page} names {file}"
+    for name in (context.params.get("source"), *context.params.get("sources", ())):
+        if name is not None and "/" in name and not name.startswith("results"):
+            assert config_path(name).is_file(), f"{page} names {name}"
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name not in GENERATED], ids=lambda page: page.name)
@@ -67,7 +67,7 @@ def test_the_network_of_the_docs_trains(plugin, tiny_data, tmp_path):
     settings = {"dataset": "tiny", "network": "plugin:mlp", "method": "snapshot", "budget": 1, "cycles": 2}
     file = write(tmp_path / "e.yaml", settings | {"network_options": {"hidden": 32}})
     words = ("--data-dir", tiny_data, "--results-dir", tmp_path, "--device", "cpu", "--plugin", plugin)
-    code, _, errors = snapshot("train", "--config", file, *words)
+    code, _, errors = snapshot("train", file, *words)
     assert code == 0, errors
 
 

@@ -342,22 +342,22 @@ def test_the_command_line_trains_a_plug_in_and_says_what_is_wrong_with_options(p
     settings = {"dataset": "tiny", "network": "plugin:mlp", "method": "snapshot", "budget": 1, "cycles": 2}
     file = write(tmp_path / "e.yaml", settings | {"network_options": {"hidden": 4}})
     words = ["--data-dir", tiny_data, "--plugin", plugin]
-    code, out, err = snapshot("train", "--config", file, *words, "--results-dir", tmp_path / "r", "--device", "cpu")
+    code, out, err = snapshot("train", file, *words, "--results-dir", tmp_path / "r", "--device", "cpu")
     assert code == 0, err
     (path,) = (tmp_path / "r/runs/tiny").iterdir()
     assert json.loads((path / "machine.json").read_text())["versions"].keys() >= {"plugin:mlp"}
-    code, out, _ = snapshot("estimate", "--config", file, *words, "--steps", 0)
+    code, out, _ = snapshot("estimate", file, *words, "--steps", 0)
     assert code == 0
     assert "0.0 M" in out
     file = write(tmp_path / "f.yaml", settings | {"network_options": {"hidden": {"a": 1}}})
-    code, _, err = snapshot("train", "--config", file, *words)
+    code, _, err = snapshot("train", file, *words)
     assert code == 2
     assert err == (
         f"{file}:6:1: network_options: expected numbers, texts, true, false, null or lists of them, given {{'a': 1}} "
         "for hidden\n"
     )
     file = write(tmp_path / "g.yaml", settings | {"network": "resnet-8", "network_options": {"hidden": 1}})
-    code, _, err = snapshot("train", "--config", file, *words)
+    code, _, err = snapshot("train", file, *words)
     assert (code, err) == (2, f"{file}:6:1: network_options: expected none, as resnet-8 takes none, given hidden\n")
 
 

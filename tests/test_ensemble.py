@@ -112,7 +112,7 @@ def test_runs_that_cannot_be_loaded(trained, tiny_data, tmp_path):
     (copy / "done.json").unlink()
     with pytest.raises(UserError) as raised:
         SnapshotEnsemble.load(copy, data=tiny_data)
-    assert str(raised.value) == f"{copy}: not trained to its end; type snapshot train --config {copy}/config.yaml"
+    assert str(raised.value) == f"{copy}: training is not finished; type snapshot train {copy}"
 
 
 def test_the_package_lists_what_it_imports_late():

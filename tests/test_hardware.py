@@ -37,13 +37,13 @@ def test_cuda_where_there_is_none(monkeypatch):
 
 
 def test_describe(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["/somewhere/snapshot", "train", "--config", "x.yaml"])
+    monkeypatch.setattr(sys, "argv", ["/somewhere/snapshot", "train", "x.yaml"])
     found = hardware.describe(CPU)
     assert list(found) == [
         "started", "command", "device", "device_name", "bfloat16_unit", "threads", "deterministic", "python",
         "versions", "commit", "uncommitted_changes",
     ]  # fmt: skip
-    assert found["command"] == ["snapshot", "train", "--config", "x.yaml"]
+    assert found["command"] == ["snapshot", "train", "x.yaml"]
     assert found["device"] == "cpu"
     assert found["threads"] == torch.get_num_threads()
     assert found["versions"]["torch"] == version("torch")

@@ -155,8 +155,8 @@ def test_predictions_that_differ_are_refused_and_once_deleted_computed_again(aga
     with pytest.raises(UserError) as caught:
         again.predictions(split, 2)
     assert str(caught.value) == (
-        f"{path}: differs from what the run wrote; delete it and type snapshot train --config "
-        f"{again.path}/config.yaml, which computes it again from the snapshot"
+        f"{path}: differs from what the run wrote; delete it and type snapshot train "
+        f"{again.path}, which computes it again from the snapshot"
     )
     path.unlink()
     (again.path / f"predictions/{split}-labels.npy").unlink()
@@ -309,7 +309,7 @@ def test_cifar10_has_to_be_prepared_by_hand(tmp_path, tiny_run, name):
 
 
 def start(folder, data, results):
-    command = [sys.executable, "-m", "snapshot_cli", "train", "--config", str(folder / "tiny.yaml")]
+    command = [sys.executable, "-m", "snapshot_cli", "train", str(folder / "tiny.yaml")]
     command += ["--data-dir", str(data), "--results-dir", str(results), "--device", "cpu", "--threads", "1"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ.copy())
 
@@ -363,7 +363,7 @@ def test_signals_stop_a_process_and_it_goes_on_to_the_same_bytes(tiny_data, tmp_
 
 def test_a_file_that_may_not_grow_so_large_is_told_and_the_run_goes_on_when_it_may(tiny_data, tmp_path):
     (tmp_path / "tiny.yaml").write_text(CONFIG.replace("budget: 100", "budget: 2"))
-    command = f"ulimit -f 200; exec {sys.executable} -m snapshot_cli train --config tiny.yaml --data-dir {tiny_data} "
+    command = f"ulimit -f 200; exec {sys.executable} -m snapshot_cli train tiny.yaml --data-dir {tiny_data} "
     command += "--results-dir results --device cpu --threads 1"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
     (run,) = plan.runs(load.load(tmp_path / "tiny.yaml", (), training_examples={"tiny": 90}))

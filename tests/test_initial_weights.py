@@ -130,7 +130,7 @@ def test_a_run_starts_there_and_says_so(tiny_data, tmp_path):
     weights = trained_weights(tmp_path / "w.safetensors", classes=9)
     file = write(tmp_path / "e.yaml", SETTINGS | {"initial_weights": "w.safetensors", "alpha0": 1e-30})
     words = ["--data-dir", tiny_data, "--results-dir", tmp_path / "results", "--device", "cpu"]
-    code, _, errors = snapshot("train", "--config", file, *words)
+    code, _, errors = snapshot("train", file, *words)
     assert code == 0, errors
     digest = weights_file.digest(tmp_path / "w.safetensors")
     assert f"resnet-8 starts from {tmp_path}/w.safetensors: " in errors
@@ -147,7 +147,7 @@ def test_a_run_starts_there_and_says_so(tiny_data, tmp_path):
     (path / "done.json").unlink()
     for left in [*path.glob("snapshots/*"), *path.glob("predictions/*"), path / "manifest.json"]:
         left.unlink()
-    code, _, errors = snapshot("train", "--config", path / "config.yaml", *words)
+    code, _, errors = snapshot("train", path / "config.yaml", *words)
     assert code == 0, errors
     assert torch.equal(load_file(path / "snapshots/1.safetensors")["conv.weight"], weights["conv.weight"])
 

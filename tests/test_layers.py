@@ -181,7 +181,7 @@ def loaded(*words, cwd):
         (["--help"], 0),
         (["--version"], 0),
         (["reproduce", "--help"], 0),
-        (["train", "--config", "wrong.yaml"], 2),
+        (["train", "wrong.yaml"], 2),
         (["reproduce", "demo/table1", "--dry-run"], 0),
         (["reproduce", "table1", "--dry-run"], 0),
         (["config", "show", str(CHECKOUT / "configs/demo/snapshot.yaml")], 0),

@@ -325,7 +325,7 @@ def test_torchrun_is_not_for_reproduce(monkeypatch):
 def test_torchrun_starts_again_what_was_killed(trained, run, tiny_data):
     folder = trained[0] / "torchrun"
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1", "-m"]
-    command += ["snapshot_cli", "train", "--config", str(trained[0] / "run.yaml"), "--data-dir", str(tiny_data)]
+    command += ["snapshot_cli", "train", str(trained[0] / "run.yaml"), "--data-dir", str(tiny_data)]
     command += ["--results-dir", str(folder), "--device", "cpu", "--checkpoint-seconds", "0"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while not list(folder.rglob("metrics.csv")):

@@ -24,7 +24,7 @@ def process(monkeypatch):
     def be(script):
         def start(arguments, directory, variables):
             directory.mkdir(parents=True, exist_ok=True)
-            config = yaml.safe_load(Path(arguments[arguments.index("--config") + 1]).read_text())
+            config = yaml.safe_load(Path(arguments[1]).read_text())
             started.append((arguments, variables, config))
             return subprocess.Popen([sys.executable, "-S", "-c", script], cwd=directory)
 

@@ -107,7 +107,7 @@ def test_trains_takes_snapshots_predicts_and_is_scored(tmp_path, data, file):
     batch = BATCHES.get(file.parent.name, own)
     sets = {"budget": 1, "cycles": 2, "batch_size": batch, "train_size": 2 * batch}
     sets |= {"holdout": 20} if file.parent.name == "svhn" else {}
-    asked = ["--config", file, *(word for item in sets.items() for word in ("--set", "{}={}".format(*item)))]
+    asked = [file, *(word for item in sets.items() for word in ("--set", "{}={}".format(*item)))]
     asked += ["--data-dir", data, "--results-dir", tmp_path]
     words = [sys.executable, "-m", "snapshot_cli", "train", *asked, "--device", "cpu", "--threads", 1]
     started = time.perf_counter()

@@ -101,7 +101,7 @@ def test_a_signal_while_the_program_is_still_loading(tmp_path, number, code):
     (tmp_path / "click.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)")
     paths = os.pathsep.join([str(tmp_path), str(CHECKOUT)])
     process = subprocess.Popen(
-        [sys.executable, "-m", "snapshot_cli", "train", "--config", "some.yaml"],
+        [sys.executable, "-m", "snapshot_cli", "train", "some.yaml"],
         env=os.environ | {"PYTHONPATH": paths}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout.readline() == "loading\n"

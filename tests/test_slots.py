@@ -112,7 +112,7 @@ def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_
     failures = slots.train_all(
         runs,
         Machine(Path("D"), tmp_path, "cpu"),
-        {run: ["--config", "F"] for run in runs},
+        {run: ["F"] for run in runs},
         places=[""] * 2,
         board=board,
         stop=lambda: False,
@@ -125,7 +125,7 @@ def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_
     ]  # fmt: skip
     threads = str(max(1, processors() // 2))
     assert started[0] == [
-        sys.executable, "-P", "-m", "snapshot_cli", "train", "--config", "F", "--run", runs[0].run_id,
+        sys.executable, "-P", "-m", "snapshot_cli", "train", "F", "--run", runs[0].run_id,
         "--data-dir", "D", "--results-dir", str(tmp_path), "--device", "cpu",
         "--threads", threads, "--workers", threads,
     ]  # fmt: skip
@@ -246,7 +246,7 @@ def test_real_trainings_end_done_beside_one_that_fails(tiny_data, tmp_path):
     blocked.snapshot_path(1).mkdir(parents=True)
     board = Noted()
     failures = slots.train_all(
-        good, machine, {run: ["--config", str(file)] for run in good}, places=[""] * 2, board=board, stop=lambda: False
+        good, machine, {run: [str(file)] for run in good}, places=[""] * 2, board=board, stop=lambda: False
     )
     assert RunDirectory.of(good[0], machine.results).status == "done"
     assert blocked.status == "partial"

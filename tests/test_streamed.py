@@ -247,7 +247,7 @@ def test_shared_memory_that_is_full_is_said_at_once(tmp_path):
     """As in a container of Docker's, which gives 64 MB: the batches here are smaller, and so is /dev/shm."""
     prepare("photos", tmp_path / "data", source=write(tmp_path / "photos"), size=32, streamed=True)
     (tmp_path / "run.yaml").write_text(yaml_file.written(run(batch_size=21)))
-    words = ["train", "--config", "run.yaml", "--workers", "2", "--device", "cpu"]
+    words = ["train", "run.yaml", "--workers", "2", "--device", "cpu"]
     done = subprocess.run(
         ["unshare", "-m", "bash", "-c", SMALL, "bash", sys.executable, "-m", "snapshot_cli", *words],
         cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,

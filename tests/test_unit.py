@@ -17,8 +17,8 @@ SAY = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ), s
 
 def test_the_words_of_a_run_on_a_machine_as_it_is(tiny_run):
     run = tiny_run()
-    assert unit.words(run, Machine(Path("D"), Path("R")), ["--config", "F"]) == [
-        "train", "--config", "F", "--run", run.run_id, "--data-dir", "D", "--results-dir", "R",
+    assert unit.words(run, Machine(Path("D"), Path("R")), ["F"]) == [
+        "train", "F", "--run", run.run_id, "--data-dir", "D", "--results-dir", "R",
     ]  # fmt: skip
 
 
@@ -43,12 +43,12 @@ def test_the_words_of_a_machine_are_read_back_as_that_machine():
     changed = {"device": "cpu", "threads": 3, "checkpoint_seconds": 0.5, "deterministic": True, "workers": 0}
     machine = Machine(Path("D"), Path("R"), **changed, other_ranks=True, compile=True)
     assert all(getattr(machine, each.name) != each.default for each in fields(Machine))
-    given = train.make_context("train", ["--config", "demo/snapshot", *machine.options()]).params
+    given = train.make_context("train", ["demo/snapshot", *machine.options()]).params
     assert Machine(**{each.name: given[each.name] for each in fields(Machine)}) == machine
 
 
 def test_a_shell_reads_back_the_words(tiny_run):
-    machine, asked = Machine(Path("D $HOME"), Path("R;ls")), ["--config", "it's.yaml"]
+    machine, asked = Machine(Path("D $HOME"), Path("R;ls")), ["it's.yaml"]
     line = unit.shell_command(tiny_run(), machine, asked)
     assert shlex.split(line) == ["snapshot", *unit.words(tiny_run(), machine, asked)]
 

@@ -34,7 +34,7 @@ class Trainings:
     def __call__(self, name, *extra, results=None, config="run.yaml", count=2, kill=None):
         """Train in some processes; `kill` is a signal, the rank that gets it, and the iteration before whose end."""
         log, results = self.folder / f"{name}.log", self.folder / (results or name)
-        words = ["train", "--config", str(self.folder / config), "--data-dir", self.data, "--results-dir", str(results)]
+        words = ["train", str(self.folder / config), "--data-dir", self.data, "--results-dir", str(results)]
         words += ["--device", "cpu", "--threads", "1", *extra]
         with environments(count) as each, killing(*kill) if kill else nullcontext():
             pids = [start_in(variables, words, log) for variables in each]

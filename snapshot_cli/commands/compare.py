@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import completion, options
-from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.errors import ConfigError, UserError, command
 
 if TYPE_CHECKING:
     from snapshot_cli.config.study import Split
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Compare runs, experiments or studies, pair by pair.")
-@click.argument("sources", nargs=-1, required=True, metavar="RUN_DIR|FILE...", shell_complete=completion.studies)
+@click.argument("sources", nargs=-1, required=True, metavar="FILE|RUN_DIR...", type=completion.Source())
 @options.set_option
 @options.data_option
 @options.results_option
@@ -37,7 +37,7 @@ def compare(
     outcomes = list(_outcomes(sources, sets, data, results, split))
     finished = [outcome for outcome in outcomes if outcome.scores]
     if not finished:
-        raise UserError(f"{sources[0]}: nothing is finished; type snapshot train --config {sources[0]}")
+        raise UserError(f"{sources[0]}: nothing is finished; type {command('train', sources[0])}")
     pairs = [
         (one, other)
         for one, other in combinations(finished, 2)
@@ -66,11 +66,11 @@ def _of_source(
 ) -> list[Outcome]:
     from snapshot_cli.commands.evaluate import collect
     from snapshot_cli.config.experiment import Run
-    from snapshot_cli.config.shipped import config_path
+    from snapshot_cli.config.shipped import config_path, is_run_directory
     from snapshot_cli.reporting import outcomes
     from snapshot_cli.run_directory import RunDirectory
 
-    if Path(source).is_dir():
+    if is_run_directory(source):
         return outcomes.of_runs([RunDirectory(Path(source))], split or "test")
     file = config_path(source)
     folder = options.results_folder(file, results)

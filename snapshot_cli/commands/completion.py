@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from glob import escape, glob
 from pathlib import Path
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -13,19 +12,10 @@ from click.shell_completion import CompletionItem
 Items = list[CompletionItem[str]]
 
 
-class ConfigFile(click.Path):
-    """The path of a YAML file, or the bare name of one that is shipped: demo/snapshot, demo/table1."""
+class Source(click.ParamType[str]):
+    """A YAML file, the bare name of a shipped one (demo/snapshot, demo/table1), or a run directory."""
 
     name = "file"
-
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the file that a path or a name stands for."""
-        from snapshot_cli.config.shipped import config_path
-
-        return config_path(str(super().convert(value, param, ctx)))
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
         """Return the names of shipped experiments and studies, and let the shell add files."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from snapshot_cli.commands import options
+from snapshot_cli.commands.sources import file_argument
 
 
 @click.group()
@@ -15,7 +16,7 @@ def config() -> None:
 
 
 @config.command()
-@click.argument("file", type=options.CONFIG)
+@file_argument
 @options.set_option
 @options.data_option
 def show(file: Path, sets: tuple[str, ...], data: Path) -> None:

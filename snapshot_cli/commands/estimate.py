@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import options
+from snapshot_cli.commands.sources import file_argument
 from snapshot_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Say what a file will take, and train nothing.")
-@options.config_option
+@file_argument
 @options.set_option
 @options.plugin_option
 @options.machine_options(options.data_option, options.device_option, options.threads_option)
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     metavar="N",
     help="Iterations to time for every network, on noise, after two that are not counted; 0: no time is given.",
 )
-@click.option("-o", "output", type=options.FILE, metavar="FILE", help="Draw the rate too: .svg, .png or .pdf.")
+@click.option(
+    "-o", "output", type=options.FILE, metavar="FIGURE", help="Draw the learning rate: a name in .svg, .png or .pdf."
+)
 def estimate(
     file: Path,
     sets: tuple[str, ...],

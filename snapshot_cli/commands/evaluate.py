@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import options
+from snapshot_cli.commands.sources import sources_argument
 from snapshot_cli.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command("eval")
-@click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
-@click.option(
-    "--config", "file", type=options.CONFIG, metavar="FILE", help="Experiment or study whose runs to evaluate."
-)
+@sources_argument
 @options.set_option
 @options.data_option
 @options.results_option
@@ -56,15 +53,12 @@ def evaluate(
     from snapshot_cli.reporting import terminal
     from snapshot_cli.run_directory import RunDirectory
 
-    options.check_source("eval", file, directories)
     if file is None:
         _print(_together([RunDirectory(path) for path in directories], split), as_json)
         return
     folder = options.results_folder(file, results)
     asked = options.load(file, sets, data, folder)
-    check_finished(
-        asked, file, folder, f"snapshot train --config {shlex.quote(str(file))}{options.repeated(sets, results)}", split
-    )
+    check_finished(asked, file, folder, options.train_command(file, sets, results), split)
     if isinstance(asked, Run):
         _print(_together([RunDirectory.of(asked, folder)], split), as_json)
         return

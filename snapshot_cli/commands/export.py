@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import options
+from snapshot_cli.commands.sources import sources_argument
 from snapshot_cli.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
@@ -20,14 +20,13 @@ FORMATS = ("pt2", "onnx")
 
 
 @click.command(short_help="Write an ensemble into one file that runs without this package.")
-@click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
-@click.option("--config", "file", type=options.CONFIG, metavar="FILE", help="Experiment whose ensemble to export.")
+@sources_argument
 @options.set_option
 @options.plugin_option
 @options.data_option
 @options.results_option
 @click.option(
-    "-o", "output", type=options.FILE, required=True, metavar="FILE", help="Where to write: a name in .pt2 or .onnx."
+    "-o", "output", type=options.FILE, required=True, metavar="OUT", help="Where to write: a name in .pt2 or .onnx."
 )
 @click.option(
     "--members",
@@ -58,7 +57,6 @@ def export(
     endings = [f".{each}" for each in FORMATS if kind in (None, each)]
     if output.suffix not in endings:
         raise ConfigError(f"-o {output}: expected a name that ends in {' or '.join(endings)}")
-    options.check_source("export", file, directories)
     from snapshot_cli.run_directory import RunDirectory
     from snapshot_cli.serving import finished
 
@@ -95,7 +93,7 @@ def _of_file(
     missing = scoring.missing(plan.runs(asked), folder)
     if missing:
         run_id = missing[0].run_id
-        command = f"snapshot train --config {shlex.quote(str(file))}{options.repeated(sets, results)} --run {run_id}"
+        command = f"{options.train_command(file, sets, results)} --run {run_id}"
         raise UserError(f"{file}: {run_id} is not finished in {folder}; type {command}")
     if isinstance(asked, Run):
         return None, finished.all_snapshots([RunDirectory.of(asked, folder)])

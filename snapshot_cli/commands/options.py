@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from snapshot_cli.commands import completion
-from snapshot_cli.errors import ConfigError
+from snapshot_cli.errors import ConfigError, command
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,12 +22,8 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., None])
 Decorator = Callable[[Command], Command]
 FILE = click.Path(path_type=Path)
-CONFIG = completion.ConfigFile()
 WIDEST = 10_000  # columns; more than any table has
 
-config_option = click.option(
-    "--config", "file", type=CONFIG, required=True, metavar="FILE", help="Experiment or study, in YAML."
-)
 set_option = click.option(
     "--set",
     "sets",
@@ -196,13 +192,6 @@ def all_results_option(words: str) -> Callable[[Command], Command]:
     )
 
 
-def check_source(verb: str, file: Path | None, directories: Sequence[Path]) -> None:
-    """Raise ConfigError where not exactly one of --config FILE and run directories is given."""
-    if (file is None) == (not directories):
-        given = "neither" if file is None else "both"
-        raise ConfigError(f"snapshot {verb}: expected either --config FILE or run directories, given {given}")
-
-
 def check_drawable(output: Path) -> None:
     """Raise ConfigError for a name in whose format nothing is drawn."""
     from snapshot_cli.reporting.save import FORMATS
@@ -249,6 +238,13 @@ def results_folder(file: Path, results: Path | None) -> Path:
     if path.name == "config.yaml" and len(path.parents) > 3 and path.parents[2].name == "runs":
         return path.parents[3]
     return Path("results") / size(file)
+
+
+def train_command(source: Path, sets: tuple[str, ...] = (), results: Path | None = None) -> str:
+    """Return the `snapshot train` command of a file or run directory, with the options given here repeated."""
+    from snapshot_cli.config.shipped import name_of
+
+    return command("train", name_of(source)) + repeated(sets, results)
 
 
 def repeated(sets: tuple[str, ...], results: Path | None = None) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import options
+from snapshot_cli.commands.sources import sources_argument
 from snapshot_cli.config import kinds
 from snapshot_cli.errors import ConfigError, UserError
 
@@ -27,13 +28,12 @@ KINDS = kinds.figures()
     """,
 )
 @click.argument("kind", type=click.Choice(KINDS), metavar="KIND")
-@click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
-@click.option("--config", "file", type=options.CONFIG, metavar="FILE", help="Experiment or study whose runs to draw.")
+@sources_argument
 @options.set_option
 @options.data_option
 @options.results_option
 @click.option(
-    "-o", "output", type=options.FILE, required=True, metavar="FILE", help="Where to draw: .svg, .png or .pdf."
+    "-o", "output", type=options.FILE, required=True, metavar="FIGURE", help="Where to draw: .svg, .png or .pdf."
 )
 def plot(
     kind: str,
@@ -49,7 +49,6 @@ def plot(
     from snapshot_cli.reporting.drawn import Picture, Request
 
     options.check_drawable(output)
-    options.check_source("plot", file, directories)
     outcomes = _of_runs(directories) if file is None else _of_file(file, sets, data, results)
     source = str(file or directories[0])
     if kind == "ensemble-size" and all(outcome.experiment.method == "single" for outcome in outcomes):
@@ -57,7 +56,8 @@ def plot(
     _check_one(kind, outcomes, source, from_file=file is not None)
     drawn = [one for one in report.draw_kind(kind, outcomes, Request(output.stem, source)) if isinstance(one, Picture)]
     if not drawn:
-        raise UserError(_nothing(kind, outcomes, file, directories, options.repeated(sets, results) if file else ""))
+        train = options.train_command(file, sets, results) if file else options.train_command(directories[0])
+        raise UserError(_nothing(kind, outcomes, file, directories, train))
     click.echo(save.save(drawn[0].figure, output)[0])
 
 
@@ -87,18 +87,17 @@ def _of_file(file: Path, sets: tuple[str, ...], data: Path, results: Path | None
     return collect(study, file, folder, data)
 
 
-def _nothing(kind: str, outcomes: Sequence[Outcome], file: Path | None, directories: Sequence[Path], again: str) -> str:
+def _nothing(kind: str, outcomes: Sequence[Outcome], file: Path | None, directories: Sequence[Path], train: str) -> str:
     """Say why there is nothing to draw, and what to type."""
     from snapshot_cli.reporting import report
 
     several = [outcome for outcome in outcomes if outcome.run and len(outcome.finished[0].members) > 1]
-    train = f"type snapshot train --config {file or directories[0] / 'config.yaml'}{again}"
-    train += " --interpolate" if kind == "interpolation" else ""
+    train = f"type {train}{' --interpolate' * (kind == 'interpolation')}"
     needs = report.needs(kind)
     if kind == "interpolation" and several:
         return f"{file or directories[0]}: no errors between snapshots are stored; {train}"
     if file is None:
-        return f"{directories[0]}: nothing to draw as {kind}, which needs {needs}; give the runs' study with --config"
+        return f"{directories[0]}: nothing to draw as {kind}, which needs {needs}; give the runs' study instead"
     if not any(outcome.scores for outcome in outcomes):
         return f"{file}: nothing is finished; {train}"
     if not all(outcome.is_complete for outcome in outcomes):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import completion, options
-from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.errors import ConfigError, UserError, as_argument
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Run
@@ -76,7 +76,7 @@ def reproduce(
     words: dict[Run, list[str]] = {}
     for each in asked:
         for run in plan.runs(each.study):
-            words.setdefault(run, ["--config", str(each.file), *_repeat("--set", sets)])
+            words.setdefault(run, [as_argument(each.file), *_repeat("--set", sets)])
     runs = list(words) if shard is None else trainings.share(list(words), shard, machine.data)
     lines = list(dict.fromkeys(run for each in asked for run in trainings.to_interpolate(each.study, folder)))
     lines = [run for run in lines if run in runs]
@@ -134,7 +134,7 @@ def studies(
         if not isinstance(asked, Study):
             raise ConfigError(
                 f"{file}: expected a study (title, methods, ...), given one experiment; "
-                f"type snapshot train --config {file}"
+                f"type {options.train_command(file, sets, results)}"
             )
         found.append(Asked(name, file, asked))
     folders = list(dict.fromkeys(options.results_folder(each.file, results) for each in found))

@@ -14,6 +14,7 @@ import click
 
 from snapshot_cli import lock
 from snapshot_cli.commands import options
+from snapshot_cli.commands.sources import sources_argument
 from snapshot_cli.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ class Asked:
 
 
 @click.command(short_help="Write event files of runs for TensorBoard.")
-@click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
-@click.option("--config", "file", type=options.CONFIG, metavar="FILE", help="Experiment or study whose runs to show.")
+@sources_argument
 @options.set_option
 @options.data_option
 @options.results_option
@@ -68,7 +68,6 @@ def tensorboard(
     """
     from snapshot_cli.tracking import events, logs
 
-    options.check_source("tensorboard", file, directories)
     events.require()
     if file is None:
         folder = options.results_folder(directories[0] / "config.yaml", results)
@@ -124,7 +123,7 @@ def _of_directories(directories: Sequence[Path], data: Path) -> Asked:
                 f"{each.path}: the same run as {first[each.run.run_id]}, whose log it would overwrite; give one of them"
                 " a DIR of its own, with -o"
             )
-    train = f"snapshot train --config {shlex.quote(str(directories[0] / 'config.yaml'))}"
+    train = options.train_command(directories[0])
     return Asked(found, _of_runs(found, [each.run for each in found], data), [], train)
 
 
@@ -138,7 +137,7 @@ def _of_file(file: Path, sets: tuple[str, ...], data: Path, results: Path | None
     asked = options.load(file, sets, data)
     runs = plan.runs(asked)
     directories = [RunDirectory.of(run, folder) for run in runs]
-    train = f"snapshot train --config {shlex.quote(str(file))}{options.repeated(sets, results)}"
+    train = options.train_command(file, sets, results)
     if isinstance(asked, Run):
         return Asked(directories, _of_runs(directories, runs, data), [], train)
     study = _with_figures(asked, file)

@@ -12,6 +12,7 @@ import click
 
 from snapshot_cli import output
 from snapshot_cli.commands import options
+from snapshot_cli.commands.sources import file_argument
 from snapshot_cli.errors import ConfigError, Stopped
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@options.config_option
+@file_argument
 @options.set_option
 @options.plugin_option
 @options.training_options

@@ -32,9 +32,7 @@ def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> No
     found = _below(results) if everything else directories
     scored = sorted(results.rglob("scores/*/*.json")) if everything else []
     if not found and not scored:
-        raise UserError(
-            f"{results}: no run in it; snapshot train --config FILE trains one, or give another --results-dir"
-        )
+        raise UserError(f"{results}: no run in it; snapshot train FILE trains one, or give another --results-dir")
     wrong = [line for path in found for line in _check(RunDirectory(path))]
     wrong += [line for path in scored for line in _check_scores(path)]
     if wrong:

@@ -10,6 +10,7 @@ from snapshot_cli.errors import ConfigError
 # What holds configs/: the checkout, where the package's link leads, or, installed from a wheel, the package.
 CHECKOUT = (Path(__file__).parents[1] / "configs").resolve().parent
 SIZES = ("demo", "small")
+RUN_CONFIG = "config.yaml"  # in every run directory
 
 
 def study_path(name: str) -> Path:
@@ -40,22 +41,41 @@ def experiments() -> list[str]:
 
 
 def config_path(name: str) -> Path:
-    """Return the file of a path, or of the bare name of an experiment or study (demo/snapshot, demo/table1)."""
+    """Return the file that a path, a run directory or the bare name of an experiment or study stands for."""
+    if is_run_directory(name):
+        return Path(name) / RUN_CONFIG
+    return (None if Path(name).is_file() else _shipped(name)) or Path(name)
+
+
+def is_run_directory(name: str) -> bool:
+    """Return whether a name is a run directory's: a folder that has a config.yaml or no shipped file's name."""
     path = Path(name)
-    candidates = [folder / f"{name}.yaml" for kind in (".", "studies") for folder in _folders(kind)]
-    found = next((each for each in candidates if each.is_file()), path)
-    return path if path.is_file() else found
+    return path.is_dir() and ((path / RUN_CONFIG).is_file() or _shipped(name) is None)
+
+
+def _shipped(name: str) -> Path | None:
+    files = (folder / f"{name}.yaml" for kind in (".", "studies") for folder in _folders(kind))
+    return next((file for file in files if file.is_file()), None)
+
+
+def name_of(path: Path) -> Path | str:
+    """Return the bare name of a shipped file if it leads back there, else the path."""
+    for kind in ("studies", "."):
+        for folder in _folders(kind):
+            if path.is_relative_to(folder):
+                name = path.relative_to(folder).with_suffix("").as_posix()
+                return name if config_path(name) == path else path
+    return path
 
 
 def nearest(path: Path) -> str:
-    """Say what may have been meant by a path that leads nowhere, or by a bare name of nothing that is shipped."""
+    """Return what follows `no such file` for a path that leads nowhere: what else it is not, and the nearest name."""
     if path.suffix:
         near = get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], 1)
         return f"; did you mean '{path.parent / near[0]}'?" if near else ""
-    known = experiments() + studies()
-    meant = get_close_matches(str(path), known, 1)
-    hint = f"did you mean '{meant[0]}'?" if meant else f"known are {', '.join(known)}"
-    return f", and nothing shipped of that name; {hint}"
+    meant = get_close_matches(str(path), experiments() + studies(), 1)
+    hint = f"did you mean '{meant[0]}'?" if meant else "snapshot list shows the names"
+    return f", run directory or name; {hint}"
 
 
 def _names(kind: str) -> list[str]:

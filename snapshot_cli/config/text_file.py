@@ -1,4 +1,4 @@
-"""The text of a configuration: of a file, or of a pipe, as `--config <(command)` and /dev/stdin give one."""
+"""The text of a configuration: of a file, or of a pipe, as `snapshot train <(command)` and /dev/stdin give one."""
 
 from __future__ import annotations
 

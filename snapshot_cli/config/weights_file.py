@@ -1,7 +1,7 @@
 """Files of starting weights, by the sha256 of their content: what an experiment names, found again where it is trained.
 
 A run holds the hash alone. The path is remembered in this process, and a copy is kept in the folder of results, so that
-`snapshot train --config RUN_DIR/config.yaml` finds it wherever the original went.
+`snapshot train RUN_DIR` finds it wherever the original went.
 """
 
 from __future__ import annotations

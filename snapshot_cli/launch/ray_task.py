@@ -62,7 +62,7 @@ def work(task: Task) -> tuple[int, dict[str, bytes]]:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "run.yaml"
         file.write_text(yaml_file.written(task.run), encoding="utf-8")
-        arguments = unit.words(task.run, machine, ["--config", str(file), *_plugins(task, Path(folder)), *task.extra])
+        arguments = unit.words(task.run, machine, [str(file), *_plugins(task, Path(folder)), *task.extra])
         if task.initial_weights is not None and not task.marker.exists():
             weights_file.keep(str(task.run.initial_weights), task.initial_weights, machine.results)
         variables = unit.variables(machine.threads, None if task.on_gpu else "")

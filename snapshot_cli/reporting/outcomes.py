@@ -112,7 +112,7 @@ def of_runs(directories: Sequence[RunDirectory], split: Split = "test") -> list[
         if directory.status != "done":
             raise unfinished_run(directory.path)
         if run.cycle is not None:
-            raise UserError(f"{directory.path}: contains a single cycle, not an ensemble; give its study with --config")
+            raise UserError(f"{directory.path}: contains a single cycle, not an ensemble; give its study instead")
         settings = {name: getattr(run, name) for name in Recipe.model_fields}
         for method in _methods(run):
             experiments[Experiment(**settings, method=method)] = directory
