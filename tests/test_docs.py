@@ -10,6 +10,7 @@ from command_line import CHECKOUT, snapshot, write
 from PIL import Image
 
 from snapshot_cli.cli import main
+from snapshot_cli.commands.completion import Source
 from snapshot_cli.config.load import load
 from snapshot_cli.config.plan import runs
 from snapshot_cli.config.shipped import config_path
@@ -48,9 +49,11 @@ def test_every_command_is_understood(page, line, plugin):
         command, words = command.commands[words[0]], words[1:]
     context = command.make_context(" ".join(path), words)
     assert context.params
-    for name in (context.params.get("source"), *context.params.get("sources", ())):
-        if name is not None and "/" in name and not name.startswith("results"):
-            assert config_path(name).is_file(), f"{page} names {name}"
+    for argument in (param for param in command.params if isinstance(param.type, Source)):
+        given = context.params[argument.name] or ()
+        for name in [given] if isinstance(given, str) else given:
+            exists = config_path(name).is_file() or "/" not in name or name.startswith("results")
+            assert exists, f"{page} names {name}"
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name not in GENERATED], ids=lambda page: page.name)
