@@ -118,7 +118,7 @@ def test_a_document_without_both_marks_stays_as_it_is(tmp_path, text):
 
 
 def test_the_rows_of_prepare_on_a_few_images():
-    speed, above, loaded = preparation.rows(train=60, test=20, train_size=40, passes=1)
+    speed, _, above, loaded = preparation.rows(train=60, test=20, train_size=40, passes=1)
     assert speed.name == "data prepare of 80 JPEGs in a zip"
     assert speed.wall.median > 0
     assert speed.cpu.median > 0

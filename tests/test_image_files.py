@@ -10,15 +10,14 @@ from fabricated_images import png, write_folder, write_zip
 from PIL import EpsImagePlugin, Image
 
 from snapshot_cli.datasets import file_bytes
-from snapshot_cli.datasets.image_files import open_files, pixels
+from snapshot_cli.datasets.image_files import open_source, pixels
 from snapshot_cli.errors import UserError
 
 RED = np.full((4, 4, 3), (200, 10, 30), dtype=np.uint8)
 
 
 def names_in(path):
-    with open_files(path) as files:
-        return sorted(files)
+    return sorted(open_source(path).files)
 
 
 def refusal(path):
@@ -49,8 +48,8 @@ FILES = {
 @pytest.mark.parametrize("write", [write_folder, write_zip])
 def test_files_but_hidden_ones_can_be_read(tmp_path, write):
     path = write(tmp_path / "photos", FILES)
-    with open_files(path) as files:
-        assert {name: read() for name, read in files.items()} == {"train/cat/1.png": b"1", "README": b"2"}
+    files = open_source(path).files
+    assert {name: read() for name, read in files.items()} == {"train/cat/1.png": b"1", "README": b"2"}
 
 
 def test_links_are_followed_and_loops_end(tmp_path):
@@ -76,6 +75,30 @@ def test_what_is_neither_folder_nor_zip(tmp_path):
 def test_zip_member_that_points_outside(tmp_path, name):
     path = write_zip(tmp_path / "a.zip", {"train/cat/1.png": b"", name: b""})
     assert refusal(path) == f"{path}: member {name} points outside the zip; refused"
+
+
+def test_names_in_a_zip_of_another_program(tmp_path):
+    backslashes, dotted = zipfile.ZipInfo("train/cat/1.png"), zipfile.ZipInfo("./train/cat/2.png")
+    backslashes.filename, backslashes.create_system = "train\\cat\\1.png", 0  # 0: Windows
+    path = write_zip(tmp_path / "a.zip", {backslashes: b"1", dotted: b"2"})
+    assert names_in(path) == ["train/cat/1.png", "train/cat/2.png"]
+    assert file_bytes.read_member(path, "train/cat/1.png") == b"1"
+
+
+def test_forked_processes_read_one_zip_at_once(tmp_path):
+    path = write_zip(tmp_path / "a.zip", {f"{row}": bytes([row]) * 20_000 for row in range(50)}, zipfile.ZIP_STORED)
+
+    def read_all():
+        return all(
+            file_bytes.read_member(path, f"{row}") == bytes([row]) * 20_000 for _ in range(5) for row in range(50)
+        )
+
+    assert read_all()
+    child = os.fork()
+    if not child:
+        os._exit(0 if read_all() else 1)
+    assert read_all()
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_zip_member_that_is_a_link(tmp_path):
@@ -119,8 +142,8 @@ def test_zip_member_with_a_wrong_checksum(tmp_path):
     content = bytearray(path.read_bytes())
     content[80] ^= 255
     path.write_bytes(content)
-    with open_files(path) as files, pytest.raises(UserError) as caught:
-        pixels(files["train/cat/1.png"], "there")
+    with pytest.raises(UserError) as caught:
+        pixels(open_source(path).files["train/cat/1.png"], "there")
     assert str(caught.value) == "there: cannot be read as an image (Bad CRC-32 for file 'train/cat/1.png')"
 
 
@@ -198,8 +221,8 @@ def test_file_that_vanished(tmp_path):
 
 
 def said_of(path, name):
-    with open_files(path) as files, pytest.raises(UserError) as caught:
-        pixels(files[name], f"{path}: {name}")
+    with pytest.raises(UserError) as caught:
+        pixels(open_source(path).files[name], f"{path}: {name}")
     return str(caught.value)
 
 

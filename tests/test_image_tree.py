@@ -120,8 +120,8 @@ def test_test_images_are_drawn_from_every_class(prepared):
 def test_the_same_images_are_drawn_at_every_size(tmp_path):
     def drawn(size, streamed):
         path = tmp_path / f"photos{size}"
-        with open_source(write_folder(path, unsplit())) as source:
-            return {*list_images(source, Choices(test_share=0.3)).test}
+        source = open_source(write_folder(path, unsplit()))
+        return {*list_images(source, Choices(test_share=0.3)).test}
 
     assert drawn(4, False) == drawn(8, True)
 

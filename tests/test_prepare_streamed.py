@@ -226,8 +226,7 @@ def test_other_formats_under_the_name_of_a_jpeg(tmp_path):
 
 
 def is_large(folder, size=None):
-    with open_source(folder) as source:
-        return prepare_streamed.is_large(list_images(source, Choices()), size)
+    return prepare_streamed.is_large(list_images(open_source(folder), Choices()), size)
 
 
 def test_without_a_size_images_are_taken_to_be_as_the_first_one(tmp_path, monkeypatch):

@@ -15,13 +15,11 @@ TOP = "tiny-imagenet-200"
 
 
 def in_tiny_layout(path):
-    with open_source(path) as source:
-        return layout.in_tiny_layout(source)
+    return layout.in_tiny_layout(open_source(path))
 
 
 def tiny_imagenet(path, *, size=None):
-    with open_source(path) as source:
-        listing = layout.list_tiny_imagenet(source)
+    listing = layout.list_tiny_imagenet(open_source(path))
     return image_tree.read(listing, path.parent / "array", size=size)
 
 

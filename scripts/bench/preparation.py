@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.blocks import estimate
+from bench.blocks import Time, estimate, ratio
 from bench.program import ROOT, command
 from bench.tables import Row
 
@@ -32,22 +33,30 @@ print(resident() - before)
 """
 
 
-def rows(*, train: int = 20_000, test: int = 2_000, train_size: int = 2_000, passes: int = 3) -> list[Row]:
+def rows(*, train: int = 20_000, test: int = 2_000, train_size: int = 2_000, passes: int = 6) -> list[Row]:
     """Return images a second and peak memory of `data prepare`, and the memory that a smaller `train_size` loads.
+
+    Passes on one core and on two take turns.
 
     The memory of `data prepare` is that of its largest process, less the array of images that the process maps.
     """
     with tempfile.TemporaryDirectory() as name:
+        cores = sorted(os.sched_getaffinity(0))
         source, data = Path(name) / "jpegs.zip", Path(name) / "data"
         _write(source, train=train, test=test)
         words = ("data", "prepare", "jpegs", "--from", str(source), "--data-dir", str(data), "--replace")
-        prepared = [command(*words) for _ in range(passes)]
+        one, two = list[tuple[Time, int]](), list[tuple[Time, int]]()
+        for _ in range(passes):
+            one.append(command(*words, cores=cores[:1]))
+            two.append(command(*words, cores=cores[:2]))
         loaded = [_loaded(data, train_size) for _ in range(passes)]
     count, array = train + test, (train + test) * SIDE**2 * 3
-    speeds = (estimate([count / getattr(time, clock) for time, _ in prepared]) for clock in ("wall", "cpu"))
-    above = estimate([(peak - array) / 1e9 for _, peak in prepared])
+    speeds = (estimate([count / getattr(time, clock) for time, _ in two]) for clock in ("wall", "cpu"))
+    above = estimate([(peak - array) / 1e9 for _, peak in two])
     return [
         Row(f"data prepare of {count:,} JPEGs in a zip", *speeds, "images/s"),
+        Row("data prepare: two cores / one", ratio([time.wall for time, _ in one], [time.wall for time, _ in two]),
+            least=1.6),
         Row("data prepare: memory above the array of images", above, None, "GB", most=0.3),
         Row(f"train_size {train_size:,} of {train:,}: memory", estimate([size / 1e9 for size in loaded]), None, "GB",
             most=0.1),

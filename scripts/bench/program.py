@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from bench.blocks import Time, by_turns, estimate, timed
@@ -88,14 +88,18 @@ def _passes(words: Sequence[str], results: Path, *, fresh: Sequence[str], passes
     return times
 
 
-def command(*words: str) -> tuple[Time, int]:
+def command(*words: str, cores: Collection[int] | None = None) -> tuple[Time, int]:
     """Return what a snapshot command takes in a process of its own, and its peak memory in bytes.
 
-    A small process starts it, since Linux counts the peak of the one that starts another as the other's, too.
+    It runs on the given cores, or on all. A small process starts it, since Linux counts the peak of the one that starts
+    another as the other's, too.
     """
     line = [sys.executable, "-c", WATCH, sys.executable, "-P", "-m", "snapshot_cli", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    found = subprocess.run(line, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    found = subprocess.run(
+        line, env=environment, check=True, stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, cores or os.sched_getaffinity(0)),
+    )  # fmt: skip
     wall, cpu, kibibytes = json.loads(found.stdout)
     return Time(wall, cpu), 1024 * kibibytes
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,11 +19,18 @@ from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.file_bytes import read_member
 from snapshot_cli.datasets.image_files import pixels
 from snapshot_cli.datasets.index import Reading, nobody
-from snapshot_cli.datasets.store import Images
+from snapshot_cli.datasets.store import Images, digest_of
 from snapshot_cli.errors import UserError
 
-PARALLEL = 2000  # images from which on the start of processes pays
-CHUNK = 250  # images of a task
+PARALLEL = 200  # images from which on the start of processes pays
+CHUNK, TASKS = 250, 50  # images of a task, at most; tasks of a small folder
+
+
+class Decoded(NamedTuple):
+    """What became of a file: the sha256 of its pixels, or why there are none."""
+
+    digest: bytes
+    flaw: str | None
 
 
 @dataclass(frozen=True)
@@ -36,18 +44,18 @@ class Decoder:
     size: int | None
     """Average the central square to this side; None: images are squares of the array's side."""
 
-    def __call__(self, first: int, names: Sequence[str]) -> list[str | None]:
-        """Decode some files from a row on; return for each what is wrong with it, None where nothing is."""
+    def __call__(self, first: int, names: Sequence[str]) -> list[Decoded]:
+        """Decode some files into the rows from `first` on."""
         images = np.memmap(self.array, dtype=np.uint8, mode="r+", shape=self.shape)
         return [self._row(images, first + place, name) for place, name in enumerate(names)]
 
-    def _row(self, images: Images, row: int, name: str) -> str | None:
-        where = f"{self.source}: {name}"
+    def _row(self, images: Images, row: int, name: str) -> Decoded:
         try:
-            images[row] = fitted(decode(self.source, name), where, self.size, self.shape[1])
+            image = fitted(decode(self.source, name), f"{self.source}: {name}", self.size, self.shape[1])
         except UserError as problem:
-            return str(problem)
-        return None
+            return Decoded(b"", str(problem))
+        images[row] = image
+        return Decoded(digest_of(image), None)
 
 
 def decode(source: Path, name: str) -> Images:
@@ -74,22 +82,23 @@ def fitted(image: Images, where: str, size: int | None, side: int | None) -> Ima
 
 def decode_all(
     source: Path, names: Sequence[str], array: Path, *, size: int | None, reading: Reading = nobody
-) -> tuple[Images, list[str | None]]:
-    """Decode files into the file `array`; return it memory-mapped, and for each file what is wrong, None for nothing.
+) -> tuple[Images, list[Decoded]]:
+    """Decode files into the file `array`; return it memory-mapped, and what became of each file.
 
-    Raises UserError where there is no image at all that says which size the others have.
+    Raises UserError if no file can be decoded, so that nothing tells the size of the images.
     """
     shape = (len(names), *(2 * (_side(source, names, size),)), 3)
     images = np.memmap(array, dtype=np.uint8, mode="w+", shape=shape)
-    decoder, starts = Decoder(source, array, shape, size), range(0, len(names), CHUNK)
-    flaws: list[str | None] = []
+    decoder, chunk = Decoder(source, array, shape, size), min(CHUNK, -(-len(names) // TASKS))
+    starts = range(0, len(names), chunk)
+    decoded = list[Decoded]()
     with _mapping(parallel=len(names) >= PARALLEL) as map_:
-        results = map_(decoder, starts, [names[start : start + CHUNK] for start in starts])
+        results = map_(decoder, starts, [names[start : start + chunk] for start in starts])
         reading(0, len(names))  # draws a bar with a thread, which no process may inherit
         for part in results:
-            flaws += part
-            reading(len(flaws), len(names))
-    return images, flaws
+            decoded += part
+            reading(len(decoded), len(names))
+    return images, decoded
 
 
 def _side(source: Path, names: Sequence[str], size: int | None) -> int:
@@ -108,7 +117,7 @@ def _side(source: Path, names: Sequence[str], size: int | None) -> int:
 
 
 @contextmanager
-def _mapping(*, parallel: bool) -> Iterator[Callable[..., Iterable[list[str | None]]]]:
+def _mapping(*, parallel: bool) -> Iterator[Callable[..., Iterable[list[Decoded]]]]:
     """Yield what maps a function over arguments, here or in a process for each core."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not parallel or cores == 1:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 LARGEST = 2**29  # bytes of a file: as many pixels as Pillow reads at most, with 16 bits in each of three channels
+
+WINDOWS = 0  # of zipfile's create_system
 
 
 def file_reader(path: Path) -> Callable[[], bytes]:
@@ -53,12 +57,59 @@ def read_member(path: Path, name: str) -> bytes:
     """Return the bytes of a file in a folder or zip; OSError, KeyError or ValueError where it cannot be read."""
     if path.is_dir():
         return file_reader(path / name)()
+    opened = open_zip(path)
+    return member_reader(opened.archive, opened.members[name])()
+
+
+class OpenZip(NamedTuple):
+    """A zip that is open for reading, here and in forked processes, and its files by name."""
+
+    archive: zipfile.ZipFile
+    members: dict[str, zipfile.ZipInfo]
+    """By their path inside, '/' between the parts, without "./" in front."""
+
+
+def open_zip(path: Path) -> OpenZip:
+    """Open a zip and list its files, once for each version of the file."""
     status = path.stat()
-    archive = _open_zip(path, (os.getpid(), status.st_ino, status.st_size, status.st_mtime_ns))
-    return member_reader(archive, archive.getinfo(name))()
+    return _open_version(path, (status.st_ino, status.st_size, status.st_mtime_ns))
 
 
 @lru_cache(maxsize=4)
-def _open_zip(path: Path, version: tuple[int, ...]) -> zipfile.ZipFile:
-    """Return an open zip, once for each version of it and process: inherited ones would share a file position."""
-    return zipfile.ZipFile(path)
+def _open_version(path: Path, version: tuple[int, ...]) -> OpenZip:
+    archive = zipfile.ZipFile(io.BufferedReader(_ForkSafeFile(path)))
+    return OpenZip(archive, {_name(member): member for member in archive.infolist() if not member.is_dir()})
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """Return a member's path; some programs of Windows put backslashes into it."""
+    name = member.filename.replace("\\", "/") if member.create_system == WINDOWS else member.filename
+    return name.removeprefix("./")
+
+
+class _ForkSafeFile(io.RawIOBase):
+    """A file that keeps its own position: the one of a descriptor is shared by all processes that inherit it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        start = (0, self._position, os.fstat(self._file.fileno()).st_size)[whence]
+        self._position = start + offset
+        return self._position
+
+    def readinto(self, buffer: Any, /) -> int:
+        count = os.preadv(self._file.fileno(), [buffer], self._position)
+        self._position += count
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()

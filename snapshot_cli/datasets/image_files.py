@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import stat
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from snapshot_cli.datasets.file_bytes import file_reader, member_reader
+from snapshot_cli.datasets.file_bytes import OpenZip, file_reader, member_reader, open_zip
 from snapshot_cli.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,12 +32,15 @@ TEXT = {
     ".csv", ".db", ".htm", ".html", ".ini", ".ipynb", ".json", ".log", ".mat", ".md", ".pdf", ".py", ".rst", ".tsv",
     ".txt", ".xml", ".yaml", ".yml",
 }  # fmt: skip
+OUTSIDE = re.compile(r"[/\\]|[A-Za-z]:|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)  # from the start of a member's name
+HIDDEN = re.compile(r"(^|/)(\.[^/]|__MACOSX(/|$))")
+CONTROL = re.compile(r"[\x00-\x1f]")
 HEIC = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
 
 
 @dataclass(frozen=True)
 class Source:
-    """A folder or zip that is open for reading."""
+    """The files of a folder or zip."""
 
     path: Path
     files: Files
@@ -53,31 +56,24 @@ class Source:
         return "folder" if self.path.is_dir() else "zip"
 
 
-@contextmanager
-def open_source(path: Path) -> Iterator[Source]:
-    """List the files of a folder or a zip that can be read inside the `with`."""
+def open_source(path: Path) -> Source:
+    """List the files of a folder or zip; hidden ones and __MACOSX are left out."""
     if path.is_dir():
-        yield _folder(path)
-    elif not path.exists():
+        return _folder(path)
+    if not path.exists():
         raise UserError(f"{path}: no such file or folder")
-    elif not zipfile.is_zipfile(path):
+    if not zipfile.is_zipfile(path):
         raise UserError(f"{path}: neither a folder nor a readable zip; unpack it and give the folder")
-    else:
-        with _opened(path) as archive:
-            yield _zip(path, archive)
-
-
-@contextmanager
-def open_files(path: Path) -> Iterator[Files]:
-    """List the files of a folder or a zip that can be read inside the `with`; hidden ones and __MACOSX are left out."""
-    with open_source(path) as source:
-        yield source.files
+    try:
+        return _zip(path, open_zip(path))
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as problem:
+        raise UserError(f"{path}: the zip cannot be read ({problem})") from problem
 
 
 def is_junk(name: str) -> bool:
-    """Tell whether a file is one that lies among images: text, a table, what another program leaves there."""
-    file = PurePosixPath(name.lower())
-    return file.name in JUNK or file.suffix in TEXT
+    """Return whether a file is not an image but commonly found among images: text, tables, thumbnails."""
+    file = name.rpartition("/")[2].lower()
+    return file in JUNK or os.path.splitext(file)[1] in TEXT
 
 
 def pixels(read: Callable[[], bytes], where: str) -> Images:
@@ -116,7 +112,8 @@ def look(data: bytes) -> tuple[str | None, bytes]:
 def _upright(image: Image.Image) -> Image.Image:
     if image.format == "EPS":
         raise ValueError("PostScript is a program, which Ghostscript would run")
-    return _rgb(ImageOps.exif_transpose(image))
+    ImageOps.exif_transpose(image, in_place=True)
+    return _rgb(image)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -126,7 +123,7 @@ def _rgb(image: Image.Image) -> Image.Image:
         raise ValueError("32-bit pixels have no fixed range")
     if "transparency" in image.info:
         image = image.convert("RGBA")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _reason(problem: Exception, data: bytes) -> str:
@@ -142,11 +139,6 @@ def _reason(problem: Exception, data: bytes) -> str:
     return f"cut short: {words}" if "truncated" in words.lower() else words
 
 
-def _is_hidden(name: str) -> bool:
-    parts = PurePosixPath(name).parts
-    return not parts or any(part.startswith(".") or part == "__MACOSX" for part in parts)
-
-
 def _folder(path: Path) -> Source:
     names, folders = list[str](), set[str]()
     for name, is_folder in _walk(path, "", frozenset()):
@@ -154,7 +146,7 @@ def _folder(path: Path) -> Source:
             folders.add(name)
         else:
             names.append(name)
-    files = {name: file_reader(path / name) for name in names if not _is_hidden(name)}
+    files = {name: file_reader(path / name) for name in names if not HIDDEN.search(name)}
     return Source(path, files, frozenset(folders), len(names) - len(files))
 
 
@@ -170,41 +162,30 @@ def _walk(folder: Path, inside: str, above: frozenset[tuple[int, int]]) -> Itera
         name = f"{inside}{entry.name}"
         if not entry.is_dir():
             yield name, False
-        elif not _is_hidden(entry.name):
+        elif not HIDDEN.search(entry.name):
             yield name, True
             yield from _walk(Path(entry.path), f"{name}/", above | {here})
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as problem:
-        raise UserError(f"{path}: the zip cannot be read ({problem})") from problem
-    with archive:
-        yield archive
-
-
-def _zip(path: Path, archive: zipfile.ZipFile) -> Source:
-    members = [member for member in archive.infolist() if not member.is_dir()]
-    for member in members:
+def _zip(path: Path, opened: OpenZip) -> Source:
+    archive, members = opened
+    for member in members.values():
         _refuse_unfit(path, member)
-    packed, unpacked = path.stat().st_size, sum(member.file_size for member in members)
+    packed, unpacked = path.stat().st_size, sum(member.file_size for member in members.values())
     if unpacked > EXPANSION * packed:
         raise UserError(
             f"{path}: {packed:,} bytes would unpack to {unpacked:,}, more than {EXPANSION} times as many; refused"
         )
-    files = {m.filename: member_reader(archive, m) for m in members if not _is_hidden(m.filename)}
-    folders = {member.filename.rstrip("/") for member in archive.infolist() if member.is_dir()}
-    folders = {folder for folder in folders if not _is_hidden(folder)}
+    files = {name: member_reader(archive, member) for name, member in members.items() if not HIDDEN.search(name)}
+    folders = {member.filename.removeprefix("./").rstrip("/") for member in archive.infolist() if member.is_dir()}
+    folders = {folder for folder in folders if not HIDDEN.search(folder)}
     return Source(path, files, frozenset(folders), len(members) - len(files))
 
 
 def _refuse_unfit(path: Path, member: zipfile.ZipInfo) -> None:
-    name = PureWindowsPath(member.filename)  # knows both slashes and drives
-    if name.root or ".." in name.parts or name.drive:
+    if OUTSIDE.match(member.filename):
         raise UserError(f"{path}: member {member.filename} points outside the zip; refused")
-    if any(ord(character) < ord(" ") for character in member.filename):
+    if CONTROL.search(member.filename):
         raise UserError(f"{path}: member {member.filename!r} has control characters in its name; refused")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise UserError(f"{path}: member {member.filename} is a link; refused")

@@ -24,10 +24,10 @@ def read(
     Raises UserError naming the files that are wrong; with `skip_broken` they are left out.
     """
     names = [*listing.train, *listing.test]
-    images, flaws = decode_all(listing.source, names, array, size=size, reading=reading)
-    broken = [row for row, flaw in enumerate(flaws) if flaw]
-    check_broken(listing, [flaw for flaw in flaws if flaw], skip_broken=skip_broken)
-    kept = [row for row, flaw in enumerate(flaws) if not flaw]
+    images, decoded = decode_all(listing.source, names, array, size=size, reading=reading)
+    broken = [row for row, (_, flaw) in enumerate(decoded) if flaw]
+    check_broken(listing, [flaw for _, flaw in decoded if flaw], skip_broken=skip_broken)
+    kept = [row for row, (_, flaw) in enumerate(decoded) if not flaw]
     if broken:
         _close_gaps(images, kept)
     cut = sum(row < len(listing.train) for row in kept)
@@ -39,6 +39,7 @@ def read(
         images[:cut], labels[:cut], images[cut : len(kept)], labels[cut:], listing.titles or listing.classes,
         f"{listing.source.resolve().name}, a {listing.kind}",
         names=tuple(names[row] for row in kept), broken=tuple(names[row] for row in broken),
+        digests=tuple(decoded[row].digest for row in kept),
     )  # fmt: skip
 
 

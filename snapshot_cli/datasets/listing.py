@@ -95,12 +95,11 @@ def list_images(source: Source, choices: Choices, *, expected: str = LAYOUTS) ->
 
 def _around(source: Source, images: Sequence[str]) -> str:
     """Return the folder around everything, with a slash, or nothing."""
-    tops = {PurePosixPath(name).parts[0] for name in images}
+    tops = {name.partition("/")[0] for name in images}
     if len(tops) != 1 or tops & {*source.files} or {top.lower() for top in tops} & NAMES.keys():
         return ""
     (top,) = tops
-    inner = {parts[1] for name in images if len(parts := PurePosixPath(name).parts) > 2}
-    return f"{top}/" if inner else ""
+    return f"{top}/" if any(name.count("/") > 1 for name in images) else ""
 
 
 def _of_folders(source: Source, images: Sequence[str], around: str, choices: Choices, expected: str) -> Listing:

@@ -13,7 +13,6 @@ from snapshot_cli.datasets.cifar import LAYOUTS, cifar, extracted
 from snapshot_cli.datasets.image_files import open_source
 from snapshot_cli.datasets.listing import Choices, Listing, list_images
 from snapshot_cli.datasets.sources import Splits, digits
-from snapshot_cli.datasets.store import Arrays, Reordered
 from snapshot_cli.datasets.tiny_imagenet import in_tiny_layout, list_tiny_imagenet
 from snapshot_cli.errors import UserError
 
@@ -38,13 +37,13 @@ def read(known: Facts, source: Path | None) -> Splits | Listing:
         and (source.is_file() or svhn.has_files(source, known))
     ):
         return svhn.svhn(source, known)
-    with open_source(source) as opened:
-        if known.name == "tiny-imagenet" and in_tiny_layout(opened):
-            if packed:
-                checksum.check(source, *known.files)
-            return list_tiny_imagenet(opened)
-        names = ", ".join(file.name for file in (*known.files, *known.also))
-        return list_images(opened, Choices(), expected=f"the official files ({names}) or {EXPECTED}")
+    opened = open_source(source)
+    if known.name == "tiny-imagenet" and in_tiny_layout(opened):
+        if packed:
+            checksum.check(source, *known.files)
+        return list_tiny_imagenet(opened)
+    names = ", ".join(file.name for file in (*known.files, *known.also))
+    return list_images(opened, Choices(), expected=f"the official files ({names}) or {EXPECTED}")
 
 
 def check(splits: Splits, known: Facts, where: str) -> None:
@@ -58,15 +57,7 @@ def is_published(splits: Splits, known: Facts) -> bool:
     """Tell whether images are, pixel by pixel, those that were published; True where that is not known."""
     if known.content_hash is None:
         return True
-    train, test = (
-        store.canonical_order(store.digests_of(images), labels)
-        for images, labels in ((splits.train_images, splits.train_labels), (splits.test_images, splits.test_labels))
-    )
-    arrays = Arrays(
-        Reordered(splits.train_images, train), splits.train_labels[train],
-        Reordered(splits.test_images, test), splits.test_labels[test],
-    )  # fmt: skip
-    return store.content_hash(arrays) == known.content_hash
+    return store.content_hash(splits.ordered().arrays) == known.content_hash
 
 
 def _flaw(splits: Splits, known: Facts) -> str | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from snapshot_cli.config.dataset_name import check_name
 from snapshot_cli.datasets import catalogue, image_tree, official, store
@@ -68,8 +70,7 @@ def prepare(
         if known.streamed:
             if source is None:
                 raise ConfigError(where_from(stored_as))
-            with open_source(source) as opened:
-                files = list_images(opened, replace(chosen, test_from="val"))
+            files = list_images(open_source(source), replace(chosen, test_from="val"))
             return _store_streamed(stored_as, data_dir, files, known, size, chosen, overwrite, reading, note)
     with _scratch(data_dir) as folder:
         if listing is not None:
@@ -85,12 +86,12 @@ def _list_own(name: str, source: Path | None, choices: Choices) -> Listing:
         raise ConfigError(
             f"'{name}' is none of {', '.join(CATALOGUE)}; for images of your own type: {catalogue.how_to_prepare(name)}"
         )
-    with open_source(source) as opened:
-        if not in_tiny_layout(opened):
-            return list_images(opened, choices)
-        if replace(choices, skip_broken=False, split_seed=0) != Choices():
-            raise ConfigError(f"{source} has Tiny ImageNet's layout, which names its test images and classes itself")
-        return list_tiny_imagenet(opened)
+    opened = open_source(source)
+    if not in_tiny_layout(opened):
+        return list_images(opened, choices)
+    if replace(choices, skip_broken=False, split_seed=0) != Choices():
+        raise ConfigError(f"{source} has Tiny ImageNet's layout, which names its test images and classes itself")
+    return list_tiny_imagenet(opened)
 
 
 def _check_catalogue(known: Facts, streamed: bool | None, choices: Choices) -> None:
@@ -133,19 +134,15 @@ def _store(
     overwrite: bool,
     note: Note,
 ) -> Manifest:
-    keys = store.digests_of(splits.train_images), store.digests_of(splits.test_images)
-    orders = [
-        store.canonical_order(of_split, labels)
-        for of_split, labels in zip(keys, (splits.train_labels, splits.test_labels), strict=True)
-    ]
-    arrays = Arrays(
-        Reordered(splits.train_images, orders[0]), splits.train_labels[orders[0]],
-        Reordered(splits.test_images, orders[1]), splits.test_labels[orders[1]],
-    )  # fmt: skip
-    content = store.content_hash(arrays)
+    arrays, digests = splits.ordered()
+    with ThreadPoolExecutor(1) as pool:
+        hashing = pool.submit(store.content_hash, arrays)
+        statistics = channel_statistics(arrays.train_images)
+        content = hashing.result()
     same = next((facts for facts in CATALOGUE.values() if facts.content_hash == content), None)
-    manifest = _manifest(name, splits, arrays, same if known is None else catalogue.facts(name), content)
-    duplicates, lines = _duplicates(splits, keys)
+    defaults = same if known is None else catalogue.facts(name)
+    manifest = _manifest(name, splits, arrays, defaults, statistics, content)
+    duplicates, lines = _duplicates(splits, digests)
     manifest = replace(manifest, duplicates=duplicates, broken=splits.broken)
     if listing is not None:
         manifest = replace(
@@ -171,15 +168,15 @@ def _refuse_taken(data_dir: Path, manifest: Manifest, overwrite: bool) -> None:
         )
 
 
-def _duplicates(splits: Splits, keys: tuple[list[bytes], list[bytes]]) -> tuple[Duplicates, list[str]]:
+def _duplicates(splits: Splits, digests: Sequence[bytes]) -> tuple[Duplicates, list[str]]:
     cut = len(splits.train_labels)
 
     def name(split: str, start: int) -> Callable[[int], str]:
         return lambda row: splits.names[start + row] if splits.names else f"{split} image {row}"
 
     return count(
-        Keyed(keys[0], splits.train_labels.tolist(), name("training", 0)),
-        Keyed(keys[1], splits.test_labels.tolist(), name("test", cut)),
+        Keyed(digests[:cut], splits.train_labels.tolist(), name("training", 0)),
+        Keyed(digests[cut:], splits.test_labels.tolist(), name("test", cut)),
     )
 
 
@@ -278,11 +275,19 @@ def _averaged(splits: Splits, size: int) -> Splits:
         train_images=area_averages(splits.train_images, size),
         test_images=area_averages(splits.test_images, size),
         source=f"{splits.source}, averaged to {size} pixels",
+        digests=(),
     )
 
 
-def _manifest(name: str, splits: Splits, arrays: Arrays, defaults: Facts | None, content_hash: str) -> Manifest:
-    mean, std = channel_statistics(arrays.train_images)
+def _manifest(
+    name: str,
+    splits: Splits,
+    arrays: Arrays,
+    defaults: Facts | None,
+    statistics: tuple[Three, Three],
+    content_hash: str,
+) -> Manifest:
+    mean, std = statistics
     return Manifest(
         name=name,
         source=splits.source,
@@ -304,8 +309,8 @@ def channel_statistics(images: Images | Reordered | OnDisk) -> tuple[Three, Thre
     # Counting the 256 values is exact whatever the order and number of the pixels, and needs no copy in float64.
     counts = np.zeros((3, 256), dtype=np.int64)
     for part in store.chunks(images):
-        for channel in range(3):
-            counts[channel] += np.bincount(part[..., channel].ravel(), minlength=256)
+        rows = Image.fromarray(np.ascontiguousarray(part).reshape(-1, part.shape[2], 3))
+        counts += np.reshape(rows.histogram(), (3, 256))
     shares = counts / counts.sum(axis=1, keepdims=True)
     mean = shares @ np.arange(256.0)
     variance = (shares * (np.arange(256.0) - mean[:, None]) ** 2).sum(axis=1)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from snapshot_cli.datasets.store import Images, Labels
+from snapshot_cli.datasets.store import Arrays, Images, Labels, Reordered, canonical_order, digests_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,29 @@ class Splits:
     """The path of each image inside its folder, those of training first; empty for archives of arrays."""
     broken: tuple[str, ...] = ()
     """The files that cannot be read and were skipped."""
+    digests: tuple[bytes, ...] = ()
+    """The sha256 of the pixels of each image, those of training first, where they are computed already."""
+
+    def ordered(self) -> Ordered:
+        """Put training and test images into canonical order."""
+        digests = self.digests or (*digests_of(self.train_images), *digests_of(self.test_images))
+        cut = len(self.train_labels)
+        train, test = (
+            canonical_order(digests[:cut], self.train_labels),
+            canonical_order(digests[cut:], self.test_labels),
+        )
+        arrays = Arrays(
+            Reordered(self.train_images, train), self.train_labels[train],
+            Reordered(self.test_images, test), self.test_labels[test],
+        )  # fmt: skip
+        return Ordered(arrays, digests)
+
+
+class Ordered(NamedTuple):
+    """Arrays in canonical order, and the sha256 of the pixels of each image in the order of its source."""
+
+    arrays: Arrays
+    digests: Sequence[bytes]
 
 
 DIGITS_TEST = 360

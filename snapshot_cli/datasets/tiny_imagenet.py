@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from snapshot_cli.datasets.image_files import Files, Source
 from snapshot_cli.datasets.listing import Listing
@@ -36,7 +36,7 @@ def list_tiny_imagenet(source: Source) -> Listing:
 
 def _inside(files: Files) -> tuple[str, Files]:
     """Return the folder that is around all files, if there is one, and the files by their path inside it."""
-    tops = {PurePosixPath(name).parts[0] for name in files}
+    tops = {name.partition("/")[0] for name in files}
     if WNIDS in files or len(tops) != 1:
         return "", files
     (top,) = tops
@@ -55,8 +55,8 @@ def _training(path: Path, files: Files, wnids: list[str]) -> dict[str, str]:
     """Return the class of each training image."""
     found = {}
     for name in files:
-        match PurePosixPath(name).parts:
-            case ("train", wnid, "images", _):
+        match name.split("/"):
+            case ["train", wnid, "images", _]:
                 found[name] = wnid
     strange = sorted(set(found.values()) - set(wnids))
     if strange:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.file_bytes import stream_reader
-from snapshot_cli.datasets.image_files import is_junk, open_files, pixels
+from snapshot_cli.datasets.image_files import is_junk, open_source, pixels
 from snapshot_cli.datasets.store import Images
 from snapshot_cli.errors import UserError
 
@@ -20,16 +19,14 @@ def found(paths: Iterable[Path]) -> Iterator[tuple[str, Reader]]:
 
     Raises UserError for a folder without files.
     """
-    with ExitStack() as opened:
-        for path in paths:
-            if not path.is_dir():
-                yield str(path), stream_reader(path)
-                continue
-            files = opened.enter_context(open_files(path))
-            files = {name: read for name, read in files.items() if not is_junk(name)}
-            if not files:
-                raise UserError(f"{path}: no files in it")
-            yield from ((str(path / name), files[name]) for name in sorted(files))
+    for path in paths:
+        if not path.is_dir():
+            yield str(path), stream_reader(path)
+            continue
+        files = {name: read for name, read in open_source(path).files.items() if not is_junk(name)}
+        if not files:
+            raise UserError(f"{path}: no files in it")
+        yield from ((str(path / name), files[name]) for name in sorted(files))
 
 
 def fitted(read: Reader, name: str, transform: EvaluationTransform) -> Images:
