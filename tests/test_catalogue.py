@@ -12,7 +12,7 @@ def test_what_is_known_of_each_dataset():
         name: (known.title, known.classes, known.size, known.train, known.test, known.padding, known.flip)
         for name, known in CATALOGUE.items()
     } == {
-        "digits": ("Digits", 10, 8, 1437, 360, None, False),
+        "digits": ("Digits", 10, 8, 400, 1397, None, False),
         "cifar10": ("CIFAR-10", 10, 32, 50_000, 10_000, None, True),
         "cifar100": ("CIFAR-100", 100, 32, 50_000, 10_000, None, True),
         "svhn": ("SVHN", 10, 32, 604_388, 26_032, 0, False),

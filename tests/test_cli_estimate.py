@@ -14,10 +14,10 @@ def test_an_experiment(file):
     lines = [line.rstrip() for line in out.splitlines()]
     assert lines[0] == "rate.svg"
     assert lines[1].startswith("  0.1 █")
-    assert lines[9] == "snapshots after iterations 46, 92"
+    assert lines[9] == "snapshots after iterations 14, 28"
     headings = ["network", "dataset", "runs", "images", "parameters", "multiply-adds", "memory", "disk", "time"]
     assert lines[11].split() == headings
-    assert lines[13].split() == ["resnet-8", "digits", "1", "5,748", "75,290", "0.8", "M", "4", "MB", "0.6", "MB", "-"]
+    assert lines[13].split() == ["resnet-8", "digits", "1", "1,600", "75,290", "0.8", "M", "4", "MB", "0.7", "MB", "-"]
     assert lines[16] == "1.2 MB for the state of a run to go on from."
     assert file.with_name("rate.svg").read_text().startswith("<?xml")
 
@@ -36,10 +36,10 @@ def test_a_study_has_a_row_a_network_and_a_sum(file, tmp_path):
     assert code == 0
     rows = [line.split() for line in out.splitlines() if "MB" in line]
     assert [row[:4] for row in rows[:2]] == [
-        ["resnet-8", "digits", "3", "17,244"],
-        ["resnet-14", "digits", "3", "17,244"],
+        ["resnet-8", "digits", "3", "4,800"],
+        ["resnet-14", "digits", "3", "4,800"],
     ]
-    assert rows[2][:4] == ["in", "all", "6", "34,488"]
+    assert rows[2][:4] == ["in", "all", "6", "9,600"]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_study_has_a_row_a_network_and_a_sum(file, tmp_path):
     [
         (["--steps", "0", "-o", "rate.gif"], 2, "-o rate.gif: expected a name that ends in .svg, .png or .pdf\n"),
         (["--set", "cycles=1000"], 2,
-         "--set: cycles: 1000 cycles do not fit into 92 iterations; the nearest number that works is 92\n"),
+         "--set: cycles: 1000 cycles do not fit into 28 iterations; the nearest number that works is 28\n"),
     ],
 )  # fmt: skip
 def test_mistakes(file, words, code, message):

@@ -51,10 +51,10 @@ def test_dry_run_lists_status_and_images(tmp_path, study):
     assert snapshot("reproduce", "study.yaml", "--dry-run") == (
         0,
         "status          images  run\n"
-        f"done             5,748  {single.run_id}\n"
-        f"absent           5,748  {snapshots.run_id}\n"
-        f"partial          5,748  {second.run_id}\n"
-        "3 runs, 1 done; 11,496 of 17,244 training images to go\n",
+        f"done             1,600  {single.run_id}\n"
+        f"absent           1,600  {snapshots.run_id}\n"
+        f"partial          1,600  {second.run_id}\n"
+        "3 runs, 1 done; 3,200 of 4,800 training images to go\n",
         "",
     )
     assert snapshot("reproduce", "study.yaml", "--dry-run", "--set", "methods=[single]", "--set", "train_size=100")[1] \
@@ -120,7 +120,7 @@ def test_a_slot_on_every_gpu(study, trainings, monkeypatch, visible, expected):
 def test_too_large_names_no_size_that_is_not_there(tmp_path, trainings):
     write(tmp_path / "mine.yaml", STUDY | {"base": STUDY["base"] | {"budget": 100_000}})
     assert snapshot("reproduce", "mine.yaml")[2].splitlines()[1:] == [
-        "mine.yaml: 3 runs with 431,100,000 training images to go, and no GPU here: this would take weeks.",
+        "mine.yaml: 3 runs with 120,000,000 training images to go, and no GPU here: this would take weeks.",
         "Train it here all the same: snapshot reproduce mine.yaml --device cpu",
     ]
 
@@ -208,7 +208,7 @@ def test_several_studies_share_their_runs(tmp_path, two):
     assert (code, errors) == (0, "")
     assert [line.split()[-1] for line in out.splitlines()[1:4]] == [r.run_id for r in (single, snapshots, second)]
     assert out.splitlines()[4:] == [
-        "3 runs, 1 done; 11,496 of 17,244 training images to go",
+        "3 runs, 1 done; 3,200 of 4,800 training images to go",
         "errors between the snapshots of 2 runs to compute",
     ]
 

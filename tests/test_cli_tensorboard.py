@@ -126,14 +126,14 @@ def test_following_until_all_is_done(tmp_path, monkeypatch):
         looked.append(seconds)
         if len(looked) == 1:
             directory.start(first, {"started": "2026-01-01T00:00:00+00:00"})
-            directory.write_metrics([ROW | {"iteration": 23}])
+            directory.write_metrics([ROW | {"iteration": 7}])
         elif len(looked) == 2:
-            assert shown() == [(23, 2.5)]
-            directory.write_metrics([ROW | {"iteration": 23}, ROW | {"iteration": 46}])
+            assert shown() == [(7, 2.5)]
+            directory.write_metrics([ROW | {"iteration": 7}, ROW | {"iteration": 14}])
         else:
-            assert shown() == [(23, 2.5), (46, 2.5)]
+            assert shown() == [(7, 2.5), (14, 2.5)]
             finish_cells(
-                study, tmp_path / "results/own", lambda run, k: k, rows=[ROW | {"iteration": 23}], train_examples=1437
+                study, tmp_path / "results/own", lambda run, k: k, rows=[ROW | {"iteration": 7}], train_examples=400
             )
 
     monkeypatch.setattr(tensorboard.time, "sleep", sleep)
@@ -143,9 +143,9 @@ def test_following_until_all_is_done(tmp_path, monkeypatch):
         "2 runs: 2 waiting\n2 runs: 1 under way, 1 waiting\n",
     )
     assert looked == [5.0, 5.0, 5.0]
-    assert shown() == [(23, 2.5)]
+    assert shown() == [(7, 2.5)]
     found = scalars(f"results/own/tensorboard/runs/{first.run_id}")
-    assert found["test_error/snapshot"] == [(46, 5.0), (92, 10.0)]
+    assert found["test_error/snapshot"] == [(14, 5.0), (28, 10.0)]
     assert found["test_error/last_m"][0] == (1, 10.0)
     found = scalars("results/own/tensorboard/ensembles/s/digits/resnet-8/Single-model")
     assert found["test_error/last_m"] == [(1, 10.0)]

@@ -18,6 +18,7 @@ from snapshot_cli import lock
 from snapshot_cli.config import load, plan
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import store
+from snapshot_cli.datasets.manifest import to_json
 from snapshot_cli.errors import ConfigError, Stopped, UserError
 from snapshot_cli.launch import here, unit
 from snapshot_cli.run_directory import RunDirectory
@@ -294,8 +295,20 @@ def test_going_on_at_the_same_place_is_not_recorded(partial, machine):
 def test_digits_prepare_themselves(tmp_path):
     machine = Machine(tmp_path / "data", tmp_path)
     manifest = here.prepared("digits", machine)
-    assert (manifest.train, manifest.test) == (1437, 360)
+    assert (manifest.train, manifest.test) == (400, 1397)
     assert here.prepared("digits", machine) == manifest == store.verify(tmp_path / "data", "digits")
+
+
+def test_digits_in_another_split_are_refused(tmp_path):
+    machine = Machine(tmp_path / "data", tmp_path)
+    older = replace(here.prepared("digits", machine), train=1437, test=360)
+    (tmp_path / "data/digits/manifest.json").write_text(to_json(older))
+    with pytest.raises(UserError) as caught:
+        here.prepared("digits", machine)
+    assert str(caught.value) == (
+        f"{tmp_path}/data/digits: has 1,437 training and 360 test images, as an older version split them, not 400 and "
+        "1,397; type snapshot data prepare digits --replace"
+    )
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar10-16"])

@@ -121,14 +121,14 @@ def test_its_own_size_is_the_plain_dataset(tmp_path, name, size):
 def test_digits_need_no_source(tmp_path):
     manifest = prepare("digits", tmp_path)
     assert (manifest.train, manifest.test, manifest.size, manifest.padding, manifest.flip) == (
-        1437,
-        360,
+        400,
+        1397,
         8,
         None,
         False,
     )
-    assert manifest.content_hash == "713ee0f4a3a38e93e634633740306b524fa1e15c2af16765574c45ea536972ee"
-    assert manifest.mean == (77.7545, 77.7545, 77.7545)
+    assert manifest.content_hash == "47dfa2e54589aad376a98b57ebd4a86557af69f77d6c232c22637c10ded583a3"
+    assert manifest.mean == (77.9218, 77.9218, 77.9218)
     assert prepare("digits-4", tmp_path).name == "digits-4"
     assert list(store.prepared(tmp_path)) == ["digits", "digits-4"]
 

@@ -11,13 +11,13 @@ def splits():
     return digits()
 
 
-def test_digits_are_split_into_1437_and_360_by_class(splits):
-    assert splits.train_images.shape == (1437, 8, 8, 3)
-    assert splits.test_images.shape == (360, 8, 8, 3)
+def test_digits_are_split_into_400_and_1397_by_class(splits):
+    assert splits.train_images.shape == (400, 8, 8, 3)
+    assert splits.test_images.shape == (1397, 8, 8, 3)
     assert splits.classes == tuple("0123456789")
     assert splits.source == "scikit-learn's load_digits"
-    assert np.bincount(splits.test_labels).tolist() == [36, 37, 35, 37, 36, 36, 36, 36, 35, 36]
-    assert np.bincount(splits.train_labels).tolist() == [142, 145, 142, 146, 145, 146, 145, 143, 139, 144]
+    assert np.bincount(splits.test_labels).tolist() == [138, 142, 138, 142, 141, 141, 141, 139, 135, 140]
+    assert np.bincount(splits.train_labels).tolist() == [40, 40, 39, 41, 40, 41, 40, 40, 39, 40]
 
 
 def test_digits_are_scaled_to_bytes_in_three_equal_channels(splits):
@@ -39,7 +39,7 @@ def test_digits_never_change(splits):
     arrays = Arrays(
         splits.train_images[train], splits.train_labels[train], splits.test_images[test], splits.test_labels[test]
     )
-    assert content_hash(arrays) == "713ee0f4a3a38e93e634633740306b524fa1e15c2af16765574c45ea536972ee"
+    assert content_hash(arrays) == "47dfa2e54589aad376a98b57ebd4a86557af69f77d6c232c22637c10ded583a3"
 
 
 @pytest.mark.parametrize(

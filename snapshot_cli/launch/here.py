@@ -12,7 +12,8 @@ from snapshot_cli import lock
 from snapshot_cli.config import weights_file
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine, processors
-from snapshot_cli.datasets import prepare, store
+from snapshot_cli.datasets import catalogue, prepare, store
+from snapshot_cli.datasets.catalogue import how_to_prepare
 from snapshot_cli.errors import ConfigError, UserError
 from snapshot_cli.files import remove_leftovers
 from snapshot_cli.launch import place, torchrun, unit
@@ -224,9 +225,20 @@ def _dataset(run: Run, machine: Machine) -> store.Dataset:
 
 
 def prepared(name: str, machine: Machine) -> store.Manifest:
-    """Return the manifest of a dataset, after preparing it when that needs nothing from outside."""
-    manifest = store.read_manifest(machine.data, name)
-    return prepare.prepare(name, machine.data) if manifest is None else manifest
+    """Return the manifest of a dataset, after preparing it if a library has its images.
+
+    Raises UserError if such a dataset was prepared by another version, which split its images in another way.
+    """
+    manifest, facts = store.read_manifest(machine.data, name), catalogue.facts(name)
+    if manifest is None:
+        return prepare.prepare(name, machine.data)
+    needs_files = facts is None or facts.files or facts.streamed
+    if facts and not needs_files and (manifest.train, manifest.test) != (facts.train, facts.test):
+        raise UserError(
+            f"{machine.data / name}: has {manifest.train:,} training and {manifest.test:,} test images, as an older "
+            f"version split them, not {facts.train:,} and {facts.test:,}; type {how_to_prepare(name)} --replace"
+        )
+    return manifest
 
 
 def check_ranks(run: Run, manifest: store.Manifest, ranks: Ranks) -> None:

@@ -1,0 +1,47 @@
+"""Choose the demo's budget by the rule in configs/studies/demo/pilot.yaml, from the errors on withheld images.
+
+snapshot train demo/pilot && snapshot eval demo/pilot --json | python scripts/demo_budget.py
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from statistics import mean
+from typing import Any
+
+Errors = dict[int, dict[str, float]]
+"""The mean error of every method, in percent, by budget."""
+SNAPSHOT = "snapshot 0.2"
+OTHERS = ("single", "nocycle", "singlecycle")
+
+
+def mean_errors(cells: Iterable[Mapping[str, Any]]) -> Errors:
+    """Return the mean error of whole ensembles over splits and seeds; ValueError for cells scored on test images."""
+    errors: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for cell in cells:
+        if cell["split"] != "holdout":
+            raise ValueError(f"expected errors on withheld images, given {cell['split']}")
+        name = f"snapshot {cell['alpha0']:g}" if cell["method"] == "snapshot" else cell["method"]
+        errors[cell["budget"]][name].append(cell["ensembles"][-1]["top1_error"])
+    return {budget: {name: mean(values) for name, values in methods.items()} for budget, methods in errors.items()}
+
+
+def margin(methods: Mapping[str, float]) -> float:
+    """Return by how many points Snapshot is better than the best method of the same cost."""
+    return min(methods[name] for name in OTHERS) - methods[SNAPSHOT]
+
+
+def main() -> None:
+    """Print the errors, the margins and the choice."""
+    errors = mean_errors(json.load(sys.stdin)["cells"])
+    for budget, methods in errors.items():
+        words = "  ".join(f"{name} {error:.2f}" for name, error in methods.items())
+        print(f"B = {budget}: {words}  margin {margin(methods):+.2f}")
+    print(f"chosen: B = {max(errors, key=lambda budget: margin(errors[budget]))}")
+
+
+if __name__ == "__main__":
+    main()
