@@ -6,11 +6,13 @@ import base64
 import hashlib
 import json
 import math
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic_core import core_schema
 
 from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.model import Count, Model, Positive
@@ -34,13 +36,26 @@ def _rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
-Number = Annotated[
-    float,
-    BeforeValidator(lambda value: float("nan") if value == "nan" else value),
-    AfterValidator(_rounded),
-    PlainSerializer(lambda value: "nan" if value != value else value, return_type=float | str),
-]
-"""A number of nine significant digits; NaN, which JSON lacks, is the text nan."""
+class _Digits:
+    """Round numbers as they are computed; in a file they are rounded already, and NaN, which JSON lacks, is a text."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        number = core_schema.float_schema(strict=True, allow_inf_nan=True)
+        undefined = core_schema.chain_schema(
+            [core_schema.literal_schema(["nan"]), core_schema.no_info_plain_validator_function(float)]
+        )
+        return core_schema.json_or_python_schema(
+            json_schema=core_schema.union_schema([number, undefined], mode="left_to_right"),
+            python_schema=core_schema.no_info_after_validator_function(_rounded, number),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: "nan" if value != value else value, when_used="json"
+            ),
+        )
+
+
+Number = Annotated[float, _Digits]
+"""A number of nine significant digits; NaN is the text nan in a file."""
 
 
 class _Stored(Model):
@@ -210,8 +225,9 @@ def path(cell: Cell, results: Path, split: Split) -> Path:
 
 def write(scores: Scores, file: Path) -> None:
     """Write scores with the sha256 of their content."""
-    content = scores.model_dump(mode="json", exclude_defaults=False)
-    write_atomically(file, _json({"sha256": _sha256(content), **content}))
+    content = _json(scores.model_dump(mode="json"))
+    digest = hashlib.sha256(content).hexdigest()
+    write_atomically(file, f'{{"sha256":"{digest}",'.encode() + content[1:])
 
 
 def read(file: Path) -> Scores:
@@ -219,17 +235,16 @@ def read(file: Path) -> Scores:
     remedy = "delete it; snapshot reproduce scores the runs again, or trains them where they are gone"
     if file.stat().st_size > LARGEST:
         raise UserError(f"{file}: too large to be scores; {remedy}")
-    try:
-        content = json.loads(file.read_bytes())
-        written = content.pop("sha256", None)
-    except (ValueError, AttributeError, TypeError, RecursionError):
-        raise UserError(f"{file}: not a file of scores; {remedy}") from None
-    if written != _sha256(content):
+    sealed = re.fullmatch(rb'\{"sha256":"([0-9a-f]{64})",("version":(\d+),.*)', file.read_bytes(), re.DOTALL)
+    if sealed is None:
+        raise UserError(f"{file}: not a file of scores; {remedy}")
+    content = b"{" + sealed[2]
+    if sealed[1].decode() != hashlib.sha256(content).hexdigest():
         raise UserError(f"{file}: differs from what was written; {remedy}")
-    if content.get("version") != VERSION:
-        raise UserError(f"{file}: has version {content.get('version')} of the scores, this program {VERSION}; {remedy}")
+    if int(sealed[3]) != VERSION:
+        raise UserError(f"{file}: has version {int(sealed[3])} of the scores, this program {VERSION}; {remedy}")
     try:
-        return Scores.model_validate_json(json.dumps(content))
+        return Scores.model_validate_json(content)
     except ValidationError as error:
         place = ".".join(map(str, error.errors()[0]["loc"]))
         raise UserError(f"{file}: {place}: {error.errors()[0]['msg']}; {remedy}") from None
@@ -249,10 +264,6 @@ def _alike(one: Any, other: Any) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9)
     return bool(one == other)
-
-
-def _sha256(content: dict[str, Any]) -> str:
-    return hashlib.sha256(_json(content)).hexdigest()
 
 
 def _json(content: dict[str, Any]) -> bytes:

@@ -25,6 +25,10 @@ def calibrated_nll(probabilities, labels):
     return metrics.calibrate(probabilities, labels)[0]
 
 
+def inverse_temperature(logs, labels, start=1.0):
+    return metrics._inverse_temperature(logs, labels, start, np.empty_like(logs))
+
+
 def random_predictions(examples=1000, classes=10, scale=3.0, seed=0):
     generator = np.random.default_rng(seed)
     logits = generator.normal(scale=scale, size=(examples, classes)).astype(np.float32)
@@ -179,10 +183,17 @@ def test_the_temperature_is_the_one_that_a_general_search_finds(sharper):
     probabilities, labels = random_predictions(examples=400, classes=5)
     logs = sharper * np.log(probabilities)
     logs -= logs.max(axis=1, keepdims=True)
-    found = minimize_scalar(lambda x: metrics._scaled_nll(logs, labels, x), bounds=(0.05, 20), method="bounded")
-    own = metrics._inverse_temperature(logs, labels)
-    assert own == pytest.approx(found.x, rel=1e-3)
-    assert metrics._scaled_nll(logs, labels, own) <= found.fun + 1e-12
+    scratch = np.empty_like(logs)
+
+    def nll(inverse):
+        return metrics._scaled_nll(logs, labels, inverse, scratch)
+
+    expected = minimize_scalar(nll, bounds=(0.05, 20), method="bounded")
+    inverse = inverse_temperature(logs, labels)
+    assert inverse == pytest.approx(expected.x, rel=1e-3)
+    assert nll(inverse) <= expected.fun + 1e-12
+    for start in (0.06, inverse, 19):
+        assert inverse_temperature(logs, labels, start) == pytest.approx(inverse, rel=1e-9)
 
 
 @pytest.mark.parametrize("margin", [1, 5, 20, 700])
@@ -192,7 +203,7 @@ def test_the_temperature_where_nearly_all_are_right(margin, wrong):
     logs[np.arange(400), 1 - labels] = -margin
     labels[:wrong] = 1 - labels[:wrong]
     expected = 20 if not wrong else min(20, max(0.05, math.log(399) / margin))
-    assert metrics._inverse_temperature(logs, labels) == pytest.approx(expected, rel=1e-5)
+    assert inverse_temperature(logs, labels) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("examples", [0, 1])

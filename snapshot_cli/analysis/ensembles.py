@@ -57,9 +57,9 @@ def growing(probabilities: Iterable[Array]) -> Iterator[Array]:
 
     Section 3 averages the last m: give the members in reverse.
     """
-    total: Array | float = 0.0
+    total: Array | None = None
     for size, member in enumerate(probabilities, start=1):
-        total = total + member
+        total = member.copy() if total is None else np.add(total, member, out=total)
         yield total / size
 
 

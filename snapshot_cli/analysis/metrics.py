@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 
 SMALLEST = sys.float_info.min  # the smallest normal double, 2.2e-308
 TEMPERATURES = (0.05, 20.0)  # where a temperature is looked for
+SAMPLED = 16  # one image in so many is enough to find a temperature to start from
 
 
 def softmax(logits: Floats) -> Array:
@@ -54,9 +55,12 @@ def top5_error(probabilities: Floats, labels: Labels) -> float | None:
         return None
     if _undefined(probabilities):
         return float("nan")
-    own = _of_labels(probabilities, labels)[:, None]
-    before = (probabilities > own) | ((probabilities == own) & (np.arange(classes) < labels[:, None]))
-    return 100 * float(np.mean(np.count_nonzero(before, axis=1) >= 5))
+    of_labels = _of_labels(probabilities, labels)[:, None]
+    before = np.count_nonzero(probabilities > of_labels, axis=1)
+    tied = np.flatnonzero(np.count_nonzero(probabilities >= of_labels, axis=1) > before + 1)
+    first = (probabilities[tied] == of_labels[tied]) & (np.arange(classes) < labels[tied, None])
+    before[tied] += np.count_nonzero(first, axis=1)
+    return 100 * float(np.mean(before >= 5))
 
 
 def nll(probabilities: Floats, labels: Labels) -> float:
@@ -146,39 +150,51 @@ def calibrate(probabilities: Floats, labels: Labels) -> tuple[float, tuple[float
     """
     if len(labels) < 2 or _undefined(probabilities):
         return float("nan"), (float("nan"), float("nan"))
-    logs = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), SMALLEST))
-    logs -= logs.max(axis=1, keepdims=True)
-    halves = [(np.ascontiguousarray(logs[half::2]), labels[half::2]) for half in (0, 1)]
-    even, odd = (_inverse_temperature(*other) for other in reversed(halves))
-    nll = [_scaled_nll(*half, inverse) for half, inverse in zip(halves, (even, odd), strict=True)]
+    halves = [(_logs(probabilities[half::2]), labels[half::2]) for half in (0, 1)]
+    scratch = np.empty_like(halves[0][0])
+    start = _inverse_temperature(halves[0][0][::SAMPLED], halves[0][1][::SAMPLED], 1.0, scratch)
+    even, odd = (_inverse_temperature(*other, start, scratch) for other in reversed(halves))
+    nll = [_scaled_nll(*half, inverse, scratch) for half, inverse in zip(halves, (even, odd), strict=True)]
     return float(np.average(nll, weights=[len(half_labels) for _, half_labels in halves])), (1 / even, 1 / odd)
 
 
-def _inverse_temperature(logs: Array, labels: Labels) -> float:
+def _logs(probabilities: Floats) -> Array:
+    logs = np.maximum(probabilities, SMALLEST, dtype=np.float64)
+    return np.log(logs, out=logs)
+
+
+def _inverse_temperature(logs: Array, labels: Labels, start: float, scratch: Array) -> float:
     """Return 1/temperature with the lowest NLL, which is convex in it.
 
-    By Newton's steps, as long as each is at most half of the last and stays between what encloses the minimum; else by
-    halving that.
+    Newton's method within the bounds, as long as a step is at most half of the last and stays in the interval that
+    encloses the minimum; otherwise bisection. `scratch` is overwritten.
     """
-    low, high, inverse = 1 / TEMPERATURES[1], 1 / TEMPERATURES[0], 1.0
-    own, scratch, step = _of_labels(logs, labels).mean(), np.empty_like(logs), high
-    while step > 1e-7 * inverse:
-        weights = np.exp(np.multiply(logs, inverse, out=scratch), out=scratch)
-        total = weights.sum(axis=1)
-        first = np.einsum("ij,ij->i", weights, logs) / total
-        second = np.einsum("ij,ij->i", np.multiply(weights, logs, out=weights), logs) / total
-        slope, curvature = float(first.mean() - own), float((second - first**2).mean())
+    low, high = bounds = 1 / TEMPERATURES[1], 1 / TEMPERATURES[0]
+    of_labels, ones, inverse, step = _of_labels(logs, labels).mean(), np.ones(logs.shape[1]), start, math.inf
+    while step > 1e-5 * inverse:
+        weights = _powers(logs, inverse, scratch)
+        total = np.vecdot(weights, ones)
+        first = np.vecdot(weights, logs) / total
+        second = np.vecdot(np.multiply(weights, logs, out=weights), logs) / total
+        slope, curvature = float(first.mean() - of_labels), float((second - first**2).mean())
         low, high = (inverse, high) if slope <= 0 else (low, inverse)
-        after = inverse - slope / curvature if curvature > 0 else low
-        if not low < after < high or abs(after - inverse) > step / 2:
+        newton = inverse - slope / curvature if curvature > 0 else -math.inf if slope > 0 else math.inf
+        after = min(max(newton, bounds[0]), bounds[1])
+        if not low <= after <= high or abs(after - inverse) > step / 2:
             after = math.sqrt(low * high)
         step, inverse = abs(after - inverse), after
     return inverse
 
 
-def _scaled_nll(logs: Array, labels: Labels, inverse: float) -> float:
-    scaled = logs * inverse
-    return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - _of_labels(scaled, labels)))
+def _scaled_nll(logs: Array, labels: Labels, inverse: float, scratch: Array) -> float:
+    total = _powers(logs, inverse, scratch).sum(axis=1)
+    return float(np.mean(np.log(total) - inverse * _of_labels(logs, labels)))
+
+
+def _powers(logs: Array, inverse: float, scratch: Array) -> Array:
+    """Return probabilities to a power, a view of `scratch`, which is at least as long: new memory costs more time."""
+    powers = np.multiply(logs, inverse, out=scratch[: len(logs)])
+    return np.exp(powers, out=powers)
 
 
 def _of_labels(probabilities: Floats, labels: Labels) -> Floats:

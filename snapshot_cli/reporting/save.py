@@ -112,7 +112,10 @@ def _write_palette(figure: Figure, content: io.BytesIO) -> None:
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1)
-    image = drawn.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    colours = drawn.convert("RGB")
+    sample = colours.resize((colours.width // 2, colours.height // 2), Image.Resampling.NEAREST)
+    chosen = sample.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    image = colours.quantize(palette=chosen, dither=Image.Dither.NONE)
     palette = image.getpalette() or []
     background: Any = image.getpixel((0, 0))
     palette[3 * background : 3 * background + 3] = [255, 255, 255]  # it came out a little darker
