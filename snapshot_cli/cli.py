@@ -1,4 +1,4 @@
-"""The command line: a group of verbs; what each of them needs is imported when it runs."""
+"""The command line: `snapshot` and its commands, whose heavy imports wait until one runs."""
 
 from __future__ import annotations
 
@@ -25,17 +25,24 @@ from snapshot_cli.commands.verify import verify
 from snapshot_cli.errors import UserError, visible
 from snapshot_cli.launch import torchrun
 
-PLACES = {
+FILE_ERRORS = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOTDIR,
     errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.EBADF,
 }  # fmt: skip
 
 
-class Verbs(click.Group):
-    """A group whose commands end with a line and an exit code, not a traceback, for what a person can mend."""
+class Commands(click.Group):
+    """The group of all commands: help in sections, and one line with an exit code for a user's error."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands of every section with their short help."""
+        width = max(map(len, self.commands))
+        for heading, members in SECTIONS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(f"{member.name:{width}}", member.get_short_help_str(80)) for member in members])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was asked for."""
+        """Run the command; a UserError or a file that cannot be used ends it with a line, not a traceback."""
         try:
             torchrun.check()
             with torchrun.together(click.ClickException):
@@ -44,7 +51,7 @@ class Verbs(click.Group):
             click.echo("\n".join(map(visible, str(error).split("\n"))), err=True)
             ctx.exit(error.exit_code)
         except OSError as error:
-            if error.errno not in PLACES or error.filename is None:
+            if error.errno not in FILE_ERRORS or error.filename is None:
                 raise
             click.echo(visible(f"{error.filename}: {error.strerror}"), err=True)
             ctx.exit(UserError.exit_code)
@@ -52,23 +59,29 @@ class Verbs(click.Group):
             ctx.exit(130)
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+SECTIONS: dict[str, tuple[click.Command, ...]] = {
+    "Run": (estimate, train, reproduce, status),
+    "Look at results": (evaluate, compare, report, plot, tensorboard, verify),
+    "Data and setup": (data, list_names, config, doctor),
+    "Use an ensemble": (export, predict),
+}
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="snapshot-cli", prog_name="snapshot")
 def main() -> None:
-    """Train 1, get M for free: snapshot ensembles as in Huang et al., ICLR 2017.
+    """Train one network, get M models: snapshot ensembles (Huang et al., 2017).
 
-    A YAML file names dataset, network, method, M (cycles), alpha0 and budget. `train` trains what it asks for, `eval`
-    prints the errors of snapshots and ensembles, `reproduce` makes a whole table or figure of the paper.
+    FILE is an experiment or a study in YAML, the name of one that comes with the program, such as demo/snapshot, or a
+    run directory. A study is several experiments that make a table or figure.
 
     \b
-    In two minutes, without a download:
-      snapshot reproduce demo/table1
+    Try it, without a download:
+      snapshot train demo/snapshot      train one experiment, in seconds
+      snapshot reproduce demo/table1    compare all methods, in two minutes
     """
 
 
-VERBS = (
-    train, evaluate, compare, reproduce, status, report, plot, tensorboard, verify, export, predict, estimate, doctor,
-    config, data, list_names,
-)  # fmt: skip
-for _command in VERBS:
-    main.add_command(_command)
+for _section in SECTIONS.values():
+    for _command in _section:
+        main.add_command(_command)

@@ -9,36 +9,43 @@ from snapshot_cli.config.load import load
 HELP = """\
 Usage: snapshot [OPTIONS] COMMAND [ARGS]...
 
-  Train 1, get M for free: snapshot ensembles as in Huang et al., ICLR 2017.
+  Train one network, get M models: snapshot ensembles (Huang et al., 2017).
 
-  A YAML file names dataset, network, method, M (cycles), alpha0 and budget.
-  `train` trains what it asks for, `eval` prints the errors of snapshots and
-  ensembles, `reproduce` makes a whole table or figure of the paper.
+  FILE is an experiment or a study in YAML, the name of one that comes with the
+  program, such as demo/snapshot, or a run directory. A study is several
+  experiments that make a table or figure.
 
-  In two minutes, without a download:
-    snapshot reproduce demo/table1
+  Try it, without a download:
+    snapshot train demo/snapshot      train one experiment, in seconds
+    snapshot reproduce demo/table1    compare all methods, in two minutes
 
 Options:
   --version   Show the version and exit.
   -h, --help  Show this message and exit.
 
-Commands:
-  compare      Compare runs, experiments or studies, pair by pair.
-  config       Show what a YAML file means.
-  data         Prepare, list, show and verify datasets.
-  doctor       Say what this machine lacks and what to type.
-  estimate     Say what a file will take, and train nothing.
+Run:
+  estimate     Show the time, memory and disk that FILE needs.
+  train        Train what FILE describes, or resume; print errors.
+  reproduce    Train the missing runs of studies, then draw them.
+  status       Show the progress of all runs.
+
+Look at results:
   eval         Print the errors of snapshots and ensembles.
-  export       Write an ensemble into one file that runs without this package.
-  list         List what a configuration can name.
+  compare      Compare runs, experiments or methods, pair by pair.
+  report       Redraw tables, figures and page from finished runs.
   plot         Draw one figure from finished runs.
-  predict      Classify images with a run or an exported ensemble.
-  report       Draw what is finished of studies.
-  reproduce    Train what studies lack, then draw them.
-  status       Show how far every run is, and where it runs.
   tensorboard  Write event files of runs for TensorBoard.
-  train        Train what a file asks for and print the errors.
-  verify       Compare finished runs and scores with what was written.
+  verify       Check the files of finished runs.
+
+Data and setup:
+  data         Prepare, list, show and verify datasets.
+  list         List experiments, studies, datasets, networks, methods.
+  config       Show every value of FILE and where it comes from.
+  doctor       Check this machine and say what to type.
+
+Use an ensemble:
+  export       Write an ensemble as one file that runs standalone.
+  predict      Classify images with a run or an exported file.
 """
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from snapshot_cli.reporting.outcomes import Outcome
 
 
-@click.command(short_help="Compare runs, experiments or studies, pair by pair.")
+@click.command(short_help="Compare runs, experiments or methods, pair by pair.")
 @click.argument("sources", nargs=-1, required=True, metavar="FILE|RUN_DIR...", type=completion.Source())
 @options.set_option
 @options.data_option

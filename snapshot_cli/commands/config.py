@@ -10,9 +10,9 @@ from snapshot_cli.commands import options
 from snapshot_cli.commands.sources import file_argument
 
 
-@click.group()
+@click.group(short_help="Show every value of FILE and where it comes from.")
 def config() -> None:
-    """Show what a YAML file means."""
+    """Show every value of a FILE and where it comes from."""
 
 
 @config.command()

@@ -12,7 +12,7 @@ from snapshot_cli.errors import UserError
 MARKS = {"good": "ok", "note": "--", "missing": "NO"}
 
 
-@click.command(short_help="Say what this machine lacks and what to type.")
+@click.command(short_help="Check this machine and say what to type.")
 @options.data_option
 @options.all_results_option("Folder of results.")
 def doctor(data: Path, results: Path) -> None:

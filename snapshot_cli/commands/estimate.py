@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from snapshot_cli.reporting.rate_curve import RateCurve
 
 
-@click.command(short_help="Say what a file will take, and train nothing.")
+@click.command(short_help="Show the time, memory and disk that FILE needs.")
 @file_argument
 @options.set_option
 @options.plugin_option

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from snapshot_cli.scores import Scores
 
 
-@click.command("eval")
+@click.command("eval", short_help="Print the errors of snapshots and ensembles.")
 @sources_argument
 @options.set_option
 @options.data_option

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FORMATS = ("pt2", "onnx")
 
 
-@click.command(short_help="Write an ensemble into one file that runs without this package.")
+@click.command(short_help="Write an ensemble as one file that runs standalone.")
 @sources_argument
 @options.set_option
 @options.plugin_option

@@ -15,7 +15,7 @@ WIDTH = 80
 INDENT = 18
 
 
-@click.group("list", invoke_without_command=True, short_help="List what a configuration can name.")
+@click.group("list", invoke_without_command=True, short_help="List experiments, studies, datasets, networks, methods.")
 @options.data_option
 @click.pass_context
 def list_names(context: click.Context, data: Path) -> None:

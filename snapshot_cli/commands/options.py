@@ -30,7 +30,7 @@ set_option = click.option(
     multiple=True,
     metavar="KEY=VALUE",
     shell_complete=completion.settings,
-    help="Use another value than the file's; may be repeated.",
+    help="Override a value of FILE for this command; repeatable.",
 )
 data_option = click.option(
     "--data-dir",
@@ -47,20 +47,20 @@ results_option = click.option(
     "results",
     type=FILE,
     metavar="R",
-    help="Folder of results, with the runs in runs/.  [default: results/demo, small, paper or own, by FILE's folder]",
+    help="Folder of results.  [default: demo, small, paper or own in results/, by the folder of FILE]",
 )
 device_option = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="Where to train; auto takes a GPU when there is one.",
+    help="Device to train on; auto is a GPU if there is one.",
 )
 threads_option = click.option(
     "--threads",
     type=click.IntRange(1),
     metavar="N",
-    help="CPU threads of a training.  [default: torch's choice; under reproduce a slot's share, with Ray 1]",
+    help="CPU threads per run.  [default: torch's choice; of parallel runs an equal share, with Ray 1]",
 )
 checkpoint_option = click.option(
     "--checkpoint-seconds",
@@ -68,35 +68,35 @@ checkpoint_option = click.option(
     default=300,
     show_default=True,
     metavar="N",
-    help="Save the state to go on from this often, besides the end of every epoch.",
+    help="Seconds between checkpoints; there is one after every epoch, too.",
 )
 deterministic_option = click.option(
-    "--deterministic", is_flag=True, help="On a GPU, train with kernels that give the same bits every time; slower."
+    "--deterministic", is_flag=True, help="Use only deterministic GPU kernels: the same numbers every time, slower."
 )
 compile_option = click.option(
-    "--compile", is_flag=True, help="Train through torch.compile: faster after a minute or two of compiling."
+    "--compile", is_flag=True, help="Use torch.compile: faster after one or two minutes of compiling."
 )
 workers_option = click.option(
     "--workers",
     type=click.IntRange(0),
     metavar="N",
-    help="Processes that decode streamed images, as ImageNet's.  [default: as many as processors, or a slot's share]",
+    help="Processes that decode streamed images (ImageNet).  [default: one per core, shared by parallel runs]",
 )
 
 other_ranks_option = click.option(
     "--other-ranks",
     is_flag=True,
-    help="Go on in another number of processes (torchrun) than before, though it changes the numbers.",
+    help="Resume with another number of torchrun processes than before; this changes the numbers.",
 )
 
 jobs_option = click.option(
     "--jobs",
     type=click.IntRange(1),
     metavar="N",
-    help="Runs side by side.  [default: what --per-gpu says, one a core without a GPU]",
+    help="Parallel runs.  [default: --per-gpu on every GPU; without a GPU one per core]",
 )
 per_gpu_option = click.option(
-    "--per-gpu", type=click.IntRange(1, 10_000), metavar="K", help="Runs side by side on each GPU.  [default: 1]"
+    "--per-gpu", type=click.IntRange(1, 10_000), metavar="K", help="Parallel runs per GPU.  [default: 1]"
 )
 
 
@@ -114,7 +114,7 @@ plugin_option = click.option(
     metavar="FILE.py",
     expose_value=False,
     callback=_load_plugins,
-    help="Run this Python file for the networks in its NETWORKS, plugin:NAME in a configuration; may be repeated.",
+    help="Python file with networks in NETWORKS, which FILE names plugin:NAME; repeatable.",
 )
 
 engine_option = click.option(
@@ -122,7 +122,7 @@ engine_option = click.option(
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="Who runs them: processes on this machine, or Ray.",
+    help="What starts the runs: processes on this machine, or Ray.",
 )
 address_option = click.option(
     "--address", metavar="A", help="Ray cluster to use: auto or HOST:PORT.  [default: this machine alone]"

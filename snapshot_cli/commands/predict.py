@@ -10,7 +10,7 @@ from snapshot_cli.commands import options
 from snapshot_cli.errors import UserError
 
 
-@click.command(short_help="Classify images with a run or an exported ensemble.")
+@click.command(short_help="Classify images with a run or an exported file.")
 @click.argument("ensemble", type=options.FILE, metavar="ENSEMBLE")
 @click.argument("images", nargs=-1, required=True, type=options.FILE, metavar="IMAGE...")
 @options.plugin_option

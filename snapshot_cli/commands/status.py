@@ -20,7 +20,7 @@ WATCH_SECONDS = 2.0
 IDLE_LOOKS = 15  # without a run that runs or waits: between two runs of reproduce there is none for some seconds
 
 
-@click.command(short_help="Show how far every run is, and where it runs.")
+@click.command(short_help="Show the progress of all runs.")
 @click.argument("names", metavar="[STUDY]...", nargs=-1, shell_complete=completion.studies)
 @options.set_option
 @options.data_option

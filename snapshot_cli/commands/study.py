@@ -34,7 +34,7 @@ class Asked:
     study: Study
 
 
-@click.command(short_help="Train what studies lack, then draw them.")
+@click.command(short_help="Train the missing runs of studies, then draw them.")
 @studies_argument
 @options.set_option
 @options.plugin_option
@@ -102,7 +102,7 @@ def reproduce(
             click.echo(f"snapshot report {' '.join(names)}{again} draws what is finished", err=True)
 
 
-@click.command(short_help="Draw what is finished of studies.")
+@click.command(short_help="Redraw tables, figures and page from finished runs.")
 @studies_argument
 @options.set_option
 @options.data_option

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from snapshot_cli.config.study import Study
 
 
-@click.command()
+@click.command(short_help="Train what FILE describes, or resume; print errors.")
 @file_argument
 @options.set_option
 @options.plugin_option

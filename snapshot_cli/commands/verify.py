@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from snapshot_cli.run_directory import RunDirectory
 
 
-@click.command(short_help="Compare finished runs and scores with what was written.")
+@click.command(short_help="Check the files of finished runs.")
 @click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
 @click.option("--all", "everything", is_flag=True, help="Check every run below the folder of results.")
 @options.all_results_option("Folder that --all looks through.")
