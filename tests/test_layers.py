@@ -26,7 +26,7 @@ TORCH = {
     "training.loop", "training.predict", "training.record", "training.ranks", "launch.torchrun", "launch.slots",
     "training.predictions", "training.measure", "training.initial_weights", "training.trial",
     "launch.estimate", "launch.doctor", "launch.here",
-    "commands.trainings", "randomness",
+    "commands.trainings", "fork_server", "randomness",
     "__init__", "training.scheduler", "serving.ensemble", "serving.load", "serving.exported", "serving.program",
 }  # fmt: skip
 IMPORT_TORCH = {

@@ -57,7 +57,7 @@ def test_reproduce_passes_a_signal_on_and_says_that_the_same_command_goes_on(tmp
     real = subprocess.Popen
 
     def popen(command, **options):
-        return real([sys.executable, "-c", script] if "snapshot_cli" in command else command, **options)
+        return real([sys.executable, "-c", script] if "snapshot_cli.fork_server" in command else command, **options)
 
     monkeypatch.setattr(subprocess, "Popen", popen)
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -44,15 +45,37 @@ class Noted:
 
 
 def fake(monkeypatch, script):
-    """Let every training be `script`, which knows its run's number as `seed`, instead of a `snapshot train`."""
-    real, started = subprocess.Popen, []
+    """Let every run be a process of `script`, which knows its run's number as `seed`; return their arguments."""
+    started = []
 
-    def popen(command, **options):
-        started.append(command)
-        seed = len(started) - 1
-        return real([sys.executable, "-S", "-c", f"seed = {seed}\n{script}"], **options)
+    class Fake:
+        """A worker that needs no torch."""
 
-    monkeypatch.setattr(subprocess, "Popen", popen)
+        def __init__(self, variables):
+            self.variables = variables
+
+        def start(self, arguments, directory):
+            command = [sys.executable, "-S", "-c", f"seed = {len(started)}\n{script}"]
+            with unit.open_log(directory) as log:
+                started.append(arguments)
+                self.process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | self.variables)
+            self.ended = os.pidfd_open(self.process.pid)
+
+        def fileno(self):
+            return self.ended
+
+        def poll(self):
+            code = self.process.wait()
+            os.close(self.ended)
+            return code
+
+        def terminate(self):
+            self.process.terminate()
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(slots, "Worker", Fake)
     monkeypatch.setattr(slots, "POLL_SECONDS", 0.02)
     return started
 
@@ -93,7 +116,7 @@ def test_every_slot_has_its_gpu_and_its_threads(monkeypatch, tmp_path, tiny_run)
     fake(
         monkeypatch,
         "import os, pathlib, time\n"
-        "print(*map(os.environ.get, ('CUDA_VISIBLE_DEVICES', 'OMP_NUM_THREADS', 'SNAPSHOT_LAUNCHER')))\n"
+        "print(*map(os.environ.get, ('CUDA_VISIBLE_DEVICES', 'OMP_NUM_THREADS')))\n"
         f"here = pathlib.Path({str(tmp_path)!r})\n"
         "(here / str(seed)).touch()\n"
         "while not (here / str(seed ^ 1)).exists():\n    time.sleep(0.01)",  # both slots are taken at the same time
@@ -103,7 +126,7 @@ def test_every_slot_has_its_gpu_and_its_threads(monkeypatch, tmp_path, tiny_run)
     slots.train_all(runs, machine, dict.fromkeys(runs, ()), places=["4", "6"], board=Noted(), stop=lambda: False)
     said = [(RunDirectory.of(run, tmp_path).path / "log.txt").read_text().split() for run in runs]
     assert sorted(gpu for gpu, *_ in said) == ["4", "4", "6", "6"]
-    assert [words[1:] for words in said] == [["3", str(os.getpid())]] * 4
+    assert [words[1:] for words in said] == [["3"]] * 4
 
 
 def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_path, tiny_run):
@@ -125,7 +148,7 @@ def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_
     ]  # fmt: skip
     threads = str(max(1, processors() // 2))
     assert started[0] == [
-        sys.executable, "-P", "-m", "snapshot_cli", "train", "F", "--run", runs[0].run_id,
+        "train", "F", "--run", runs[0].run_id,
         "--data-dir", "D", "--results-dir", str(tmp_path), "--device", "cpu",
         "--threads", threads, "--workers", threads,
     ]  # fmt: skip
@@ -213,16 +236,25 @@ def test_a_process_that_cannot_be_started_is_told_without_a_name_of_a_file(monke
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(subprocess, "Popen", popen)
-    run = tiny_run()
-    slots.train_all([run], Machine(tmp_path, tmp_path), {run: ()}, places=[""], board=Noted(), stop=lambda: False)
-    assert unit.failure(RunDirectory.of(run, tmp_path).path) == "Resource temporarily unavailable"
+    runs = [tiny_run(seed=seed) for seed in range(2)]
+    slots.train_all(
+        runs, Machine(tmp_path, tmp_path), dict.fromkeys(runs, ()), places=[""], board=Noted(), stop=lambda: False
+    )
+    for run in runs:
+        assert unit.failure(RunDirectory.of(run, tmp_path).path) == "Resource temporarily unavailable"
 
 
 def test_leaving_at_once_asks_the_trainings_to_stop(monkeypatch, tmp_path, tiny_run):
     """As a second Ctrl-C does, which raises KeyboardInterrupt wherever the program is."""
     fake(monkeypatch, "import time; time.sleep(60)")
-    started, real = [], slots._start
-    monkeypatch.setattr(slots, "_start", lambda *a, **o: (started.append(real(*a, **o)), started[-1])[1])
+    made = []
+
+    class Kept(slots.Worker):
+        def __init__(self, variables):
+            super().__init__(variables)
+            made.append(self)
+
+    monkeypatch.setattr(slots, "Worker", Kept)
 
     class Impatient(Noted):
         def look(self):
@@ -233,27 +265,54 @@ def test_leaving_at_once_asks_the_trainings_to_stop(monkeypatch, tmp_path, tiny_
         slots.train_all(
             [run], Machine(tmp_path, tmp_path), {run: ()}, places=[""], board=Impatient(), stop=lambda: False
         )
-    assert started[0].process.wait(10) == -signal.SIGTERM
+    assert made[0].process.wait(10) == -signal.SIGTERM
 
 
-def test_real_trainings_end_done_beside_one_that_fails(tiny_data, tmp_path):
+ALONE = """\
+import sys
+from snapshot_cli import cli, fork_server
+fork_server.preload()
+before = set(sys.modules)
+try:
+    cli.main(sys.argv[1:])
+finally:
+    print(*sorted(name for name in set(sys.modules) - before if name.startswith("torch")), file=sys.stderr)
+"""
+
+
+def test_runs_of_one_slot_end_as_runs_of_processes_of_their_own_beside_one_that_fails(tiny_data, tmp_path):
+    """Bit for bit, with dropout, of the seed's own; the process of the slot has imported all that a training needs."""
     file = tmp_path / "tiny.yaml"
-    file.write_text("dataset: tiny\nnetwork: resnet-8\nmethod: ensemble\nbudget: 1\nbatch_size: 16\ncycles: 2\n")
-    good = plan.runs(load.load(file, (), training_examples={"tiny": 90}))
+    file.write_text(
+        "dataset: tiny\nnetwork: resnet-8\nmethod: ensemble\nbudget: 1\nbatch_size: 16\ncycles: 3\ndropout: 0.2\n"
+    )
+    runs = plan.runs(load.load(file, (), training_examples={"tiny": 90}))
     machine = Machine(tiny_data, tmp_path / "results", "cpu", 1)
     # the second has a snapshot's place taken by a folder, so it cannot end well
-    blocked = RunDirectory.of(good[1], machine.results)
+    blocked = RunDirectory.of(runs[1], machine.results)
     blocked.snapshot_path(1).mkdir(parents=True)
-    board = Noted()
     failures = slots.train_all(
-        good, machine, {run: [str(file)] for run in good}, places=[""] * 2, board=board, stop=lambda: False
+        runs,
+        machine,
+        {run: [str(file)] for run in runs},
+        places=[""],
+        board=Noted(),
+        stop=lambda: False,
     )
-    assert RunDirectory.of(good[0], machine.results).status == "done"
     assert blocked.status == "partial"
     assert len(failures) == 1
-    assert failures[0].startswith(f"{good[1].run_id}: ")
+    assert failures[0].startswith(f"{runs[1].run_id}: ")
     assert failures[0].endswith(f"(all of it: {blocked.path}/log.txt)")
-    assert RunDirectory.of(good[0], machine.results).predictions("test", 2).shape == (23, 4)
+    alone = replace(machine, results=tmp_path / "alone")
+    words = unit.words(runs[2], alone, [str(file)])
+    done = subprocess.run([sys.executable, "-c", ALONE, *words], capture_output=True, text=True, check=True)
+    assert set(done.stderr.splitlines()[-1].split()) <= {
+        "torch.utils.serialization",
+        "torch.utils.serialization.config",
+    }
+    for name in ("snapshots", "predictions"):
+        for path in (RunDirectory.of(runs[2], alone.results).path / name).iterdir():
+            assert (RunDirectory.of(runs[2], machine.results).path / name / path.name).read_bytes() == path.read_bytes()
 
 
 def test_a_driver_killed_loses_nothing(tiny_data, tmp_path):

@@ -16,11 +16,11 @@ CODES = {signal.SIGTERM: 75, signal.SIGHUP: 75, signal.SIGINT: 130}
 
 def leave_when_asked() -> None:
     """Let SIGTERM, SIGHUP and Ctrl-C end the program, whatever it does, with the exit codes of a stopped training."""
-    for number in _heard():
+    for number in heard():
         signal.signal(number, _leave)
 
 
-def _heard() -> list[signal.Signals]:
+def heard() -> list[signal.Signals]:
     """Return the signals to answer: SIGHUP stays ignored where nohup has ignored it."""
     is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     return [number for number in CODES if not (number == signal.SIGHUP and is_ignored)]
@@ -60,7 +60,7 @@ class StopRequest:
 def stop_request(launcher: int | None = None) -> Iterator[StopRequest]:
     """Turn SIGINT, SIGTERM, SIGHUP and the end of the launcher, if any, into a request while the context lasts."""
     request = StopRequest(launcher)
-    before = {number: signal.signal(number, request.note) for number in _heard()}
+    before = {number: signal.signal(number, request.note) for number in heard()}
     try:
         yield request
     finally:

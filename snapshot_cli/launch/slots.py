@@ -1,29 +1,20 @@
-"""Train many runs on this machine, several side by side; each is a `snapshot train` process of its own."""
+"""Train many runs on this machine, several side by side: a worker for each slot trains one run after another."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import select
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.errors import ConfigError
 from snapshot_cli.launch import unit
 from snapshot_cli.launch.board import Board, end
+from snapshot_cli.launch.worker import Worker
 
 POLL_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class Slot:
-    """A run in its process, and the GPU that is its own as long, "" for none."""
-
-    run: Run
-    process: subprocess.Popen[bytes]
-    gpu: str
 
 
 def gpus(machine: Machine) -> list[str]:
@@ -71,41 +62,45 @@ def train_all(
     run. Once `stop` says so, the processes are told to save their state, and the runs that are not finished are left as
     they are.
     """
-    waiting, free, running, failures = list(runs), list(places), list[Slot](), list[str]()
+    waiting, running, failures = list(runs), dict[Worker, Run](), list[str]()
+    machine = slot(machine, len(places))
+    free = [Worker(unit.variables(machine.threads, gpu)) for gpu in places]
     try:
         while running or (waiting and not stop()):
             while waiting and free and not stop():
-                run = waiting.pop(0)
+                run, worker = waiting.pop(0), free[0]
                 try:
-                    running.append(_start(run, machine, asked[run], gpu=free[0], slots=len(places)))
+                    worker.start(unit.words(run, machine, asked[run]), unit.directory(run, machine))
                 except OSError as error:
                     reason = ": ".join(str(word) for word in (error.filename, error.strerror) if word)
                     failures += end(board, run, reason, unit.directory(run, machine), stopped=False)
                     continue
-                free.pop(0)
+                running[free.pop(0)] = run
                 board.started(run)
             if stop():
                 _terminate(running)
-            time.sleep(POLL_SECONDS)
-            for slot in [slot for slot in running if slot.process.poll() is not None]:
-                running.remove(slot)
-                free.append(slot.gpu)
-                directory = unit.directory(slot.run, machine)
-                failures += end(board, slot.run, slot.process.returncode, directory, stopped=stop())
+            for worker in select.select(list(running), [], [], POLL_SECONDS)[0]:
+                code = worker.poll()
+                if code is not None:
+                    run = running.pop(worker)
+                    free.append(worker)
+                    failures += end(board, run, code, unit.directory(run, machine), stopped=stop())
             board.look()
     finally:
         _terminate(running)
+        for worker in free:
+            worker.close()
     return failures
 
 
-def _terminate(running: Sequence[Slot]) -> None:
-    """Ask for a stop; a process that has been asked before does not mind."""
-    for slot in running:
-        slot.process.terminate()
-
-
-def _start(run: Run, machine: Machine, asked: Sequence[str], *, gpu: str, slots: int) -> Slot:
+def slot(machine: Machine, slots: int) -> Machine:
+    """Return what a slot has of a machine: the threads and decoders that are asked for, or its share of processors."""
     share = max(1, processors() // slots)
-    threads, workers = machine.threads or share, share if machine.workers is None else machine.workers
-    arguments = unit.words(run, replace(machine, threads=threads, workers=workers), asked)
-    return Slot(run, unit.start(arguments, unit.directory(run, machine), unit.variables(threads, gpu)), gpu)
+    workers = share if machine.workers is None else machine.workers
+    return replace(machine, threads=machine.threads or share, workers=workers)
+
+
+def _terminate(running: Iterable[Worker]) -> None:
+    """Ask for a stop; a process that has been asked before does not mind."""
+    for worker in running:
+        worker.terminate()

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
@@ -35,12 +36,17 @@ def shell_command(run: Run, machine: Machine, asked: Sequence[str]) -> str:
 
 def start(arguments: Sequence[str], directory: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start `snapshot ARGUMENTS` with some variables added to the environment; its output goes to the run's log."""
-    directory.mkdir(parents=True, exist_ok=True)
-    forget_failure(directory)
     command = [sys.executable, "-P", "-m", "snapshot_cli", *arguments]
     variables = os.environ | environment | {LAUNCHER: str(os.getpid())}
-    with (directory / LOG).open("ab") as output:
+    with open_log(directory) as output:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=variables)
+
+
+def open_log(directory: Path) -> BinaryIO:
+    """Open the log of a run that is tried again, to add to it; its directory is made where it is not there."""
+    directory.mkdir(parents=True, exist_ok=True)
+    forget_failure(directory)
+    return (directory / LOG).open("ab")
 
 
 def variables(threads: int | None, gpu: str | None) -> dict[str, str]:

@@ -1,0 +1,81 @@
+"""The process of a slot: it trains one run after another, each in a process forked from it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from snapshot_cli.launch import unit
+
+LARGEST = 100  # bytes of an exit code
+
+
+class Worker:
+    """Trains one run at a time; a process that was killed is replaced with the next run."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        """Prepare a worker with some variables added to the environment; its process starts with the first run."""
+        self._variables = variables
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, arguments: Sequence[str], directory: Path) -> None:
+        """Start `snapshot ARGUMENTS`, whose output goes to the log in a run's directory.
+
+        Raises OSError where the log cannot be opened or no process can be started.
+        """
+        with unit.open_log(directory) as log:
+            if self._process is not None and self._process.poll() is not None:  # killed between two runs
+                self.close()
+            if self._process is None:
+                self._process, self._channel = _start(self._variables, log)
+            socket.send_fds(self._channel, [json.dumps(list(arguments)).encode()], [log.fileno()])
+
+    def fileno(self) -> int:
+        """Return what to select on: it can be read when the run has ended."""
+        return self._channel.fileno()
+
+    def poll(self) -> int | None:
+        """Return the exit code of the run that ended, negative for a signal; None while it is trained."""
+        try:
+            answer = self._channel.recv(LARGEST, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            answer = b""
+        if answer:
+            return int(answer)
+        return self.close()
+
+    def terminate(self) -> None:
+        """Ask the run to save its state and stop; asking again does no harm."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def close(self) -> int | None:
+        """End the process and return its exit code, None where there is none; a run that is trained is stopped."""
+        if self._process is None:
+            return None
+        self._channel.close()
+        code, self._process = self._process.wait(), None
+        return code
+
+
+def _start(variables: Mapping[str, str], log: BinaryIO) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start the process and return it with the channel to it."""
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = [sys.executable, "-P", "-m", "snapshot_cli.fork_server"]
+    with there:
+        try:
+            process = subprocess.Popen(
+                command, stdin=there.fileno(), stdout=log, stderr=log, env=os.environ | variables
+            )
+        except OSError:
+            here.close()
+            raise
+    return process, here
