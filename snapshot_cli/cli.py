@@ -14,6 +14,7 @@ from snapshot_cli.commands.doctor import doctor
 from snapshot_cli.commands.estimate import estimate
 from snapshot_cli.commands.evaluate import evaluate
 from snapshot_cli.commands.export import export
+from snapshot_cli.commands.init import init
 from snapshot_cli.commands.list import list_names
 from snapshot_cli.commands.plot import plot
 from snapshot_cli.commands.predict import predict
@@ -60,7 +61,7 @@ class Commands(click.Group):
 
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
-    "Run": (estimate, train, reproduce, status),
+    "Run": (init, estimate, train, reproduce, status),
     "Look at results": (evaluate, compare, report, plot, tensorboard, verify),
     "Data and setup": (data, list_names, config, doctor),
     "Use an ensemble": (export, predict),
@@ -79,6 +80,7 @@ def main() -> None:
     Try it, without a download:
       snapshot train demo/snapshot      train one experiment, in seconds
       snapshot reproduce demo/table1    compare all methods, in two minutes
+      snapshot init                     write an experiment file to change
     """
 
 

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import click
 import pytest
 from command_line import CHECKOUT, EXPERIMENT, STUDY, snapshot, write
@@ -18,12 +21,14 @@ Usage: snapshot [OPTIONS] COMMAND [ARGS]...
   Try it, without a download:
     snapshot train demo/snapshot      train one experiment, in seconds
     snapshot reproduce demo/table1    compare all methods, in two minutes
+    snapshot init                     write an experiment file to change
 
 Options:
   --version   Show the version and exit.
   -h, --help  Show this message and exit.
 
 Run:
+  init         Write a commented experiment file to start from.
   estimate     Show the time, memory and disk that FILE needs.
   train        Train what FILE describes, or resume; print errors.
   reproduce    Train the missing runs of studies, then draw them.
@@ -164,13 +169,52 @@ def test_config_show_prints_a_file_with_the_same_meaning(tmp_path, settings):
     again.parent.mkdir()
     again.write_text(text)
     assert load(again) == load(file, ["alpha0=0.25"])
-    assert snapshot("config", "show", again) == (0, text, "")
+    assert uncommented(snapshot("config", "show", again)[1]) == uncommented(text)
+
+
+def uncommented(text):
+    return [line.partition("  # ")[0] for line in text.splitlines() if not line.lstrip().startswith("# ")]
+
+
+def test_config_show_explains_every_value(tmp_path):
+    text = snapshot("config", "show", write(tmp_path / "e.yaml", EXPERIMENT), "--set", "seed=3")[1]
+    assert f"# B, the training budget of one full training, in epochs.\nbudget: 4  # {tmp_path}/e.yaml:4\n" in text
+    for line in (
+        "seed: 3  # --set", "batch_size: 64  # default", "train_size: null  # default: 400 images",
+        "padding: null  # default: 1", "flip: null  # default: false",
+    ):  # fmt: skip
+        assert f"\n{line}\n" in text
+    assert text.endswith(
+        "\n# Derived: 1 run: digits/resnet-8-cosine-M2-seed3-5466bd89, 7 steps per epoch;\n"
+        "# snapshots after steps 14, 28.\n"
+    )
+    assert all(len(line) <= 80 for line in text.splitlines() if line.startswith("# "))
+
+
+def test_config_show_of_a_study_writes_what_is_shared_once(tmp_path):
+    file = write(tmp_path / "s.yaml", STUDY | {"axes": {"seed": [0, 1]}})
+    text = snapshot("config", "show", file, "--set", "alpha0=0.2")[1]
+    assert f"\n  dataset: digits  # {file}:3 (base)\n" in text
+    assert "\n  alpha0: 0.2  # --set\n" in text
+    assert f"\n  - method: single  # {file}:8 (methods)\n    seed: 0  # {file}:16 (axes)\n" in text
+    assert text.count("\n  - method: ") == 6
+    assert text.endswith("\n# Derived: 6 experiments, 6 distinct runs.\n")
+
+
+def test_config_show_reads_a_pipe(tmp_path):
+    file = write(tmp_path / "e.yaml", EXPERIMENT)
+    command = f"{sys.executable} -m snapshot_cli config show <(cat {file})"
+    done = subprocess.run(["bash", "-c", command], cwd=CHECKOUT, capture_output=True, text=True)
+    assert "\nbudget: 4  # /dev/fd/" in done.stdout, done.stderr
 
 
 def test_config_show_of_a_run(tmp_path):
     (directory,) = finish_cells(load(write(tmp_path / "e.yaml", EXPERIMENT)), tmp_path, lambda run, k: 0)
     code, text, _ = snapshot("config", "show", directory.path / "config.yaml")
-    assert (code, text) == (0, (directory.path / "config.yaml").read_text())
+    again = tmp_path / "again.yaml"
+    again.write_text(text)
+    assert (code, load(again)) == (0, directory.run)
+    assert f"alpha0: 0.1  # {directory.path}/config.yaml:11\n" in text
 
 
 def test_config_show_says_all_mistakes(tmp_path):

@@ -54,11 +54,10 @@ def test_studies_and_datasets_of_ones_own(tmp_path, tiny_data):
 
 
 def test_a_bare_name_is_a_file(tmp_path):
-    shipped = snapshot("config", "show", CHECKOUT / "configs/demo/snapshot.yaml")
-    assert shipped[0] == 0
-    assert snapshot("config", "show", "demo/snapshot") == shipped
+    file = CHECKOUT / "configs/demo/snapshot.yaml"
+    assert f"dataset: digits  # {file}:3\n" in snapshot("config", "show", "demo/snapshot")[1]
     write(tmp_path / "demo/snapshot", EXPERIMENT)
-    assert "budget: 4\n" in snapshot("config", "show", "demo/snapshot")[1]
+    assert "budget: 4  # demo/snapshot:4\n" in snapshot("config", "show", "demo/snapshot")[1]
 
 
 def test_a_name_that_is_nothing():

@@ -64,6 +64,13 @@ class Source:
             words = f"{WEIGHTS}: {path}: cannot be read: {error.strerror}"
             return dict(settings) | {WEIGHTS: Setting(None, setting.place)}, [self.mistake(setting.place, words)]
 
+    def origin(self, place: yaml_file.Place | None) -> str:
+        """Return where a setting comes from, in words: --set, or file and line, with the part of a study."""
+        if place is None:
+            return "--set"
+        part = f" ({place[0]})" if len(place) > 1 else ""
+        return f"{self.path}:{self.document.mark(place)[0]}{part}"
+
     def mistake(self, place: yaml_file.Place | None, words: str) -> Mistake:
         """Put file, line and column, or --set, in front of some words."""
         if place is None:
@@ -81,6 +88,37 @@ def load(
     `training_examples` names the known datasets and how many training images each has, if that is known; without it
     neither the dataset's name nor whether the cycles fit is checked. Raises ConfigError with a line for every mistake.
     """
+    return _load(*_read(path, sets, training_examples))
+
+
+def load_with_origins(
+    path: Path, sets: Sequence[str] = (), *, training_examples: Mapping[str, int | None] | None = None
+) -> tuple[Experiment | Study | Run, list[dict[str, str]]]:
+    """Return what `load` returns, and for each of its experiments where every setting comes from, defaults left out."""
+    source, settings, overrides = _read(path, sets, training_examples)
+    loaded = _load(source, settings, overrides)
+    cells = [settings | overrides]
+    if isinstance(loaded, Study):
+        of_study, others = _split_overrides(overrides)
+        first: dict[Experiment, dict[str, Setting]] = {}  # of equal experiments a study has the first
+        for cell in spell_out(source.validate(StudyFile, settings | of_study), others):
+            first.setdefault(source.validate(Experiment, cell), cell)
+        cells = list(first.values())
+    return loaded, [{key: source.origin(setting.place) for key, setting in cell.items()} for cell in cells]
+
+
+def _load(source: Source, settings: dict[str, Setting], overrides: dict[str, Setting]) -> Experiment | Study | Run:
+    if {"methods", "axes", "base", "render"} & settings.keys():
+        return _study(source, settings, overrides)
+    if "schedule" in settings and "method" not in settings:
+        return source.validate(Run, settings | overrides)
+    return source.validate(Experiment, settings | overrides)
+
+
+def _read(
+    path: Path, sets: Sequence[str], training_examples: Mapping[str, int | None] | None
+) -> tuple[Source, dict[str, Setting], dict[str, Setting]]:
+    """Return a parsed file, its settings and those of --set."""
     document = yaml_file.parse(text_file.read(path), str(path))
     overrides = {key: Setting(value, None) for key, value in _overrides(sets).items()}
     if document.value is None:
@@ -89,19 +127,19 @@ def load(
         )
     if not isinstance(document.value, dict):
         raise ConfigError(f"{path}:1:1: expected a mapping (key: value), given {_kind(document.value)}")
-    source = Source(path, document, training_examples)
     settings = {key: Setting(value, (key,)) for key, value in document.value.items()}
-    if {"methods", "axes", "base", "render"} & settings.keys():
-        return _study(source, settings, overrides)
-    if "schedule" in settings and "method" not in settings:
-        return source.validate(Run, settings | overrides)
-    return source.validate(Experiment, settings | overrides)
+    return Source(path, document, training_examples), settings, overrides
+
+
+def _split_overrides(overrides: Mapping[str, Setting]) -> tuple[dict[str, Setting], dict[str, Setting]]:
+    """Return the overrides of a study's own keys, then those of its experiments' keys."""
+    of_study = {key: setting for key, setting in overrides.items() if key in StudyFile.model_fields}
+    return of_study, {key: setting for key, setting in overrides.items() if key not in of_study}
 
 
 def _study(source: Source, settings: Mapping[str, Setting], overrides: Mapping[str, Setting]) -> Study:
-    own = {key: setting for key, setting in overrides.items() if key in StudyFile.model_fields}
-    others = {key: setting for key, setting in overrides.items() if key not in own}
-    written = dict(settings) | own
+    of_study, others = _split_overrides(overrides)
+    written = dict(settings) | of_study
     file, mistakes = source.attempt(StudyFile, written)
     if file is None:  # what has nothing to do with the experiments need not hide their mistakes
         plain = {"title": "", "split": "test", "render": {}}

@@ -12,6 +12,7 @@ import torch
 from snapshot_cli.datasets import augment, store
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.index import ImageFiles
+from snapshot_cli.datasets.manifest import crop_border
 from snapshot_cli.datasets.order import epoch_order
 from snapshot_cli.datasets.store import Dataset, Images
 from snapshot_cli.datasets.streamed import ALL, Streamed
@@ -186,5 +187,4 @@ def border(run: Run, dataset: Dataset) -> int:
             f"{run.run_id}: padding: the images of {run.dataset} are streamed, and crops of them have no border;"
             " leave padding out"
         )
-    own = dataset.manifest.padding if run.padding is None else run.padding
-    return dataset.manifest.size // 8 if own is None else own
+    return crop_border(dataset.manifest) if run.padding is None else run.padding

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from snapshot_cli.datasets.catalogue import CATALOGUE, averaged_sizes, how_to_prepare
+from snapshot_cli.datasets.catalogue import CATALOGUE, Facts, averaged_sizes, how_to_prepare
 from snapshot_cli.datasets.duplicates import Duplicates
 from snapshot_cli.errors import CONTROL, UserError
 
@@ -51,6 +51,11 @@ class Manifest:
     """Share of every class that was drawn as test images; None: the source has a test set."""
     split_seed: int | None = None
     """Seed of that draw."""
+
+
+def crop_border(dataset: Manifest | Facts) -> int:
+    """Return the border for random crops in pixels: the dataset's own, else an eighth of the side."""
+    return dataset.size // 8 if dataset.padding is None else dataset.padding
 
 
 def to_json(manifest: Manifest) -> str:
