@@ -34,8 +34,13 @@ class Stopped(UserError):
 
 
 def command(*words: str | Path) -> str:
-    """Return a `snapshot` command to type: words quoted for a shell, a path that begins with - after ./"""
-    return shlex.join(["snapshot", *map(as_argument, words)])
+    """Return a `snapshot` command to type."""
+    return f"snapshot {arguments(*words)}"
+
+
+def arguments(*words: str | Path) -> str:
+    """Return arguments of a command to type: quoted for a shell, a path that begins with - after ./"""
+    return shlex.join(map(as_argument, words))
 
 
 def as_argument(word: str | Path) -> str:

@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from command_line import CHECKOUT, EXPERIMENT, snapshot, write
+from command_line import CHECKOUT, EXPERIMENT, STUDY, snapshot, write
 from fabricated_runs import finish_cells
 
 from snapshot_cli.config import shipped
@@ -77,3 +77,12 @@ def test_a_command_to_type_survives_the_shell(run_directory):
     assert typed == ["snapshot", "train", f"./{odd}", "--set", "seed=5"]
     assert snapshot("config", "show", *typed[2:])[0] == 0
     assert command("train", Path("-x")) == "snapshot train ./-x"
+
+
+def test_a_study_in_a_command_to_type_survives_the_shell():
+    odd = write(Path("it's one.yaml"), STUDY)
+    for words in (["report"], ["plot", "budget", "-o", "f.svg"], ["eval"], ["compare"]):
+        errors = snapshot(*words, odd, "--set", "seed=5", "--results-dir", "my results")[2]
+        typed = shlex.split(errors.partition("; type ")[2])
+        verb = "reproduce" if words == ["report"] else "train"
+        assert typed == ["snapshot", verb, str(odd), "--set", "seed=5", "--results-dir", "my results"], words

@@ -24,7 +24,13 @@ def commands(page):
     """Return the lines of a page's console blocks without what follows a #."""
     blocks = re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)
     lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
-    return [re.sub(r"^torchrun [a-z0-9 -]+ -m snapshot_cli ", "snapshot ", line) for line in lines]
+    return [re.sub(r"^torchrun [a-z0-9 -]+ --no-python snapshot ", "snapshot ", line) for line in lines]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_command_imports_from_the_working_folder(page):
+    """`python -m` and `torchrun -m` would run a yaml.py in it."""
+    assert " -m snapshot_cli" not in page.read_text()
 
 
 SHOWN = [(page.name, line) for page in PAGES for line in commands(page)]

@@ -324,10 +324,19 @@ def test_torchrun_is_not_for_reproduce(monkeypatch):
 @pytest.mark.slow
 def test_torchrun_starts_again_what_was_killed(trained, run, tiny_data):
     folder = trained[0] / "torchrun"
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1", "-m"]
-    command += ["snapshot_cli", "train", str(trained[0] / "run.yaml"), "--data-dir", str(tiny_data)]
+    (trained[0] / "yaml.py").write_text("raise SystemExit('the file of the user was run')")
+    command = [sys.executable, "-P", "-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1"]
+    command += [
+        "--no-python",
+        str(Path(sys.executable).with_name("snapshot")),
+        "train",
+        str(trained[0] / "run.yaml"),
+        "--data-dir",
+        str(tiny_data),
+    ]
     command += ["--results-dir", str(folder), "--device", "cpu", "--checkpoint-seconds", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    output = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=trained[0], text=True, **output)
     while not list(folder.rglob("metrics.csv")):
         assert process.poll() is None
         time.sleep(0.01)

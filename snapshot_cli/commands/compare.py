@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import completion, options
-from snapshot_cli.errors import ConfigError, UserError, command
+from snapshot_cli.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from snapshot_cli.config.study import Split
@@ -37,7 +37,9 @@ def compare(
     outcomes = list(_outcomes(sources, sets, data, results, split))
     finished = [outcome for outcome in outcomes if outcome.scores]
     if not finished:
-        raise UserError(f"{sources[0]}: nothing is finished; type {command('train', sources[0])}")
+        raise UserError(
+            f"{sources[0]}: nothing is finished; type {options.train_command(Path(sources[0]), sets, results)}"
+        )
     pairs = [
         (one, other)
         for one, other in combinations(finished, 2)

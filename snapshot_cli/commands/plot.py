@@ -11,7 +11,7 @@ import click
 from snapshot_cli.commands import options
 from snapshot_cli.commands.sources import sources_argument
 from snapshot_cli.config import kinds
-from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.errors import ConfigError, UserError, command
 
 if TYPE_CHECKING:
     from snapshot_cli.reporting.outcomes import Outcome
@@ -68,7 +68,7 @@ def _check_one(kind: str, outcomes: Sequence[Outcome], source: str, *, from_file
     fields = report.fields_of_one(kind)
     if len({tuple(getattr(outcome.experiment, name) for name in fields) for outcome in outcomes}) > 1:
         several = " or ".join(f"{name}s" for name in fields)
-        hint = f"snapshot report {source} draws a figure for each" if from_file else "give runs of one of them"
+        hint = f"{command('report', Path(source))} draws a figure for each" if from_file else "give runs of one of them"
         raise ConfigError(f"{source}: has several {several}; {hint}")
 
 

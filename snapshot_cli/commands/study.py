@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import completion, options
-from snapshot_cli.errors import ConfigError, UserError, as_argument
+from snapshot_cli.errors import ConfigError, UserError, arguments, as_argument, command
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Run
@@ -99,7 +99,7 @@ def reproduce(
         if shard is None:
             _draw(asked, folder, machine.data, again, force=False)
         else:
-            click.echo(f"snapshot report {' '.join(names)}{again} draws what is finished", err=True)
+            click.echo(f"{command('report', *map(Path, names))}{again} draws what is finished", err=True)
 
 
 @click.command(short_help="Redraw tables, figures and page from finished runs.")
@@ -182,10 +182,11 @@ def _draw(asked: Sequence[Asked], results: Path, data: Path, given: str, *, forc
 
     hashes = dataset_hashes(data)
     sheets = {
-        each.file.resolve(): report.draw(each.study, results, hashes, called=f"{each.name}{given}") for each in asked
+        one.file.resolve(): report.draw(one.study, results, hashes, called=arguments(Path(one.name)) + given)
+        for one in asked
     }
     if not any(sheet.drawn for sheet in sheets.values()):
-        named = " ".join(each.name for each in asked)
+        named = arguments(*(Path(one.name) for one in asked))
         raise UserError(f"{named}: nothing is finished in {results}; type snapshot reproduce {named}{given}")
     kept: list[str] = []
     for sheet in sheets.values():
@@ -221,7 +222,7 @@ def _others(
 
     sheets: dict[Path, Sheet] = {}
     for sibling in (path for path in _siblings(file) if path.resolve() not in drawn):
-        name = bare_name(sibling) or str(sibling)
+        name = bare_name(sibling) or arguments(sibling)
         try:
             study = options.load(sibling, (), data, results)
             if isinstance(study, Study):

@@ -40,8 +40,8 @@ def train(
     """Train what a file asks for and print the errors.
 
     FILE is an experiment, a study (all of its runs) or the config.yaml of a run. What is finished is not trained again,
-    what was stopped goes on where it was. `torchrun --nproc-per-node N -m snapshot_cli train ...` trains each run in N
-    processes.
+    what was stopped goes on where it was. `torchrun --nproc-per-node N --no-python snapshot train ...` trains each run
+    in N processes.
     """
     from snapshot_cli.analysis import scoring
     from snapshot_cli.commands.evaluate import show

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from snapshot_cli.errors import ConfigError, Stopped, UserError
+from snapshot_cli.errors import ConfigError, Stopped, UserError, arguments, command
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Run
@@ -170,7 +170,7 @@ def images(runs: Sequence[Run], data: Path) -> dict[Run, int]:
 
 
 def _too_large(names: Sequence[str], sizes: Mapping[Run, int]) -> str:
-    called = " ".join(names)
+    called = arguments(*map(Path, names))
     lines = [
         f"{called}: {len(sizes)} runs with {sum(sizes.values()):,} training images to go, and no GPU here: this "
         "would take weeks."
@@ -178,7 +178,7 @@ def _too_large(names: Sequence[str], sizes: Mapping[Run, int]) -> str:
     for size in ("small", "demo"):
         smaller = [f"{size}/{Path(name).stem}" for name in names]
         if all(map(_exists, smaller)):
-            lines.append(f"A size for a CPU: snapshot reproduce {' '.join(smaller)}")
+            lines.append(f"A size for a CPU: {command('reproduce', *smaller)}")
             break
     return "\n".join([*lines, f"Train it here all the same: snapshot reproduce {called} --device cpu"])
 

@@ -22,7 +22,7 @@ from snapshot_cli.datasets.image_tree import check_broken
 from snapshot_cli.datasets.index import AT_ONCE, Index, Reading
 from snapshot_cli.datasets.listing import Listing
 from snapshot_cli.datasets.manifest import Manifest
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import UserError, command
 
 LARGE = 2**32  # bytes on the device, 3 a pixel, from which on images of one's own are streamed
 
@@ -81,7 +81,8 @@ def read_streamed(
 
 def check_counts(found: Listing, known: Facts) -> None:
     """Refuse a listing that has not the numbers of classes and images of a dataset of the catalogue."""
-    way_out = f"; a part of it goes by a name of its own: snapshot data prepare NAME --from {found.source} --streamed"
+    again = command("data", "prepare", "NAME", "--from", found.source, "--streamed")
+    way_out = f"; a part of it goes by a name of its own: {again}"
     if len(found.classes) != known.classes:
         raise UserError(f"{found.source}: {len(found.classes):,} classes, {known.title} has {known.classes:,}{way_out}")
     for split, files, expected in (("train", found.train, known.train), (found.test_split, found.test, known.test)):
