@@ -164,7 +164,7 @@ def test_a_half_finished_study_has_dashes_and_footnotes(tmp_path, study):
         "| ResNet-8  | Snapshot (α₀ = 0.1) |       –¹ |\n"
         "| ResNet-8  | True ensemble       |       –¹ |\n\n"
         "¹ not finished: snapshot reproduce study.yaml trains it\n\n"
-        "Errors in percent.\n"
+        "Errors in percent. One seed each.\n"
     )
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ from fabricated_runs import experiment, finish, finish_cells, study
 
 from snapshot_cli.config import kinds
 from snapshot_cli.errors import UserError
-from snapshot_cli.reporting import outcomes, report
+from snapshot_cli.reporting import outcomes, page, report
 from snapshot_cli.reporting.outcomes import Outcome
 
 LABELS = np.arange(20) % 10
@@ -157,25 +158,13 @@ def test_a_half_finished_study_names_what_is_missing(tmp_path):
     renders = {"rows": "methods", "size": "ensemble-size", "line": "interpolation"}
     asked = study(experiment("single", replicates=2), experiment(), experiment("dropout"), render=renders)
     finish_cells(study(experiment("single"), experiment()), tmp_path, lambda run, k: 1)
-    sheet = report.draw(asked, tmp_path, {}, called="mine")
-    note = (
-        "Not finished: ResNet-8 on Digits, Single model (1 of 2 seeds so far); ResNet-8 on Digits, Dropout. "
-        "snapshot reproduce mine trains the missing runs."
-    )
-    _, size = sheet.drawn
-    assert size.notes[-1] == note
-    from snapshot_cli.reporting import page
-
-    html = page.page([sheet], title="T")
+    html = page.page([report.draw(asked, tmp_path, {}, called="mine")], title="T")
     assert "Nothing to draw yet: line." in html
-    assert "Train the missing runs: snapshot reproduce mine" in html
-
-
-def test_many_unfinished_experiments_are_counted(tmp_path):
-    asked = study(*[experiment(cycles=m) for m in range(2, 10)])
-    (note,) = outcomes.unfinished(collect(asked, tmp_path), None)
-    assert note.count(";") == 5
-    assert note.endswith("cycles 7 and 2 more.")
+    assert "2 of 3 experiments lack seeds" in html
+    names = re.findall(r"<li>([^<]*: \d of \d seeds?)</li>", html)
+    assert names == ["ResNet-8 on Digits, Single model: 1 of 2 seeds", "ResNet-8 on Digits, Dropout: 0 of 1 seed"]
+    assert html.count("<code>snapshot reproduce mine</code>") == 1
+    assert html.count("<code>snapshot report mine</code>") == 1
 
 
 def test_experiments_on_different_images_of_one_name_stand_in_no_table(tmp_path):

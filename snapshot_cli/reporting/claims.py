@@ -47,8 +47,7 @@ ONE_SEED = (
     "(replicates)."
 )
 UNADJUSTED = (
-    "Each of these answers stands alone, outside the families of claims: three complete seeds or more, and the 95 % t "
-    "interval over them, without correction for the others."
+    "Yes and no take three seeds or more, all finished, and a 95 % t interval, not corrected for several comparisons."
 )
 SYMBOLS: dict[Answer, str] = {
     "yes": "✓",
@@ -156,15 +155,17 @@ def matrix(outcomes: Sequence[Outcome], question: claims.Question = "methods") -
     for verdict in verdicts:
         row = "pooled" if verdict.family == "primary" and len(names) > 1 else names[verdict.groups[0]]
         rows[row].setdefault(verdict.short, verdict)
+    datasets = {group.dataset for group in names}
+    place = labels.dataset(datasets.pop()) if len(datasets) == 1 else ""
     head = Markup().join(Markup('<th scope="col">{}</th>').format(column) for column in columns)
     body = Markup("\n").join(
         Markup('<tr><th scope="row">{}</th>{}</tr>').format(
-            name, Markup().join(_matrix_cell(row.get(column)) for column in columns)
+            name.replace(f" on {place}", ""), Markup().join(_matrix_cell(row.get(column)) for column in columns)
         )
         for name, row in rows.items()
     )
-    table = '<table class="matrix">\n<thead><tr><th></th>{}</tr></thead>\n<tbody>\n{}\n</tbody>\n</table>'
-    return Markup(table).format(head, body)
+    table = '<table class="matrix">\n<thead><tr><th>{}</th>{}</tr></thead>\n<tbody>\n{}\n</tbody>\n</table>'
+    return Markup(table).format(place, head, body)
 
 
 def further(outcomes: Sequence[Outcome], *questions: findings.Question) -> list[str]:

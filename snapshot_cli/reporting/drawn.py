@@ -23,11 +23,6 @@ class Request:
     title: str
     study: str | None = None
 
-    @property
-    def command(self) -> str | None:
-        """What draws it again."""
-        return None if self.study is None else f"snapshot report {self.study}"
-
     def of(self, *names: str) -> Request:
         """Return the request for a part, such as one network, whose names go into the stem."""
         return replace(self, stem="-".join([self.stem, *names]))

@@ -104,6 +104,8 @@ def _legend(outcomes: Sequence[Outcome]) -> list[str]:
     if counts:
         seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         sentences.append(f"± is half of the 95 % interval of the mean over {seeds} seeds; without it, one seed.")
+    elif any(outcome.scores for outcome in outcomes):
+        sentences.append("One seed each.")
     statuses = {value.status for outcome in outcomes if (value := paper_value(outcome))}
     if statuses:
         copied = ", * where it was copied from earlier work" if "copied" in statuses else ""

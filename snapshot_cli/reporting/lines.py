@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 SPLITS = {"test": "test images", "holdout": "withheld training images"}
 SEEDS = "Small points are single seeds, lines their mean."
 PAPER = "the paper's"
+SPAN = 1.0
+"""Points of error that an axis shows at least, so that small differences look small."""
 HOLLOW: dict[str, Any] = {
     "markerfacecolor": "none",
     "markeredgecolor": PALE,
@@ -104,7 +106,7 @@ def share_y(drawn: Sequence[Axes], parts: Sequence[Sequence[Outcome]]) -> None:
     """Give the panels of each dataset one range of y."""
     datasets = [part[0].experiment.dataset for part in parts]
     for name in dict.fromkeys(datasets):
-        style.share_y([axes for axes, of in zip(drawn, datasets, strict=True) if of == name])
+        style.share_y([axes for axes, of in zip(drawn, datasets, strict=True) if of == name], least=SPAN)
 
 
 def draw_line(

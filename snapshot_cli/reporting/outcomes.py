@@ -19,7 +19,6 @@ from snapshot_cli.reporting import labels
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.scores import Metrics, Scores, TrainedRun
 
-LISTED = 6  # unfinished experiments by name; the rest is counted
 THREADS = 4  # at most, since each holds the predictions of an ensemble
 METHOD_FIELDS = {"method", "drops", "alpha0", "cycles", "dropout", "stochastic_depth", "replicas", "replicates"}
 """The settings in which two experiments of one question may differ."""
@@ -53,7 +52,8 @@ class Outcome:
     def seeds(self) -> str:
         """The finished replicates in words: "1 seed", "5 seeds", "3 of 5 seeds"."""
         planned, done = self.experiment.replicates, len(self.scores)
-        return f"{done} of {planned} seeds" if done < planned else f"{done} seed{'s' * (done != 1)}"
+        of_planned = f" of {planned}" if done < planned else ""
+        return f"{done}{of_planned} seed{'s' * (max(planned, done) > 1)}"
 
     @cached_property
     def errors(self) -> list[float]:
@@ -133,23 +133,6 @@ def relabelled(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Return some of a study's experiments with labels that tell these from one another."""
     names = labels.methods([outcome.experiment for outcome in outcomes])
     return [replace(outcome, label=names[outcome.experiment]) for outcome in outcomes]
-
-
-def unfinished(outcomes: Sequence[Outcome], study: str | None) -> list[str]:
-    """Return a sentence on the experiments of which seeds are missing, nothing where all are finished.
-
-    `study` is the name that a person gives to `snapshot reproduce`.
-    """
-    names = [f"{each.group}, {each.label}{_so_far(each)}" for each in outcomes if not each.is_complete]
-    if not names:
-        return []
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    hint = f" snapshot reproduce {study} trains the missing runs." if study else ""
-    return [f"Not finished: {'; '.join(names[:LISTED])}{more}.{hint}"]
-
-
-def _so_far(outcome: Outcome) -> str:
-    return f" ({outcome.seeds} so far)" if outcome.scores else ""
 
 
 def mean(values: Sequence[float]) -> float:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from snapshot_cli.reporting.report import Sheet
 
 TEMPLATES = Path(__file__).parent / "templates"
-COLUMN = 4.0  # inches; a wider figure spans the page
+COLUMN = 4.0  # inches; a wider figure is shown twice as wide
+SPANNING = 7  # columns of a table that spans the page, its caption below
 SPLITS = {"test": "test images", "holdout": "training images that were withheld"}
 
 
@@ -60,7 +61,7 @@ def _answer(sheets: Sequence[Sheet]) -> dict[str, Any] | None:
         "study": sheet.study.title,
         "sentences": claims.sentences(sheet.outcomes),
         "matrix": claims.matrix(sheet.outcomes),
-        "further": claims.further([outcome for each in sheets for outcome in each.outcomes]),
+        "further": [note.split("\n- ") for note in claims.further([one for sheet in sheets for one in sheet.outcomes])],
         "story": None if story is None else _block(story, "story"),
     }
 
@@ -72,7 +73,11 @@ def _section(sheet: Sheet, number: int, listed: set[str]) -> dict[str, Any]:
     return {
         "anchor": f"s{number}-{slug}".strip("-"),
         "title": sheet.study.title,
-        "paragraphs": list(_paragraphs(sheet)),
+        "split": SPLITS[sheet.study.split],
+        "called": sheet.called,
+        "empty": ", ".join(sheet.empty),
+        "experiments": len(sheet.outcomes),
+        "unfinished": list(_unfinished(sheet)),
         "blocks": [_block(one, f"s{number}f{place}") for place, one in enumerate(shown, start=1)],
         "runs": list(_runs(sheet, listed)),
     }
@@ -82,23 +87,22 @@ def _kinds(sheet: Sheet) -> set[str]:
     return {drawing.kind for drawing in sheet.study.render.values()}
 
 
-def _paragraphs(sheet: Sheet) -> Iterator[str]:
-    yield f"Scored on {SPLITS[sheet.study.split]}."
-    if sheet.empty:
-        yield f"Nothing to draw yet: {', '.join(sheet.empty)}."
-    if sheet.called and not all(outcome.is_complete for outcome in sheet.outcomes):
-        yield f"Train the missing runs: snapshot reproduce {sheet.called}"
+def _unfinished(sheet: Sheet) -> Iterator[str]:
+    """Yield the name of each experiment that lacks seeds, and how many are finished."""
+    for outcome in sheet.outcomes:
+        if not outcome.is_complete:
+            yield f"{outcome.group}, {outcome.label}: {outcome.seeds}"
 
 
 def _block(one: Drawn, prefix: str) -> dict[str, Any]:
     from markupsafe import Markup
 
-    common = {"caption": one.caption, "notes": one.notes, "command": one.request.command}
+    common = {"caption": one.caption, "notes": [note.split("\n- ") for note in one.notes]}
     if not isinstance(one, Picture):
-        return {"kind": "table", "table": one.html(), **common}
+        return {"kind": "table" if len(one.columns) < SPANNING else "spanning", "table": one.html(), **common}
     kind = "wide" if one.figure.get_figwidth() > COLUMN else "column"
     svg = Markup(save.inline_svg(one.figure, prefix))  # matplotlib's own, text drawn as outlines
-    return {"kind": kind, "svg": svg, "alternative": one.alternative, **common}
+    return {"kind": kind, "table": None, "svg": svg, "alternative": one.alternative, **common}
 
 
 def _runs(sheet: Sheet, listed: set[str]) -> Iterator[dict[str, Any]]:

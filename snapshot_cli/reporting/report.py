@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from snapshot_cli.config import kinds
 from snapshot_cli.config.study import Drawing, Study
 from snapshot_cli.files import write_atomically
-from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.reporting.outcomes import Outcome, collect, relabelled, unfinished
+from snapshot_cli.reporting.drawn import Drawn, Request
+from snapshot_cli.reporting.outcomes import Outcome, collect, relabelled
 
 INDEX = "drawn.json"
 """How many scored cells each table and figure in a folder of results rests on, by the stem of its files."""
@@ -80,11 +80,9 @@ def needs(kind: str) -> str:
 
 
 def _draw(outcomes: Sequence[Outcome], drawing: Drawing, request: Request) -> list[Drawn]:
-    """Return the tables or figures of a drawing; what is not finished is said below figures, as tables do."""
+    """Return the tables or figures of a drawing that rest on anything finished."""
     chosen = relabelled([outcome for outcome in outcomes if drawing.shows(outcome.experiment)])
-    drawn = [one for one in draw_kind(drawing.kind, chosen, request) if one.cells]
-    note = unfinished(chosen, request.study)
-    return [replace(one, notes=[*one.notes, *note]) if isinstance(one, Picture) else one for one in drawn]
+    return [one for one in draw_kind(drawing.kind, chosen, request) if one.cells]
 
 
 def write(drawn: Iterable[Drawn], results: Path, *, force: bool = False) -> Written:

@@ -264,15 +264,25 @@ def text_width(text: str, size: float = LABEL_SIZE, weight: str = "normal") -> f
 
 
 def wrapped(title: str, width: float) -> str:
-    """Return a title in lines that fit into so many inches where words are short enough, equations kept whole."""
+    """Return a title in lines that fit into so many inches, broken after commas if possible, equations kept whole."""
     lines = [""]
-    for word in title.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}").split(" "):
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and text_width(longer, TITLE_SIZE, "bold") > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
+    for part in title.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}").split(", "):
+        comma = "," if lines[-1] else ""
+        if _fits(f"{lines[-1]}{comma} {part},", width):
+            lines[-1] = f"{lines[-1]}{comma} {part}".strip()
+            continue
+        lines[-1] += comma
+        lines += [""] if lines[-1] else []
+        for word in part.split(" "):
+            if lines[-1] and not _fits(f"{lines[-1]} {word},", width):
+                lines.append(word)
+            else:
+                lines[-1] = f"{lines[-1]} {word}".strip()
     return "\n".join(lines)
+
+
+def _fits(line: str, width: float) -> bool:
+    return text_width(line.strip(), TITLE_SIZE, "bold") <= width
 
 
 def name_lines(name: str) -> list[str]:
@@ -334,11 +344,13 @@ def _sample(figure: Figure, handle: Artist, left: float, y: float) -> None:
         figure.add_artist(patch)
 
 
-def share_y(drawn: Sequence[Axes]) -> None:
-    """Give axes one range of y, the smallest that shows everything."""
+def share_y(drawn: Sequence[Axes], *, least: float = 0.0) -> None:
+    """Give axes one range of y, the smallest that shows everything and is `least` long."""
     limits = [axes.get_ylim() for axes in drawn]
+    low, high = min(low for low, _ in limits), max(high for _, high in limits)
+    missing = max(0.0, least - (high - low)) / 2
     for axes in drawn:
-        axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+        axes.set_ylim(low - missing, high + missing)
 
 
 def counted(count: int, most: int = 12) -> range:

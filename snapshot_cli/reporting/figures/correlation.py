@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from snapshot_cli.reporting import lines, style
+from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
 from snapshot_cli.reporting.outcomes import Outcome
 
@@ -37,6 +37,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         for outcome, matrix in zip(shown, values, strict=True)
     ]
     notes = [NOTE, *(["Means over seeds."] if any(len(outcome.scores) > 1 for outcome in shown) else [])]
+    notes += claims.further(shown, "correlation")
     return [Picture(request, CAPTION, _figure(shown, values), "; ".join(words), lines.cells(shown), notes)]
 
 

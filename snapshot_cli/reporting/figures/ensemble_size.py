@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from snapshot_cli.reporting import lines, style
+from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
 from snapshot_cli.reporting.outcomes import Outcome, errors, grouped, means, paper_value
 from snapshot_cli.reporting.style import LineEnd, look
@@ -30,7 +30,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     figure = lines.small_multiples(
         parts, lines.labels(parts), _draw, x="Ensemble size m", paper=any(_paper(outcome) for outcome in shown)
     )
-    notes = [*lines.seeds_note(shown), *lines.beside_paper(shown)]
+    notes = [*lines.seeds_note(shown), *lines.beside_paper(shown), *claims.further(shown, "two-members")]
     return [Picture(request, CAPTION, figure, "; ".join(map(_in_words, parts)), lines.cells(shown), notes)]
 
 

@@ -113,5 +113,5 @@ def _draw(axes: Axes, panel: _Panel) -> None:
     axes.set_xlim(0, 1)
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes.margins(y=0.08)
-    axes.set_xlabel("λ")
+    axes.set_xlabel("λ, the weight of the last snapshot")
     axes.set_ylabel("Test error (%)")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from snapshot_cli.analysis import paper
 from snapshot_cli.config.experiment import iterations_per_epoch
-from snapshot_cli.reporting import lines, rate_curve, style
+from snapshot_cli.reporting import claims, lines, rate_curve, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, by_pair
 from snapshot_cli.reporting.figures.schedule import curve, of_one_run
 from snapshot_cli.reporting.outcomes import Outcome, means
@@ -37,6 +37,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         ends = ", ".join(f"{each.label} ends at {means(each.over(_losses))[-1]:.2g}" for each in part)
         notes = [PALE_LINES] if any(len(each.scores) > 1 for each in part) else []
         notes += [READ_OFF] if any(paper.losses(each.experiment) for each in part) else []
+        notes += claims.further(part, "loss")
         drawn.append(
             Picture(part_request, CAPTION, _figure(part), f"{part[0].group}: {ends}", lines.cells(part), notes)
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from snapshot_cli.reporting import lines, style
+from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
 from snapshot_cli.reporting.outcomes import Outcome, baseline, errors, means
 from snapshot_cli.reporting.style import LineEnd, Look, look
@@ -48,7 +48,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         for outcome in shown
     ]
     cells = lines.cells([outcome for outcome in outcomes if outcome in shown or outcome in singles])
-    notes = [*lines.seeds_note(shown), *lines.beside_paper(shown)]
+    notes = [*lines.seeds_note(shown), *lines.beside_paper(shown), *claims.further(shown, "members")]
     return [Picture(request, CAPTION, figure, "; ".join(words), cells, notes)]
 
 
