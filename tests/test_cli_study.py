@@ -136,7 +136,8 @@ def test_a_study_with_failures_draws_what_it_has_and_says_what_failed(tmp_path, 
     finish(single, tmp_path / "results/own", [wrong([1, 2], 1)] * 2, [1, 2])
     words = ("reproduce", "study.yaml", "--jobs", "2", "--set", "title=A study")
     code, out, errors = snapshot(*words)
-    assert (code, out) == (1, "".join(f"results/own/{name}\n" for name in FILES[:3]) + PAGE)
+    assert (code, lines(out)[3]) == (1, "Single model 50.00 1 of 1")
+    assert "All tables and figures: open results/own/report.html in a browser (4 files written)" in lines(out)
     assert errors == (
         "A study: 3 runs, 1 finished, 2 to train\n"
         "1 of 2 runs failed:\n"
@@ -148,9 +149,40 @@ def test_a_study_with_failures_draws_what_it_has_and_says_what_failed(tmp_path, 
 
 def test_a_finished_study_trains_nothing_and_says_so(tmp_path, study, trainings):
     finish_cells(study, tmp_path / "results/own", lambda run, k: k)
-    expected = "A study: all 3 runs finished before, nothing was trained; drawn from what is there:\n"
-    assert snapshot("reproduce", "study.yaml") == (0, DRAWN, expected)
+    code, out, errors = snapshot("reproduce", "study.yaml")
+    assert (code, errors) == (0, "A study: all 3 runs finished before, nothing to train\n")
+    assert lines(out) == [
+        "A study",
+        "method error (%) seeds",
+        "─" * 40,
+        "Single model 10.00 1 of 1",
+        "Snapshot (α₀ = 0.1) 5.00 1 of 1",
+        "True ensemble 10.00 1 of 1",
+        "All tables and figures: open results/own/report.html in a browser (6 files written)",
+        "Next:",
+        "snapshot compare study.yaml compare the methods pair by pair",
+        "snapshot init write an experiment file of your own",
+    ]
     assert trainings == []
+
+
+def test_the_claims_that_the_runs_decide_are_printed(tmp_path):
+    settings = STUDY | {"base": STUDY["base"] | {"replicates": 3}, "methods": ["single", "nocycle", "snapshot"]}
+    study = load(write(tmp_path / "study.yaml", settings))
+    mistakes = {"step": 80, "cosine": 2}
+    finish_cells(study, tmp_path / "results/own", lambda run, k: mistakes[run.schedule] + run.seed % 2, examples=200)
+    shown = lines(snapshot("reproduce", "study.yaml")[1])
+    assert shown[3] == "Single model 40.17 ± 0.72 3 of 3"
+    assert shown[6] == "Claims of the paper decided here: 2 of 2"
+    assert [line.partition(" points")[0] for line in shown[7:9]] == [
+        "Snapshot (α₀ = 0.1) beats the single model: yes, by 39.00",
+        "Snapshot (α₀ = 0.1) beats NoCycle: yes, by 39.00",
+    ]
+
+
+def lines(text):
+    """Return the words of every line of an output that has some, one space between them."""
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
 def test_a_half_finished_study_has_dashes_and_footnotes(tmp_path, study):
@@ -220,7 +252,7 @@ def test_lines_between_snapshots_are_computed_after_the_training(tmp_path, two, 
     words = ["a.yaml", "--interpolate"]
     assert trainings == [([single, snapshots], [words, words], ["", ""])]
     assert errors.splitlines()[:2] == [
-        "2 studies: all 3 runs finished before, nothing was trained; drawn from what is there:",
+        "2 studies: all 3 runs finished before, nothing to train",
         "errors between the snapshots of 2 runs:",
     ]
     assert code == 1  # the fixture lets the first one fail

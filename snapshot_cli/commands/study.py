@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from snapshot_cli.config.machine import Machine
     from snapshot_cli.config.study import Study
     from snapshot_cli.launch.engine import Engine
-    from snapshot_cli.reporting.report import Sheet, Written
+    from snapshot_cli.reporting.report import Sheet
 
 studies_argument = click.argument(
     "names", metavar="STUDY...", nargs=-1, required=True, shell_complete=completion.studies
@@ -97,7 +97,8 @@ def reproduce(
     again = options.repeated(sets, results)
     with _told(failures, len({*lacking, *finished})):
         if shard is None:
-            _draw(asked, folder, machine.data, again, force=False)
+            sheets, paths = _draw(asked, folder, machine.data, again, force=False)
+            _show(sheets, paths, names, folder, again)
         else:
             click.echo(f"{command('report', *map(Path, names))}{again} draws what is finished", err=True)
 
@@ -114,7 +115,9 @@ def report(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: P
     What is missing is shown as a dash with a footnote. report.html in the same folder has all studies of that size.
     """
     asked, folder = studies(names, sets, data, results, finished=True)
-    _draw(asked, folder, data, options.repeated(sets, results), force=force)
+    _, paths = _draw(asked, folder, data, options.repeated(sets, results), force=force)
+    for path in paths:
+        click.echo(path)
 
 
 def studies(
@@ -153,8 +156,7 @@ def _summary(asked: Sequence[Asked], runs: int, lacking: int, shard: str | None)
     if runs == 0:
         return f"{title}: no run in it, there are more shards than runs"
     if lacking == 0:
-        then = "" if shard else "; drawn from what is there:"
-        return f"{title}: {of_runs} finished before, nothing was trained{then}"
+        return f"{title}: {of_runs} finished before, nothing to train"
     return f"{title}: {runs} run{'s' * (runs > 1)}, {runs - lacking} finished, {lacking} to train"
 
 
@@ -172,8 +174,26 @@ def _told(failures: Sequence[str], runs: int) -> Iterator[None]:
         raise UserError("\n".join(words))
 
 
-def _draw(asked: Sequence[Asked], results: Path, data: Path, given: str, *, force: bool) -> None:
-    """Write tables and figures of the studies, and the page over all of their size, and print the files.
+def _show(sheets: Sequence[Sheet], paths: Sequence[Path], names: Sequence[str], results: Path, given: str) -> None:
+    """Print the errors of the studies, the claims they decide, where the page is, and what to type next."""
+    from snapshot_cli.reporting.summary import summary
+
+    for sheet in sheets:
+        options.show(summary(sheet.study, sheet.outcomes))
+    studies_given = arguments(*map(Path, names)) + given
+    click.echo(f"All tables and figures: open {results / 'report.html'} in a browser ({len(paths)} files written)")
+    steps = {
+        f"snapshot compare {studies_given}": "compare the methods pair by pair",
+        "snapshot init": "write an experiment file of your own",
+    }
+    width = max(map(len, steps))
+    click.echo("\n".join(["Next:", *(f"  {typed:{width}}  {meaning}" for typed, meaning in steps.items())]))
+
+
+def _draw(
+    asked: Sequence[Asked], results: Path, data: Path, given: str, *, force: bool
+) -> tuple[list[Sheet], list[Path]]:
+    """Write tables and figures of the studies, and the page over all of their size; return the studies and the files.
 
     Raises UserError, with what to type, where nothing is finished.
     """
@@ -188,28 +208,28 @@ def _draw(asked: Sequence[Asked], results: Path, data: Path, given: str, *, forc
     if not any(sheet.drawn for sheet in sheets.values()):
         named = arguments(*(Path(one.name) for one in asked))
         raise UserError(f"{named}: nothing is finished in {results}; type snapshot reproduce {named}{given}")
+    paths: list[Path] = []
     kept: list[str] = []
     for sheet in sheets.values():
         if not sheet.drawn:
             click.echo(f"{sheet.called}: nothing is finished; snapshot reproduce {sheet.called} trains it", err=True)
-        kept += _tell(report.write(sheet.drawn, results, force=force))
+        written = report.write(sheet.drawn, results, force=force)
+        paths += written.paths
+        kept += written.kept
+    named_sheets = list(sheets.values())
     sheets |= _others(asked[0].file, list(sheets), results, hashes, data)
     ordered = [sheets[path] for path in sorted(sheets, key=_place)]
     title = f"Snapshot ensembles: {results.name} results"
-    kept += _tell(report.write_page(ordered, results, title=title, force=force))
+    written = report.write_page(ordered, results, title=title, force=force)
+    paths += written.paths
+    kept += written.kept
     if kept:
         click.echo(
             f"kept, as they rest on more finished runs than are there now: {', '.join(kept)}; "
             "--force of snapshot report replaces them",
             err=True,
         )
-
-
-def _tell(written: Written) -> Sequence[str]:
-    """Print the files that were written and return the names of those that were kept."""
-    for path in written.paths:
-        click.echo(path)
-    return written.kept
+    return named_sheets, paths
 
 
 def _others(

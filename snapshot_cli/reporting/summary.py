@@ -1,0 +1,54 @@
+"""What `snapshot reproduce` prints of a study when it is done: the errors and the claims that they decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from snapshot_cli.analysis.claims import judged
+from snapshot_cli.config.study import Study
+from snapshot_cli.reporting import claims
+from snapshot_cli.reporting.outcomes import Outcome, half_interval
+
+Question = Literal["methods", "cycles"]
+
+
+def summary(study: Study, outcomes: Sequence[Outcome]) -> list[Table | str]:
+    """Return a title, a table of mean errors, and a line for every claim decided; nothing if no run is finished."""
+    finished = [outcome for outcome in outcomes if outcome.scores]
+    if not finished:
+        return []
+    return ["", study.title, "", _table(finished), "", *_decided(study, outcomes)]
+
+
+def _table(outcomes: Sequence[Outcome]) -> Table:
+    """Return a row for every experiment: the mean error of the whole ensemble and half of its 95 % interval."""
+    groups = len({outcome.group for outcome in outcomes}) > 1
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in (["network and dataset"] if groups else []) + ["method"]:
+        table.add_column(heading)
+    for heading in ("error (%)", "seeds"):
+        table.add_column(heading, justify="right")
+    for outcome in outcomes:
+        half = half_interval(outcome.errors)
+        error = f"{outcome.error:.2f}" + ("" if half is None else f" ± {half:.2f}")
+        seeds = f"{len(outcome.scores)} of {outcome.experiment.replicates}"
+        table.add_row(*([outcome.group] if groups else []), outcome.label, error, seeds)
+    return table
+
+
+def _decided(study: Study, outcomes: Sequence[Outcome]) -> list[str]:
+    """Return the primary claims that are answered with yes or no, and how many are not."""
+    kinds = {drawing.kind for drawing in study.render.values()}
+    questions: list[Question] = [question for question in ("methods", "cycles") if question in kinds]
+    lines = []
+    for question in questions:
+        primary = [verdict for verdict in judged(outcomes, question) if verdict.family == "primary"]
+        decided = [verdict for verdict in primary if verdict.decision.answer in ("yes", "no")]
+        if primary:
+            lines.append(f"Claims of the paper decided here: {len(decided)} of {len(primary)}")
+            lines += [f"  {claims.sentence(verdict)}" for verdict in decided]
+    return lines
