@@ -98,6 +98,29 @@ def test_two_folders_of_one_split(prepared):
     )
 
 
+def test_images_outside_the_splits_are_said(prepared):
+    manifest, notes = prepared(FILES | {"cover.png": flat(1), "more/cat/1.png": flat(2)})
+    assert (manifest.train, manifest.test) == (3, 2)
+    assert notes == ["left out: 2 images outside test and train (cover.png, more/cat/1.png)"]
+
+
+def test_folders_around_everything(prepared):
+    for files, options in ((FILES, {}), (unsplit(), {"test_share": 0.2})):
+        manifest, _ = prepared({f"home/my photos/{name}": content for name, content in files.items()}, **options)
+        assert manifest.classes == ("cat", "dog")
+
+
+def test_a_class_may_be_called_train(prepared):
+    files = {name.replace("dog/", "train/"): content for name, content in unsplit().items()}
+    assert prepared(files | {"emu/1.png": flat(1), "emu/2.png": flat(2)}, test_share=0.2)[0].classes == (
+        "cat", "emu", "train"
+    )  # fmt: skip
+
+
+def test_val_is_asked_for_where_there_is_none(prepared):
+    assert refusal(prepared, FILES, test_from="val").endswith("but no val; leave --test-from out")
+
+
 def unsplit(count=20, seed=0):
     draw = np.random.default_rng(seed)
     return {
@@ -110,7 +133,7 @@ def unsplit(count=20, seed=0):
 def test_test_images_are_drawn_from_every_class(prepared):
     manifest, notes = prepared(unsplit(), test_share=0.2)
     assert (manifest.train, manifest.test, manifest.test_share, manifest.split_seed) == (48, 12, 0.2, 0)
-    assert notes == ["test images drawn: 12 of 60 images, 20% of every class, seed 0"]
+    assert notes == ["test images drawn: 12 of 60 images, 20 % of every class, seed 0"]
     again, _ = prepared({name.replace("/", "/other"): content for name, content in unsplit().items()}, test_share=0.2)
     other, _ = prepared(unsplit(), test_share=0.2, split_seed=1)
     assert again.test == other.test == 12
@@ -157,7 +180,7 @@ def test_a_table_names_the_classes(prepared, tmp_path):
     path = table(tmp_path, TABLE)
     manifest, notes = prepared(LOOSE, labels=path, test_share=0.5)
     assert (manifest.classes, manifest.train, manifest.test) == (("cat", "dog"), 2, 2)
-    assert f"left out: 1 images that {path} does not name" in notes
+    assert f"left out: 1 image that {path} does not name (5.png)" in notes
 
 
 def test_a_table_may_name_the_splits_and_lie_among_the_images(prepared):
@@ -166,6 +189,34 @@ def test_a_table_may_name_the_splits_and_lie_among_the_images(prepared):
     rows = b"file,class,split\nx/1.png,cat,train\n2.png,dog,Train\n3.png,cat,valid\n4.png,dog,val\n5.png,dog,train\n"
     manifest, notes = prepared(LOOSE | {"labels.csv": rows}, labels=Path("labels.csv"))
     assert (manifest.train, manifest.test, notes[0]) == (3, 2, "the test set is val")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "file;class\nx/1.png;cat\n2.png;dog\n3.png;cat\n4.png;dog\n",
+        "class\tfile\ncat\tx\\1.png\ndog\t.\\2.png\ncat\t./3.png\ndog\t4.png\n",
+        'file,class\n"x/1.png","cat"\r\n"2.png","dog"\r\n3.png,cat\r\n4.png,dog\r\n',
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_tables_of_other_programs(prepared, tmp_path, rows, encoding):
+    manifest, _ = prepared(LOOSE, labels=table(tmp_path, rows.encode(encoding)), test_share=0.5)
+    assert (manifest.classes, manifest.train, manifest.test) == (("cat", "dog"), 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", " expected the columns file and class, and perhaps split, given an empty file"),
+        ("file,class\n2.png,caf\u00e9\n".encode("latin-1"), " not UTF-8; save the table as CSV UTF-8"),
+        (b"file,class,class\n2.png,a,b\n", " several columns are called class; rename or delete the others"),
+        (b"file,class\n2,a\n", "2: no file '2'; is it 2.png?"),
+    ],
+)
+def test_tables_that_cannot_be_read(prepared, tmp_path, content, message):
+    path = table(tmp_path, content)
+    assert refusal(prepared, LOOSE, labels=path, test_share=0.5) == f"{path}:{message}"
 
 
 def test_what_is_wrong_in_a_table_is_named_at_once(prepared, tmp_path):
@@ -263,6 +314,12 @@ def test_equal_pixels_in_other_bytes_are_a_leak(prepared):
     assert manifest.duplicates.test_in_training == 1
 
 
+def test_equal_pixels_in_another_format_are_a_leak(prepared):
+    file = io.BytesIO()
+    Image.open(io.BytesIO(FILES["train/dog/a.png"])).save(file, "bmp")
+    assert prepared(FILES | {"test/dog/a.bmp": file.getvalue()})[0].duplicates.test_in_training == 1
+
+
 def test_jpegs_that_look_alike_when_small_are_not_equal(tmp_path):
     def jpeg(value):
         image = np.full((64, 64, 3), 100, np.uint8)
@@ -286,6 +343,10 @@ def test_jpegs_that_look_alike_when_small_are_not_equal(tmp_path):
     [
         (changed(train__emu__a_png=flat(1)), "train has images of class emu, test has none"),
         (changed(test__ant__a_png=flat(1)), "test has images of class ant, train has none"),
+        (
+            changed(train__Cat__a_png=flat(1), train__cat__a_png=None),
+            "train has images of class Cat, test has none; test has images of class cat, train has none",
+        ),
         ({"test/cat/1.png": flat(1)}, f"1 folder with images (test); expected {LAYOUTS}"),
         ({"1.png": flat(1), "2.png": flat(1)}, f"2 images in no folder; expected {LAYOUTS}"),
         ({"a.txt": b""}, f"no images; expected {LAYOUTS}"),
@@ -304,6 +365,33 @@ def test_what_is_there_and_what_would_work_is_said(prepared, tmp_path, files, me
     text = refusal(prepared, files)
     assert text.startswith(f"{tmp_path}/photos: ")
     assert message in text
+
+
+def test_a_class_of_other_files_alone_is_named(prepared):
+    assert "no images of class emu in train; put some there" in refusal(prepared, FILES | {"train/emu/a.txt": b""})
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_files_that_cannot_be_opened(tmp_path, streamed):
+    source = write_folder(tmp_path / "photos", FILES)
+    (source / "train/cat/self.png").symlink_to("self.png")
+    (source / "train/cat/gone.png").symlink_to("nowhere.png")
+    with pytest.raises(UserError) as caught:
+        prepare("photos", tmp_path / "data", source=source, size=8, streamed=streamed)
+    gone, loop, count = str(caught.value).splitlines()
+    assert gone.endswith("(No such file or directory)")
+    assert loop.endswith("(Too many levels of symbolic links)")
+    assert "2 files cannot be used" in count
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    source = write_folder(tmp_path / "photos", FILES)
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(UserError, match=r"photos: cannot be read \(Permission denied\)"):
+        open_source(source)
 
 
 @pytest.mark.parametrize("streamed", [True, False])
@@ -383,7 +471,7 @@ def test_the_command_line_says_all_of_it(tmp_path, monkeypatch):
         0, "photos: 13 training and 3 test images of 8x8 pixels in 2 classes: data/photos\n"
     )  # fmt: skip
     assert errors.startswith(
-        "reading 16 files\ntest images drawn: 3 of 16 images, 20% of every class, seed 0\nskipped: 1 "
+        "reading 16 files\ntest images drawn: 3 of 16 images, 20 % of every class, seed 0\nskipped: 1 "
     )
     assert "1 image in more than one class: for example" in errors
     assert "1 image in more than one class" in snapshot("data", "verify", "photos")[1]

@@ -11,7 +11,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,6 +84,7 @@ def pixels(read: Callable[[], bytes], where: str) -> Images:
     data = b"?"
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on odd metadata
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             data = read()
             with Image.open(io.BytesIO(data)) as image:
@@ -101,10 +102,9 @@ def look(data: bytes) -> tuple[str | None, bytes]:
         with Image.open(io.BytesIO(data)) as image:
             if Image.MAX_IMAGE_PIXELS and image.width * image.height > Image.MAX_IMAGE_PIXELS:
                 raise Image.DecompressionBombError
-            size = image.size
-            image.draft("RGB", (1, 1))
+            size, reduced = image.size, image.draft("RGB", (1, 1)) is not None
             upright = np.asarray(_upright(image))
-            return None, hashlib.sha256(f"{size} {image.format} {upright.shape}".encode() + upright.tobytes()).digest()
+            return None, hashlib.sha256(f"{size} {reduced} {upright.shape}".encode() + upright.tobytes()).digest()
     except Exception as problem:  # Pillow's decoders raise nearly anything on damaged files
         return _reason(problem, data), b""
 
@@ -135,7 +135,7 @@ def _reason(problem: Exception, data: bytes) -> str:
         return "no image format that Pillow knows"
     if isinstance(problem, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
-    words = " ".join(str(problem).split()) or type(problem).__name__
+    words = " ".join(str(getattr(problem, "strerror", None) or problem).split()) or type(problem).__name__
     return f"cut short: {words}" if "truncated" in words.lower() else words
 
 
@@ -152,19 +152,29 @@ def _folder(path: Path) -> Source:
 
 def _walk(folder: Path, inside: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, bool]]:
     """Yield the path of every file and folder, and whether it is a folder; links are followed, in no circle."""
-    status = folder.stat()
-    here = (status.st_dev, status.st_ino)
-    if here in above:
-        return
-    with os.scandir(folder) as entries:
-        ordered = sorted(entries, key=lambda entry: entry.name)
+    try:
+        status = folder.stat()
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            return
+        with os.scandir(folder) as entries:
+            ordered = sorted(entries, key=lambda entry: entry.name)
+    except OSError as problem:
+        raise UserError(f"{folder}: cannot be read ({problem.strerror})") from problem
     for entry in ordered:
         name = f"{inside}{entry.name}"
-        if not entry.is_dir():
+        if not _is_folder(entry):
             yield name, False
         elif not HIDDEN.search(entry.name):
             yield name, True
             yield from _walk(Path(entry.path), f"{name}/", above | {here})
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, which is named when it is read
+        return False
 
 
 def _zip(path: Path, opened: OpenZip) -> Source:
@@ -178,7 +188,9 @@ def _zip(path: Path, opened: OpenZip) -> Source:
         )
     files = {name: member_reader(archive, member) for name, member in members.items() if not HIDDEN.search(name)}
     folders = {member.filename.removeprefix("./").rstrip("/") for member in archive.infolist() if member.is_dir()}
-    folders = {folder for folder in folders if not HIDDEN.search(folder)}
+    folders |= {parent.as_posix() for folder in {name.rpartition("/")[0] for name in members} for parent in
+                (PurePosixPath(folder), *PurePosixPath(folder).parents)}  # fmt: skip
+    folders = {folder for folder in folders if folder != "." and not HIDDEN.search(folder)}
     return Source(path, files, frozenset(folders), len(members) - len(files))
 
 

@@ -25,6 +25,8 @@ NAMES = {
 }  # fmt: skip
 """Names of the folders of splits, in lower case."""
 LAYOUTS = "train/CLASS/FILE and test/CLASS/FILE (or val); CLASS/FILE with --test-share 0.2; images with --labels FILE"
+DELIMITERS = ",;\t"  # of tables; spreadsheets write ';' where the comma is the decimal point
+UTF16 = (b"\xff\xfe", b"\xfe\xff")  # the first bytes of such a file
 NAMED = 10  # of files that are wrong in one way
 
 Classes = dict[str, str]
@@ -82,7 +84,7 @@ def list_images(source: Source, choices: Choices, *, expected: str = LAYOUTS) ->
     tars = [name for name in images if name.lower().endswith((".tar", ".tar.gz", ".tgz"))]
     if tars:
         raise UserError(_of_tars(source, tars))
-    around = _around(source, images)
+    around = _around(images)
     if choices.labels is not None:
         listing = _of_table(source, images, around, choices)
     else:
@@ -93,13 +95,15 @@ def list_images(source: Source, choices: Choices, *, expected: str = LAYOUTS) ->
     return listing
 
 
-def _around(source: Source, images: Sequence[str]) -> str:
-    """Return the folder around everything, with a slash, or nothing."""
-    tops = {name.partition("/")[0] for name in images}
-    if len(tops) != 1 or tops & {*source.files} or {top.lower() for top in tops} & NAMES.keys():
-        return ""
-    (top,) = tops
-    return f"{top}/" if any(name.count("/") > 1 for name in images) else ""
+def _around(images: Sequence[str]) -> str:
+    """Return the path of the single folder around all classes or splits, which may be nested, with a slash; or ""."""
+    around, inside = "", [*images]
+    while True:
+        tops = {name.partition("/")[0] for name in inside}
+        if len(tops) != 1 or {top.lower() for top in tops} & NAMES.keys() or max(n.count("/") for n in inside) < 2:
+            return around
+        around += f"{tops.pop()}/"
+        inside = [name.removeprefix(around) for name in images]
 
 
 def _of_folders(source: Source, images: Sequence[str], around: str, choices: Choices, expected: str) -> Listing:
@@ -123,12 +127,20 @@ def _of_folders(source: Source, images: Sequence[str], around: str, choices: Cho
 def _split_folders(source: Source, images: Sequence[str], around: str) -> dict[str, str]:
     """Return the folder of each split that there is, by the name that the program has for it."""
     splits: dict[str, str] = {}
-    for top in sorted({name.removeprefix(around).split("/")[0] for name in images if "/" in name.removeprefix(around)}):
+    tops = {name.removeprefix(around).split("/")[0] for name in images if "/" in name.removeprefix(around)}
+    for top in sorted(tops):
         split = NAMES.get(top.lower())
         if split and split in splits:
             raise UserError(f"{source.path}: {splits[split]} and {top} are both {split}; rename or move one of them")
         if split:
             splits[split] = top
+    if len(tops) > len(splits) and not any(
+        name.removeprefix(f"{around}{folder}/").count("/")
+        for folder in splits.values()
+        for name in images
+        if name.startswith(f"{around}{folder}/")
+    ):
+        return {}  # a class may be called train, too
     return {split: f"{around}{folder}" for split, folder in splits.items()}
 
 
@@ -143,7 +155,11 @@ def _of_splits(source: Source, images: Sequence[str], splits: Mapping[str, str],
     )
     test_split = test_split or ("val" if "val" in splits else None)
     others = [split for split in splits if split not in ("train", test_split)]
-    notes = [
+    outside = [name for name in images if not name.startswith(tuple(f"{folder}/" for folder in splits.values()))]
+    notes = (
+        [f"left out: {_count(outside)} outside {' and '.join(splits.values())} ({_list(outside)})"] if outside else []
+    )
+    notes += [
         f"left out: {PurePosixPath(splits[split]).name}, {len(inside[split]):,} files;"
         f" --test-from {split} takes it as the test set"
         for split in others
@@ -151,11 +167,13 @@ def _of_splits(source: Source, images: Sequence[str], splits: Mapping[str, str],
     ]
     if test_split is None or test_split not in splits:
         if choices.test_share is not None and not choices.test_from:
-            return _drawn(source, train, choices, ())
-        wanted = test_split or "test or val"
+            return _drawn(source, train, choices, notes)
+        found = _found(images, splits["train"][: -len("train")])
+        if choices.test_from and {"test", "val"} & splits.keys():
+            raise UserError(f"{source.path}: {found}, but no {choices.test_from}; leave --test-from out")
         raise UserError(
-            f"{source.path}: {_found(images, splits['train'].removesuffix('train'))}, but no {wanted} with folders of"
-            f" classes; add --test-share 0.2 to draw test images from train, or expected {LAYOUTS}"
+            f"{source.path}: {found}, but no {test_split or 'test or val'} with folders of classes; add"
+            f" --test-share 0.2 to draw test images from train, or expected {LAYOUTS}"
         )
     if choices.test_share is not None:
         raise UserError(f"{source.path}: has the test images {splits[test_split]}; leave --test-share out")
@@ -212,7 +230,7 @@ def _drawn(source: Source, by_class: Classes, choices: Choices, notes: Sequence[
         if not 0 < wanted < len(files):
             raise UserError(f"{source.path}: class {of_class} has {len(files)} image, too few to draw test images")
         test |= {*files[:wanted]}
-    note = f"test images drawn: {len(test):,} of {len(names):,} images, {share:.0%} of every class, seed {seed}"
+    note = f"test images drawn: {len(test):,} of {len(names):,} images, {100 * share:g} % of every class, seed {seed}"
     return Listing(
         source.path, f"{source.kind} of images", (),
         {name: of_class for name, of_class in by_class.items() if name not in test},
@@ -233,14 +251,16 @@ def _of_table(source: Source, images: Sequence[str], around: str, choices: Choic
     rows, table = _rows(source, choices.labels or Path())
     by_name = {unicodedata.normalize("NFC", name): name for name in images}
     by_name |= {unicodedata.normalize("NFC", name.removeprefix(around)): name for name in images if around}
+    by_stem = {name.rpartition(".")[0]: name for name in by_name}
     parts: dict[str, Classes] = {}
     wrong, taken = list[str](), set[str]()
     for line, row in rows:
-        name = by_name.get(unicodedata.normalize("NFC", row["file"].strip().removeprefix("./")))
+        file = unicodedata.normalize("NFC", row["file"].strip())
+        name = by_name.get(file) or by_name.get(file.replace("\\", "/").removeprefix("./"))
         of_class, split = unicodedata.normalize("NFC", row["class"].strip()), row.get("split", "").strip().lower()
         if name is None:
-            close = difflib.get_close_matches(row["file"], list(by_name)[:10_000], 1)
-            wrong.append(f"{table}:{line}: no file '{row['file']}'" + (f"; is it {close[0]}?" if close else ""))
+            close = by_stem.get(file) or next(iter(difflib.get_close_matches(file, list(by_name)[:10_000], 1)), None)
+            wrong.append(f"{table}:{line}: no file '{row['file']}'" + (f"; is it {close}?" if close else ""))
         elif name in taken:
             wrong.append(f"{table}:{line}: '{row['file']}' stands there twice")
         elif not of_class:
@@ -252,8 +272,8 @@ def _of_table(source: Source, images: Sequence[str], around: str, choices: Choic
             parts.setdefault(NAMES.get(split, "train"), {})[name] = of_class
     if wrong:
         raise UserError("\n".join(shorten(wrong)))
-    unlabelled = len(images) - len(taken)
-    notes = [f"left out: {unlabelled:,} images that {table} does not name"] if unlabelled else []
+    unlabelled = [name for name in images if name not in taken]
+    notes = [f"left out: {_count(unlabelled)} that {table} does not name ({_list(unlabelled)})"] if unlabelled else []
     test_split = choices.test_from or next((split for split in ("test", "val") if split in parts), None)
     if test_split is None and choices.test_share is not None and "train" in parts:
         return _drawn(source, parts["train"], choices, notes)
@@ -280,14 +300,20 @@ def _rows(source: Source, path: Path) -> tuple[list[tuple[int, dict[str, str]]],
     inside = source.files.get(path.as_posix())
     try:
         content = path.read_bytes() if path.is_file() or inside is None else inside()
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-16" if content.startswith(UTF16) else "utf-8-sig")
+    except UnicodeError:
+        raise UserError(f"{path}: not UTF-8; save the table as CSV UTF-8") from None
     except (OSError, ValueError) as problem:
         raise UserError(f"{path}: cannot be read ({getattr(problem, 'strerror', None) or problem})") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""))
+    first = text.partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(DELIMITERS, key=first.count))
     heads = [head.strip().lower() for head in reader.fieldnames or []]
     reader.fieldnames = heads
     if not {"file", "class"} <= {*heads}:
-        raise UserError(f"{path}: expected the columns file and class, and perhaps split, given {', '.join(heads)}")
+        given = ", ".join(heads) or "an empty file"
+        raise UserError(f"{path}: expected the columns file and class, and perhaps split, given {given}")
+    if repeated := [head for head, count in Counter(heads).items() if count > 1 and head in ("file", "class", "split")]:
+        raise UserError(f"{path}: several columns are called {repeated[0]}; rename or delete the others")
     try:
         rows = [(reader.line_num, {key: row[key] or "" for key in heads}) for row in reader]
     except csv.Error as problem:
@@ -299,19 +325,26 @@ def _rows(source: Source, path: Path) -> tuple[list[tuple[int, dict[str, str]]],
 
 def _check_classes(listing: Listing) -> None:
     train, test = {*listing.train.values()}, {*listing.test.values()}
-    for here, other, odd in (("train", listing.test_split, train - test), (listing.test_split, "train", test - train)):
-        if odd:
-            raise UserError(f"{listing.source}: {here} has images of class {_list(sorted(odd))}, {other} has none")
+    one_sided = [
+        f"{split} has images of class {_list(sorted(classes))}, {other} has none"
+        for split, other, classes in (
+            ("train", listing.test_split, train - test),
+            (listing.test_split, "train", test - train),
+        )
+        if classes
+    ]
+    if one_sided:
+        raise UserError(f"{listing.source}: {'; '.join(one_sided)}")
     if len(train) == 1:
         raise UserError(f"{listing.source}: one class, {min(train)}; a classifier needs two. Expected {LAYOUTS}")
 
 
 def _of_tars(source: Source, tars: Sequence[str]) -> str:
-    folder = str(PurePosixPath(tars[0]).parent)
+    ending = tars[0][tars[0].lower().rindex(".t") :]
     return (
         f"{source.path}: {_list(tars)}: archives that are not unpacked. Unpack each into a folder of its name: cd"
-        f" {source.path / folder} && for f in *.tar; do mkdir ${{f%.tar}} && tar -xf $f -C ${{f%.tar}}; done"
-        " (of ILSVRC2012_img_train.tar do so twice: it holds a tar of each class)"
+        f" {(source.path / tars[0]).parent} && for f in *{ending}; do mkdir ${{f%{ending}}} && tar -xf $f -C"
+        f" ${{f%{ending}}}; done (for ILSVRC2012_img_train.tar do so twice: it holds a tar of each class)"
     )
 
 
@@ -321,10 +354,14 @@ def _found(images: Sequence[str], around: str) -> str:
     loose = sum("/" not in name for name in inside)
     if not images:
         return "no images"
-    parts = [f"{loose:,} images in no folder"] if loose else []
+    parts = [f"{loose:,} image{'s' * (loose > 1)} in no folder"] if loose else []
     if folders:
         parts.append(f"{len(folders):,} folder{'s' * (len(folders) > 1)} with images ({_list(sorted(folders), 5)})")
     return " and ".join(parts)
+
+
+def _count(names: Sequence[str]) -> str:
+    return f"{len(names):,} image{'s' * (len(names) > 1)}"
 
 
 def shorten(lines: Sequence[str]) -> list[str]:

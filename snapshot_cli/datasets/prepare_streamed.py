@@ -124,7 +124,7 @@ def _read_all(
     paths = [*listing.train, *listing.test]
     found = list[tuple[bytes, bytes, str | None]]()
     with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # refused all the same
+        warnings.simplefilter("ignore")  # Pillow's; what it cannot read is refused
         for start in range(0, len(paths), AT_ONCE):
             reading(start, len(paths))
             found += pool.map(lambda path: _read(listing.source, path), paths[start : start + AT_ONCE])
@@ -186,7 +186,7 @@ def _titled(found: Listing) -> tuple[str, ...]:
     if found.titles is not None or not found.source.is_dir():
         return found.titles or found.classes
     titles = ground_truth.titles(found.source)
-    return tuple(f"{name} {titles.get(name, '')}".strip() for name in found.classes)
+    return tuple(f"{name} {titles[name]}" if titles.get(name) else name for name in found.classes)
 
 
 def where_from(name: str) -> str:
