@@ -11,7 +11,7 @@ from snapshot_cli.config import load, plan
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.study import Study
 from snapshot_cli.datasets.manifest import image_sides, training_examples
-from snapshot_cli.launch import sharing
+from snapshot_cli.launch import scheduling
 from snapshot_cli.networks.operations import forward
 
 STUDIES = Path(__file__).parents[1] / "configs/studies"
@@ -41,11 +41,11 @@ def costs(studies: dict[str, list[Run]], speed: float) -> str:
     lines += ["|:--|--:|--:|--:|--:|--:|--:|"]
     for name, runs in every.items():
         each = hours(runs, speed)
-        order = [each[run] for run in sharing.longest_first(each)]
+        order = [each[run] for run in scheduling.longest_first(each)]
         looked_at = {run: plan.images(run, available[run.dataset]) for run in runs}
         epochs = sum(looked_at[run] / run.training_examples(available[run.dataset]) for run in runs)
         images = sum(looked_at.values()) / 1e6
-        spans = " | ".join(f"{sharing.makespan(order, gpus):,.0f}" for gpus in (8, 64))
+        spans = " | ".join(f"{scheduling.makespan(order, gpus):,.0f}" for gpus in (8, 64))
         lines += [f"| {name} | {len(runs)} | {epochs:,.0f} | {images:,.0f} | {sum(order):,.0f} | {spans} |"]
     return "\n".join(lines) + "\n"
 
@@ -53,11 +53,11 @@ def costs(studies: dict[str, list[Run]], speed: float) -> str:
 def schedules(runs: list[Run], speed: float) -> str:
     """Return a table of how long runs take on more and more GPUs, in the given order and the longest first."""
     each = hours(runs, speed)
-    given, longest = list(each.values()), [each[run] for run in sharing.longest_first(each)]
+    given, longest = list(each.values()), [each[run] for run in scheduling.longest_first(each)]
     lines = ["| GPUs | given order, hours | longest first, hours | no schedule is shorter than |", "|--:|--:|--:|--:|"]
     for gpus in GPUS:
         least = max(sum(given) / gpus, longest[0])
-        spans = [sharing.makespan(given, gpus), sharing.makespan(longest, gpus), least]
+        spans = [scheduling.makespan(given, gpus), scheduling.makespan(longest, gpus), least]
         lines += [f"| {gpus} | {' | '.join(f'{span:,.1f}' for span in spans)} |"]
     return "\n".join(lines) + "\n"
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from types import FrameType
 
 from snapshot_cli.__main__ import main as run_command
-from snapshot_cli.launch import signals, unit
+from snapshot_cli.launch import signals, train_process
 
 LARGEST = 2**20  # bytes of a message
 POLL_SECONDS = 0.05
@@ -40,11 +40,11 @@ def preload() -> None:
     from snapshot_cli.analysis import scoring
     from snapshot_cli.commands import evaluate
     from snapshot_cli.config import load
-    from snapshot_cli.launch import here, progress
+    from snapshot_cli.launch import in_process, progress
     from snapshot_cli.reporting import terminal
     from snapshot_cli.training import interpolate, loop
 
-    _ = (torch, cli, scoring, evaluate, load, here, progress, terminal, interpolate, loop)
+    _ = (torch, cli, scoring, evaluate, load, in_process, progress, terminal, interpolate, loop)
 
 
 def serve(channel: socket.socket, run: Callable[[], None]) -> None:
@@ -55,7 +55,7 @@ def serve(channel: socket.socket, run: Callable[[], None]) -> None:
     gone.
     """
     children: list[int] = []  # the one that runs, if any
-    os.environ[unit.LAUNCHER] = str(os.getpid())
+    os.environ[train_process.LAUNCHER] = str(os.getpid())
     _listen(children)
     while True:
         message, logs, _, _ = socket.recv_fds(channel, LARGEST, 1)

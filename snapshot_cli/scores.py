@@ -15,8 +15,8 @@ from pydantic import ConfigDict, GetCoreSchemaHandler, ValidationError
 from pydantic_core import core_schema
 
 from snapshot_cli.config.experiment import Experiment, Run
-from snapshot_cli.config.model import Count, Model, Positive
 from snapshot_cli.config.plan import Cell
+from snapshot_cli.config.strict import Count, Model, Positive
 from snapshot_cli.config.study import Split
 from snapshot_cli.errors import UserError
 from snapshot_cli.files import write_atomically

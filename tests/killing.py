@@ -21,11 +21,11 @@ import torch._dynamo
 from snapshot_cli import cli as program
 from snapshot_cli.commands import evaluate
 from snapshot_cli.datasets import prepare
-from snapshot_cli.launch import here, progress
+from snapshot_cli.launch import in_process, progress
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import interpolate, loop
 
-__all__ = ["evaluate", "here", "interpolate", "loop", "prepare", "progress"]
+__all__ = ["evaluate", "in_process", "interpolate", "loop", "prepare", "progress"]
 
 
 def start(words, log):

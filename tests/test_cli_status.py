@@ -10,7 +10,7 @@ from snapshot_cli.commands import status
 from snapshot_cli.config import plan
 from snapshot_cli.config.load import load
 from snapshot_cli.config.run_words import in_words
-from snapshot_cli.launch import unit
+from snapshot_cli.launch import train_process
 from snapshot_cli.run_directory import RunDirectory
 
 ROW = {"epoch": 1, "iteration": 23, "rate": 0.05, "train_error": 45.678, "images_per_second": 87.0}
@@ -35,7 +35,7 @@ def test_every_run_of_a_study(tmp_path, study):
     (directory.path / ".lock").write_text(json.dumps({"pid": 12, "host": "far", "since": "then"}))
     failed = RunDirectory.of(second, tmp_path / "results/own")
     failed.start(second, {})
-    (failed.path / unit.FAILURE).write_text("the loss is [not] finite")
+    (failed.path / train_process.FAILURE).write_text("the loss is [not] finite")
     code, out, errors = snapshot("status", "study.yaml")
     assert (code, errors) == (0, "")
     assert lines(out) == [

@@ -35,7 +35,7 @@ def trainings(monkeypatch):
     """Record what would be trained, on a machine without a GPU; every run fails but those in `finishes`."""
     calls = []
 
-    def train_all(runs, machine, asked, *, places, board, stop):
+    def train_all(runs, machine, asked, *, places, progress, stop):
         calls.append((list(runs), [list(asked[run]) for run in runs], list(places)))
         return [f"{run.run_id}: the iteration 3 has a loss of nan (all of it: log.txt)" for run in runs[:1]]
 

@@ -14,7 +14,7 @@ from torch import nn
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import ConfigError, Stopped, UserError
-from snapshot_cli.launch import here
+from snapshot_cli.launch import in_process
 from snapshot_cli.networks import build, elsewhere, operations, plugins
 from snapshot_cli.networks.names import forms
 from snapshot_cli.run_directory import RunDirectory
@@ -238,7 +238,7 @@ def test_networks_that_cannot_be_trained_are_refused_before_anything_is_written(
 ):
     run = run_of(tiny_run, "plugin:odd", network_options={"what": what})
     with pytest.raises(UserError) as raised:
-        here.train(run, Machine(tiny_data, tmp_path, device="cpu"), watcher=Silent())
+        in_process.train(run, Machine(tiny_data, tmp_path, device="cpu"), watcher=Silent())
     assert str(raised.value) == message
     assert not list(tmp_path.iterdir())
 
@@ -251,9 +251,11 @@ def test_images_that_a_network_cannot_take_show_its_own_line(tiny_run, tiny_data
 def test_a_last_batch_of_one_image(tiny_run, tiny_data, tmp_path):
     run = run_of(tiny_run, "torchvision:resnet18", train_size=81, batch_size=16)
     with pytest.raises(ConfigError, match=r"cannot be trained on a batch of 1 image, .*; choose another batch_size"):
-        here.train(run, Machine(tiny_data, tmp_path, device="cpu"), watcher=Silent())
+        in_process.train(run, Machine(tiny_data, tmp_path, device="cpu"), watcher=Silent())
     assert (
-        trial.check(run_of(tiny_run, "plugin:mlp"), here.prepared("tiny", Machine(tiny_data, tmp_path)), smallest=1)
+        trial.check(
+            run_of(tiny_run, "plugin:mlp"), in_process.prepared("tiny", Machine(tiny_data, tmp_path)), smallest=1
+        )
         == []
     )
 
@@ -268,8 +270,8 @@ def finish(run, machine, *, stop_after=None):
     if stop_after is not None:
         seen = []
         with before_steps(seen.append), pytest.raises(Stopped):
-            here.train(run, machine, watcher=Silent(), stop=lambda: bool(seen) and seen[-1] >= stop_after)
-    return here.train(run, machine, watcher=Silent())
+            in_process.train(run, machine, watcher=Silent(), stop=lambda: bool(seen) and seen[-1] >= stop_after)
+    return in_process.train(run, machine, watcher=Silent())
 
 
 NETWORKS = ["torchvision:resnet18", "plugin:mlp", "plugin:tied"]
@@ -287,15 +289,15 @@ def test_they_resume_exactly(network, tiny_run, tiny_data, tmp_path):
 
 def test_the_code_behind_a_plug_in_is_recorded(tiny_run, tiny_data, tmp_path):
     run = run_of(tiny_run, "plugin:mlp", budget=1)
-    directory = here.train(run, Machine(tiny_data, tmp_path, device="cpu"), watcher=Silent())
+    directory = in_process.train(run, Machine(tiny_data, tmp_path, device="cpu"), watcher=Silent())
     assert re.fullmatch("sha256:[0-9a-f]{64}", directory.machine["versions"]["plugin:mlp"])
     assert directory.path.name.startswith("plugin-mlp-cosine-M2-")
 
 
 def test_interpolation_without_batch_norm(tiny_run, tiny_data, tmp_path):
     run, machine = run_of(tiny_run, "plugin:tied", budget=1), Machine(tiny_data, tmp_path, device="cpu")
-    directory = here.train(run, machine, watcher=Silent())
-    here.interpolate(run, machine)
+    directory = in_process.train(run, machine, watcher=Silent())
+    in_process.interpolate(run, machine)
     rows = directory.interpolation()
     assert len(rows) == 33
     assert all(len({row[3] for row in rows[k : k + 3]}) == 1 for k in range(0, 33, 3))
@@ -304,7 +306,7 @@ def test_interpolation_without_batch_norm(tiny_run, tiny_data, tmp_path):
 @pytest.mark.parametrize(("network", "members"), [("plugin:tied", "all"), ("torchvision:resnet18", "1,2,2")])
 def test_an_exported_file_answers_as_the_run_did(network, members, tiny_run, tiny_data, tiny_dataset, tmp_path):
     """Tied weights, a buffer that is not in the state, and a member that counts twice."""
-    directory = here.train(
+    directory = in_process.train(
         run_of(tiny_run, network, budget=1), Machine(tiny_data, tmp_path, device="cpu"), watcher=Silent()
     )
     snapshots = finished.all_snapshots([directory])
@@ -321,7 +323,7 @@ def test_an_exported_file_answers_as_the_run_did(network, members, tiny_run, tin
 
 
 def test_an_exported_file_of_a_plug_in_that_is_not_there(tiny_run, tiny_data, tmp_path, monkeypatch):
-    directory = here.train(
+    directory = in_process.train(
         run_of(tiny_run, "plugin:mlp", budget=1), Machine(tiny_data, tmp_path, device="cpu"), watcher=Silent()
     )
     export(finished.all_snapshots([directory]), tiny_data, tmp_path / "e.pt2")
@@ -377,8 +379,8 @@ def test_timm(tiny_run, tiny_data, tmp_path):
     run = run_of(tiny_run, "timm:test_vit", budget=1, network_options={"patch_size": 4})
     machine = Machine(tiny_data, tmp_path, device="cpu")
     directory = RunDirectory.of(run, tmp_path)
-    assert trial.check(run, here.prepared("tiny", machine)) == []
-    assert "timm" in here.train(run, machine, watcher=Silent()).machine["versions"]
+    assert trial.check(run, in_process.prepared("tiny", machine)) == []
+    assert "timm" in in_process.train(run, machine, watcher=Silent()).machine["versions"]
     assert directory.status == "done"
 
 

@@ -53,7 +53,7 @@ def test_only_ray_is_connected_to(monkeypatch, name, expected):
 
 def train_all(engine, runs, gpus):
     machine, asked = Machine(Path("D"), Path("R")), {run: [run.seed] for run in runs}
-    failures = engine.train_all(runs, machine, asked, extra=["--interpolate"], gpus=gpus, board=BOARD, stop=never)
+    failures = engine.train_all(runs, machine, asked, extra=["--interpolate"], gpus=gpus, progress=BOARD, stop=never)
     assert failures == ["a line"]
     return machine
 
@@ -62,12 +62,12 @@ def test_slots_are_told_where_each_run_is_to_be_found(called, tiny_run):
     runs = [tiny_run(seed=seed) for seed in (0, 1)]
     machine = train_all(Engine("local", 3, 2), runs, ["4", "6"])
     words = {run: [run.seed, "--interpolate"] for run in runs}
-    assert called == [((runs, machine, words), {"places": ["4", "6", "4"], "board": BOARD, "stop": never})]
+    assert called == [((runs, machine, words), {"places": ["4", "6", "4"], "progress": BOARD, "stop": never})]
 
 
 def test_ray_takes_the_runs_themselves_and_its_own_gpus(called, tiny_run):
     runs = [tiny_run()]
     machine = train_all(Engine("ray", 3, 2), runs, [])
     assert called == [
-        ((runs, machine, ["--interpolate"]), {"jobs": 3, "per_gpu": 2, "board": BOARD, "stop": never})
+        ((runs, machine, ["--interpolate"]), {"jobs": 3, "per_gpu": 2, "progress": BOARD, "stop": never})
     ]  # fmt: skip

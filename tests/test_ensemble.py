@@ -15,7 +15,7 @@ import snapshot_cli
 from snapshot_cli import SnapshotEnsemble
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import UserError
-from snapshot_cli.launch import here
+from snapshot_cli.launch import in_process
 from snapshot_cli.networks import build
 from snapshot_cli.serving.program import agreement
 
@@ -79,7 +79,7 @@ def test_members_are_copies_that_never_train():
 def trained(tiny_run, tiny_data, tmp_path_factory):
     """The directory of a run of two snapshots."""
     results = tmp_path_factory.mktemp("results")
-    return here.train(tiny_run(budget=1), Machine(tiny_data, results, device="cpu"), watcher=Silent())
+    return in_process.train(tiny_run(budget=1), Machine(tiny_data, results, device="cpu"), watcher=Silent())
 
 
 def test_a_run_answers_as_it_did(trained, tiny_data, tiny_dataset):

@@ -21,7 +21,7 @@ from snapshot_cli.datasets.file_bytes import file_reader
 from snapshot_cli.datasets.image_files import pixels
 from snapshot_cli.datasets.index import ImageFiles
 from snapshot_cli.datasets.prepare import prepare
-from snapshot_cli.launch import here
+from snapshot_cli.launch import in_process
 from snapshot_cli.serving.classifier import transform_of
 
 SMALL = unchecked(CATALOGUE["cifar10"], size=8, train=20, test=10)
@@ -68,7 +68,7 @@ def trained(request, tmp_path_factory):
         run = Run(
             dataset=name, network="resnet-8", budget=1, batch_size=8, cycles=2, alpha0=0.1, schedule="cosine",
         )  # fmt: skip
-        directory = here.train(run, Machine(folder / "data", folder / "results", device="cpu"), watcher=Silent())
+        directory = in_process.train(run, Machine(folder / "data", folder / "results", device="cpu"), watcher=Silent())
     return folder / "data", folder / "files", directory
 
 

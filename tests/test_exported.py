@@ -17,7 +17,7 @@ from snapshot_cli.analysis.metrics import softmax
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import UserError
 from snapshot_cli.files import sha256
-from snapshot_cli.launch import here
+from snapshot_cli.launch import in_process
 from snapshot_cli.serving import classifier, finished
 from snapshot_cli.serving.export import export
 from snapshot_cli.serving.load import load
@@ -52,7 +52,7 @@ class Trap:
 @pytest.fixture(scope="module")
 def directory(tiny_run, tiny_data, tmp_path_factory):
     results = tmp_path_factory.mktemp("results")
-    return here.train(tiny_run(budget=1, cycles=3), Machine(tiny_data, results, device="cpu"), watcher=Silent())
+    return in_process.train(tiny_run(budget=1, cycles=3), Machine(tiny_data, results, device="cpu"), watcher=Silent())
 
 
 @pytest.mark.parametrize("suffix", [".pt2", ".onnx"])

@@ -12,7 +12,7 @@ from silent import Silent
 from snapshot_cli import files
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import UserError
-from snapshot_cli.launch import here
+from snapshot_cli.launch import in_process
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import checkpoint, hardware
 
@@ -85,7 +85,7 @@ class Disk:
 
 
 def train(run, machine):
-    return here.train(run, machine, watcher=Silent())
+    return in_process.train(run, machine, watcher=Silent())
 
 
 def results(directory):

@@ -15,7 +15,7 @@ from snapshot_cli.config.load import load
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.config.plan import runs
 from snapshot_cli.errors import ConfigError, UserError
-from snapshot_cli.launch import here, ray_engine, ray_task, unit
+from snapshot_cli.launch import in_process, ray_engine, ray_task, train_process
 from snapshot_cli.networks import build
 from snapshot_cli.training import initial_weights
 
@@ -122,7 +122,7 @@ def test_files_that_are_refused_before_anything_is_written(content, words, tiny_
     network = "resnet-14" if content == "resnet-14" else "resnet-8"
     run = tiny_run(network=network, initial_weights=weights_file.digest(path))
     with pytest.raises(UserError, match=f"^initial_weights: {path}: {words}"):
-        here.train(run, Machine(tiny_data, tmp_path / "results", device="cpu"), watcher=Silent())
+        in_process.train(run, Machine(tiny_data, tmp_path / "results", device="cpu"), watcher=Silent())
     assert not (tmp_path / "results").exists()
 
 
@@ -158,12 +158,12 @@ def test_weights_that_are_gone_or_changed(tiny_run, tiny_data, tmp_path):
     (tmp_path / "w.pt").write_bytes(b"PK other")
     machine = Machine(tiny_data, tmp_path / "results", device="cpu")
     with pytest.raises(UserError, match=r"w\.pt: no longer the weights that the run starts from, which have sha256:"):
-        here.train(run, machine, watcher=Silent())
+        in_process.train(run, machine, watcher=Silent())
     run = tiny_run(initial_weights=f"sha256:{'0' * 64}")
     with pytest.raises(
         UserError, match=r"^initial_weights: sha256:0+ is not in .*; name the file: --set initial_weigh"
     ):
-        here.train(run, machine, watcher=Silent())
+        in_process.train(run, machine, watcher=Silent())
 
 
 def test_a_node_of_a_cluster_gets_them(tiny_run, tmp_path, monkeypatch):
@@ -188,4 +188,4 @@ def test_a_node_of_a_cluster_gets_them(tiny_run, tmp_path, monkeypatch):
     assert weights_file.kept(run.initial_weights, there.results).read_bytes() == content
     (words,) = started
     assert words[words.index("--plugin") + 1].endswith("/0/mine.py")
-    assert unit.words(run, machine, [])[0] == "train"
+    assert train_process.words(run, machine, [])[0] == "train"

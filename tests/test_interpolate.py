@@ -7,7 +7,7 @@ import torch
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.batches import of_run
 from snapshot_cli.errors import Stopped, UserError
-from snapshot_cli.launch import here
+from snapshot_cli.launch import in_process
 from snapshot_cli.launch.progress import Lines
 from snapshot_cli.networks import build
 from snapshot_cli.run_directory import RunDirectory
@@ -151,10 +151,10 @@ def test_weights_that_were_not_kept(tiny_run, tiny_dataset, tmp_path):
 def test_the_step_is_done_once_and_only_for_several_snapshots(tiny_run, tiny_data, trained, monkeypatch):
     run, directory = trained
     machine = Machine(tiny_data, directory.path.parents[2], "cpu", threads=1)
-    here.interpolate(run, machine)
+    in_process.interpolate(run, machine)
     before = (directory.path / "interpolation.csv").read_bytes()
     monkeypatch.setattr(interpolate, "interpolate", None)  # a second call would not get past this
-    here.interpolate(run, machine)
-    here.interpolate(tiny_run(cycle=1), machine)
+    in_process.interpolate(run, machine)
+    in_process.interpolate(tiny_run(cycle=1), machine)
     assert (directory.path / "interpolation.csv").read_bytes() == before
     assert RunDirectory(directory.path).interpolation() == directory.interpolation()

@@ -25,7 +25,7 @@ TORCH = {
     "training.checkpoint", "training.compiled", "training.hardware", "training.interpolate", "training.network",
     "training.loop", "training.predict", "training.record", "training.ranks", "launch.torchrun", "launch.slots",
     "training.predictions", "training.measure", "training.initial_weights", "training.trial",
-    "launch.estimate", "launch.doctor", "launch.here",
+    "launch.estimate", "launch.doctor", "launch.in_process",
     "commands.trainings", "fork_server", "randomness",
     "__init__", "training.scheduler", "serving.ensemble", "serving.load", "serving.exported", "serving.program",
 }  # fmt: skip

@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import batches
 from snapshot_cli.errors import ConfigError, UserError
-from snapshot_cli.launch import here, torchrun, unit
+from snapshot_cli.launch import in_process, torchrun, train_process
 from snapshot_cli.networks import build
 from snapshot_cli.randomness import derive
 from snapshot_cli.run_directory import RunDirectory
@@ -273,12 +273,12 @@ def test_dropout_is_drawn_apart(tiny_dataset, tiny_run, tmp_path, monkeypatch):
      ({"holdout": 3, "batch_size": 87}, 4, "3 images")],
 )  # fmt: skip
 def test_the_smallest_batch_and_split_have_an_image_for_each(tiny_data, tiny_run, changes, count, fewest):
-    run, manifest = tiny_run(**changes), here.prepared("tiny", Machine(tiny_data, tiny_data))
+    run, manifest = tiny_run(**changes), in_process.prepared("tiny", Machine(tiny_data, tiny_data))
     if fewest is None:
-        here.check_ranks(run, manifest, Ranks(0, count))
+        in_process.check_ranks(run, manifest, Ranks(0, count))
         return
     with pytest.raises(ConfigError) as caught:
-        here.check_ranks(run, manifest, Ranks(0, count))
+        in_process.check_ranks(run, manifest, Ranks(0, count))
     assert str(caught.value) == (
         f"{run.run_id}: {count} processes cannot share its smallest batch or split, which has {fewest}; "
         "start fewer, or choose another batch_size"
@@ -288,10 +288,10 @@ def test_the_smallest_batch_and_split_have_an_image_for_each(tiny_data, tiny_run
 def test_processes_of_a_host_share_its_processors_and_stop_with_torchrun(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8))
     machine = Machine(tmp_path, tmp_path)
-    assert (here.workers(machine), torchrun.rank(), unit.launcher()) == (8, 0, None)
+    assert (in_process.workers(machine), torchrun.rank(), train_process.launcher()) == (8, 0, None)
     for name, value in {"TORCHELASTIC_RUN_ID": "1", "RANK": "5", "LOCAL_WORLD_SIZE": "3"}.items():
         monkeypatch.setenv(name, value)
-    assert (here.workers(machine), torchrun.rank(), unit.launcher()) == (2, 5, os.getppid())
+    assert (in_process.workers(machine), torchrun.rank(), train_process.launcher()) == (2, 5, os.getppid())
 
 
 def test_a_bug_is_not_taken_for_a_lost_process(monkeypatch):

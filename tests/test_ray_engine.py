@@ -15,7 +15,7 @@ from silent import Silent
 from snapshot_cli import lock
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import ConfigError
-from snapshot_cli.launch import here, ray_engine, ray_task
+from snapshot_cli.launch import in_process, ray_engine, ray_task
 from snapshot_cli.run_directory import RunDirectory
 
 STORE = 80_000_000
@@ -23,7 +23,7 @@ NEVER = {"jobs": None, "per_gpu": None, "stop": lambda: False}
 
 
 class Noted:
-    """A board that notes what it is told, and does something whenever it is to look."""
+    """A progress that notes what it is told, and does something whenever it is to look."""
 
     def __init__(self, look=lambda: None):
         self.told, self.look = [], look
@@ -180,14 +180,14 @@ def test_eight_runs_on_four_gpus_two_on_each(cluster, tmp_path, tiny_run, monkey
 
     monkeypatch.setattr(ray_task, "work", work)
     cluster.add_node(num_cpus=1, num_gpus=4, object_store_memory=STORE)
-    runs, board = [tiny_run(seed=seed) for seed in range(8)], Noted()
+    runs, progress = [tiny_run(seed=seed) for seed in range(8)], Noted()
     with ray_engine.connected(cluster.address):
         failures = ray_engine.train_all(
-            runs, Machine(tmp_path, tmp_path / "results"), (), board=board, **NEVER | {"per_gpu": 2}
+            runs, Machine(tmp_path, tmp_path / "results"), (), progress=progress, **NEVER | {"per_gpu": 2}
         )
     assert failures == []
     assert sorted(path.read_text() for path in tmp_path.glob("[0-7]")) == ["0", "0", "1", "1", "2", "2", "3", "3"]
-    assert sorted(board.told) == sorted([(word, seed) for word in ("started", "done") for seed in range(8)])
+    assert sorted(progress.told) == sorted([(word, seed) for word in ("started", "done") for seed in range(8)])
     assert list((tmp_path / "results").iterdir()) == []
 
 
@@ -214,20 +214,20 @@ def test_why_nothing_comes_back_of_a_task(tmp_path, monkeypatch):
 
 
 def test_a_run_has_begun_when_its_lock_is_held(tmp_path, tiny_run):
-    run, told, board, machine = tiny_run(), set(), Noted(), Machine(tmp_path, tmp_path)
-    ray_engine._tell([run], told, machine, board)
+    run, told, progress, machine = tiny_run(), set(), Noted(), Machine(tmp_path, tmp_path)
+    ray_engine._tell([run], told, machine, progress)
     process = os.spawnlp(os.P_NOWAIT, "true", "true")
     os.waitpid(process, 0)
     folder = RunDirectory.of(run, tmp_path).path
     folder.mkdir(parents=True)
     of_the_dead = {"pid": process, "host": socket.gethostname(), "since": "then"}
     (folder / lock.FILE_NAME).write_text(json.dumps(of_the_dead))
-    ray_engine._tell([run], told, machine, board)
-    assert board.told == []
+    ray_engine._tell([run], told, machine, progress)
+    assert progress.told == []
     with lock.hold(folder):
-        ray_engine._tell([run], told, machine, board)
-    ray_engine._tell([run], told, machine, board, ended=True)
-    assert board.told == [("started", 0)]
+        ray_engine._tell([run], told, machine, progress)
+    ray_engine._tell([run], told, machine, progress, ended=True)
+    assert progress.told == [("started", 0)]
 
 
 def parent(pid):
@@ -235,7 +235,7 @@ def parent(pid):
 
 
 def breaking(directory, breaks):
-    """Return what a board calls when it looks: `breaks` of the training's process, once, after some epochs."""
+    """Return what a progress calls when it looks: `breaks` of the training's process, once, after some epochs."""
     broken = []
 
     def look():
@@ -248,7 +248,7 @@ def breaking(directory, breaks):
 
 
 def assert_same_and_resumed(directory, run, tiny_data, tmp_path, broken):
-    unbroken = here.train(run, Machine(tiny_data, tmp_path / "unbroken", "cpu", 1), watcher=Silent())
+    unbroken = in_process.train(run, Machine(tiny_data, tmp_path / "unbroken", "cpu", 1), watcher=Silent())
     assert directory.status == "done"
     for kind in ("snapshots/1.safetensors", "snapshots/2.safetensors", "predictions/test-2.npy"):
         assert (directory.path / kind).read_bytes() == (unbroken.path / kind).read_bytes()
@@ -264,11 +264,11 @@ def test_a_process_killed_is_tried_again_and_ends_with_the_same_bytes(cluster, t
     machine = Machine(tiny_data, tmp_path / "results", "cpu", 1, 0)
     directory = RunDirectory.of(run, machine.results)
     look, broken = breaking(directory, lambda pid: os.kill(parent(pid) if victim == "worker" else pid, signal.SIGKILL))
-    board = Noted(look)
+    progress = Noted(look)
     cluster.add_node(num_cpus=1, object_store_memory=STORE)
     with ray_engine.connected(cluster.address):
-        assert ray_engine.train_all([run], machine, (), board=board, **NEVER) == []
-    assert board.told == [("started", 0), ("done", 0)]
+        assert ray_engine.train_all([run], machine, (), progress=progress, **NEVER) == []
+    assert progress.told == [("started", 0), ("done", 0)]
     assert_same_and_resumed(directory, run, tiny_data, tmp_path, broken)
 
 
@@ -286,7 +286,7 @@ def test_a_node_removed_costs_only_the_work_since_the_last_state(cluster, tiny_d
 
     look, broken = breaking(directory, remove)
     with ray_engine.connected(cluster.address):
-        assert ray_engine.train_all([run], machine, (), board=Noted(look), **NEVER) == []
+        assert ray_engine.train_all([run], machine, (), progress=Noted(look), **NEVER) == []
     assert_same_and_resumed(directory, run, tiny_data, tmp_path, broken)
     assert len(cluster.worker_nodes) == 1
 
@@ -295,13 +295,13 @@ def test_a_node_removed_costs_only_the_work_since_the_last_state(cluster, tiny_d
 @pytest.mark.timeout(900)
 def test_a_stop_lets_trainings_save_their_state(cluster, tiny_data, tmp_path, tiny_run):
     machine = Machine(tiny_data, tmp_path / "results", "cpu", 1, 0)
-    run, board = tiny_run(budget=400), Noted()
+    run, progress = tiny_run(budget=400), Noted()
     directory = RunDirectory.of(run, machine.results)
     cluster.add_node(num_cpus=1, object_store_memory=STORE)
     wishes = NEVER | {"stop": lambda: len(directory.metrics()) >= 1}
     with ray_engine.connected(cluster.address):
-        assert ray_engine.train_all([run], machine, (), board=board, **wishes) == []
-    assert board.told == [("started", 0), ("stopped", 0)]
+        assert ray_engine.train_all([run], machine, (), progress=progress, **wishes) == []
+    assert progress.told == [("started", 0), ("stopped", 0)]
     assert directory.resume_path.is_file()
     assert lock.holder(directory.path) is None
     assert "stopped after" in (directory.path / "log.txt").read_text().splitlines()[-1]
@@ -322,10 +322,10 @@ def test_what_a_node_without_the_shared_folder_trains_is_brought_back(
     monkeypatch.setattr(ray_task, "work", work)
     cluster.add_node(num_cpus=1, object_store_memory=STORE)
     with ray_engine.connected(cluster.address):
-        assert ray_engine.train_all([run], machine, (), board=Noted(), **NEVER) == []
+        assert ray_engine.train_all([run], machine, (), progress=Noted(), **NEVER) == []
         trained = RunDirectory.of(run, machine.results).summary
         shutil.rmtree(node)  # another node computes the lines
-        assert ray_engine.train_all([run], machine, ["--interpolate"], board=Noted(), **NEVER) == []
+        assert ray_engine.train_all([run], machine, ["--interpolate"], progress=Noted(), **NEVER) == []
     brought = RunDirectory.of(run, machine.results)
     assert brought.verify() == ([], [])
     assert brought.has_interpolation

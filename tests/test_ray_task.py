@@ -11,7 +11,7 @@ import yaml
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
-from snapshot_cli.launch import ray_task, unit
+from snapshot_cli.launch import ray_task, train_process
 from snapshot_cli.launch.ray_task import Lost, Task
 
 
@@ -28,7 +28,7 @@ def process(monkeypatch):
             started.append((arguments, variables, config))
             return subprocess.Popen([sys.executable, "-S", "-c", script], cwd=directory)
 
-        monkeypatch.setattr(unit, "start", start)
+        monkeypatch.setattr(train_process, "start", start)
         return started
 
     return be
@@ -122,7 +122,7 @@ def test_a_finished_run_is_there_before_its_lines_are_computed(task, process, tm
     )
     finished = {"done.json": b"{}", "config.yaml": b"seed: 0"}
     ray_task.work(changed(task, finished=finished, marker=task.marker if shared else tmp_path / "not here"))
-    assert (unit.directory(task.run, task.machine) / "seen").read_text().split() == expected
+    assert (train_process.directory(task.run, task.machine) / "seen").read_text().split() == expected
 
 
 def test_nothing_goes_along_with_a_run_that_is_not_finished(tmp_path):
@@ -139,7 +139,7 @@ def test_cancelled_it_lets_the_process_save_its_state(task, process, monkeypatch
         "def stop(*_):\n    time.sleep(0.3)\n    pathlib.Path('saved').touch()\n    sys.exit(75)\n"
         "signal.signal(signal.SIGTERM, stop)\npathlib.Path('ready').touch()\ntime.sleep(60)"
     )
-    directory = unit.directory(task.run, task.machine)
+    directory = train_process.directory(task.run, task.machine)
 
     def interrupted(seconds):
         if (directory / "ready").exists():

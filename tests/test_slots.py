@@ -14,7 +14,7 @@ from snapshot_cli import lock
 from snapshot_cli.config import load, plan
 from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.errors import ConfigError
-from snapshot_cli.launch import slots, unit
+from snapshot_cli.launch import slots, train_process
 from snapshot_cli.run_directory import RunDirectory
 
 KILLED = """\
@@ -26,7 +26,7 @@ render: {table: methods}
 
 
 class Noted:
-    """A board that notes what it is told."""
+    """A progress table that notes what it is told."""
 
     def __init__(self):
         self.told, self.running, self.most = [], 0, 0
@@ -56,7 +56,7 @@ def fake(monkeypatch, script):
 
         def start(self, arguments, directory):
             command = [sys.executable, "-S", "-c", f"seed = {len(started)}\n{script}"]
-            with unit.open_log(directory) as log:
+            with train_process.open_log(directory) as log:
                 started.append(arguments)
                 self.process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | self.variables)
             self.ended = os.pidfd_open(self.process.pid)
@@ -123,7 +123,7 @@ def test_every_slot_has_its_gpu_and_its_threads(monkeypatch, tmp_path, tiny_run)
     )
     runs = [tiny_run(seed=seed) for seed in range(4)]
     machine = Machine(tmp_path, tmp_path, threads=3)
-    slots.train_all(runs, machine, dict.fromkeys(runs, ()), places=["4", "6"], board=Noted(), stop=lambda: False)
+    slots.train_all(runs, machine, dict.fromkeys(runs, ()), places=["4", "6"], progress=Noted(), stop=lambda: False)
     said = [(RunDirectory.of(run, tmp_path).path / "log.txt").read_text().split() for run in runs]
     assert sorted(gpu for gpu, *_ in said) == ["4", "4", "6", "6"]
     assert [words[1:] for words in said] == [["3"]] * 4
@@ -131,19 +131,19 @@ def test_every_slot_has_its_gpu_and_its_threads(monkeypatch, tmp_path, tiny_run)
 
 def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_path, tiny_run):
     started = fake(monkeypatch, "import sys; print('words'); print(f'last {seed}'); sys.exit(seed == 1)")
-    runs, board = [tiny_run(seed=seed) for seed in range(3)], Noted()
+    runs, progress = [tiny_run(seed=seed) for seed in range(3)], Noted()
     failures = slots.train_all(
         runs,
         Machine(Path("D"), tmp_path, "cpu"),
         {run: ["F"] for run in runs},
         places=[""] * 2,
-        board=board,
+        progress=progress,
         stop=lambda: False,
     )
     log = RunDirectory.of(runs[1], tmp_path).path / "log.txt"
     assert failures == [f"{runs[1].run_id}: last 1 (all of it: {log})"]
     assert log.read_text() == "words\nlast 1\n"
-    assert sorted(board.told) == [
+    assert sorted(progress.told) == [
         ("done", 0), ("done", 2), ("failed", 1), ("started", 0), ("started", 1), ("started", 2),
     ]  # fmt: skip
     threads = str(max(1, processors() // 2))
@@ -162,73 +162,73 @@ def test_slots_share_the_processors(monkeypatch, tmp_path, tiny_run, jobs, machi
     monkeypatch.setattr(slots, "processors", lambda: 8)
     started, run = fake(monkeypatch, ""), tiny_run()
     machine = Machine(tmp_path, tmp_path, **machine)
-    slots.train_all([run], machine, {run: ()}, places=[""] * jobs, board=Noted(), stop=lambda: False)
+    slots.train_all([run], machine, {run: ()}, places=[""] * jobs, progress=Noted(), stop=lambda: False)
     assert [started[0][started[0].index(word) + 1] for word in ("--threads", "--workers")] == expected
 
 
 def test_the_deterministic_mode_is_passed_on(monkeypatch, tmp_path, tiny_run):
     started, run = fake(monkeypatch, ""), tiny_run()
     machine = Machine(tmp_path, tmp_path, deterministic=True)
-    slots.train_all([run], machine, {run: ()}, places=[""], board=Noted(), stop=lambda: False)
+    slots.train_all([run], machine, {run: ()}, places=[""], progress=Noted(), stop=lambda: False)
     assert "--deterministic" in started[0]
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 9])
 def test_no_more_at_once_than_there_are_slots(monkeypatch, tmp_path, tiny_run, jobs):
     fake(monkeypatch, "import time; time.sleep(0.2)")
-    board = Noted()
+    progress = Noted()
     runs = [tiny_run(seed=seed) for seed in range(3)]
     assert not slots.train_all(
         runs,
         Machine(tmp_path, tmp_path),
         {run: [] for run in runs},
         places=[""] * jobs,
-        board=board,
+        progress=progress,
         stop=lambda: False,
     )
-    assert board.most == min(jobs, 3)
-    assert [seed for word, seed in board.told if word == "started"] == [0, 1, 2]
+    assert progress.most == min(jobs, 3)
+    assert [seed for word, seed in progress.told if word == "started"] == [0, 1, 2]
 
 
 def test_a_stop_ends_the_running_and_starts_no_other(monkeypatch, tmp_path, tiny_run):
     fake(monkeypatch, "import time; time.sleep(60)")
-    board = Noted()
+    progress = Noted()
     runs = [tiny_run(seed=seed) for seed in range(3)]
     failures = slots.train_all(
         runs,
         Machine(tmp_path, tmp_path),
         dict.fromkeys(runs, ()),
         places=[""],
-        board=board,
-        stop=lambda: bool(board.told),
+        progress=progress,
+        stop=lambda: bool(progress.told),
     )
     assert failures == []
-    assert board.told == [("started", 0), ("stopped", 0)]
+    assert progress.told == [("started", 0), ("stopped", 0)]
 
 
 def test_a_process_that_is_killed(monkeypatch, tmp_path, tiny_run):
     fake(monkeypatch, "import os; print(1); os.kill(os.getpid(), 9)")
     run = tiny_run()
     (failure,) = slots.train_all(
-        [run], Machine(tmp_path, tmp_path), {run: []}, places=[""], board=Noted(), stop=lambda: False
+        [run], Machine(tmp_path, tmp_path), {run: []}, places=[""], progress=Noted(), stop=lambda: False
     )
     assert failure == (
         f"{run.run_id}: killed by signal 9 (all of it: {RunDirectory.of(run, tmp_path).path / 'log.txt'})"
     )
-    assert unit.failure(RunDirectory.of(run, tmp_path).path) == "killed by signal 9"
+    assert train_process.failure(RunDirectory.of(run, tmp_path).path) == "killed by signal 9"
 
 
 def test_a_directory_that_cannot_be_made_stops_no_other(monkeypatch, tmp_path, tiny_run):
     fake(monkeypatch, "pass")
-    runs, board = [tiny_run(seed=seed) for seed in range(2)], Noted()
+    runs, progress = [tiny_run(seed=seed) for seed in range(2)], Noted()
     path = RunDirectory.of(runs[0], tmp_path).path
     path.parent.mkdir(parents=True)
     path.write_text("a file")
     failures = slots.train_all(
-        runs, Machine(tmp_path, tmp_path), dict.fromkeys(runs, ()), places=[""], board=board, stop=lambda: False
+        runs, Machine(tmp_path, tmp_path), dict.fromkeys(runs, ()), places=[""], progress=progress, stop=lambda: False
     )
     assert failures == [f"{runs[0].run_id}: {path}: File exists"]  # and no log
-    assert board.told == [("failed", 0), ("started", 1), ("done", 1)]
+    assert progress.told == [("failed", 0), ("started", 1), ("done", 1)]
 
 
 def test_a_process_that_cannot_be_started_is_told_without_a_name_of_a_file(monkeypatch, tmp_path, tiny_run):
@@ -238,10 +238,10 @@ def test_a_process_that_cannot_be_started_is_told_without_a_name_of_a_file(monke
     monkeypatch.setattr(subprocess, "Popen", popen)
     runs = [tiny_run(seed=seed) for seed in range(2)]
     slots.train_all(
-        runs, Machine(tmp_path, tmp_path), dict.fromkeys(runs, ()), places=[""], board=Noted(), stop=lambda: False
+        runs, Machine(tmp_path, tmp_path), dict.fromkeys(runs, ()), places=[""], progress=Noted(), stop=lambda: False
     )
     for run in runs:
-        assert unit.failure(RunDirectory.of(run, tmp_path).path) == "Resource temporarily unavailable"
+        assert train_process.failure(RunDirectory.of(run, tmp_path).path) == "Resource temporarily unavailable"
 
 
 def test_leaving_at_once_asks_the_trainings_to_stop(monkeypatch, tmp_path, tiny_run):
@@ -263,7 +263,7 @@ def test_leaving_at_once_asks_the_trainings_to_stop(monkeypatch, tmp_path, tiny_
     run = tiny_run()
     with pytest.raises(KeyboardInterrupt):
         slots.train_all(
-            [run], Machine(tmp_path, tmp_path), {run: ()}, places=[""], board=Impatient(), stop=lambda: False
+            [run], Machine(tmp_path, tmp_path), {run: ()}, places=[""], progress=Impatient(), stop=lambda: False
         )
     assert made[0].process.wait(10) == -signal.SIGTERM
 
@@ -296,7 +296,7 @@ def test_runs_of_one_slot_end_as_runs_of_processes_of_their_own_beside_one_that_
         machine,
         {run: [str(file)] for run in runs},
         places=[""],
-        board=Noted(),
+        progress=Noted(),
         stop=lambda: False,
     )
     assert blocked.status == "partial"
@@ -304,7 +304,7 @@ def test_runs_of_one_slot_end_as_runs_of_processes_of_their_own_beside_one_that_
     assert failures[0].startswith(f"{runs[1].run_id}: ")
     assert failures[0].endswith(f"(all of it: {blocked.path}/log.txt)")
     alone = replace(machine, results=tmp_path / "alone")
-    words = unit.words(runs[2], alone, [str(file)])
+    words = train_process.words(runs[2], alone, [str(file)])
     done = subprocess.run([sys.executable, "-c", ALONE, *words], capture_output=True, text=True, check=True)
     assert set(done.stderr.splitlines()[-1].split()) <= {
         "torch.utils.serialization",

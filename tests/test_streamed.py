@@ -19,7 +19,7 @@ from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import batches, decoding, store
 from snapshot_cli.datasets.prepare import prepare
 from snapshot_cli.errors import Stopped, UserError
-from snapshot_cli.launch import here
+from snapshot_cli.launch import in_process
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import loop
 
@@ -190,7 +190,7 @@ def trained(data, results, *, stops=(), workers=0, **changes):
     for iteration in (*stops, None):
         watcher = Counting()
         try:
-            here.train(run(**changes), machine, watcher=watcher, stop=partial(watcher.has_seen, iteration))
+            in_process.train(run(**changes), machine, watcher=watcher, stop=partial(watcher.has_seen, iteration))
         except Stopped:
             assert watcher.seen[-1] == iteration
     return RunDirectory.of(run(**changes), results)
@@ -204,7 +204,7 @@ def test_a_stopped_run_ends_as_one_that_was_not(data, tmp_path, monkeypatch):
     assert len(names) == 2 + 2 * 3
     for name in names:
         assert (one.path / name).read_bytes() == (two.path / name).read_bytes(), name
-    here.interpolate(run(holdout=3), Machine(data, tmp_path / "two", "cpu", 1, workers=0))
+    in_process.interpolate(run(holdout=3), Machine(data, tmp_path / "two", "cpu", 1, workers=0))
     assert two.has_interpolation
 
 
@@ -272,7 +272,7 @@ def test_a_stop_is_heard_while_a_batch_is_waited_for(data, tmp_path, monkeypatch
         patch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.2)
         machine, watcher = Machine(data, tmp_path / "stopped", "cpu", 1, workers=2), Counting()
         with pytest.raises(Stopped, match="stopped after 6 iterations; the same command goes on from there"):
-            here.train(run(), machine, watcher=watcher, stop=lambda: asked_after(watcher, 6))
+            in_process.train(run(), machine, watcher=watcher, stop=lambda: asked_after(watcher, 6))
     assert not torch.multiprocessing.active_children()
     again = trained(data, tmp_path / "stopped")
     for name in ("snapshots/2.safetensors", "predictions/test-2.npy"):

@@ -16,7 +16,7 @@ from killing import before_steps, start, wait, warm_up
 from torch import distributed
 
 from snapshot_cli import lock
-from snapshot_cli.launch import unit
+from snapshot_cli.launch import train_process
 
 CONFIG = "dataset: tiny\nnetwork: resnet-8\nmethod: snapshot\nbudget: 6\nbatch_size: 16\ncycles: 2\nalpha0: 0.1\n"
 ELSEWHERE = "torchvision:resnet18"
@@ -79,7 +79,7 @@ def start_in(variables, words, log):
 
 def main(folder, data):
     warm_up()
-    unit.PATIENCE = 0.3
+    train_process.PATIENCE = 0.3
     train = Trainings(Path(folder), data)
     often = ("--checkpoint-seconds", "0")
     train("unbroken")

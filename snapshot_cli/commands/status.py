@@ -14,7 +14,7 @@ from snapshot_cli.errors import UserError, visible
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Run
-    from snapshot_cli.launch.standing import Standing
+    from snapshot_cli.launch.run_status import RunStatus
 
 WATCH_SECONDS = 2.0
 IDLE_LOOKS = 15  # without a run that runs or waits: between two runs of reproduce there is none for some seconds
@@ -50,34 +50,34 @@ def status(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: P
 
 def _of_studies(
     names: Sequence[str], sets: tuple[str, ...], data: Path, results: Path | None
-) -> Callable[[], list[Standing]]:
+) -> Callable[[], list[RunStatus]]:
     from snapshot_cli.analysis import scoring
     from snapshot_cli.commands.study import studies
     from snapshot_cli.commands.trainings import images
     from snapshot_cli.config import plan
-    from snapshot_cli.launch import standing
+    from snapshot_cli.launch import run_status
 
     asked, folder = studies(names, sets, data, results)
     sizes = images(list(dict.fromkeys(run for each in asked for run in plan.runs(each.study))), data)
 
-    def look() -> list[Standing]:
+    def look() -> list[RunStatus]:
         missing = {run for each in asked for run in scoring.missing_of(each.study, folder)}
-        return [standing.look(run, folder, size, is_scored=run not in missing) for run, size in sizes.items()]
+        return [run_status.look(run, folder, size, is_scored=run not in missing) for run, size in sizes.items()]
 
     return look
 
 
-def _below(results: Path, data: Path) -> tuple[Callable[[], list[Standing]], list[str]]:
+def _below(results: Path, data: Path) -> tuple[Callable[[], list[RunStatus]], list[str]]:
     """Return what looks at the runs below a folder, and a line for each that cannot be shown."""
     from snapshot_cli.config import plan
     from snapshot_cli.datasets.manifest import training_examples
-    from snapshot_cli.launch import standing
+    from snapshot_cli.launch import run_status
     from snapshot_cli.run_directory import RunDirectory
 
     available, problems = training_examples(data), dict[Path, str]()
     found: dict[Path, tuple[Run, int]] = {}
 
-    def look() -> list[Standing]:
+    def look() -> list[RunStatus]:
         for path in sorted(path.parent for path in results.rglob("config.yaml")):
             if path in found or path in problems:
                 continue
@@ -91,7 +91,7 @@ def _below(results: Path, data: Path) -> tuple[Callable[[], list[Standing]], lis
             else:
                 what = f"of the dataset '{run.dataset}', which is not prepared in {data}; see --data-dir"
                 problems[path] = f"{path}: {what}"
-        return [standing.look(run, path.absolute().parents[2], size) for path, (run, size) in sorted(found.items())]
+        return [run_status.look(run, path.absolute().parents[2], size) for path, (run, size) in sorted(found.items())]
 
     if not look():
         nothing = f"{results}: no run in it; for the runs that a study will have, type snapshot status STUDY"
@@ -99,30 +99,30 @@ def _below(results: Path, data: Path) -> tuple[Callable[[], list[Standing]], lis
     return look, list(problems.values())
 
 
-def _print(standings: Sequence[Standing]) -> None:
-    from snapshot_cli.launch import board, standing
+def _print(statuses: Sequence[RunStatus]) -> None:
+    from snapshot_cli.launch import progress_table, run_status
 
-    options.show([board.table(standings)])
-    click.echo(standing.summary(standings))
+    options.show([progress_table.table(statuses)])
+    click.echo(run_status.summary(statuses))
 
 
-def _watch(found: Callable[[], list[Standing]]) -> None:
+def _watch(found: Callable[[], list[RunStatus]]) -> None:
     """Draw again and again on a terminal; elsewhere print the line about all runs whenever it changes."""
     from rich.console import Console
     from rich.live import Live
 
-    from snapshot_cli.launch import board, standing
+    from snapshot_cli.launch import progress_table, run_status
 
     console, last, idle = Console(), "", 0
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            standings = found()
-            line = standing.summary(standings)
+            statuses = found()
+            line = run_status.summary(statuses)
             if console.is_terminal:
-                live.update(board.screen(standings, console.height), refresh=True)
+                live.update(progress_table.screen(statuses, console.height), refresh=True)
             elif line != last:
                 click.echo(line)
-            states = {each.state for each in standings}
+            states = {each.state for each in statuses}
             idle = 0 if states & {"running", "waiting"} else idle + 1
             if states <= {"done"} or idle > IDLE_LOOKS:
                 return

@@ -45,21 +45,21 @@ def train(
     """
     from snapshot_cli.analysis import scoring
     from snapshot_cli.commands.evaluate import show
-    from snapshot_cli.launch import torchrun, unit
+    from snapshot_cli.launch import torchrun, train_process
     from snapshot_cli.launch.signals import stop_request
     from snapshot_cli.run_directory import RunDirectory
 
     asked = options.load(file, sets, machine.data)
     machine = replace(machine, results=options.results_folder(file, results))
     runs = _runs(asked, run_id, file, machine.results)
-    from snapshot_cli.launch import here  # after the file is checked, as it imports what decodes images
+    from snapshot_cli.launch import in_process  # after the file is checked, as it imports what decodes images
 
-    remark = here.remark(runs, machine)
+    remark = in_process.remark(runs, machine)
     if remark and torchrun.rank() == 0:
         click.echo(remark, err=True)
     if len(runs) > 1:
-        here.check([run for run in runs if RunDirectory.of(run, machine.results).status != "done"], machine)
-    with stop_request(unit.launcher()) as stop:
+        in_process.check([run for run in runs if RunDirectory.of(run, machine.results).status != "done"], machine)
+    with stop_request(train_process.launcher()) as stop:
         for number, run in enumerate(runs, start=1):
             try:
                 _train(run, machine, stop, f"run {number} of {len(runs)}: " if len(runs) > 1 else "")
@@ -100,25 +100,25 @@ def _one_of(runs: list[Run]) -> str:
 def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> None:
     from rich.console import Console
 
-    from snapshot_cli.launch import here, torchrun, unit
+    from snapshot_cli.launch import in_process, torchrun, train_process
     from snapshot_cli.launch.progress import say, watcher
     from snapshot_cli.run_directory import RunDirectory
 
     console = Console(stderr=True, quiet=torchrun.rank() > 0)
     path = RunDirectory.of(run, machine.results).path
     with watcher(console, run.batch_size) as looking_on:
-        here.train(
+        in_process.train(
             run,
             machine,
             watcher=looking_on,
             stop=stop,
             note=lambda text: say(console, text),
             announce=lambda text: say(console, f"{title}{text}: {path}"),
-            patience=unit.patience(),
+            patience=train_process.patience(),
         )
 
 
 def _interpolate(run: Run, machine: Machine, stop: Callable[[], bool]) -> None:
-    from snapshot_cli.launch import here, unit
+    from snapshot_cli.launch import in_process, train_process
 
-    here.interpolate(run, machine, stop=stop, patience=unit.patience())
+    in_process.interpolate(run, machine, stop=stop, patience=train_process.patience())

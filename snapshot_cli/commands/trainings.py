@@ -65,27 +65,27 @@ def print_commands(
     lines: Sequence[Run],
 ) -> None:
     """Print a command for a shell for every run that is lacking, or whose line is to be computed."""
-    from snapshot_cli.launch import unit
+    from snapshot_cli.launch import train_process
 
     for run in longest_first(runs, machine.data):
         if run in lacking or run in lines:
             extra = ["--interpolate"] if run in lines else []
-            click.echo(unit.shell_command(run, machine, [*asked[run], *extra]))
+            click.echo(train_process.shell_command(run, machine, [*asked[run], *extra]))
 
 
 def longest_first(runs: Sequence[Run], data: Path) -> list[Run]:
     """Return the runs, the one with the most operations first."""
-    from snapshot_cli.launch import sharing
+    from snapshot_cli.launch import scheduling
 
-    return sharing.longest_first(_costs(runs, data))
+    return scheduling.longest_first(_costs(runs, data))
 
 
 def share(runs: Sequence[Run], shard: str, data: Path) -> list[Run]:
     """Return the i-th of n lists of nearly equal cost, for a shard i/n, in the order that the runs are in."""
-    from snapshot_cli.launch import sharing
+    from snapshot_cli.launch import scheduling
 
-    number, count = sharing.parse_shard(shard)
-    chosen = set(sharing.shares(_costs(runs, data), count)[number - 1])
+    number, count = scheduling.parse_shard(shard)
+    chosen = set(scheduling.shares(_costs(runs, data), count)[number - 1])
     return [run for run in runs if run in chosen]
 
 
@@ -98,7 +98,7 @@ def train(
     names: Sequence[str],
 ) -> list[str]:
     """Train the missing runs, the longest first, and return a line for each that failed."""
-    from snapshot_cli.launch import here
+    from snapshot_cli.launch import in_process
     from snapshot_cli.training import hardware
 
     sizes = images(lacking, machine.data)
@@ -106,10 +106,10 @@ def train(
         kind = hardware.choose(machine.device).type
         if kind == "cpu" and machine.device == "auto" and sum(sizes.values()) > LARGE:
             raise UserError(_too_large(names, sizes))
-        remark = here.remark(lacking, machine)
+        remark = in_process.remark(lacking, machine)
         if remark:
             click.echo(remark, err=True)
-    here.check(lacking, machine, lambda line: click.echo(line, err=True))
+    in_process.check(lacking, machine, lambda line: click.echo(line, err=True))
     return run_all(longest_first(lacking, machine.data), machine, asked, engine=engine)
 
 
@@ -133,7 +133,7 @@ def run_all(
     from rich.console import Console
 
     from snapshot_cli.launch import slots
-    from snapshot_cli.launch.board import Board
+    from snapshot_cli.launch.progress_table import ProgressTable
     from snapshot_cli.launch.signals import stop_request
 
     gpus = [] if engine.elsewhere else slots.gpus(machine)
@@ -141,9 +141,9 @@ def run_all(
     with (
         engine.connected(),  # before the signals, which Ray would take
         stop_request() as stop,
-        Board(Console(stderr=True), sizes, machine.results) as board,
+        ProgressTable(Console(stderr=True), sizes, machine.results) as progress,
     ):
-        failures = engine.train_all(runs, machine, asked, extra=extra, gpus=gpus, board=board, stop=stop)
+        failures = engine.train_all(runs, machine, asked, extra=extra, gpus=gpus, progress=progress, stop=stop)
     if stop.signal is not None:
         stopped = Stopped("stopped; the same command goes on from there")
         stopped.exit_code = stop.exit_code

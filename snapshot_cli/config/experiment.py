@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from snapshot_cli import schedule as schedules
 from snapshot_cli.config.dataset_name import check_name
-from snapshot_cli.config.model import DIGITS, Count, Fraction, Model, Name, PlainOptions, Positive
+from snapshot_cli.config.strict import DIGITS, Count, Fraction, Model, Name, PlainOptions, Positive
 from snapshot_cli.errors import UserError
 from snapshot_cli.networks import names
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from snapshot_cli.config import kinds
 from snapshot_cli.config.experiment import Experiment
-from snapshot_cli.config.model import Model
+from snapshot_cli.config.strict import Model
 from snapshot_cli.errors import CONTROL
 
 Place = tuple[str | int, ...]

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from snapshot_cli.config.model import DIGITS
+from snapshot_cli.config.strict import DIGITS
 from snapshot_cli.errors import ConfigError
 
 Place = tuple[str | int, ...]

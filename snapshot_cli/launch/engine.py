@@ -10,7 +10,7 @@ from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import ConfigError
 from snapshot_cli.launch import ray_engine, slots, torchrun
-from snapshot_cli.launch.board import Board
+from snapshot_cli.launch.progress_table import ProgressTable
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Engine:
         *,
         extra: Sequence[str],
         gpus: Sequence[str],
-        board: Board,
+        progress: ProgressTable,
         stop: Callable[[], bool],
     ) -> list[str]:
         """Train the runs, in order, and return a line for each that failed.
@@ -58,7 +58,7 @@ class Engine:
         """
         if self.name == "ray":
             jobs, per_gpu = self.jobs, self.per_gpu
-            return ray_engine.train_all(runs, machine, extra, jobs=jobs, per_gpu=per_gpu, board=board, stop=stop)
+            return ray_engine.train_all(runs, machine, extra, jobs=jobs, per_gpu=per_gpu, progress=progress, stop=stop)
         places = slots.places(gpus, jobs=self.jobs, per_gpu=self.per_gpu, runs=len(runs))
         words = {run: [*asked[run], *extra] for run in runs}
-        return slots.train_all(runs, machine, words, places=places, board=board, stop=stop)
+        return slots.train_all(runs, machine, words, places=places, progress=progress, stop=stop)

@@ -15,8 +15,8 @@ from snapshot_cli.config import weights_file
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import ConfigError
-from snapshot_cli.launch import ray_task, unit
-from snapshot_cli.launch.board import Board, end
+from snapshot_cli.launch import ray_task, train_process
+from snapshot_cli.launch.progress_table import ProgressTable, end
 from snapshot_cli.launch.ray_task import Lost, Task
 from snapshot_cli.networks import plugins
 
@@ -60,7 +60,7 @@ def train_all(
     *,
     jobs: int | None,
     per_gpu: int | None,
-    board: Board,
+    progress: ProgressTable,
     stop: Callable[[], bool],
 ) -> list[str]:
     """Train the runs, in order, wherever the cluster has room and return a line for each that failed.
@@ -82,7 +82,7 @@ def train_all(
         while running or (waiting and not stop()):
             while waiting and not stop() and (jobs is None or len(running) < jobs):
                 run = waiting.pop(0)
-                finished = ray_task.finished(unit.directory(run, everywhere))
+                finished = ray_task.finished(train_process.directory(run, everywhere))
                 task = Task(
                     run,
                     everywhere,
@@ -99,13 +99,13 @@ def train_all(
                 cancelled = True
                 for reference in running:
                     ray.cancel(reference)
-            _tell(running.values(), told, everywhere, board)
+            _tell(running.values(), told, everywhere, progress)
             for reference in ray.wait(list(running), timeout=POLL_SECONDS)[0]:
                 run = running.pop(reference)
-                directory = unit.directory(run, everywhere)
-                _tell([run], told, everywhere, board, ended=True)
-                failures += end(board, run, _result(reference, directory), directory, stopped=stop())
-            board.look()
+                directory = train_process.directory(run, everywhere)
+                _tell([run], told, everywhere, progress, ended=True)
+                failures += end(progress, run, _result(reference, directory), directory, stopped=stop())
+            progress.look()
     return failures
 
 
@@ -147,13 +147,15 @@ def _initial_weights(run: Run, machine: Machine, nodes: Sequence[Mapping[str, An
     return content if {node["NodeManagerHostname"] for node in nodes} - {socket.gethostname()} else None
 
 
-def _tell(runs: Iterable[Run], told: set[Run], machine: Machine, board: Board, *, ended: bool = False) -> None:
-    """Tell the board of the runs that have begun, as their locks say."""
+def _tell(
+    runs: Iterable[Run], told: set[Run], machine: Machine, progress: ProgressTable, *, ended: bool = False
+) -> None:
+    """Tell the progress table of the runs that have begun, as their locks say."""
     for run in [run for run in runs if run not in told]:
-        holder = lock.holder(unit.directory(run, machine))
+        holder = lock.holder(train_process.directory(run, machine))
         if ended or (holder is not None and not holder.gone):
             told.add(run)
-            board.started(run)
+            progress.started(run)
 
 
 def _result(reference: Any, directory: Path) -> int | str:

@@ -17,7 +17,7 @@ from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.errors import Stopped
 from snapshot_cli.files import write_atomically
-from snapshot_cli.launch import unit
+from snapshot_cli.launch import train_process
 
 POLL_SECONDS = 0.2
 STATE = "resume.pt"
@@ -53,7 +53,7 @@ def work(task: Task) -> tuple[int, dict[str, bytes]]:
 
     Raises Lost for a process that did not end by itself.
     """
-    directory = unit.directory(task.run, task.machine)
+    directory = train_process.directory(task.run, task.machine)
     if not task.marker.exists():
         bring(task.finished, directory)
     share = max(1, processors() // task.beside.get(socket.gethostname(), max(task.beside.values(), default=1)))
@@ -62,11 +62,11 @@ def work(task: Task) -> tuple[int, dict[str, bytes]]:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "run.yaml"
         file.write_text(yaml_file.written(task.run), encoding="utf-8")
-        arguments = unit.words(task.run, machine, [str(file), *_plugins(task, Path(folder)), *task.extra])
+        arguments = train_process.words(task.run, machine, [str(file), *_plugins(task, Path(folder)), *task.extra])
         if task.initial_weights is not None and not task.marker.exists():
             weights_file.keep(str(task.run.initial_weights), task.initial_weights, machine.results)
-        variables = unit.variables(machine.threads, None if task.on_gpu else "")
-        code = _wait(unit.start(arguments, directory, variables))
+        variables = train_process.variables(machine.threads, None if task.on_gpu else "")
+        code = _wait(train_process.start(arguments, directory, variables))
     if code < 0 or code == Stopped.exit_code:
         raise Lost(f"killed by signal {-code}" if code < 0 else "told to stop by somebody else, again and again")
     return code, {} if task.marker.exists() else files(directory)

@@ -10,8 +10,8 @@ from dataclasses import replace
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.errors import ConfigError
-from snapshot_cli.launch import unit
-from snapshot_cli.launch.board import Board, end
+from snapshot_cli.launch import train_process
+from snapshot_cli.launch.progress_table import ProgressTable, end
 from snapshot_cli.launch.worker import Worker
 
 POLL_SECONDS = 0.2
@@ -53,7 +53,7 @@ def train_all(
     asked: Mapping[Run, Sequence[str]],
     *,
     places: Sequence[str],
-    board: Board,
+    progress: ProgressTable,
     stop: Callable[[], bool],
 ) -> list[str]:
     """Train the runs, in order, in a slot at each of the places and return a line for each that failed.
@@ -64,19 +64,19 @@ def train_all(
     """
     waiting, running, failures = list(runs), dict[Worker, Run](), list[str]()
     machine = slot(machine, len(places))
-    free = [Worker(unit.variables(machine.threads, gpu)) for gpu in places]
+    free = [Worker(train_process.variables(machine.threads, gpu)) for gpu in places]
     try:
         while running or (waiting and not stop()):
             while waiting and free and not stop():
                 run, worker = waiting.pop(0), free[0]
                 try:
-                    worker.start(unit.words(run, machine, asked[run]), unit.directory(run, machine))
+                    worker.start(train_process.words(run, machine, asked[run]), train_process.directory(run, machine))
                 except OSError as error:
                     reason = ": ".join(str(word) for word in (error.filename, error.strerror) if word)
-                    failures += end(board, run, reason, unit.directory(run, machine), stopped=False)
+                    failures += end(progress, run, reason, train_process.directory(run, machine), stopped=False)
                     continue
                 running[free.pop(0)] = run
-                board.started(run)
+                progress.started(run)
             if stop():
                 _terminate(running)
             for worker in select.select(list(running), [], [], POLL_SECONDS)[0]:
@@ -84,8 +84,8 @@ def train_all(
                 if code is not None:
                     run = running.pop(worker)
                     free.append(worker)
-                    failures += end(board, run, code, unit.directory(run, machine), stopped=stop())
-            board.look()
+                    failures += end(progress, run, code, train_process.directory(run, machine), stopped=stop())
+            progress.look()
     finally:
         _terminate(running)
         for worker in free:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from snapshot_cli.launch import unit
+from snapshot_cli.launch import train_process
 
 LARGEST = 100  # bytes of an exit code
 
@@ -29,7 +29,7 @@ class Worker:
 
         Raises OSError where the log cannot be opened or no process can be started.
         """
-        with unit.open_log(directory) as log:
+        with train_process.open_log(directory) as log:
             if self._process is not None and self._process.poll() is not None:  # killed between two runs
                 self.close()
             if self._process is None:

@@ -9,7 +9,7 @@ import pytest
 
 from snapshot_cli.commands.train import train
 from snapshot_cli.config.machine import Machine
-from snapshot_cli.launch import unit
+from snapshot_cli.launch import train_process
 from snapshot_cli.run_directory import RunDirectory
 
 SAY = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ), sys.stdin.read()]))"
@@ -17,7 +17,7 @@ SAY = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ), s
 
 def test_the_words_of_a_run_on_a_machine_as_it_is(tiny_run):
     run = tiny_run()
-    assert unit.words(run, Machine(Path("D"), Path("R")), ["F"]) == [
+    assert train_process.words(run, Machine(Path("D"), Path("R")), ["F"]) == [
         "train", "F", "--run", run.run_id, "--data-dir", "D", "--results-dir", "R",
     ]  # fmt: skip
 
@@ -34,7 +34,7 @@ def test_the_words_of_a_run_on_a_machine_as_it_is(tiny_run):
     ],
 )
 def test_what_a_machine_adds_to_the_words(tiny_run, machine, expected):
-    words = unit.words(tiny_run(), Machine(Path("D"), Path("R"), **machine), [])
+    words = train_process.words(tiny_run(), Machine(Path("D"), Path("R"), **machine), [])
     assert " ".join(words[words.index("R") + 1 :]) == expected
 
 
@@ -49,8 +49,8 @@ def test_the_words_of_a_machine_are_read_back_as_that_machine():
 
 def test_a_shell_reads_back_the_words(tiny_run):
     machine, asked = Machine(Path("D $HOME"), Path("R;ls")), ["it's.yaml"]
-    line = unit.shell_command(tiny_run(), machine, asked)
-    assert shlex.split(line) == ["snapshot", *unit.words(tiny_run(), machine, asked)]
+    line = train_process.shell_command(tiny_run(), machine, asked)
+    assert shlex.split(line) == ["snapshot", *train_process.words(tiny_run(), machine, asked)]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def python(tmp_path, monkeypatch):
         program = f"exec {shlex.quote(sys.executable)} {shlex.quote(str(tmp_path / 'script.py'))}"
         stand_in.write_text(f'#!/bin/sh\n[ "$1 $2 $3" = "-P -m snapshot_cli" ] && shift 3 && {program} "$@"\n')
         stand_in.chmod(0o755)
-        monkeypatch.setattr(unit.sys, "executable", str(stand_in))
+        monkeypatch.setattr(train_process.sys, "executable", str(stand_in))
 
     return be
 
@@ -72,28 +72,28 @@ def test_a_process_runs_no_file_of_the_working_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("queue", "yaml", "random", "snapshot_cli"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of the user')")
-    assert unit.start(["--version"], tmp_path / "run", {}).wait(60) == 0
-    assert (tmp_path / "run" / unit.LOG).read_text().startswith("snapshot, version")
+    assert train_process.start(["--version"], tmp_path / "run", {}).wait(60) == 0
+    assert (tmp_path / "run" / train_process.LOG).read_text().startswith("snapshot, version")
 
 
 def test_a_process_has_its_words_its_variables_no_input_and_a_log(python, tmp_path):
     python(SAY)
     directory = tmp_path / "not/there/yet"
-    assert unit.start(["train", "--x"], directory, {"OMP_NUM_THREADS": "3"}).wait(60) == 0
-    words, environment, read = json.loads((directory / unit.LOG).read_text())
+    assert train_process.start(["train", "--x"], directory, {"OMP_NUM_THREADS": "3"}).wait(60) == 0
+    words, environment, read = json.loads((directory / train_process.LOG).read_text())
     assert (words, read) == (["train", "--x"], "")
     assert environment["OMP_NUM_THREADS"] == "3"
-    assert environment[unit.LAUNCHER] == str(os.getpid())
+    assert environment[train_process.LAUNCHER] == str(os.getpid())
     assert environment["PATH"] == os.environ["PATH"]
 
 
 def test_the_log_grows_and_the_last_failure_is_forgotten(python, tmp_path):
     python("import sys; print('out', flush=True); print('error', file=sys.stderr)")
-    (tmp_path / unit.LOG).write_text("before\n")
-    (tmp_path / unit.FAILURE).write_text("no room\n")
-    assert unit.start([], tmp_path, {}).wait(60) == 0
-    assert (tmp_path / unit.LOG).read_text() == "before\nout\nerror\n"
-    assert unit.failure(tmp_path) is None
+    (tmp_path / train_process.LOG).write_text("before\n")
+    (tmp_path / train_process.FAILURE).write_text("no room\n")
+    assert train_process.start([], tmp_path, {}).wait(60) == 0
+    assert (tmp_path / train_process.LOG).read_text() == "before\nout\nerror\n"
+    assert train_process.failure(tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_the_log_grows_and_the_last_failure_is_forgotten(python, tmp_path):
     ],
 )
 def test_variables_of_a_slot(threads, gpu, expected):
-    assert unit.variables(threads, gpu) == expected
+    assert train_process.variables(threads, gpu) == expected
 
 
 @pytest.mark.parametrize(
@@ -122,23 +122,23 @@ def test_variables_of_a_slot(threads, gpu, expected):
 )
 def test_why_a_run_failed(tmp_path, log, result, reason):
     if log is not None:
-        (tmp_path / unit.LOG).write_bytes(log)
-    assert unit.failed(tmp_path, result) == reason
-    assert unit.failure(tmp_path) == reason
+        (tmp_path / train_process.LOG).write_bytes(log)
+    assert train_process.failed(tmp_path, result) == reason
+    assert train_process.failure(tmp_path) == reason
 
 
 def test_a_reason_that_cannot_be_left_stops_nobody(tmp_path):
-    assert unit.failed(tmp_path / "nowhere", "no room") == "no room"
-    assert unit.failure(tmp_path / "nowhere") is None
+    assert train_process.failed(tmp_path / "nowhere", "no room") == "no room"
+    assert train_process.failure(tmp_path / "nowhere") is None
 
 
 @pytest.mark.parametrize(("text", "expected"), [(None, None), ("", None), ("12", 12), ("x", None), ("-1", None)])
 def test_the_launcher(monkeypatch, text, expected):
-    monkeypatch.delenv(unit.LAUNCHER, raising=False)
+    monkeypatch.delenv(train_process.LAUNCHER, raising=False)
     if text is not None:
-        monkeypatch.setenv(unit.LAUNCHER, text)
-    assert unit.launcher() == expected
+        monkeypatch.setenv(train_process.LAUNCHER, text)
+    assert train_process.launcher() == expected
 
 
 def test_the_directory_is_that_of_the_run(tmp_path, tiny_run):
-    assert unit.directory(tiny_run(), Machine(Path(), tmp_path)) == RunDirectory.of(tiny_run(), tmp_path).path
+    assert train_process.directory(tiny_run(), Machine(Path(), tmp_path)) == RunDirectory.of(tiny_run(), tmp_path).path

@@ -1,11 +1,11 @@
 import pytest
 
 from snapshot_cli.errors import ConfigError
-from snapshot_cli.launch import sharing
+from snapshot_cli.launch import scheduling
 
 
 def test_longest_first_keeps_the_order_of_equals():
-    assert sharing.longest_first({"a": 1, "b": 3, "c": 1, "d": 2}) == ["b", "d", "a", "c"]
+    assert scheduling.longest_first({"a": 1, "b": 3, "c": 1, "d": 2}) == ["b", "d", "a", "c"]
 
 
 @pytest.mark.parametrize(
@@ -20,10 +20,10 @@ def test_longest_first_keeps_the_order_of_equals():
 )
 def test_shares(costs, count, expected):
     items = dict(enumerate(costs))
-    lists = sharing.shares(items, count)
+    lists = scheduling.shares(items, count)
     assert [[items[i] for i in each] for each in lists] == expected
     assert sorted(i for each in lists for i in each) == list(items)
-    assert sharing.shares(items, count) == lists
+    assert scheduling.shares(items, count) == lists
 
 
 @pytest.mark.parametrize(
@@ -33,15 +33,15 @@ def test_shares(costs, count, expected):
     ],
 )  # fmt: skip
 def test_makespan(durations, workers, expected):
-    assert sharing.makespan(durations, workers) == expected
+    assert scheduling.makespan(durations, workers) == expected
 
 
 def test_parse_shard():
-    assert sharing.parse_shard("2/8") == (2, 8)
+    assert scheduling.parse_shard("2/8") == (2, 8)
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1/0", "1", "a/b", "1/2/3", "-1/4", "1.5/4", "", " 1/2"])
 def test_what_is_no_shard(text):
     with pytest.raises(ConfigError) as error:
-        sharing.parse_shard(text)
+        scheduling.parse_shard(text)
     assert str(error.value) == f"--shard {text}: expected i/n with i from 1 to n, such as 1/8"

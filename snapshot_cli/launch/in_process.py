@@ -16,7 +16,7 @@ from snapshot_cli.datasets import catalogue, prepare, store
 from snapshot_cli.datasets.catalogue import how_to_prepare
 from snapshot_cli.errors import ConfigError, UserError
 from snapshot_cli.files import remove_leftovers
-from snapshot_cli.launch import place, torchrun, unit
+from snapshot_cli.launch import resume, torchrun, train_process
 from snapshot_cli.networks.names import is_elsewhere
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training.ranks import ALONE, Ranks, join
@@ -53,7 +53,7 @@ def train(
     with ranks.in_turn():
         manifest = prepared(run.dataset, machine)
     directory = RunDirectory.of(run, machine.results)
-    if ranks.tell(place.finished(run, directory, manifest.content_hash)):
+    if ranks.tell(resume.finished(run, directory, manifest.content_hash)):
         announce("already trained")
         return directory
 
@@ -69,7 +69,7 @@ def train(
         if ranks.first:
             now = hardware.describe(device, run.network)
             now |= {"compile": machine.compile, "ranks": ranks.count, "dataset_hash": manifest.content_hash}
-            place.take_up(run, directory, now, machine, remarks.append)
+            resume.take_up(run, directory, now, machine, remarks.append)
             if start is not None:
                 weights_file.keep(str(run.initial_weights), start, machine.results)
         is_done = ranks.tell(directory.status) == "done"
@@ -173,7 +173,7 @@ def _alone(
         with lock.hold(directory.path, note=note, patience=patience):
             _refuse_links(directory)
             remove_leftovers(directory.path)
-            unit.forget_failure(directory.path)
+            train_process.forget_failure(directory.path)
             yield
     except OSError as error:
         if error.errno not in ROOM:

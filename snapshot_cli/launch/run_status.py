@@ -14,7 +14,7 @@ from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.run_words import in_words
 from snapshot_cli.durations import duration
 from snapshot_cli.errors import UserError
-from snapshot_cli.launch import unit
+from snapshot_cli.launch import train_process
 from snapshot_cli.launch.saved_step import saved_step
 from snapshot_cli.run_directory import RunDirectory
 
@@ -24,7 +24,7 @@ SILENT_SECONDS = 3600.0  # a training saves its state every 300 seconds, unless 
 
 
 @dataclass(frozen=True)
-class Standing:
+class RunStatus:
     """How a run stands as of its last finished epoch, or of its checkpoint where that is later."""
 
     run_id: str
@@ -51,14 +51,14 @@ class Standing:
         return (self.images - self.seen) / self.images_per_second if self.images_per_second else None
 
 
-def look(run: Run, results: Path, images: int, *, is_scored: bool = False) -> Standing:
+def look(run: Run, results: Path, images: int, *, is_scored: bool = False) -> RunStatus:
     """Return how a run stands that looks at `images` training images in all; scores are enough for one to be done."""
     directory = RunDirectory.of(run, results)
     state, where, words = _state(directory)
     if state == "waiting" and is_scored:
         state, words = "done", "its scores are there"
     saved = min(saved_step(directory.resume_path) * run.batch_size, images)
-    known = Standing(
+    known = RunStatus(
         run.run_id, state, images, images if state == "done" else saved, where=where, words=words, name=in_words(run)
     )
     try:
@@ -70,9 +70,9 @@ def look(run: Run, results: Path, images: int, *, is_scored: bool = False) -> St
         return known
 
 
-def summary(standings: Iterable[Standing]) -> str:
+def summary(statuses: Iterable[RunStatus]) -> str:
     """Return a line with the runs in each state, the share of the images and the time left at the present speed."""
-    all_of_them = list(standings)
+    all_of_them = list(statuses)
     counts = Counter(each.state for each in all_of_them)
     total, seen = sum(each.images for each in all_of_them), sum(each.seen for each in all_of_them)
     line = f"{len(all_of_them)} run{'s' * (len(all_of_them) != 1)}: "
@@ -89,7 +89,7 @@ def _state(directory: RunDirectory) -> tuple[State, str, str]:
         return "running", f"{holder.host}, process {holder.pid}", _silence(directory)
     if directory.status == "done":
         return "done", "", ""
-    failure = unit.failure(directory.path)
+    failure = train_process.failure(directory.path)
     if failure is not None:
         return "failed", "", failure
     return ("stopped" if directory.status == "partial" else "waiting"), "", ""
@@ -103,7 +103,7 @@ def _silence(directory: RunDirectory) -> str:
     return f"no sign of life for {duration(seconds)}" if seconds > SILENT_SECONDS else ""
 
 
-def _with_epoch(known: Standing, row: Mapping[str, float], run: Run) -> Standing:
+def _with_epoch(known: RunStatus, row: Mapping[str, float], run: Run) -> RunStatus:
     seen = max(known.seen, min(int(row["iteration"]) * run.batch_size, known.images))
     return replace(
         known,

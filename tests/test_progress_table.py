@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from snapshot_cli.config.run_words import in_words
-from snapshot_cli.launch import board, unit
-from snapshot_cli.launch.board import Board
-from snapshot_cli.launch.standing import Standing
+from snapshot_cli.launch import progress_table, train_process
+from snapshot_cli.launch.progress_table import ProgressTable
+from snapshot_cli.launch.run_status import RunStatus
 from snapshot_cli.run_directory import RunDirectory
 
 ROW = {"epoch": 1, "iteration": 6, "rate": 0.05, "train_error": 45.678, "images_per_second": 87.0}
@@ -28,7 +28,7 @@ def drawn(renderable):
 def test_a_line_for_every_event_off_a_terminal(tmp_path, tiny_run):
     out = console(terminal=False)
     runs = {tiny_run(seed=seed): 270 for seed in (0, 1, 2)}
-    with Board(out, runs, tmp_path) as looking_on:
+    with ProgressTable(out, runs, tmp_path) as looking_on:
         for run, outcome in zip(runs, ("done", "failed", "stopped"), strict=True):
             looking_on.started(run)
             looking_on.look()
@@ -41,20 +41,20 @@ def test_a_line_for_every_event_off_a_terminal(tmp_path, tiny_run):
 
 
 def test_a_table_on_a_terminal(tmp_path, tiny_run, monkeypatch):
-    monkeypatch.setattr(board, "REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr(progress_table, "REFRESH_SECONDS", 0.0)
     out = console(terminal=True)
     runs = [tiny_run(seed=seed) for seed in range(4)]
     (place := RunDirectory.of(runs[1], tmp_path)).write_metrics([ROW])
     (place.path / ".lock").write_text(json.dumps({"pid": os.getpid(), "host": "far", "since": "now"}))
     (RunDirectory.of(runs[2], tmp_path).path).mkdir(parents=True)
-    (RunDirectory.of(runs[2], tmp_path).path / unit.FAILURE).write_text("of an earlier try")
-    with Board(out, dict.fromkeys(runs, 270), tmp_path) as looking_on:
+    (RunDirectory.of(runs[2], tmp_path).path / train_process.FAILURE).write_text("of an earlier try")
+    with ProgressTable(out, dict.fromkeys(runs, 270), tmp_path) as looking_on:
         looking_on.started(runs[0])
         looking_on.started(runs[1])
         looking_on.ended(runs[0], "failed", "no room")
         looking_on.look()
     assert "far, process" in out.file.getvalue()
-    assert drawn(board.screen(looking_on._standings.values(), 40)) == [
+    assert drawn(progress_table.screen(looking_on._statuses.values(), 40)) == [
         "run  state  done  rate  error  images/s  left  where, or why not",
         f"{in_words(runs[1])}  running  35.6 %  0.0500  45.68 %  87  2 s  far, process {os.getpid()}",
         f"{in_words(runs[0])}  failed  0.0 %  -  -  -  -  no room",
@@ -85,22 +85,24 @@ class Noted:
     ],
 )
 def test_how_a_run_ended(tmp_path, tiny_run, result, stopped, told, line):
-    (tmp_path / unit.LOG).write_text("epoch 1\nno [room]\n")
+    (tmp_path / train_process.LOG).write_text("epoch 1\nno [room]\n")
     noted = Noted()
-    lines = board.end(noted, tiny_run(), result, tmp_path, stopped=stopped)
+    lines = progress_table.end(noted, tiny_run(), result, tmp_path, stopped=stopped)
     assert noted.told == [told]
-    log = tmp_path / unit.LOG
+    log = tmp_path / train_process.LOG
     assert lines == ([] if line is None else [f"{tiny_run().run_id}: {line.format(log=log)}"])
-    assert unit.failure(tmp_path) == (told[1] or None)
+    assert train_process.failure(tmp_path) == (told[1] or None)
 
 
 def test_no_log_is_named_that_is_not_there(tmp_path, tiny_run):
-    assert board.end(Noted(), tiny_run(), "no room", tmp_path, stopped=False) == [f"{tiny_run().run_id}: no room"]
+    assert progress_table.end(Noted(), tiny_run(), "no room", tmp_path, stopped=False) == [
+        f"{tiny_run().run_id}: no room"
+    ]
 
 
 @pytest.mark.parametrize(("height", "rows", "more"), [(40, 9, []), (11, 6, ["and 3 more"]), (1, 1, ["and 8 more"])])
 def test_what_does_not_fit_is_counted(height, rows, more):
-    standings = [Standing(f"run-{number}", "waiting", 10) for number in range(8)] + [Standing("last", "running", 10)]
-    lines = drawn(board.screen(standings, height))
+    statuses = [RunStatus(f"run-{number}", "waiting", 10) for number in range(8)] + [RunStatus("last", "running", 10)]
+    lines = drawn(progress_table.screen(statuses, height))
     assert lines[1].startswith("last ")
     assert lines[1 + rows :] == [*more, "9 runs: 8 waiting, 1 running; 0.0 % of the images"]

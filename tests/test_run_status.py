@@ -10,8 +10,8 @@ from snapshot_cli import lock
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.config.run_words import in_words
 from snapshot_cli.errors import Stopped
-from snapshot_cli.launch import standing, unit
-from snapshot_cli.launch.standing import Standing
+from snapshot_cli.launch import run_status, train_process
+from snapshot_cli.launch.run_status import RunStatus
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import loop
 
@@ -28,7 +28,7 @@ def started(tmp_path, tiny_run):
 
 
 def look(directory, tmp_path):
-    return standing.look(directory.asked, tmp_path, 270)
+    return run_status.look(directory.asked, tmp_path, 270)
 
 
 def hold(directory, *, pid, host):
@@ -36,14 +36,14 @@ def hold(directory, *, pid, host):
 
 
 def test_nothing_there(tmp_path, tiny_run):
-    assert standing.look(tiny_run(), tmp_path, 270) == Standing(
+    assert run_status.look(tiny_run(), tmp_path, 270) == RunStatus(
         tiny_run().run_id, "waiting", 270, name=in_words(tiny_run())
     )
 
 
 def test_stopped_after_an_epoch(started, tmp_path):
     found = look(started, tmp_path)
-    assert found == Standing(started.run.run_id, "stopped", 270, 96, 0.05, 45.678, 87.0, name=in_words(started.run))
+    assert found == RunStatus(started.run.run_id, "stopped", 270, 96, 0.05, 45.678, 87.0, name=in_words(started.run))
     assert found.left == 2.0
 
 
@@ -70,7 +70,7 @@ def test_a_host_that_has_long_been_silent(started, tmp_path):
 
 
 def test_failed_when_it_was_last_tried(started, tmp_path):
-    (started.path / unit.FAILURE).write_text("the loss is not finite\n")
+    (started.path / train_process.FAILURE).write_text("the loss is not finite\n")
     found = look(started, tmp_path)
     assert (found.state, found.words, found.seen) == ("failed", "the loss is not finite", 96)
     hold(started, pid=1, host="far")
@@ -85,15 +85,15 @@ def test_half_a_table_is_no_fault(started, tmp_path, rest):
 
 def test_summary():
     runs = [
-        Standing("a", "done", 100, 100, images_per_second=1000.0),
-        Standing("b", "running", 100, 50, images_per_second=5.0),
-        Standing("c", "waiting", 100), Standing("d", "failed", 100),
+        RunStatus("a", "done", 100, 100, images_per_second=1000.0),
+        RunStatus("b", "running", 100, 50, images_per_second=5.0),
+        RunStatus("c", "waiting", 100), RunStatus("d", "failed", 100),
     ]  # fmt: skip
-    assert standing.summary(runs) == (
+    assert run_status.summary(runs) == (
         "4 runs: 1 done, 1 waiting, 1 failed, 1 running; 37.5 % of the images, 50 s left at 5 images/s"
     )
-    assert standing.summary(runs[:1]) == "1 run: 1 done; 100.0 % of the images"
-    assert standing.summary([]) == "0 runs: "
+    assert run_status.summary(runs[:1]) == "1 run: 1 done; 100.0 % of the images"
+    assert run_status.summary([]) == "0 runs: "
 
 
 def test_a_run_that_was_stopped_in_its_first_epoch(tiny_run, tiny_dataset, tmp_path):
