@@ -13,7 +13,7 @@ from snapshot_cli.config.run_words import in_words
 from snapshot_cli.launch import train_process
 from snapshot_cli.run_directory import RunDirectory
 
-ROW = {"epoch": 1, "iteration": 23, "rate": 0.05, "train_error": 45.678, "images_per_second": 87.0}
+ROW = {"epoch": 1, "iteration": 7, "rate": 0.05, "train_error": 45.678, "images_per_second": 87.0}
 
 
 @pytest.fixture
@@ -40,14 +40,14 @@ def test_every_run_of_a_study(tmp_path, study):
     assert (code, errors) == (0, "")
     assert lines(out) == [
         "run  state  done  rate  error  images/s  left  where, or why not",
-        f"{in_words(single)}  running  25.6 %  0.0500  45.68 %  87  49 s  far, process 12",
+        f"{in_words(single)}  running  28.0 %  0.0500  45.68 %  87  13 s  far, process 12",
         f"{in_words(snapshots)}  waiting  0.0 %  -  -  -  -",
         f"{in_words(second)}  failed  0.0 %  -  -  -  -  the loss is [not] finite",
-        "3 runs: 1 waiting, 1 failed, 1 running; 8.5 % of the images, 3 min 01 s left at 87 images/s",
+        "3 runs: 1 waiting, 1 failed, 1 running; 9.3 % of the images, 50 s left at 87 images/s",
     ]
     assert lines(snapshot("status")[1])[1:] == [
         *sorted([lines(out)[1], lines(out)[3]]),
-        "2 runs: 1 failed, 1 running; 12.8 % of the images, 1 min 55 s left at 87 images/s",
+        "2 runs: 1 failed, 1 running; 14.0 % of the images, 32 s left at 87 images/s",
     ]
 
 
@@ -140,7 +140,7 @@ def test_scores_without_runs_are_done(tmp_path, monkeypatch):
     assert (code, out.splitlines()[-1]) == (0, "3 runs: 3 done; 100.0 % of the images")
     code, out, errors = snapshot("reproduce", "study.yaml", "--dry-run")
     assert out.count("scored ") == 3
-    assert out.splitlines()[-1] == "3 runs, 3 done; 0 of 17,244 training images to go"
+    assert out.splitlines()[-1] == "3 runs, 3 done; 0 of 4,800 training images to go"
     code, _, errors = snapshot("reproduce", "study.yaml")
     assert (code, "all 3 runs finished before, nothing was trained" in errors) == (0, True)
     code, _, errors = snapshot("train", "study.yaml", "--device", "cpu")
