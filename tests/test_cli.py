@@ -178,7 +178,7 @@ def uncommented(text):
 
 def test_config_show_explains_every_value(tmp_path):
     text = snapshot("config", "show", write(tmp_path / "e.yaml", EXPERIMENT), "--set", "seed=3")[1]
-    assert f"# B, the training budget of one full training, in epochs.\nbudget: 4  # {tmp_path}/e.yaml:4\n" in text
+    assert f"# B, the budget of one full training, in epochs.\nbudget: 4  # {tmp_path}/e.yaml:4\n" in text
     for line in (
         "seed: 3  # --set", "batch_size: 64  # default", "train_size: null  # default: 400 images",
         "padding: null  # default: 1", "flip: null  # default: false",

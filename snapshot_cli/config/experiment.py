@@ -27,71 +27,72 @@ class Recipe(Model):
     """What a run and an experiment share; the defaults are the paper's, and a default's meaning never changes."""
 
     dataset: Name
-    """A dataset: cifar10, cifar100, svhn, tiny-imagenet, digits, cifar10-16 (16 pixels a side) or your own."""
+    """Dataset: digits, cifar10, cifar100, svhn, tiny-imagenet, imagenet, one averaged to a smaller side (cifar10-16),
+    or your own."""
 
     network: Name
-    """Family and sizes, as the paper writes them: resnet-110, wide-resnet-32-4, densenet-40-12; or a network from
-    elsewhere: torchvision:NAME, timm:NAME, plugin:NAME."""
+    """Network: family and sizes as in the paper (resnet-110, wide-resnet-32-4, densenet-40-12), or torchvision:NAME,
+    timm:NAME, plugin:NAME."""
 
     network_options: PlainOptions = {}
-    """Settings of a network from elsewhere: a mapping of what its builder takes to plain values."""
+    """Arguments of a torchvision, timm or plug-in network: a mapping of names to plain values."""
 
     initial_weights: str | None = None
-    """A file of weights to start from, .safetensors or .pt; its sha256 is part of the run, its path is not."""
+    """File of initial weights, .safetensors or .pt; its sha256 is part of the run's name, its path is not."""
 
     budget: Positive
-    """B, the training budget of one full training, in epochs."""
+    """B, the budget of one full training, in epochs."""
 
     batch_size: Positive = 64
-    """Images per iteration; the last batch of an epoch may be smaller."""
+    """Images per step; the last batch of an epoch may be smaller."""
 
     train_size: Positive | None = None
-    """Train on this many images, a class-balanced subset drawn by split_seed; null: on all of them."""
+    """Number of training images to use, a class-balanced subset drawn with split_seed; null: all."""
 
     holdout: Count = 0
-    """Withhold this many training images, drawn by split_seed, and store predictions for them too."""
+    """Number of training images to withhold, drawn with split_seed; they are predicted too, to choose settings on."""
 
     split_seed: Count = 0
-    """Seed of train_size and holdout, the same for all members of an ensemble and all replicates."""
+    """Seed of train_size and holdout, the same for all members and replicates."""
 
     cycles: Positive
-    """M, the number of cycles and of snapshots; a step schedule takes its snapshots at the same iterations."""
+    """M, the number of cycles and of snapshots; the step schedule takes snapshots at the same steps."""
 
     alpha0: Annotated[float, Field(gt=0)] = 0.1
-    """The initial learning rate, and the one that every restart returns to."""
+    """Initial learning rate, and the learning rate after every restart."""
 
     drops: Annotated[tuple[Fraction, ...], Field(strict=False)] = (0.5, 0.75)
-    """Fractions of the budget after which a step schedule divides its rate by 10; ImageNet: 1/3 and 2/3."""
+    """Fractions of the budget after which the step schedule divides the learning rate by 10; ImageNet: 1/3, 2/3."""
 
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Momentum of SGD."""
 
     nesterov: bool = True
-    """Nesterov's momentum, as in the authors' code."""
+    """Use Nesterov momentum, as the authors' code does."""
 
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     """L2 penalty on all parameters, batch norm and biases included."""
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Drop probability; goes with any method."""
+    """Dropout probability, with any method; the method dropout takes 0.2 in place of 0."""
 
     stochastic_depth: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Probability of skipping the last block of a ResNet in training, in proportion for the blocks before it."""
+    """Probability of skipping the last block of a ResNet in training; for earlier blocks it is proportionally lower."""
 
     padding: Count | None = None
-    """Border of mean-coloured pixels for random crops; null: the dataset's own, an eighth of the side for most."""
+    """Border for random crops, in pixels of the mean colour; null: the dataset's, mostly an eighth of the side."""
 
     flip: bool | None = None
-    """Mirror half of the images; null: the dataset's own."""
+    """Mirror half of the training images; null: the dataset's setting."""
 
     lighting: Annotated[float, Field(ge=0)] | None = None
-    """Strength of the colour alteration of Krizhevsky et al., 2012; null: the dataset's own, 0.1 for Tiny ImageNet."""
+    """Strength of PCA colour noise (Krizhevsky et al., 2012); null: the dataset's, such as 0.1 for Tiny ImageNet."""
 
     precision: Precision = "float32"
-    """Arithmetic of forward and backward pass; bfloat16 is autocast, with weights kept in float32."""
+    """Arithmetic of the forward and backward pass; bfloat16 is autocast, the weights stay float32."""
 
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
-    """Seed of the initial weights, the order, the augmentation, the dropout and the skipped blocks."""
+    """Seed of the initial weights, image order, augmentation, dropout and skipped blocks."""
 
     @field_validator("dataset")
     @classmethod
@@ -216,13 +217,14 @@ class Experiment(Recipe):
     """What a YAML file says: a recipe and a method."""
 
     replicas: Positive = 1
-    """K, the number of runs, with seeds of their own, whose snapshots are averaged; for the method snapshot alone."""
+    """K, the number of runs with different seeds whose snapshots are averaged; for the method snapshot only."""
 
     method: Method
-    """Which networks are trained and which snapshots are averaged."""
+    """Which runs are trained and which snapshots are averaged: single, dropout, nocycle, singlecycle, snapshot or
+    ensemble."""
 
     replicates: Annotated[int, Field(ge=1, le=1000)] = 1
-    """How often it is done, with seeds of its own."""
+    """Number of repetitions with different seeds, for means and confidence intervals."""
 
     @property
     def networks(self) -> int:
@@ -253,10 +255,10 @@ class Run(Recipe):
     """Everything that changes the numbers of one training, and nothing else."""
 
     schedule: Literal["step", "cosine"]
-    """step: alpha0, divided by 10 at each of the drops; cosine: Eq. 2, restarted for every cycle."""
+    """step: alpha0, divided by 10 at each of the drops; cosine: Eq. 2, restarted in every cycle."""
 
     cycle: Positive | None = None
-    """Train this cycle of the schedule alone, from fresh weights, and take its one snapshot (SingleCycle)."""
+    """Train only this cycle of the schedule, from fresh weights, with one snapshot (SingleCycle)."""
 
     @field_validator("cycle")
     @classmethod

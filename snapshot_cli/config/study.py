@@ -47,13 +47,13 @@ class Where(Model):
     """Other settings, or no experiment at all, for the experiments that match."""
 
     match: dict[str, Any]
-    """Settings by which experiments are chosen, as the study writes them: a value, or a list of which one must fit."""
+    """Settings that choose experiments, as the study writes them: a value, or a list of values one of which fits."""
 
     set: dict[str, Any] = {}
-    """Settings that replace those of base and axes."""
+    """Settings that override those of base and axes."""
 
     skip: bool = False
-    """Leave the experiments that match out."""
+    """Leave out the experiments that match."""
 
     @field_validator("match")
     @classmethod
@@ -69,10 +69,10 @@ class Drawing(Model):
     """What a file shows, and of which experiments."""
 
     kind: Kind
-    """Which table or figure."""
+    """Kind of table or figure."""
 
     match: dict[str, Any] | None = None
-    """Settings by which experiments are chosen, defaults included, as in where; null: all of them."""
+    """Settings that choose the experiments to draw, defaults included, as in where; null: all."""
 
     @field_validator("match")
     @classmethod
@@ -102,25 +102,25 @@ class StudyFile(Model):
     """What the YAML file of a study says."""
 
     title: Title
-    """What the study shows, in a sentence."""
+    """What the study shows, in one sentence."""
 
     base: dict[str, Any] = {}
-    """Settings of every experiment."""
+    """Settings of all experiments."""
 
     axes: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
-    """Fields and the values that each takes; experiments are made for every combination."""
+    """Keys with several values; experiments are made for every combination."""
 
     methods: Annotated[list[Any], Field(min_length=1)]
-    """Methods, or mappings with a method and settings of its own."""
+    """Methods, or mappings with a method and settings for it."""
 
     where: list[Where] = []
-    """Exceptions, applied in order."""
+    """Exceptions for some experiments, applied in order."""
 
     split: Split = "test"
-    """The images that tables and figures are scored on: test, or the training images withheld by holdout."""
+    """Images to score on: test, or holdout, the withheld training images."""
 
     render: dict[str, Drawing] = {}
-    """Files to draw, by the stem of their name, and what each shows: a kind, or a kind and the experiments to show."""
+    """Files to draw, by name without ending: a kind, or a kind and the experiments that it shows."""
 
     @field_validator("render", mode="before")
     @classmethod
