@@ -17,7 +17,7 @@ help:
 	@echo "make test                the tests; make test-slow: those that take minutes"
 	@echo "make test-torture        kill trainings at random moments, 80 times, and compare what they end with"
 	@echo "make test-configs        train every experiment of the paper for two iterations; 8 GB of memory, a quarter of an hour"
-	@echo "make test-gpu            the tests that need a GPU; make bench: this machine's speed against the goals"
+	@echo "make test-gpu            the tests that need a GPU, at most 150 seconds; make bench: this machine's speed against the goals"
 	@echo "make check               formatting, lint, types and who imports whom"
 	@echo "make docs                schemas, references and first lines of configs, as the code has them"
 	@echo "make reproduce-table1    Table 1; SIZE=small or SIZE=demo for less, OPTIONS='--device cpu ...' for more"
@@ -48,7 +48,7 @@ test-configs: setup
 	.venv/bin/python -m pytest -m slow tests/test_shipped_experiments.py -s
 
 test-gpu: setup
-	.venv/bin/python -m pytest -m gpu -rs
+	timeout --signal INT 150 .venv/bin/python -m pytest -m gpu -rs
 
 bench: setup
 	.venv/bin/python -m pip install --quiet --no-deps torchensemble==0.2.0

@@ -74,3 +74,41 @@ def test_bfloat16_learns_what_float32_learns(tiny_dataset, tiny_run, tmp_path, n
         assert predictions(directory, run)[0].dtype == np.float32
         last.append(directory.summary["train_loss"])
     assert abs(last[0] - last[1]) < 0.2
+
+
+@pytest.fixture
+def synchronising_is_an_error():
+    """A function that makes every wait for the GPU an error, until the test ends."""
+    yield lambda: torch.cuda.set_sync_debug_mode("error")
+    torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("compile", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_step_does_not_wait_for_the_gpu(
+    synchronising_is_an_error, tiny_dataset, tiny_run, tmp_path, compile, precision
+):
+    """As tests/test_synchronise.py shows of shapes alone, here with the kernels; the first epoch compiles."""
+    training = loop.prepare(
+        tiny_run(dropout=0.2, precision=precision), tiny_dataset, RunDirectory(tmp_path), Machine(compile=compile)
+    )
+    loop.train_epoch(training, watcher=Silent(), stop=lambda: False)
+
+    class Until(Silent):
+        def iteration(self, iteration, rate):
+            synchronising_is_an_error()
+            if iteration == 12:
+                raise StopIteration
+
+    with pytest.raises(StopIteration):
+        loop.train_epoch(training, watcher=Until(), stop=lambda: False)
+
+
+def test_compiled_losses_are_those_of_eager_training(tiny_dataset, tiny_run, tmp_path):
+    losses = []
+    for compile in (False, True):
+        machine = Machine(compile=compile)
+        training = loop.prepare(tiny_run(alpha0=0.01), tiny_dataset, RunDirectory(tmp_path / str(compile)), machine)
+        loop.train_epoch(training, watcher=Silent(), stop=lambda: False)
+        losses.append(training.progress.losses.numpy())
+    np.testing.assert_allclose(losses[0], losses[1], rtol=0.02, atol=0.02)

@@ -82,8 +82,9 @@ class Streamed:
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         device = self.labels.device
         started, waited = time.perf_counter(), 0.0
+        labels = torch.split(self.labels[torch.cat(tuple(parts)).to(device)], [len(part) for part in parts])
         with closing(self._arriving(decoding, [part.tolist() for part in parts])) as arriving:
-            for part in parts:
+            for batch in labels:
                 asked = time.perf_counter()
                 images, normals = next(arriving)
                 if device.type != "cuda" or torch.cuda.current_stream(device).query():  # nothing left to do
@@ -92,7 +93,7 @@ class Streamed:
                 light = light_of(self.lighting * normals).to(device, non_blocking=True)
                 images, mean = images.to(device, non_blocking=True), self.mean - light[:, :, None, None]
                 images = normalise(images, mean, self.deviation)
-                yield images, self.labels[part.to(device)]
+                yield images, batch
 
     def _arriving(self, decoding: Decoding, batches: list[list[int]]) -> Generator[Decoded, None, None]:
         """Yield the batches as they are decoded, and leave no decoder behind.

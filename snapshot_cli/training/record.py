@@ -79,7 +79,7 @@ def save(training: Training, row: dict[str, float] | None = None) -> None:
             f"{run.run_id}: the loss is not finite at iteration {iteration}, where the rate is "
             f"{run.rate(iteration, training.examples):.4g}; try a smaller alpha0"
         )
-    if not all(bool(parameter.isfinite().all()) for parameter in training.network.parameters()):
+    if not torch.stack([parameter.isfinite().all() for parameter in training.network.parameters()]).all():
         raise UserError(
             f"{run.run_id}: the weights are not finite after iteration {progress.iteration}, where the rate is "
             f"{run.rate(progress.iteration, training.examples):.4g}; try a smaller alpha0"
