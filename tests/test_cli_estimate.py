@@ -14,11 +14,11 @@ def test_an_experiment(file):
     lines = [line.rstrip() for line in out.splitlines()]
     assert lines[0] == "rate.svg"
     assert lines[1].startswith("  0.1 █")
-    assert lines[9] == "snapshots after iterations 14, 28"
+    assert lines[9] == "snapshots after steps 14, 28"
     headings = ["network", "dataset", "runs", "images", "parameters", "multiply-adds", "memory", "disk", "time"]
     assert lines[11].split() == headings
     assert lines[13].split() == ["resnet-8", "digits", "1", "1,600", "75,290", "0.8", "M", "4", "MB", "0.7", "MB", "-"]
-    assert lines[16] == "1.2 MB for the state of a run to go on from."
+    assert lines[16] == "checkpoints take another 1.2 MB."
     assert file.with_name("rate.svg").read_text().startswith("<?xml")
 
 
@@ -39,7 +39,7 @@ def test_a_study_has_a_row_a_network_and_a_sum(file, tmp_path):
         ["resnet-8", "digits", "3", "4,800"],
         ["resnet-14", "digits", "3", "4,800"],
     ]
-    assert rows[2][:4] == ["in", "all", "6", "9,600"]
+    assert rows[2][:3] == ["total", "6", "9,600"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the shell completes beyond verbs and options: bare names of configs and studies, datasets; then files."""
+"""Shell completion of names: experiments, studies, datasets, keys of --set, and files."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def studies(ctx: click.Context, param: click.Parameter, incomplete: str) -> Item
 
 
 def datasets(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
-    """Return the names of the datasets that are known or prepared in the default folder."""
+    """Return the names of the catalogue's datasets and of those prepared in the folder."""
     from snapshot_cli.datasets.catalogue import CATALOGUE
     from snapshot_cli.datasets.manifest import prepared
 
@@ -47,13 +47,13 @@ def settings(ctx: click.Context, param: click.Parameter, incomplete: str) -> Ite
 
 
 def _beginning(names: Iterable[str], incomplete: str, *, files: bool = False) -> Items:
-    """Return the names that begin so, and YAML files that do; the shell's own completion of files where none does.
+    """Return the names with a beginning; with `files` also YAML files; if no name fits, an item for the shell.
 
-    A mark for that beside names would make bash forget the names.
+    That item lets the shell complete files; next to names it would make bash drop the names.
     """
-    found = [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete)]
+    items = [CompletionItem(name) for name in dict.fromkeys(names) if name.startswith(incomplete)]
     if not files:
-        return found
-    if not found:
+        return items
+    if not items:
         return [CompletionItem(incomplete, type="file")]
-    return [*found, *(CompletionItem(path) for path in sorted(glob(f"{escape(incomplete)}*.y*ml")))]
+    return [*items, *(CompletionItem(path) for path in sorted(glob(f"{escape(incomplete)}*.y*ml")))]

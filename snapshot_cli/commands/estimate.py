@@ -1,4 +1,4 @@
-"""snapshot estimate: what a file will take, before it is trained."""
+"""snapshot estimate: the time, memory and disk that a file needs, without training it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     default=5,
     show_default=True,
     metavar="N",
-    help="Iterations to time for every network, on noise, after two that are not counted; 0: no time is given.",
+    help="Steps to time per network, on random images, after two warm-up steps; 0: give no time.",
 )
 @click.option(
     "-o", "output", type=options.FILE, metavar="FIGURE", help="Draw the learning rate: a name in .svg, .png or .pdf."
@@ -45,31 +45,31 @@ def estimate(
     steps: int,
     output: Path | None,
 ) -> None:
-    """Say what a file will take, and train nothing.
+    """Show the time, memory and disk that FILE needs; train nothing.
 
-    For an experiment: the rate as a curve and the iterations of the snapshots. For every network: runs, images to
-    train on, parameters, multiply-adds of one image, memory and disk, and the time of all runs one after another, from
-    a few measured iterations. A dataset need not be prepared.
+    For an experiment: the learning rate as a curve, and the steps of its snapshots. For every network: runs, training
+    images, parameters, multiply-adds per image, memory, disk, and the time of all runs in sequence, from a few measured
+    steps. Datasets need not be prepared.
     """
     from snapshot_cli.config import plan
     from snapshot_cli.launch import estimate as estimates
 
     if output is not None:
         options.check_drawable(output)
-    asked = options.load(file, sets, machine.data)
+    loaded = options.load(file, sets, machine.data)
     if output is not None:
-        click.echo(_draw(asked, machine, output, file))
-    runs = plan.runs(asked)
+        click.echo(_draw(loaded, machine, output, file))
+    runs = plan.runs(loaded)
     for line in _schedule(runs, machine):
         click.echo(line)
-    found = estimates.needs(runs, machine, steps=steps, note=lambda text: click.echo(text, err=True))
-    options.show([_table(found)])
-    click.echo("memory: of one run; the libraries' own comes on top. disk: what stays; more while it is trained:")
-    click.echo(f"{max(need.resume for need in found) / 1e6:,.1f} MB for the state of a run to go on from.")
+    needs = estimates.needs(runs, machine, steps=steps, note=lambda text: click.echo(text, err=True))
+    options.show([_table(needs)])
+    click.echo("memory: of one run, without that of the libraries. disk: of finished runs; while a run trains, its")
+    click.echo(f"checkpoints take another {max(need.resume for need in needs) / 1e6:,.1f} MB.")
 
 
 def _schedule(runs: Sequence[Run], machine: Machine) -> list[str]:
-    """Return the lines of the one schedule that all runs share; none where they have several."""
+    """Return the learning rate as lines of text and the steps of the snapshots; nothing if the runs differ in it."""
     from snapshot_cli.launch.estimate import manifest_of
     from snapshot_cli.reporting.rate_curve import in_characters
 
@@ -80,54 +80,54 @@ def _schedule(runs: Sequence[Run], machine: Machine) -> list[str]:
     ends = whole[0].snapshot_iterations(examples)
     return [
         *in_characters(whole[0], examples),
-        f"snapshots after iterations {', '.join(f'{end:,}' for end in ends)}",
+        f"snapshots after steps {', '.join(f'{end:,}' for end in ends)}",
     ]
 
 
-def _table(found: Sequence[Needs]) -> Table:
+def _table(needs: Sequence[Needs]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD)
     for heading in ("network", "dataset", "runs", "images", "parameters", "multiply-adds", "memory", "disk", "time"):
         table.add_column(heading, justify="left" if heading in ("network", "dataset") else "right")
-    for need in found:
-        own = (f"{need.parameters:,}", f"{need.multiply_adds / 1e6:,.1f} M", f"{need.memory / 1e6:,.0f} MB")
+    for need in needs:
+        sizes = (f"{need.parameters:,}", f"{need.multiply_adds / 1e6:,.1f} M", f"{need.memory / 1e6:,.0f} MB")
         network = need.run.network + (", dropout" if need.run.dropout else "")
-        table.add_row(network, need.run.dataset, str(need.runs), f"{need.images:,}", *own, *_sums([need]))
-    if len(found) > 1:
-        runs, images = sum(need.runs for need in found), sum(need.images for need in found)
+        table.add_row(network, need.run.dataset, str(need.runs), f"{need.images:,}", *sizes, *_disk_and_time([need]))
+    if len(needs) > 1:
+        runs, images = sum(need.runs for need in needs), sum(need.images for need in needs)
         table.add_section()
-        table.add_row("in all", "", str(runs), f"{images:,}", "", "", "", *_sums(found))
+        table.add_row("total", "", str(runs), f"{images:,}", "", "", "", *_disk_and_time(needs))
     return table
 
 
-def _sums(found: Sequence[Needs]) -> tuple[str, str]:
-    """Return disk and time in words; a dash for time that was not measured."""
+def _disk_and_time(needs: Sequence[Needs]) -> tuple[str, str]:
+    """Return the sums of disk and time as text; a dash for time that was not measured."""
     from snapshot_cli.durations import duration
 
-    times = [need.seconds for need in found if need.seconds is not None]
-    return f"{sum(need.disk for need in found) / 1e6:,.1f} MB", duration(sum(times)) if times else "-"
+    times = [need.seconds for need in needs if need.seconds is not None]
+    return f"{sum(need.disk for need in needs) / 1e6:,.1f} MB", duration(sum(times)) if times else "-"
 
 
-def _draw(asked: Experiment | Study | Run, machine: Machine, output: Path, file: Path) -> Path:
-    """Draw the rate of every method of an experiment or study of one network on one dataset."""
+def _draw(loaded: Experiment | Study | Run, machine: Machine, output: Path, file: Path) -> Path:
+    """Draw the learning rate of all methods of an experiment or study with one network and dataset."""
     from snapshot_cli.config import plan
     from snapshot_cli.launch.estimate import manifest_of
     from snapshot_cli.reporting import labels, save
     from snapshot_cli.reporting.rate_curve import draw_curves, planned
     from snapshot_cli.reporting.style import Heading, look
 
-    experiments = options.as_study(asked, file).experiments
-    if len({(each.network, each.dataset) for each in experiments}) > 1:
+    experiments = options.as_study(loaded, file).experiments
+    if len({(experiment.network, experiment.dataset) for experiment in experiments}) > 1:
         raise ConfigError(
             f"-o {output}: {file} has several networks or datasets; choose one with --set, or leave -o out"
         )
     examples = experiments[0].training_examples(manifest_of(experiments[0].dataset, machine).train)
     curves: dict[Run, RateCurve] = {}
-    for each in experiments:
-        run = plan.cell(each).runs[0].model_copy(update={"cycle": None, "seed": 0, "dropout": 0.0})
-        curves.setdefault(run, planned(run, examples, label=plan.label(each), look=look(each)))
+    for experiment in experiments:
+        run = plan.cell(experiment).runs[0].model_copy(update={"cycle": None, "seed": 0, "dropout": 0.0})
+        curves.setdefault(run, planned(run, examples, label=plan.label(experiment), look=look(experiment)))
     first = experiments[0]
     facts = (f"{examples:,} training images",)
     heading = Heading(labels.network(first.network), labels.dataset(first.dataset), facts=facts)

@@ -1,4 +1,4 @@
-"""snapshot list: what can be named in a configuration or on the command line."""
+"""snapshot list: the names that a file or the command line can use."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ INDENT = 18
 @options.data_option
 @click.pass_context
 def list_names(context: click.Context, data: Path) -> None:
-    """List what can be named: experiments, studies, datasets, networks and methods.
+    """List the names that a file or a command can use.
 
-    Without a command: all of them on one screen. With one: the names, one a line.
+    Without a command: experiments, studies, datasets, networks and methods on one screen. With one: its names, one per
+    line.
     """
     if context.invoked_subcommand is None:
         click.echo("\n".join(_overview(data)))
@@ -29,34 +30,34 @@ def list_names(context: click.Context, data: Path) -> None:
         raise click.UsageError("--data-dir goes behind the command: snapshot list datasets --data-dir D")
 
 
-@list_names.command(short_help="List the experiments that come with the runner.")
+@list_names.command(short_help="List experiments.")
 def experiments() -> None:
-    """List the experiments in ./configs and those that come with the runner, as `snapshot train` takes them."""
+    """List the experiments that come with the program and those in ./configs, as `snapshot train` takes them."""
     from snapshot_cli.config import shipped
 
     _print(shipped.experiments())
 
 
-@list_names.command(short_help="List the studies that come with the runner.")
+@list_names.command(short_help="List studies.")
 def studies() -> None:
-    """List the studies in ./configs and those that come with the runner, as `snapshot reproduce` takes them."""
+    """List the studies that come with the program and those in ./configs, as `snapshot reproduce` takes them."""
     from snapshot_cli.config import shipped
 
     _print(shipped.studies())
 
 
-@list_names.command(short_help="List the datasets, prepared or not.")
+@list_names.command(short_help="List datasets, prepared or not.")
 @options.data_option
 def datasets(data: Path) -> None:
-    """List the datasets, prepared or not; `snapshot data list` adds what they hold."""
+    """List the datasets, prepared or not. `snapshot data list` also shows their sizes and sources."""
     ready, missing = _datasets(data)
     _print(ready + missing)
 
 
-@list_names.command(short_help="List the networks, also those from elsewhere.")
+@list_names.command(short_help="List networks: the paper's, torchvision's, timm's, plug-ins'.")
 @options.plugin_option
 def networks() -> None:
-    """List the networks: the paper's by their form, then those of torchvision, timm and plug-ins by name."""
+    """List the networks: the paper's as patterns, then those of torchvision, timm and plug-ins by name."""
     from importlib.util import find_spec
 
     from snapshot_cli.networks import elsewhere, names
@@ -68,9 +69,9 @@ def networks() -> None:
         click.echo("timm is not installed here; type: pip install 'snapshot-cli[timm]'", err=True)
 
 
-@list_names.command(short_help="List the methods.")
+@list_names.command(short_help="List methods.")
 def methods() -> None:
-    """List the methods that `method` in a configuration can name."""
+    """List the values of `method` in a file."""
     _print(_methods())
 
 
@@ -80,7 +81,7 @@ def _print(names: list[str]) -> None:
 
 
 def _overview(data: Path) -> list[str]:
-    """Return the lines of all groups, none longer than WIDTH unless a single name is."""
+    """Return the lines of all groups, at most WIDTH long unless a single name is longer."""
     from snapshot_cli.config import shipped
     from snapshot_cli.networks import names
 
@@ -89,13 +90,13 @@ def _overview(data: Path) -> list[str]:
         *_section("experiments", _by_folder(shipped.experiments())),
         *_section("studies", _by_folder(shipped.studies())),
         *_section("datasets", {"prepared": ready, "not prepared": missing}),
-        *_section("networks", {"the paper's": names.forms(), "others": [f"{each}:NAME" for each in names.ELSEWHERE]}),
+        *_section("networks", {"the paper's": names.forms(), "others": [f"{name}:NAME" for name in names.ELSEWHERE]}),
         *_section("methods", {"": _methods()}),
     ]
 
 
 def _section(heading: str, groups: dict[str, list[str]]) -> list[str]:
-    """Return a heading and the lines of its groups; a group without a label begins on the heading's line."""
+    """Return a heading and its groups; a group without a label starts on the line of the heading."""
     lines = [] if "" in groups else [heading]
     for label, names in groups.items():
         first = f"  {label}" if label else heading
@@ -120,7 +121,7 @@ def _by_folder(names: list[str]) -> dict[str, list[str]]:
 
 
 def _datasets(data: Path) -> tuple[list[str], list[str]]:
-    """Return the names of the prepared datasets and of those of the catalogue that are not."""
+    """Return the names of the prepared datasets, and of the catalogue's others."""
     from snapshot_cli.datasets.catalogue import CATALOGUE
     from snapshot_cli.datasets.manifest import prepared
 

@@ -1,4 +1,4 @@
-"""Options that several verbs share, and what is made of them."""
+"""Options that several commands share, and helpers for the values they give."""
 
 from __future__ import annotations
 
@@ -130,41 +130,42 @@ address_option = click.option(
 
 
 def machine_options(*options: Decorator[Command]) -> Decorator[Command]:
-    """Add options that describe a machine; the command is given one `machine`, and `results` as well where it is asked.
+    """Add options that describe a machine; the command gets them as one `machine`, and `results` apart.
 
-    Every field of Machine whose option the command has, here or elsewhere, is taken from there.
+    Options of the command itself that are fields of Machine go into `machine`, too.
     """
 
-    def add(command: Command) -> Command:
-        @wraps(command)
-        def with_machine(**given: Any) -> None:
+    def add(run: Command) -> Command:
+        @wraps(run)
+        def with_machine(**values: Any) -> None:
             from snapshot_cli.config.machine import Machine
 
-            named = {field.name for field in fields(Machine)} & given.keys() - {"results"}
-            machine = Machine(**{name: given.pop(name) for name in named})
-            command(machine=machine, **given)
+            names = {field.name for field in fields(Machine)} & values.keys() - {"results"}
+            machine = Machine(**{name: values.pop(name) for name in names})
+            run(machine=machine, **values)
 
-        return _with(cast("Command", with_machine), options)
+        return _add(cast("Command", with_machine), options)
 
     return add
 
 
-def engine_options(command: Command) -> Command:
-    """Add the options that say how many runs are trained at once, and by whom; the command is given one `engine`."""
+def engine_options(run: Command) -> Command:
+    """Add the options for parallel runs; the command gets them as one `engine`."""
 
-    @wraps(command)
-    def with_engine(*, jobs: int | None, per_gpu: int | None, engine: str, address: str | None, **given: Any) -> None:
+    @wraps(run)
+    def with_engine(*, jobs: int | None, per_gpu: int | None, engine: str, address: str | None, **values: Any) -> None:
         from snapshot_cli.launch.engine import Engine
 
-        command(engine=Engine(engine, jobs, per_gpu, address), **given)
+        run(engine=Engine(engine, jobs, per_gpu, address), **values)
 
-    return _with(cast("Command", with_engine), (jobs_option, per_gpu_option, engine_option, address_option))
+    return _add(cast("Command", with_engine), (jobs_option, per_gpu_option, engine_option, address_option))
 
 
-def _with(command: Command, options: Sequence[Decorator[Command]]) -> Command:
+def _add(run: Command, options: Sequence[Decorator[Command]]) -> Command:
+    """Add options to a command, which shows them in this order."""
     for option in reversed(options):
-        command = option(command)
-    return command
+        run = option(run)
+    return run
 
 
 training_options = machine_options(
@@ -179,8 +180,8 @@ training_options = machine_options(
 )
 
 
-def all_results_option(words: str) -> Callable[[Command], Command]:
-    """Return the option for the folder of results of every size, and help in some words."""
+def all_results_option(text: str) -> Callable[[Command], Command]:
+    """Return the option for the folder with the results of all sizes, with its help text."""
     return click.option(
         "--results-dir",
         "results",
@@ -188,12 +189,12 @@ def all_results_option(words: str) -> Callable[[Command], Command]:
         default=Path("results"),
         show_default=True,
         metavar="R",
-        help=words,
+        help=text,
     )
 
 
 def check_drawable(output: Path) -> None:
-    """Raise ConfigError for a name in whose format nothing is drawn."""
+    """Raise ConfigError for a file name of another format than .svg, .png and .pdf."""
     from snapshot_cli.reporting.save import FORMATS
 
     if output.suffix.removeprefix(".") not in FORMATS:
@@ -201,35 +202,33 @@ def check_drawable(output: Path) -> None:
 
 
 def load(file: Path, sets: tuple[str, ...], data: Path, results: Path | None = None) -> Experiment | Study | Run:
-    """Return what a file asks for, checked against the datasets that are known here.
+    """Return the experiment, study or run in a file; ConfigError with a line for every mistake.
 
-    Datasets with runs or scores below `results` are known too: what is finished can be looked at without its images.
+    Its datasets must be in the catalogue, prepared in `data`, or have runs or scores in `results`: finished runs can be
+    evaluated without their images.
     """
     from snapshot_cli.config import load as loading
     from snapshot_cli.datasets.manifest import training_examples
 
-    finished = (
-        []
-        if results is None
-        else [path.name for path in results.glob("*/*/") if path.parent.name in ("runs", "scores")]
-    )
+    folders = [] if results is None else results.glob("*/*/")
+    finished = [folder.name for folder in folders if folder.parent.name in ("runs", "scores")]
     return loading.load(file, sets, training_examples=dict.fromkeys(finished) | training_examples(data))
 
 
-def as_study(asked: Experiment | Study | Run, file: Path) -> Study:
-    """Return a study, also of a single experiment; ConfigError for a run, which belongs to no method."""
+def as_study(loaded: Experiment | Study | Run, file: Path) -> Study:
+    """Return a study; an experiment becomes a study of its own. ConfigError for a single run."""
     from snapshot_cli.config.experiment import Experiment
     from snapshot_cli.config.study import Study
 
-    if isinstance(asked, Study):
-        return asked
-    if isinstance(asked, Experiment):
-        return Study(name=file.stem, title=file.stem, experiments=(asked,))
+    if isinstance(loaded, Study):
+        return loaded
+    if isinstance(loaded, Experiment):
+        return Study(name=file.stem, title=file.stem, experiments=(loaded,))
     raise ConfigError(f"{file}: expected an experiment or a study, given a single run; give its directory instead")
 
 
 def results_folder(file: Path, results: Path | None) -> Path:
-    """Return the folder of results: the one asked for, else the one that a run's file is in or a file's place names."""
+    """Return --results-dir, else the folder that a run's config.yaml is in, else results/SIZE by the file's folder."""
     from snapshot_cli.config.shipped import size
 
     if results is not None:
@@ -241,14 +240,14 @@ def results_folder(file: Path, results: Path | None) -> Path:
 
 
 def train_command(source: Path, sets: tuple[str, ...] = (), results: Path | None = None) -> str:
-    """Return the `snapshot train` command of a file or run directory, with the options given here repeated."""
+    """Return the `snapshot train` command for a file or run directory, with --set and --results-dir as given here."""
     from snapshot_cli.config.shipped import name_of
 
     return command("train", name_of(source)) + repeated(sets, results)
 
 
 def repeated(sets: tuple[str, ...], results: Path | None = None) -> str:
-    """Return --set and --results-dir as they were given, with a blank in front, to repeat in a command to type."""
+    """Return --set and --results-dir as given here, with a leading space, to append to a command to type."""
     import shlex
 
     words = [word for value in sets for word in ("--set", value)]
@@ -257,7 +256,7 @@ def repeated(sets: tuple[str, ...], results: Path | None = None) -> str:
 
 
 def show(tables: Iterable[Table | str]) -> None:
-    """Print tables and lines on stdout, as wide as they are: a number cut off would be worse than a line that wraps."""
+    """Print tables and lines on stdout at their full width: a wrapped line is better than a number cut off."""
     from rich.console import Console
 
     console = Console(width=WIDEST)
