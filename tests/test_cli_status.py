@@ -39,7 +39,7 @@ def test_every_run_of_a_study(tmp_path, study):
     code, out, errors = snapshot("status", "study.yaml")
     assert (code, errors) == (0, "")
     assert lines(out) == [
-        "run  state  done  rate  error  images/s  left  where, or why not",
+        "run  state  done  lr  error  images/s  left  where, or why not",
         f"{in_words(single)}  running  28.0 %  0.0500  45.68 %  87  13 s  far, process 12",
         f"{in_words(snapshots)}  waiting  0.0 %  -  -  -  -",
         f"{in_words(second)}  failed  0.0 %  -  -  -  -  the loss is [not] finite",
@@ -142,7 +142,7 @@ def test_scores_without_runs_are_done(tmp_path, monkeypatch):
     assert out.count("scored ") == 3
     assert out.splitlines()[-1] == "3 runs, 3 done; 0 of 4,800 training images to go"
     code, _, errors = snapshot("reproduce", "study.yaml")
-    assert (code, "all 3 runs finished before, nothing was trained" in errors) == (0, True)
+    assert (code, "all 3 runs finished before, nothing to train" in errors) == (0, True)
     code, _, errors = snapshot("train", "study.yaml", "--device", "cpu")
     assert (code, errors) == (0, "")
     assert not list((tmp_path / "results/own").glob("runs/*/*/config.yaml"))

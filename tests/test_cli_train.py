@@ -50,7 +50,7 @@ def no_training(monkeypatch):
 def test_training_prints_lines_and_the_errors(trained):
     (code, out, errors), path = trained
     assert code == 0
-    epoch = r"epoch {}/2  rate 0\.1000  loss \d+\.\d{{4}}  error \d+\.\d\d %  [\d,]+ images/s\n"
+    epoch = r"epoch {}/2  lr 0\.1000  loss \d+\.\d{{4}}  error \d+\.\d\d %  [\d,]+ images/s\n"
     assert re.fullmatch(f"training: {path}\n{epoch.format(1)}{epoch.format(2)}", errors)
     assert out.splitlines()[0].strip() == "Snapshot (α₀ = 0.1): resnet-8 on digits, 1,397 images, errors in %"
     found = json.loads(snapshot("eval", path, "--json")[1])

@@ -31,8 +31,8 @@ def test_lines_off_a_terminal():
     look_on(looking_on, 9)
     assert out.file.getvalue() == (
         "going on after 9 of 18 iterations\n"
-        "epoch 2/3  rate 0.0500  loss 1.2346  error 45.68 %  1,234 images/s\n"
-        "epoch 3/3  rate 0.0500  loss 1.2346  error 45.68 %  1,234 images/s\n"
+        "epoch 2/3  lr 0.0500  loss 1.2346  error 45.68 %  1,234 images/s\n"
+        "epoch 3/3  lr 0.0500  loss 1.2346  error 45.68 %  1,234 images/s\n"
     )
 
 
@@ -58,7 +58,7 @@ def test_a_bar_on_a_terminal(done):
     text = out.file.getvalue()
     assert "100%" in text
     if done < 18:
-        assert "rate 0.1000" in text
+        assert "lr 0.1000" in text
         assert f"epoch {done // 6 + 1}/3" in text
 
 
@@ -76,7 +76,7 @@ def test_the_bar_says_images_per_second_before_the_first_epoch_ends(monkeypatch)
         now[0] = 102.0
         bar.iteration(20, 0.1)
         bar._progress.refresh()
-        assert "epoch 1/10  rate 0.1000  80 images/s" in out.file.getvalue()
+        assert "epoch 1/10  lr 0.1000  80 images/s" in out.file.getvalue()
 
 
 def test_the_bar_is_one_line_of_78_columns():

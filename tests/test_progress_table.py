@@ -54,8 +54,8 @@ def test_a_table_on_a_terminal(tmp_path, tiny_run, monkeypatch):
         looking_on.ended(runs[0], "failed", "no room")
         looking_on.look()
     assert "far, process" in out.file.getvalue()
-    assert drawn(progress_table.screen(looking_on._statuses.values(), 40)) == [
-        "run  state  done  rate  error  images/s  left  where, or why not",
+    assert drawn(progress_table.screen(looking_on._statuses.values(), 150, 40)) == [
+        "run  state  done  lr  error  images/s  left  where, or why not",
         f"{in_words(runs[1])}  running  35.6 %  0.0500  45.68 %  87  2 s  far, process {os.getpid()}",
         f"{in_words(runs[0])}  failed  0.0 %  -  -  -  -  no room",
         f"{in_words(runs[2])}  waiting  0.0 %  -  -  -  -",
@@ -103,6 +103,48 @@ def test_no_log_is_named_that_is_not_there(tmp_path, tiny_run):
 @pytest.mark.parametrize(("height", "rows", "more"), [(40, 9, []), (11, 6, ["and 3 more"]), (1, 1, ["and 8 more"])])
 def test_what_does_not_fit_is_counted(height, rows, more):
     statuses = [RunStatus(f"run-{number}", "waiting", 10) for number in range(8)] + [RunStatus("last", "running", 10)]
-    lines = drawn(progress_table.screen(statuses, height))
+    lines = drawn(progress_table.screen(statuses, 80, height))
     assert lines[1].startswith("last ")
     assert lines[1 + rows :] == [*more, "9 runs: 8 waiting, 1 running; 0.0 % of the images"]
+
+
+LONG = "wide-resnet-32-4 tiny-imagenet cosine M6 cycle 2 alpha0 0.2 seed 1000 1d6cf9c8"
+SHORT = "resnet-8 digits step M4 alpha0 0.1 seed 0 9cd3c6df"
+RUNS = [
+    RunStatus("a", "running", 1000, 500, 0.05, 45.678, 87.0, "a-host-with-a-name, process 12345", SHORT),
+    RunStatus("b", "failed", 1000, name=LONG, words="the loss is not finite at iteration 7, where the rate is 0.1;"
+              " try a smaller alpha0"),
+]  # fmt: skip
+
+
+def lines(runs, width):
+    return [line.plain for row in progress_table.table(runs, width) for line in row]
+
+
+@pytest.mark.parametrize("width", [None, 200, 130, 100, 80, 60, 40])
+def test_no_line_is_wider_than_the_terminal(width):
+    for runs in (RUNS, RUNS[:1], RUNS[1:], []):
+        assert max(map(len, lines(runs, width))) <= (width or 300)
+        text = " ".join(" ".join(lines(runs, width)).split())
+        for status in runs:
+            words = status.name.rpartition(" ")[0]
+            assert [word for word in (*words.split(), status.state, *status.words.split()) if word not in text] == []
+
+
+def test_a_table_of_80_columns():
+    assert lines(RUNS[:1], 80) == [
+        "run                                               state      done    error  left",
+        "resnet-8 digits step M4 alpha0 0.1 seed 0 9cd3c6  running  50.0 %  45.68 %   6 s",
+    ]
+    assert lines(RUNS, 80) == [
+        "run                                                              state      done",
+        "resnet-8 digits step M4 alpha0 0.1 seed 0                        running  50.0 %",
+        "wide-resnet-32-4 tiny-imagenet cosine M6 cycle 2 alpha0 0.2      failed    0.0 %",
+        "  seed 1000",
+        "    the loss is not finite at iteration 7, where the rate is 0.1; try a smaller",
+        "    alpha0",
+    ]
+
+
+def test_why_a_run_failed_commands_no_terminal():
+    assert lines([RunStatus("a", "failed", 10, words="\x1b[2J gone")], None)[1].endswith("\\x1b[2J gone")

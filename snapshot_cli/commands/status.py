@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,10 +101,14 @@ def _below(results: Path, data: Path) -> tuple[Callable[[], list[RunStatus]], li
 
 
 def _print(statuses: Sequence[RunStatus]) -> None:
+    from rich.console import Console
+
     from snapshot_cli.launch import progress_table, run_status
 
-    options.show([progress_table.table(statuses)])
-    click.echo(run_status.summary(statuses))
+    console = Console()
+    for line in chain(*progress_table.table(statuses, console.width if console.is_terminal else None)):
+        console.print(line, soft_wrap=True)
+    console.print(run_status.summary(statuses), markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
 def _watch(found: Callable[[], list[RunStatus]]) -> None:
@@ -119,7 +124,7 @@ def _watch(found: Callable[[], list[RunStatus]]) -> None:
             statuses = found()
             line = run_status.summary(statuses)
             if console.is_terminal:
-                live.update(progress_table.screen(statuses, console.height), refresh=True)
+                live.update(progress_table.screen(statuses, *console.size), refresh=True)
             elif line != last:
                 click.echo(line)
             states = {each.state for each in statuses}

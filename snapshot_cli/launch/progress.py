@@ -16,7 +16,7 @@ WORTH_A_WORD = 0.05
 
 
 class Bar:
-    """A live bar: epoch, rate, loss of the last epoch, images per second and the time left."""
+    """A live bar: epoch, lr, loss of the last epoch, images per second and the time left."""
 
     def __init__(self, console: Console, batch_size: int) -> None:
         text = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis"))
@@ -39,13 +39,13 @@ class Bar:
         self._progress.start()
         self._done, self._started = done, time.monotonic()
 
-    def iteration(self, iteration: int, rate: float) -> None:
+    def iteration(self, iteration: int, lr: float) -> None:
         """Move the bar, ten times a second at most."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + 0.1
         epoch = (iteration - 1) // self._length + 1
-        text = f"epoch {epoch}/{self._epochs}  rate {rate:.4f}  {self._facts or self._speed(iteration)}"
+        text = f"epoch {epoch}/{self._epochs}  lr {lr:.4f}  {self._facts or self._speed(iteration)}"
         self._progress.update(self._task, completed=iteration, description=text)
 
     def epoch(self, row: dict[str, float]) -> None:
@@ -77,14 +77,14 @@ class Lines:
         if done:
             say(self._console, f"going on after {done} of {iterations} iterations")
 
-    def iteration(self, iteration: int, rate: float) -> None:
+    def iteration(self, iteration: int, lr: float) -> None:
         """Say nothing."""
 
     def epoch(self, row: dict[str, float]) -> None:
         """Print the epoch's row."""
         say(
             self._console,
-            f"epoch {row['epoch']:.0f}/{self._epochs}  rate {row['rate']:.4f}  loss {row['train_loss']:.4f}  "
+            f"epoch {row['epoch']:.0f}/{self._epochs}  lr {row['rate']:.4f}  loss {row['train_loss']:.4f}  "
             f"error {row['train_error']:.2f} %  {row['images_per_second']:,.0f} images/s{_starved(row)}",
         )
 

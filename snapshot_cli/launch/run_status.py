@@ -33,7 +33,7 @@ class RunStatus:
     """Training images that the run looks at in all."""
     seen: int = 0
     """Training images that it has looked at."""
-    rate: float | None = None
+    lr: float | None = None
     """Learning rate at the end of the epoch."""
     error: float | None = None
     """Training error of the epoch in percent."""
@@ -108,7 +108,7 @@ def _with_epoch(known: RunStatus, row: Mapping[str, float], run: Run) -> RunStat
     return replace(
         known,
         seen=known.images if known.state == "done" else seen,
-        rate=row["rate"],
+        lr=row["rate"],
         error=row["train_error"],
         images_per_second=row["images_per_second"],
     )
