@@ -110,7 +110,7 @@ def test_every_kind_names_what_it_shows_and_cuts_nothing(study, kind):
         assert 0 < picture.cells <= sum(len(each.scores) for each in study)
         assert picture.caption
         assert picture.alternative
-    both = [[save.inline_svg(picture.figure, "p") for picture in draw(kind, *study)] for _ in range(2)]
+    both = [[save.inline_svg(picture.svg, "p") for picture in draw(kind, *study)] for _ in range(2)]
     assert both[0] == both[1]
 
 

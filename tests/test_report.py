@@ -185,10 +185,14 @@ from snapshot_cli.reporting.style import new_figure, style
 
 def draw(outcomes, request):
     """Draw a bar an experiment."""
-    with style():
-        figure = new_figure(3.4, 2.5)
-        axes = figure.add_subplot()
-        axes.bar(range(len(outcomes)), [len(outcome.scores) for outcome in outcomes])
+
+    def figure():
+        with style():
+            figure = new_figure(3.4, 2.5)
+            axes = figure.add_subplot()
+            axes.bar(range(len(outcomes)), [len(outcome.scores) for outcome in outcomes])
+        return figure
+
     cells = sum(len(outcome.scores) for outcome in outcomes)
     return [Picture(request, "How many?", figure, "bars", cells)] if cells else []
 '''

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from snapshot_cli.reporting import style
-from snapshot_cli.reporting.save import inline_svg, png, save
+from snapshot_cli.reporting.save import inline_svg, rendered, save, size, write_pair
 from snapshot_cli.reporting.style import Heading
 
 
@@ -20,36 +20,34 @@ def draw(values=(5.0, 4.0)):
     return figure
 
 
-@pytest.mark.parametrize(
-    ("name", "written"),
-    [
-        ("figure", ["figure.svg", "figure.png"]),
-        ("snapshot-0.2", ["snapshot-0.2.svg", "snapshot-0.2.png"]),
-        ("figure.svg", ["figure.svg"]),
-        ("figure.png", ["figure.png"]),
-        ("figure.pdf", ["figure.pdf"]),
-    ],
-)
-def test_save(tmp_path, name, written):
-    paths = save(draw(), tmp_path / "new" / name)
-    assert [path.name for path in paths] == written
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(written)
-    starts = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
-    assert all(path.read_bytes().startswith(starts[path.suffix]) for path in paths)
+def write(figure, stem):
+    return write_pair(rendered(figure, "svg"), lambda: rendered(figure, "png"), stem)
+
+
+@pytest.mark.parametrize(("name", "start"), [("f.svg", b"<?xml"), ("f.png", b"\x89PNG"), ("f.pdf", b"%PDF")])
+def test_save(tmp_path, name, start):
+    assert save(draw(), tmp_path / "new" / name) == tmp_path / "new" / name
+    assert [path.name for path in (tmp_path / "new").iterdir()] == [name]
+    assert (tmp_path / "new" / name).read_bytes().startswith(start)
+
+
+def test_a_pair_has_its_name_whole(tmp_path):
+    assert [path.name for path in write(draw(), tmp_path / "snapshot-0.2")] == ["snapshot-0.2.svg", "snapshot-0.2.png"]
 
 
 def test_the_same_figure_gives_the_same_bytes(tmp_path):
     names = ("f.svg", "f.png", "f.pdf")
-    first = [save(draw(), tmp_path / name)[0].read_bytes() for name in names]
+    first = [save(draw(), tmp_path / name).read_bytes() for name in names]
     with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 20, "svg.hashsalt": None}):
-        second = [save(draw(), tmp_path / name)[0].read_bytes() for name in names]
+        second = [save(draw(), tmp_path / name).read_bytes() for name in names]
     assert first == second
     assert b"<text" not in first[0]
 
 
 def test_a_png_has_400_pixels_an_inch_and_the_figures_colours(tmp_path):
     figure = draw()
-    (path,) = save(figure, tmp_path / "a.png")
+    path = save(figure, tmp_path / "a.png")
+    assert size(rendered(figure, "svg")) == pytest.approx(figure.get_size_inches(), abs=1e-4)
     with Image.open(path) as image:
         assert image.size == tuple(np.rint(400 * figure.get_size_inches()).astype(int))
         pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
@@ -58,26 +56,26 @@ def test_a_png_has_400_pixels_an_inch_and_the_figures_colours(tmp_path):
 
 
 def test_a_png_is_drawn_again_only_where_the_svg_differs(tmp_path):
-    svg, image = save(draw(), tmp_path / "a")
+    svg, image = write(draw(), tmp_path / "a")
     os.utime(image, (1, 1))
-    save(draw(), tmp_path / "a")
+    write(draw(), tmp_path / "a")
     assert image.stat().st_mtime == 1
     other = draw((5.0, 3.0))
-    save(other, tmp_path / "a")
-    assert image.read_bytes() == png(other)
+    write(other, tmp_path / "a")
+    assert image.read_bytes() == rendered(other, "png")
     image.write_bytes(b"a part of it")
-    save(other, tmp_path / "a")
-    assert image.read_bytes() == png(other)
+    write(other, tmp_path / "a")
+    assert image.read_bytes() == rendered(other, "png")
     image.unlink()
-    save(other, tmp_path / "a")
-    assert image.read_bytes() == png(other)
+    write(other, tmp_path / "a")
+    assert image.read_bytes() == rendered(other, "png")
     svg.unlink()
-    save(draw(), tmp_path / "a")
-    assert image.read_bytes() == png(draw())
+    write(draw(), tmp_path / "a")
+    assert image.read_bytes() == rendered(draw(), "png")
 
 
 def test_inline_svg_has_ids_of_its_own_and_no_address():
-    one, two = inline_svg(draw(), "one"), inline_svg(draw(), "two")
+    one, two = (inline_svg(rendered(draw(), "svg"), name) for name in ("one", "two"))
     ids = re.findall(r'id="([^"]*)"', one)
     assert ids
     assert all(name.startswith("one-") for name in ids)

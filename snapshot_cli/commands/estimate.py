@@ -131,4 +131,4 @@ def _draw(loaded: Experiment | Study | Run, machine: Machine, output: Path, file
     first = experiments[0]
     facts = (f"{examples:,} training images",)
     heading = Heading(labels.network(first.network), labels.dataset(first.dataset), facts=facts)
-    return save.save(draw_curves(list(curves.values()), heading), output)[0]
+    return save.save(draw_curves(list(curves.values()), heading), output)

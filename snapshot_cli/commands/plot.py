@@ -58,7 +58,7 @@ def plot(
     if not drawn:
         train = options.train_command(file, sets, results) if file else options.train_command(directories[0])
         raise UserError(_nothing(kind, outcomes, file, directories, train))
-    click.echo(save.save(drawn[0].figure, output)[0])
+    click.echo(save.save(drawn[0].figure, output))
 
 
 def _check_one(kind: str, outcomes: Sequence[Outcome], source: str, *, from_file: bool) -> None:

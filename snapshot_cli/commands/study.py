@@ -198,7 +198,7 @@ def _draw(
     Raises UserError, with what to type, where nothing is finished.
     """
     from snapshot_cli.commands.evaluate import dataset_hashes
-    from snapshot_cli.reporting import report
+    from snapshot_cli.reporting import rendering, report
 
     hashes = dataset_hashes(data)
     sheets = {
@@ -208,6 +208,8 @@ def _draw(
     if not any(sheet.drawn for sheet in sheets.values()):
         named = arguments(*(Path(one.name) for one in asked))
         raise UserError(f"{named}: nothing is finished in {results}; type snapshot reproduce {named}{given}")
+    others = _others(asked[0].file, list(sheets), results, hashes, data)
+    rendering.render((sheet.drawn, results if path in sheets else None) for path, sheet in (sheets | others).items())
     paths: list[Path] = []
     kept: list[str] = []
     for sheet in sheets.values():
@@ -217,7 +219,7 @@ def _draw(
         paths += written.paths
         kept += written.kept
     named_sheets = list(sheets.values())
-    sheets |= _others(asked[0].file, list(sheets), results, hashes, data)
+    sheets |= others
     ordered = [sheets[path] for path in sorted(sheets, key=_place)]
     title = f"Snapshot ensembles: {results.name} results"
     written = report.write_page(ordered, results, title=title, force=force)

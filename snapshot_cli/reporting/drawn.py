@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,21 +31,36 @@ class Request:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, what to see in it, and what it shows to those who do not see it.
+    """A figure, what to see in it, and what it shows to those who do not see it; it is drawn when it is needed.
 
     `cells` counts the scored cells that it rests on.
     """
 
     request: Request
     caption: str
-    figure: Figure
+    draw: Callable[[], Figure]
     alternative: str
     cells: int
     notes: Sequence[str] = ()
 
+    @cached_property
+    def figure(self) -> Figure:
+        """The figure."""
+        return self.draw()
+
+    @cached_property
+    def svg(self) -> bytes:
+        """The figure as SVG."""
+        return save.rendered(self.figure, "svg")
+
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as PNG."""
+        return save.rendered(self.figure, "png")
+
     def write(self, folder: Path) -> list[Path]:
         """Write it as SVG and PNG."""
-        return save.save(self.figure, folder / self.request.stem)
+        return save.write_pair(self.svg, lambda: self.png, folder / self.request.stem)
 
 
 Drawn = Picture | Table

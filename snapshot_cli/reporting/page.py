@@ -100,8 +100,8 @@ def _block(one: Drawn, prefix: str) -> dict[str, Any]:
     common = {"caption": one.caption, "notes": [note.split("\n- ") for note in one.notes]}
     if not isinstance(one, Picture):
         return {"kind": "table" if len(one.columns) < SPANNING else "spanning", "table": one.html(), **common}
-    kind = "wide" if one.figure.get_figwidth() > COLUMN else "column"
-    svg = Markup(save.inline_svg(one.figure, prefix))  # matplotlib's own, text drawn as outlines
+    kind = "wide" if save.size(one.svg)[0] > COLUMN else "column"
+    svg = Markup(save.inline_svg(one.svg, prefix))  # matplotlib's own, text drawn as outlines
     return {"kind": kind, "table": None, "svg": svg, "alternative": one.alternative, **common}
 
 

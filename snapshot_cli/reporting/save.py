@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snapshot_cli.files import write_atomically
-from snapshot_cli.reporting.style import style
+from snapshot_cli.reporting.style import DPI, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,50 +20,50 @@ METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
     "pdf": {"CreationDate": None},
 }
-SVG: weakref.WeakKeyDictionary[Figure, bytes] = weakref.WeakKeyDictionary()  # a figure's file and its page share one
 
 
-def save(figure: Figure, stem: Path) -> list[Path]:
-    """Write a figure to STEM.svg and STEM.png, or to `stem` itself where it ends in a known format; return the paths.
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure in the format that the path ends in, and return the path."""
+    write_atomically(path, rendered(figure, path.suffix.removeprefix(".")))
+    return path
 
-    A PNG beside the SVG of the same figure is kept: drawing it would give the same bytes, and takes most of the time.
+
+def write_pair(svg: bytes, png: Callable[[], bytes], stem: Path) -> list[Path]:
+    """Write STEM.svg and STEM.png and return the paths.
+
+    A PNG beside the same SVG is kept: drawing it would give the same bytes, and takes most of the time.
     """
-    if stem.suffix.removeprefix(".") in FORMATS:
-        _write(stem, _rendered(figure, stem.suffix.removeprefix(".")))
-        return [stem]
-    svg, image = (stem.with_name(f"{stem.name}.{name}") for name in ("svg", "png"))
-    content = _rendered(figure, "svg")
-    if not (_is(svg, content) and _has_size(image, figure)):
-        _write(image, png(figure))
-        _write(svg, content)  # last, so that an SVG never stands beside an older PNG
-    return [svg, image]
+    vector, image = (stem.with_name(f"{stem.name}.{name}") for name in ("svg", "png"))
+    if not is_current(svg, stem):
+        write_atomically(image, png())
+        write_atomically(vector, svg)  # last, so that an SVG never stands beside an older PNG
+    return [vector, image]
 
 
-def _is(path: Path, content: bytes) -> bool:
-    return path.is_file() and path.read_bytes() == content
-
-
-def _has_size(path: Path, figure: Figure) -> bool:
-    """Return whether a file is a PNG with as many pixels as a figure has."""
-    if not path.is_file():
+def is_current(svg: bytes, stem: Path) -> bool:
+    """Return whether STEM.svg has this content and STEM.png is an image of its size."""
+    vector, image = (stem.with_name(f"{stem.name}.{name}") for name in ("svg", "png"))
+    if not (vector.is_file() and image.is_file() and vector.read_bytes() == svg):
         return False
-    with path.open("rb") as file:
+    with image.open("rb") as file:
         head = file.read(24)
-    pixels = b"".join(round(inches * figure.dpi).to_bytes(4, "big") for inches in figure.get_size_inches())
+    pixels = b"".join(round(inches * DPI).to_bytes(4, "big") for inches in size(svg))
     return head.startswith(b"\x89PNG") and head[16:] == pixels
 
 
-def png(figure: Figure) -> bytes:
-    """Return a figure as a PNG."""
-    return _rendered(figure, "png")
+def size(svg: bytes) -> tuple[float, float]:
+    """Return the width and height of an SVG of matplotlib in inches."""
+    box = re.search(rb'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
+    assert box, "matplotlib writes a viewBox"
+    return float(box[1]) / 72, float(box[2]) / 72
 
 
-def inline_svg(figure: Figure, prefix: str) -> str:
-    """Return a figure as an svg element for an HTML page: no address in it, and all its ids begin with the prefix.
+def inline_svg(svg: bytes, prefix: str) -> str:
+    """Return an SVG file as an element for an HTML page: no address in it, and all its ids begin with the prefix.
 
     The element has a class `drawn` and keeps its viewBox; width and height are left to the page.
     """
-    text = _rendered(figure, "svg").decode()
+    text = svg.decode()
     text = text[text.index("<svg") :].rstrip()
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL)
@@ -78,21 +78,14 @@ def inline_svg(figure: Figure, prefix: str) -> str:
     return f'<svg class="drawn" {box.group()}>{body}'
 
 
-def _write(path: Path, content: bytes) -> None:
-    write_atomically(path, content)
-
-
-def _rendered(figure: Figure, name: str) -> bytes:
-    if name == "svg" and figure in SVG:
-        return SVG[figure]
+def rendered(figure: Figure, name: str) -> bytes:
+    """Return a figure in a format, svg, png or pdf."""
     content = io.BytesIO()
     with style():
         if name == "png" and not _has_many_colours(figure):
             _write_palette(figure, content)
         else:
             figure.savefig(content, format=name, dpi="figure", metadata=METADATA[name])
-    if name == "svg":
-        SVG[figure] = content.getvalue()
     return content.getvalue()
 
 

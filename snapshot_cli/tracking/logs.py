@@ -13,7 +13,7 @@ from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.plan import Cell
 from snapshot_cli.config.study import Split, Study
 from snapshot_cli.errors import UserError
-from snapshot_cli.reporting import labels, report, save
+from snapshot_cli.reporting import labels, report
 from snapshot_cli.reporting.drawn import Picture
 from snapshot_cli.run_directory import RunDirectory, Status
 from snapshot_cli.tracking import curves, events
@@ -78,7 +78,7 @@ def of_figures(study: Study, results: Path, hashes: Mapping[str, str]) -> Log:
     def content() -> bytes | None:
         sheet = report.draw(study, results, hashes)
         drawn = [each for each in sheet.drawn if isinstance(each, Picture)]
-        pictures = {f"figures/{each.request.stem}": save.png(each.figure) for each in drawn}
+        pictures = {f"figures/{each.request.stem}": each.png for each in drawn}
         runs = [run for outcome in sheet.outcomes for scores in outcome.finished for run in scores.runs.values()]
         return events.of_pictures(pictures, time=max(map(curves.ended, runs))) if pictures else None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from snapshot_cli.config.experiment import Experiment
@@ -29,8 +30,13 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         return []
     shown = [outcome for part in parts for outcome in part]
     labels = [list(_lines(part)) for part in parts]
-    figure = lines.small_multiples(
-        parts, labels, _draw, x="Training budget B (epochs)", paper=any(paper_value(outcome) for outcome in shown)
+    figure = partial(
+        lines.small_multiples,
+        parts,
+        labels,
+        _draw,
+        x="Training budget B (epochs)",
+        paper=any(paper_value(outcome) for outcome in shown),
     )
     notes = [*lines.seeds_note(shown), *lines.beside_paper(shown)]
     return [Picture(request, CAPTION, figure, "; ".join(map(_in_words, parts)), lines.cells(shown), notes)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from snapshot_cli.reporting import lines, style
@@ -48,7 +49,9 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         words = ", ".join(f"{outcome.label}: ECE {_ece(outcome):.2f} %" for outcome in part)
         notes = [POOLED] if any(len(outcome.scores) > 1 for outcome in part) else []
         drawn.append(
-            Picture(part_request, caption, _figure(part), f"{part[0].group}: {words}", lines.cells(part), notes)
+            Picture(
+                part_request, caption, partial(_figure, part), f"{part[0].group}: {words}", lines.cells(part), notes
+            )
         )
     return drawn
 

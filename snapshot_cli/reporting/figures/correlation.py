@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from snapshot_cli.reporting import claims, lines, style
@@ -38,7 +39,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     ]
     notes = [NOTE, *(["Means over seeds."] if any(len(outcome.scores) > 1 for outcome in shown) else [])]
     notes += claims.further(shown, "correlation")
-    return [Picture(request, CAPTION, _figure(shown, values), "; ".join(words), lines.cells(shown), notes)]
+    return [Picture(request, CAPTION, partial(_figure, shown, values), "; ".join(words), lines.cells(shown), notes)]
 
 
 def _mean(outcome: Outcome) -> Matrix:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from snapshot_cli.config import plan
@@ -29,7 +30,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     if not parts:
         return []
     shown = [outcome for part in parts for outcome in part]
-    figure = lines.small_multiples(parts, lines.labels(parts), _draw, x="Training cost (full budgets)")
+    figure = partial(lines.small_multiples, parts, lines.labels(parts), _draw, x="Training cost (full budgets)")
     words = "; ".join(map(_in_words, parts))
     return [Picture(request, CAPTION, figure, words, lines.cells(shown), lines.seeds_note(shown))]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from snapshot_cli.reporting import claims, lines, style
@@ -27,8 +28,13 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     if not parts:
         return []
     shown = [outcome for part in parts for outcome in part]
-    figure = lines.small_multiples(
-        parts, lines.labels(parts), _draw, x="Ensemble size m", paper=any(_paper(outcome) for outcome in shown)
+    figure = partial(
+        lines.small_multiples,
+        parts,
+        lines.labels(parts),
+        _draw,
+        x="Ensemble size m",
+        paper=any(_paper(outcome) for outcome in shown),
     )
     notes = [*lines.seeds_note(shown), *lines.beside_paper(shown), *claims.further(shown, "two-members")]
     return [Picture(request, CAPTION, figure, "; ".join(map(_in_words, parts)), lines.cells(shown), notes)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from snapshot_cli.reporting import claims, lines, style
@@ -13,6 +14,7 @@ from snapshot_cli.scores import Line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 CAPTION = (
     "Test error on the line from every earlier snapshot (left) to the last one (right). A bump between says that the "
@@ -54,6 +56,13 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     if not panels:
         return []
     stored = [name for name in STATISTICS if any(panel.statistics == name for panel in panels)]
+    words = [f"{_name(panel)}: highest {_highest(panel):.2f} %" for panel in panels]
+    cells = sum({id(panel.outcome): len(panel.lines) for panel in panels}.values())
+    notes = [LINE, *(STATISTICS[name][1] for name in stored), *claims.further(shown, "bump")]
+    return [Picture(request, CAPTION, partial(_figure, panels, stored), "; ".join(words), cells, notes)]
+
+
+def _figure(panels: Sequence[_Panel], stored: Sequence[str]) -> Figure:
     most = max(len(panel.lines[0]) for panel in panels)
     legend = [f"Snapshot {number}" for number in range(1, most + 1)]
     with style.style():
@@ -69,10 +78,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
             style.share_y([axes for panel, (axes,) in zip(panels, drawn, strict=True) if panel.statistics == name])
         style.outer_labels(drawn)
         style.legend_below(figure, lines.handles([axes for (axes,) in drawn]))
-    words = [f"{_name(panel)}: highest {_highest(panel):.2f} %" for panel in panels]
-    cells = sum({id(panel.outcome): len(panel.lines) for panel in panels}.values())
-    notes = [LINE, *(STATISTICS[name][1] for name in stored), *claims.further(shown, "bump")]
-    return [Picture(request, CAPTION, figure, "; ".join(words), cells, notes)]
+    return figure
 
 
 def _panel(outcome: Outcome, statistics: str) -> _Panel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from snapshot_cli.analysis import paper
@@ -39,7 +40,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         notes += [READ_OFF] if any(paper.losses(each.experiment) for each in part) else []
         notes += claims.further(part, "loss")
         drawn.append(
-            Picture(part_request, CAPTION, _figure(part), f"{part[0].group}: {ends}", lines.cells(part), notes)
+            Picture(part_request, CAPTION, partial(_figure, part), f"{part[0].group}: {ends}", lines.cells(part), notes)
         )
     return drawn
 

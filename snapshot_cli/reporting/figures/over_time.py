@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from snapshot_cli.reporting import claims, lines, style
@@ -34,7 +35,8 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     looks = {look(outcome.experiment) for outcome in shown}
     ensemble = looks.pop() if len(looks) == 1 else ANY
     headings = [lines.heading(part, method=part[0].label) for part in parts]
-    figure = lines.small_multiples(
+    figure = partial(
+        lines.small_multiples,
         parts,
         [[ALONE, ENSEMBLE, SINGLE][: 1 + len(part)] for part in parts],
         lambda axes, part, _: _draw(axes, part, ensemble),

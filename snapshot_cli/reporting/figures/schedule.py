@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from snapshot_cli.reporting import lines, rate_curve
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, by_pair
@@ -21,7 +22,9 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     drawn: list[Drawn] = []
     for part, part_request in by_pair(of_one_run(outcomes), request):
         curves = [curve(outcome) for outcome in part]
-        figure = rate_curve.draw_curves(curves, replace(lines.heading(part), facts=("the same for every seed",)))
+        figure = partial(
+            rate_curve.draw_curves, curves, replace(lines.heading(part), facts=("the same for every seed",))
+        )
         words = ", ".join(f"{each.label} with {len(each.snapshots)} snapshots" for each in curves)
         drawn.append(Picture(part_request, CAPTION, figure, f"{part[0].group}: {words}", lines.cells(part)))
     return drawn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from snapshot_cli.config.plan import implicit
@@ -40,7 +41,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         return []
     shown = [outcome for part in parts for outcome in part]
     words = "; ".join(map(_in_words, parts))
-    return [Picture(request, CAPTION, _figure(parts), words, lines.cells(shown), lines.seeds_note(shown))]
+    return [Picture(request, CAPTION, partial(_figure, parts), words, lines.cells(shown), lines.seeds_note(shown))]
 
 
 def _chosen(outcomes: Sequence[Outcome]) -> Outcome | None:
