@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -14,6 +15,8 @@ from snapshot_cli.reporting import claims
 from snapshot_cli.reporting.outcomes import Outcome, half_interval
 
 Question = Literal["methods", "cycles"]
+WIDTH = 80
+INDENT: Any = {"initial_indent": "  ", "subsequent_indent": "    ", "break_on_hyphens": False}
 
 
 def summary(study: Study, outcomes: Sequence[Outcome]) -> list[Table | str]:
@@ -42,13 +45,15 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
 
 def _decided(study: Study, outcomes: Sequence[Outcome]) -> list[str]:
     """Return the primary claims that are answered with yes or no, and how many are not."""
-    kinds = {drawing.kind for drawing in study.render.values()}
-    questions: list[Question] = [question for question in ("methods", "cycles") if question in kinds]
-    lines = []
+    stems = {drawing.kind: stem for stem, drawing in study.render.items()}
+    questions: list[Question] = [question for question in ("methods", "cycles") if question in stems]
+    lines: list[str] = []
     for question in questions:
         primary = [verdict for verdict in judged(outcomes, question) if verdict.family == "primary"]
         decided = [verdict for verdict in primary if verdict.decision.answer in ("yes", "no")]
         if primary:
-            lines.append(f"Claims of the paper decided here: {len(decided)} of {len(primary)}")
-            lines += [f"  {claims.sentence(verdict)}" for verdict in decided]
-    return lines
+            all_claims = f"{stems[question]}.md has all, and the rule"
+            lines.append(f"Claims of the paper decided here: {len(decided)} of {len(primary)}; {all_claims}")
+            for verdict in decided:
+                lines.append(textwrap.fill(claims.sentence(verdict), WIDTH, **INDENT))
+    return [*lines, ""] if lines else []
