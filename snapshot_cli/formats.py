@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping
 from tokenize import TokenError
 from typing import TYPE_CHECKING
 
+from snapshot_cli.errors import visible
+
 if TYPE_CHECKING:
     import numpy as np
+
+MARKS = re.compile(r"[\\`*<\[|&~#]|(?<![^\W_])_|_(?![^\W_])")  # of Markdown; an underscore within a word is none
+
+
+def markdown_text(text: str) -> str:
+    """Return text as Markdown that shows it as it is, in a table too."""
+    return MARKS.sub(r"\\\g<0>", visible(text))
 
 
 def array_to_bytes(array: np.ndarray) -> bytes:

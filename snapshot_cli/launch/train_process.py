@@ -62,7 +62,7 @@ def failed(directory: Path, result: int | str) -> str:
     """
     reason = result if isinstance(result, str) else _reason(directory / LOG, result)
     with suppress(OSError):  # the disk may be full, which stops no other run
-        (directory / FAILURE).write_text(reason + "\n", encoding="utf-8")
+        (directory / FAILURE).write_text(reason + "\n", encoding="utf-8", errors="backslashreplace")
     return reason
 
 

@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 
 from snapshot_cli.errors import visible
 from snapshot_cli.files import write_atomically
+from snapshot_cli.formats import markdown_text
 
 if TYPE_CHECKING:
     from snapshot_cli.reporting.drawn import Request
@@ -25,7 +26,7 @@ HEADS = ("network", "method")
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 LATEX = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"\\": r"\textbackslash{}", "|": r"\textbar{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     | {"α": r"$\alpha$", "₀": "$_0$", "±": r"$\pm$", "×": r"$\times$", "≈": r"$\approx$", "≥": r"$\geq$", "→": r"$\to$"}
     | {"λ": r"$\lambda$", "<": "$<$", ">": "$>$", "²": "$^2$"}
     | {MINUS: "$-$", DASH: "--"}
@@ -86,15 +87,14 @@ class Table:
         from tabulate import tabulate
 
         lines = [
-            [*map(_pipes, names), *(self._text(cell, _pipes, "**{}**".format, _superscript) for cell in row)]
+            [*map(markdown_text, names), *(self._text(cell, _pipes, "**{}**".format, _superscript) for cell in row)]
             for names, row in self.rows.items()
         ]
-        heads = [*HEADS, *(_pipes(column.flat) for column in self.columns)]
+        heads = [*HEADS, *(markdown_text(column.flat) for column in self.columns)]
         align = ["left"] * len(HEADS) + ["right"] * len(self.columns)
         table = tabulate(lines, heads, tablefmt="pipe", disable_numparse=True, colalign=align)
-        heading = visible(self.title).replace("<", "&lt;")
         below = [f"{_superscript(number)} {text}" for text, number in self.footnotes.items()]
-        return "\n\n".join([f"# {heading}", table, *below, *self.legend, *self.notes]) + "\n"
+        return "\n\n".join([f"# {markdown_text(self.title)}", table, *below, *self.legend, *self.notes]) + "\n"
 
     def latex(self) -> str:
         """Return a booktabs tabular: a rule between networks, named once, and the sentences below."""

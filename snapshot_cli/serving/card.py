@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -13,17 +14,19 @@ from snapshot_cli.datasets.catalogue import CATALOGUE, Facts, split_name
 from snapshot_cli.datasets.duplicates import Duplicates
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.manifest import Manifest
+from snapshot_cli.errors import visible
+from snapshot_cli.formats import markdown_text
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.scores import Metrics, Scores
 from snapshot_cli.serving.finished import Snapshot
 
 OPENED = {
     "pt2": [
-        'program = torch.export.load("{file}").module()',
+        "program = torch.export.load({file}).module()",
         "probabilities, agreement = program(images)  # a torch tensor",
     ],
     "onnx": [
-        'session = onnxruntime.InferenceSession("{file}")',
+        "session = onnxruntime.InferenceSession({file})",
         'probabilities, agreement = session.run(None, {{"images": images}})  # a numpy array',
     ],
 }
@@ -77,33 +80,38 @@ def markdown(card: Mapping[str, Any]) -> str:
     data, test = card["data"], card["test"]
     networks = ", ".join(dict.fromkeys(run["config"]["network"] for run in card["runs"].values()))
     lines = [
-        f"# {card['file']}",
+        f"# {markdown_text(card['file'])}",
         "",
-        f"An ensemble of {len(card['members'])} x {networks}, trained on {data['title']}, whose softmax outputs are "
-        f"averaged (snapshot ensembles, https://arxiv.org/abs/1704.00109).",
+        f"An ensemble of {len(card['members'])} x {networks}, trained on {markdown_text(data['title'])}, whose softmax "
+        f"outputs are averaged (snapshot ensembles, https://arxiv.org/abs/1704.00109).",
         "",
         *("## Input and output", "", f"- {card['input']}; normalisation is inside"),
         f"- image files of any size: {card['resizing']}",
         *(f"- {name}: {what}" for name, what in card["outputs"].items()),
-        f"- classes, in order: {', '.join(card['classes'])}",
-        *("", "```python", *(line.format(file=card["file"]) for line in OPENED[card["format"]]), "```"),
+        f"- classes, in order: {', '.join(map(markdown_text, card['classes']))}",
+        *("", "```python", *(line.format(file=_literal(card["file"])) for line in OPENED[card["format"]]), "```"),
         *("", "## Data", ""),
-        *(f"- {key.replace('_', ' ')}: {value}" for key, value in data.items() if value is not None),
+        *(f"- {key.replace('_', ' ')}: {_text(value)}" for key, value in data.items() if value is not None),
         *("", f"## Errors and calibration on {test['images']:,} test images", ""),
         *_table(["", "ensemble", "last member alone"], _score_rows(test)),
         *("", "## Members", ""),
         *([f"{selection(card['selection'])}.", ""] if card["selection"]["members"] != "all" else []),
         *_table(
             ["run", "snapshot", "test error, %", "sha256 of the weights"],
-            [[m["run"], m["snapshot"], f"{m['test_error']:.2f}", m["weights_sha256"]] for m in card["members"]],
+            [
+                [markdown_text(m["run"]), m["snapshot"], f"{m['test_error']:.2f}", m["weights_sha256"]]
+                for m in card["members"]
+            ],
         ),
         *("", "## Training", ""),
     ]
     for name, run in card["runs"].items():
-        settings = ", ".join(f"{key} {value}" for key, value in run["config"].items() if value is not None)
+        settings = ", ".join(f"{key} {_text(value)}" for key, value in run["config"].items() if value is not None)
         place_facts = {key: value for key, value in run.items() if key not in ("config", "versions")} | run["versions"]
-        place = ", ".join(f"{key.replace('_', ' ')} {each}" for key, each in place_facts.items() if each is not None)
-        lines += [f"- {name}: {settings}", f"  - {place}"]
+        place = ", ".join(
+            f"{key.replace('_', ' ')} {_text(value)}" for key, value in place_facts.items() if value is not None
+        )
+        lines += [f"- {markdown_text(name)}: {settings}", f"  - {place}"]
     made = ", ".join(f"{name} {number}" for name, number in card["exported_with"]["versions"].items())
     lines += ["", "## This file", "", f"- format: {card['format']}", f"- sha256: {card['sha256']}"]
     lines += [f"- exported with: python {card['exported_with']['python']}, {made}", ""]
@@ -178,3 +186,12 @@ def _score_rows(test: Mapping[str, Any]) -> list[list[str]]:
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     lines = [head, ["---"] * len(head), *rows]
     return [f"| {' | '.join(map(str, line))} |" for line in lines]
+
+
+def _text(value: object) -> str:
+    return markdown_text(str(value))
+
+
+def _literal(text: str) -> str:
+    """Return text as a string of Python, in double quotes."""
+    return visible(json.dumps(text, ensure_ascii=False))
