@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,18 +19,26 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+STARTED = time.monotonic()  # before torch is imported, which takes seconds
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
-from bench import contenders, data, images, marks, preparation, program, streaming, tables  # noqa: E402
+from bench import contenders, data, images, marks, packing, preparation, program, streaming, tables  # noqa: E402
+from bench.contenders import Way  # noqa: E402
 
 from snapshot_cli.training import hardware  # noqa: E402
+from snapshot_cli.training.measure import PRECISIONS  # noqa: E402
 
 NETWORKS = ("resnet-8", "resnet-110", "densenet-40-12", "wide-resnet-32-4")
-PARTS = ("program", "data", "streaming", "prepare", "report", "linear", "memory", "networks", "packing")
+PARTS = (
+    "program", "data", "streaming", "prepare", "report", "linear", "memory", "networks", "bfloat16", "packing",
+    "compiled",
+)  # fmt: skip
+DEFAULT_PARTS = {"cpu": PARTS[:-1], "cuda": ("networks", "bfloat16", "packing", "compiled")}
+SECONDS_GPU = 230.0  # a GPU is rarely at hand
 SECONDS = {  # with the default of --blocks, as measured on two quiet cores (AMD EPYC with AVX-512)
-    "program": 5, "data": 35, "streaming": 15, "prepare": 60, "report": 25, "linear": 350, "packing": 65,
+    "program": 5, "data": 35, "streaming": 15, "prepare": 60, "report": 25, "linear": 350, "packing": 45,
     "memory resnet-8": 15, "memory resnet-110": 20, "memory densenet-40-12": 25, "memory wide-resnet-32-4": 35,
     "networks resnet-8": 75, "networks resnet-110": 120, "networks densenet-40-12": 235,
     "networks wide-resnet-32-4": 190,
@@ -45,8 +54,9 @@ def main() -> None:
         torch.set_num_threads(1)  # as `reproduce` gives each run on a CPU
     if asked.peak:
         print(contenders.peak(*asked.peak, device=device))
-    elif asked.packed:
-        print(data.packed(asked.packed, device=device))
+    elif asked.serve:
+        network, precision, threads = asked.serve
+        packing.serve(Way(network, device, precision), int(threads))
     else:
         _measure(asked, device)
 
@@ -54,18 +64,24 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    parser.add_argument("--networks", nargs="*", default=list(NETWORKS), metavar="NETWORK")
-    parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
+    parser.add_argument(
+        "--networks", nargs="*", metavar="NETWORK", help=f"[{', '.join(NETWORKS)}; on a GPU the last three]"
+    )
+    parser.add_argument(
+        "--parts", nargs="*", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)} [the last only on a GPU]"
+    )
     parser.add_argument("--blocks", type=int, default=10, help="rounds of what is measured by turns [10]")
+    parser.add_argument("--seconds", type=float, help=f"skip what is left then [on a GPU {SECONDS_GPU:.0f}]")
     parser.add_argument("--dry-run", action="store_true", help="print the table and write nothing")
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--packed", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def _parts(asked: argparse.Namespace, device: torch.device) -> dict[str, Callable[[], list[tables.Row]]]:
     """Return the parts that are asked for, by name, those that take long at the end."""
     dataset, blocks, peers = images.prepared(), asked.blocks, _installed("torchensemble")
+    gpu = device.type == "cuda"
     parts: dict[str, Callable[[], list[tables.Row]]] = {
         "program": lambda: program.start(blocks=blocks),
         "data": lambda: [
@@ -77,14 +93,23 @@ def _parts(asked: argparse.Namespace, device: torch.device) -> dict[str, Callabl
         "report": program.report,
         "linear": lambda: [data.linearity(dataset, device=device, blocks=min(blocks, 3))],
     }
-    for network in asked.networks:
+    networks = asked.networks or NETWORKS[gpu:]
+    for network in networks:
         parts[f"memory {network}"] = lambda network=network: [contenders.memory(network, device=device)]
-    for network in asked.networks:
-        parts[f"networks {network}"] = partial(
-            contenders.rows, network, dataset, device=device, blocks=blocks, peers=peers
-        )
-    parts["packing"] = lambda: [data.packing(device=device, blocks=min(blocks, 6))]
-    return {name: part for name, part in parts.items() if name.split()[0] in asked.parts}
+    train = partial(contenders.rows, dataset=dataset, blocks=blocks, peers=peers)
+    for network in networks:
+        parts[f"networks {network}"] = partial(train, Way(network, device))
+    for network in networks if gpu or hardware.bfloat16_unit() else ():
+        parts[f"bfloat16 {network}"] = partial(train, Way(network, device, "bfloat16"))
+    for network in packing.NETWORKS_GPU if gpu else packing.NETWORKS_CPU:
+        for precision in ("bfloat16",) if gpu else PRECISIONS:
+            side_by_side = packing.on_gpu if gpu else packing.on_cpu
+            parts[f"packing {network} {precision}"] = partial(side_by_side, network, precision, blocks=min(blocks, 6))
+    for precision in reversed(PRECISIONS):
+        for network in networks:
+            parts[f"compiled {network} {precision}"] = partial(train, Way(network, device, precision, compile=True))
+    chosen = asked.parts or DEFAULT_PARTS[device.type]
+    return {name: part for name, part in parts.items() if name.split()[0] in chosen}
 
 
 def _measure(asked: argparse.Namespace, device: torch.device) -> None:
@@ -93,17 +118,34 @@ def _measure(asked: argparse.Namespace, device: torch.device) -> None:
     machine = (
         f"{hardware.describe(device)['device_name']}; {torch.get_num_threads()} threads, torch {torch.__version__}"
     )
-    seconds = sum(SECONDS.get(name, 60) for name in parts)
-    print(f"about {seconds / 60:.0f} minutes for ten blocks on two quiet cores", file=sys.stderr)
+    seconds = asked.seconds or (SECONDS_GPU if device.type == "cuda" else None)
+    if seconds is None:
+        expected = sum(SECONDS.get(name, SECONDS.get(name.split()[0], 60)) for name in parts)
+        print(f"about {expected / 60:.0f} minutes for ten blocks on two quiet cores", file=sys.stderr)
+    left, storing = list(parts), threading.Lock()
+
+    def leave() -> None:
+        """End the program, also where it compiles, with what is measured so far."""
+        with storing:
+            print(f"\nskipped, as {seconds:.0f} s are over: {', '.join(left)}", file=sys.stderr)
+            print(tables.table({"machine": machine, "rows": rows}), flush=True)
+            os._exit(0)
+
+    if seconds is not None:
+        alarm = threading.Timer(max(0, STARTED + seconds - time.monotonic()), leave)
+        alarm.daemon = True
+        alarm.start()
     for name, part in parts.items():
         print(name, end=" ", file=sys.stderr, flush=True)
         start, load = time.perf_counter(), os.getloadavg()[0]
         found = part()
         when = f"{datetime.now(UTC):%d %B %Y}, load {load:.1f} to {os.getloadavg()[0]:.1f}"
-        rows += [tables.record(replace(row, when=when)) for row in found]
         print(f"{time.perf_counter() - start:.0f} s", file=sys.stderr)
-        if not asked.dry_run:
-            _store({"machine": machine, "rows": rows}, device)
+        with storing:
+            left.remove(name)
+            rows += [tables.record(replace(row, when=when)) for row in found]
+            if not asked.dry_run:
+                _store({"machine": machine, "rows": rows}, device)
     print(tables.table({"machine": machine, "rows": rows}))
 
 

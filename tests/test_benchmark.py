@@ -3,18 +3,23 @@
 import json
 import re
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "scripts"))
 
-from bench import marks, preparation  # noqa: E402
+import benchmark  # noqa: E402
+from bench import images, marks, packing, preparation  # noqa: E402
 from bench.blocks import Estimate, Time, by_turns, estimate, ratio  # noqa: E402
-from bench.contenders import Between  # noqa: E402
+from bench.contenders import Between, Way, _called, _least  # noqa: E402
 from bench.data import off_line  # noqa: E402
 from bench.tables import MARKS, Row, merged, record, recorded, table  # noqa: E402
+
+from snapshot_cli.training import hardware  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -47,6 +52,83 @@ def test_between_hands_over_after_every_block_and_then_stops():
         watcher.iteration(0, 0.1)
     assert calls == [2, 4, 6, 8]
     assert {name: len(times) for name, times in watcher.times.items()} == {"ours": 3, "other": 3}
+
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+def test_rows_are_named_for_the_way_of_training():
+    assert Way("resnet-8", CPU).name == "resnet-8"
+    assert Way("resnet-8", GPU, "bfloat16", compile=True).name == "resnet-8, bfloat16, compiled"
+    assert _called("plain", Way("resnet-8", CPU)) == "plain"
+    assert _called("plain", Way("resnet-8", CPU, "bfloat16")) == "plain in float32"
+
+
+@pytest.mark.parametrize(("unit", "least"), [("AMX", 4.0), ("AVX512-BF16", 2.5), (None, None)])
+def test_the_goal_of_bfloat16_is_that_of_the_processor(monkeypatch, unit, least):
+    monkeypatch.setattr(hardware, "bfloat16_unit", lambda: unit)
+    assert _least("plain", Way("wide-resnet-32-4", CPU, "bfloat16")) == least
+    assert _least("plain", Way("wide-resnet-32-4", CPU)) == 1.0
+    assert _least("limit", Way("wide-resnet-32-4", GPU, "bfloat16")) == 0.95
+
+
+def parts(monkeypatch, device, *words):
+    monkeypatch.setattr(images, "prepared", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["benchmark.py", *words])
+    return list(benchmark._parts(benchmark._options(), device))
+
+
+def test_what_a_gpu_measures_and_in_which_order(monkeypatch):
+    networks = ("resnet-110", "densenet-40-12", "wide-resnet-32-4")
+    assert parts(monkeypatch, GPU) == [
+        *(f"networks {network}" for network in networks),
+        *(f"bfloat16 {network}" for network in networks),
+        "packing resnet-110 bfloat16",
+        *(f"compiled {network} bfloat16" for network in networks),
+        *(f"compiled {network} float32" for network in networks),
+    ]
+
+
+def test_what_a_cpu_measures(monkeypatch):
+    monkeypatch.setattr(hardware, "bfloat16_unit", lambda: None)
+    assert {name.split()[0] for name in parts(monkeypatch, CPU)} == {*benchmark.PARTS} - {"bfloat16", "compiled"}
+    assert parts(monkeypatch, CPU, "--parts", "compiled", "--networks", "resnet-8") == [
+        "compiled resnet-8 bfloat16", "compiled resnet-8 float32",
+    ]  # fmt: skip
+    monkeypatch.setattr(hardware, "bfloat16_unit", lambda: "AMX")
+    assert parts(monkeypatch, CPU, "--parts", "bfloat16", "--networks", "resnet-8") == ["bfloat16 resnet-8"]
+
+
+@pytest.fixture
+def turns(monkeypatch):
+    """Let trainings side by side have a speed of 10 images/s, and 4 for each further one; return who had a turn."""
+    order = []
+
+    @contextmanager
+    def waiting(way, threads):
+        yield [*threads]
+
+    monkeypatch.setattr(packing, "_waiting", waiting)
+    monkeypatch.setattr(packing, "_together", lambda workers, iterations: order.append(workers) or 6 + 4 * len(workers))
+    return order
+
+
+def test_packing_on_a_cpu_alternates_and_drops_the_first_round(turns):
+    (row,) = packing.on_cpu("resnet-20", "bfloat16", blocks=2)
+    assert (row.name, row.wall) == (
+        "resnet-20, bfloat16: two runs of one thread / one of two",
+        Estimate(1.4, 1.4, 1.4),
+    )
+    assert turns == [[1, 1], [2], [2], [1, 1], [1, 1], [2]]
+
+
+def test_packing_on_a_gpu_has_a_goal_for_eight_runs(turns):
+    rows = packing.on_gpu("resnet-110", "bfloat16", blocks=1)
+    assert [row.name.removeprefix("resnet-110, bfloat16: ") for row in rows] == [
+        "1 on one GPU", "2 on one GPU", "2 on one GPU / 1", "4 on one GPU", "4 on one GPU / 1", "8 on one GPU",
+        "8 on one GPU / 1",
+    ]  # fmt: skip
+    assert (rows[-1].wall.median, rows[-1].met) == (3.8, True)
 
 
 def test_off_line():

@@ -1,4 +1,4 @@
-"""Training one network in four ways by turns: limit, ours, plain and torchensemble; and what memory they take."""
+"""Training one network by turns as limit, ours, plain and torchensemble do; and what memory they take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,26 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench import images, textbook
 from bench.blocks import Time, estimate, now, ratio, timed
 from bench.tables import Row
-from snapshot_cli.config.experiment import iterations_per_epoch
+from snapshot_cli.config.experiment import Precision, iterations_per_epoch
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.errors import Stopped
 from snapshot_cli.run_directory import RunDirectory
-from snapshot_cli.training import loop
+from snapshot_cli.training import hardware, loop
+from snapshot_cli.training.record import Training
 
 ITERATIONS = {"resnet-8": 20, "wide-resnet-32-4": 1}  # of a block, 2 for the others: a second or more each
-ITERATIONS_GPU = 100  # times as many there
+ITERATIONS_GPU = 50
+BLOCKS_GPU = 6  # at most: with the one that is dropped, fewer iterations than an epoch has
 AT_LEAST = {"resnet-8": 0.92}  # of the limit, 0.97 for the others
 AT_LEAST_GPU = 0.95
 TIMES_PLAIN = {"resnet-110": 1.4, "densenet-40-12": 1.6, "wide-resnet-32-4": 1.0}
+TIMES_PLAIN_BFLOAT16 = {  # plain is in float32; half of the gain without AMX
+    "AMX": {"resnet-110": 2.5, "densenet-40-12": 3.0, "wide-resnet-32-4": 4.0},
+    "AVX512-BF16": {"resnet-110": 1.75, "densenet-40-12": 2.0, "wide-resnet-32-4": 2.5},
+}
 TIMES_DEFINITION = {"densenet-40-12": 1.15}
-SPEED_GPU = {"resnet-110": 17_000}  # images/s on one H100
+SPEED_GPU = {"resnet-110": 17_000}  # images/s on one H100, in bfloat16 and compiled
 MEMORY_OF_PLAIN = {"densenet-40-12": 1.0}  # 1.1 for the others
 
 Step = Callable[[], object]
@@ -79,63 +85,99 @@ class Between:
         return self.seen >= (self.blocks + 1) * self.iterations
 
 
-def rows(network: str, dataset: Dataset, *, device: torch.device, blocks: int, peers: bool) -> list[Row]:
-    """Return what training a network gives in all ways, in blocks by turns."""
-    iterations = ITERATIONS.get(network, 2) * (ITERATIONS_GPU if device.type == "cuda" else 1)
-    others: dict[str, Callable[[], Time]] = {
-        "limit": _block(limit(network, dataset, device), iterations),
-        "plain": _block(plain(network, dataset, device), iterations),
-    }
-    if network in TIMES_DEFINITION:
-        others["definition"] = _block(definition(network, dataset, device), iterations)
-    if peers:
-        others["torchensemble"] = lambda: torchensemble(network, dataset, device, iterations=iterations)
-    times, amortised = race(network, dataset, others, device=device, iterations=iterations, blocks=blocks)
+@dataclass(frozen=True)
+class Way:
+    """How a network is trained."""
+
+    network: str
+    device: torch.device
+    precision: Precision = "float32"
+    compile: bool = False
+
+    @property
+    def name(self) -> str:
+        """What its rows are named for."""
+        return self.network + f", {self.precision}" * (self.precision != "float32") + ", compiled" * self.compile
+
+    @property
+    def iterations(self) -> int:
+        """Iterations of a block."""
+        return ITERATIONS_GPU if self.device.type == "cuda" else ITERATIONS.get(self.network, 2)
+
+
+def rows(way: Way, dataset: Dataset, *, blocks: int, peers: bool) -> list[Row]:
+    """Return ours beside the limit, in blocks by turns; on a CPU beside other programs' loops in float32 as well."""
+    gpu, in_float32 = way.device.type == "cuda", way.precision == "float32"
+    others: dict[str, Callable[[], Time]] = {"limit": _block(limit(way, dataset), way.iterations)}
+    if not gpu:
+        others["plain"] = _block(plain(way.network, dataset, way.device), way.iterations)
+    if not gpu and in_float32 and way.network in TIMES_DEFINITION:
+        others["definition"] = _block(definition(way.network, dataset, way.device), way.iterations)
+    if not gpu and in_float32 and peers:
+        others["torchensemble"] = lambda: torchensemble(way.network, dataset, way.device, iterations=way.iterations)
+    times, amortised = race(way, dataset, others, blocks=min(blocks, BLOCKS_GPU) if gpu else blocks)
     times["ours"] = [each + amortised for each in times["ours"]]
-    least = AT_LEAST_GPU if device.type == "cuda" else AT_LEAST.get(network, 0.97)
-    found = [_ratio(f"{network}: ours / limit", times, "limit", least)]
-    found.append(_ratio(f"{network}: ours / plain", times, "plain", TIMES_PLAIN.get(network)))
-    if network in TIMES_DEFINITION:
-        found.append(
-            _ratio(f"{network}: limit / definition", times, "definition", TIMES_DEFINITION[network], who="limit")
-        )
-    found += [_ratio(f"{network}: ours / torchensemble", times, "torchensemble", None)] if peers else []
-    count = iterations * images.BATCH
-    speeds = {name: _speed(times[name], count) for name in ("ours", "limit")}
-    goals = {"ours": SPEED_GPU.get(network)} if device.type == "cuda" else {}
-    found += [Row(f"{network}: {name}", *speed, "images/s", goals.get(name)) for name, speed in speeds.items()]
-    return [*found, *_rate_of_arithmetic(network, dataset, times["limit"], device=device, iterations=iterations)]
+    found = [_ratio(f"{way.name}: ours / {_called(other, way)}", times, other, _least(other, way))
+             for other in others if other != "definition"]  # fmt: skip
+    if "definition" in others:
+        least = TIMES_DEFINITION[way.network]
+        found.append(_ratio(f"{way.name}: limit / definition", times, "definition", least, who="limit"))
+    count = way.iterations * images.BATCH
+    goal = SPEED_GPU.get(way.network) if gpu and way.compile and not in_float32 else None
+    found.append(Row(f"{way.name}: ours", *_speed(times["ours"], count), "images/s", goal))
+    found.append(Row(f"{way.name}: limit", *_speed(times["limit"], count), "images/s"))
+    return [*found, *_rate_of_arithmetic(way, dataset, times["limit"])]
+
+
+def _called(other: str, way: Way) -> str:
+    """Return the name of a contender beside ours, which says where its precision is another one."""
+    return other if other == "limit" or way.precision == "float32" else f"{other} in float32"
+
+
+def _least(other: str, way: Way) -> float | None:
+    """Return how many times as fast as a contender ours is to be."""
+    if other == "limit":
+        return AT_LEAST_GPU if way.device.type == "cuda" else AT_LEAST.get(way.network, 0.97)
+    if other == "plain" and way.precision == "float32":
+        return TIMES_PLAIN.get(way.network)
+    if other == "plain":
+        return TIMES_PLAIN_BFLOAT16.get(hardware.bfloat16_unit() or "", {}).get(way.network)
+    return None
 
 
 def race(
-    network: str, dataset: Dataset, others: Mapping[str, Callable[[], Time]], *, device: torch.device, iterations: int,
-    blocks: int,
-) -> tuple[dict[str, list[Time]], Time]:  # fmt: skip
+    way: Way, dataset: Dataset, others: Mapping[str, Callable[[], Time]], *, blocks: int, iterations: int = 0
+) -> tuple[dict[str, list[Time]], Time]:
     """Return the times of all blocks and, for a block of the loop's, its share of saving the state once an epoch."""
-    run, between = images.run(network, device=device), Between(iterations, blocks, others)
+    iterations = iterations or way.iterations
+    between = Between(iterations, blocks, others)
     with tempfile.TemporaryDirectory() as folder:
-        training = loop.prepare(
-            run, dataset, RunDirectory(Path(folder)), Machine(device=device.type, checkpoint_seconds=1e9)
-        )
+        training = _prepared(way, dataset, Path(folder))
         with contextlib.suppress(Stopped):
             loop.train_epoch(training, watcher=between, stop=between.enough)
         saving = timed(lambda: loop.save(training))
-    return between.times, saving.times(iterations / iterations_per_epoch(training.examples, run.batch_size))
+    return between.times, saving.times(iterations / iterations_per_epoch(training.examples, images.BATCH))
 
 
-def limit(network: str, dataset: Dataset, device: torch.device) -> Step:
-    """Return a step of forward, backward and optimizer on one batch that lies on the device."""
+def limit(way: Way, dataset: Dataset) -> Step:
+    """Return a step of forward, backward and optimizer on one batch that lies on the device; never compiled."""
     with tempfile.TemporaryDirectory() as folder:
-        training = loop.prepare(
-            images.run(network, device=device), dataset, RunDirectory(Path(folder)), Machine(device=device.type)
-        )
+        training = _prepared(replace(way, compile=False), dataset, Path(folder))
     x, y = next(training.batches["train"].training(0, 0, batch_size=images.BATCH))
-    return _step(training.network.train(), training.optimizer, x, y)
+    return _step(training.network.train(), training.optimizer, x, y, way.precision)
 
 
-def _step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor) -> Step:
+def _prepared(way: Way, dataset: Dataset, folder: Path) -> Training:
+    run = images.run(way.network, precision=way.precision)
+    machine = Machine(device=way.device.type, checkpoint_seconds=1e9, compile=way.compile)
+    return loop.prepare(run, dataset, RunDirectory(folder), machine)
+
+
+def _step(
+    model: torch.nn.Module, optimizer: torch.optim.Optimizer, x: torch.Tensor, y: torch.Tensor, precision: Precision
+) -> Step:
     def step() -> None:
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=x.device.type == "cuda"):
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
             loss = cross_entropy(model(x), y)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -150,7 +192,7 @@ def definition(network: str, dataset: Dataset, device: torch.device) -> Step:
     model = textbook.network(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     x, y = x.to(device, memory_format=torch.channels_last), y.to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4, fused=True)
-    return _step(model, optimizer, x, y)
+    return _step(model, optimizer, x, y, "float32")
 
 
 def plain(network: str, dataset: Dataset, device: torch.device) -> Step:
@@ -213,7 +255,7 @@ def peak(way: str, network: str, *, device: torch.device) -> int:
 
     dataset = images.prepared()
     if way == "ours":
-        race(network, dataset, {"nothing": lambda: Time(0, 0)}, device=device, iterations=1, blocks=2)
+        race(Way(network, device), dataset, {"nothing": lambda: Time(0, 0)}, blocks=2, iterations=1)
     else:
         _block(plain(network, dataset, device), 3)()
     if device.type == "cuda":
@@ -248,19 +290,16 @@ def _speed(times: Sequence[Time], count: int) -> tuple[Any, Any]:
     return estimate([count / each.wall for each in times]), estimate([count / each.cpu for each in times])
 
 
-def _rate_of_arithmetic(
-    network: str, dataset: Dataset, times: Sequence[Time], *, device: torch.device, iterations: int
-) -> list[Row]:
+def _rate_of_arithmetic(way: Way, dataset: Dataset, times: Sequence[Time]) -> list[Row]:
     """Return the limit's FLOP a second, and over that of a large matrix product on the same device."""
     with FlopCounterMode(display=False) as counter:
-        limit(network, dataset, device)()
-    kind = torch.bfloat16 if device.type == "cuda" else torch.float32
-    matrix = torch.rand(4096 if device.type == "cuda" else 2048, device=device).to(kind)
-    square = matrix.outer(matrix)
+        limit(way, dataset)()
+    matrix = torch.rand(4096 if way.device.type == "cuda" else 2048, device=way.device)
+    square = matrix.outer(matrix).to(getattr(torch, way.precision))
     product = min(timed(lambda: square @ square).wall for _ in range(8))
     roof = 2 * len(square) ** 3 / product
-    rates = [counter.get_total_flops() * iterations / t.wall for t in times]
+    rates = [counter.get_total_flops() * way.iterations / t.wall for t in times]
     return [
-        Row(f"{network}: limit, arithmetic", estimate([rate / 1e9 for rate in rates]), None, "GFLOP/s"),
-        Row(f"{network}: limit / matrix product, FLOP/s", estimate([rate / roof for rate in rates])),
+        Row(f"{way.name}: limit, arithmetic", estimate([rate / 1e9 for rate in rates]), None, "GFLOP/s"),
+        Row(f"{way.name}: limit / matrix product, FLOP/s", estimate([rate / roof for rate in rates])),
     ]

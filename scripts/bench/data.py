@@ -1,9 +1,7 @@
-"""The loader alone, evaluation, ensembles from stored predictions, cost against train size, and packing."""
+"""The loader alone, evaluation, ensembles from stored predictions, and cost against train size."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from itertools import islice
@@ -15,7 +13,6 @@ import torch
 
 from bench import images
 from bench.blocks import Time, by_turns, estimate, ratio, timed
-from bench.contenders import limit
 from bench.tables import Row
 from snapshot_cli.analysis import ensembles
 from snapshot_cli.config.machine import Machine
@@ -25,7 +22,6 @@ from snapshot_cli.training import loop
 from snapshot_cli.training.predict import predict
 
 SIZES = (5_000, 10_000, 20_000, 40_000)
-PACKED = {"cpu": ("resnet-20", 10), "cuda": ("resnet-110", 500)}  # network and iterations of a packed training
 
 
 class Silent:
@@ -96,36 +92,6 @@ def off_line(sizes: tuple[int, ...], seconds: list[float]) -> float:
     return float(100 * np.abs(slopes * slope - 1).max())
 
 
-def packing(*, device: torch.device, blocks: int) -> Row:
-    """Return images a second of trainings side by side over those of one that has the machine to itself.
-
-    On a CPU two of one thread over one of two, on a GPU four over one. Steps alone are timed, each by its own process.
-    """
-    on_cpu, ratios = device.type == "cpu", []
-    for block in range(blocks):
-        ways = [lambda: _together(2 if on_cpu else 4, 1, device), lambda: _together(1, 2 if on_cpu else 1, device)]
-        speeds = {order: ways[order]() for order in ((0, 1) if block % 2 else (1, 0))}
-        ratios.append(speeds[0] / speeds[1])
-    name = "two runs of one thread / one of two" if on_cpu else "four runs on one GPU / one"
-    return Row(f"{PACKED[device.type][0]}: {name}", estimate(ratios), least=None if on_cpu else 2)
-
-
-def packed(threads: int, *, device: torch.device) -> float:
-    """Train a block and return images a second; one of several processes."""
-    torch.set_num_threads(threads)
-    network, iterations = PACKED[device.type]
-    step = limit(network, images.prepared(), device)
-    step()
-    return iterations * images.BATCH / timed(lambda: [step() for _ in range(iterations)]).wall
-
-
-def _together(count: int, threads: int, device: torch.device) -> float:
-    """Return the images a second of processes side by side, all together."""
-    command = [sys.executable, sys.argv[0], "--device", device.type, "--packed", str(threads)]
-    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
-    return sum(float(process.communicate()[0]) for process in started)
-
-
 def _epoch(dataset: Dataset, size: int, device: torch.device) -> Time:
     training = _prepared("resnet-8", dataset, device, train_size=size)
     with tempfile.TemporaryDirectory() as folder:
@@ -134,7 +100,7 @@ def _epoch(dataset: Dataset, size: int, device: torch.device) -> Time:
 
 
 def _prepared(network: str, dataset: Dataset, device: torch.device, **settings: Any) -> loop.Training:
-    run = images.run(network, device=device, **settings)
+    run = images.run(network, **settings)
     with tempfile.TemporaryDirectory() as folder:
         return loop.prepare(run, dataset, RunDirectory(Path(folder)), Machine(device=device.type))
 

@@ -26,11 +26,10 @@ def prepared() -> store.Dataset:
     return store.Dataset(Manifest("cifar10", "drawn at random", *facts), images[0], labels[0], images[1], labels[1])
 
 
-def run(network: str, *, device: torch.device, **settings: Any) -> Run:
-    """Return a run on these images; bfloat16 on a GPU."""
-    precision = "bfloat16" if device.type == "cuda" else "float32"
+def run(network: str, **settings: Any) -> Run:
+    """Return a run on these images."""
     values = {"dataset": "cifar10", "network": network, "budget": 10, "cycles": 5, "schedule": "cosine"}
-    return Run(**values | {"batch_size": BATCH, "precision": precision} | settings)
+    return Run(**values | {"batch_size": BATCH} | settings)
 
 
 class PerImage(Dataset[Any]):

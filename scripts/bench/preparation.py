@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 from bench import images
 from snapshot_cli.datasets import batches, store
-run = images.run("resnet-8", device=torch.device("cpu"), dataset="jpegs", train_size=int(sys.argv[2]))
+run = images.run("resnet-8", dataset="jpegs", train_size=int(sys.argv[2]))
 resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 before = resident()
 dataset = store.load(Path(sys.argv[1]), "jpegs")  # kept, or what it has mapped would not count

@@ -27,7 +27,7 @@ def rows(*, blocks: int) -> list[Row]:
         photographs, data = Path(name) / "photographs", Path(name) / "data"
         _write(photographs)
         prepare("photographs", data, source=photographs, streamed=True)
-        run = images.run("imagenet-resnet-50", device=torch.device("cpu"), dataset="photographs")
+        run = images.run("imagenet-resnet-50", dataset="photographs")
         feed = batches.of_run(run, store.load(data, "photographs"), device=torch.device("cpu"), workers=0)["train"]
         reference = _reference(photographs / "train")
         work = {
