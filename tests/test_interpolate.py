@@ -30,8 +30,8 @@ class Silent(Lines):
 
 @pytest.fixture(scope="module")
 def trained(tiny_run, tiny_dataset, tmp_path_factory):
-    """A function that copies the directory of a finished run of M = 2."""
-    run = tiny_run(dropout=0.2)
+    """A finished run of M = 2 whose snapshots have different errors, with batch norm that matters to them."""
+    run = tiny_run(dropout=0.2, budget=2, alpha0=0.5)
     directory = RunDirectory.of(run, tmp_path_factory.mktemp("results"))
     directory.start(run, {"dataset_hash": tiny_dataset.manifest.content_hash})
     loop.train(run, tiny_dataset, directory, Machine(device="cpu"), watcher=Silent())
@@ -56,6 +56,7 @@ def test_rows_at_the_ends_and_between(trained, tiny_dataset):
     first = 100 * float(np.mean(directory.predictions("test", 1).argmax(1) != labels))
     assert rows[-2] == (1, 1.0, "final", last)
     assert [rows[0], rows[-3]] == [(1, 0.0, "mixed", first), (1, 1.0, "mixed", last)]
+    assert len({first, last, rows[1][3]}) == 3  # the last snapshot's statistics give another error than its own
 
     network, (earlier, second) = states(run, tiny_dataset, directory)
     batches = of_run(run, tiny_dataset, device=CPU)
