@@ -1,6 +1,10 @@
 import os
+import pty
+import select
+import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 from click.shell_completion import ShellComplete
@@ -94,47 +98,59 @@ def run(instruction, cwd, words=None):
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-BASH = """
-import os, pty, select, sys, time
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
-def said(seconds):
-    text, until = b"", time.monotonic() + seconds
-    while time.monotonic() < until:
-        if select.select([terminal], [], [], 0.1)[0]:
-            text += os.read(terminal, 4096)
-            if b"MARK" in text.rpartition(b"echo")[2].partition(b"\\n")[2]:
-                break
-    return text.decode(errors="replace")
-os.write(terminal, b"bind 'set enable-bracketed-paste off'; source ./completion.bash\\n")
-time.sleep(1)
-os.write(terminal, sys.argv[1].encode() + b"\\t")
-time.sleep(float(sys.argv[2]))
-os.write(terminal, b" ; echo MARK\\n")
-print(said(20))
-os.write(terminal, b"\\x03exit\\n")
-"""
+SHELLS = {
+    "bash": (["bash", "--norc", "--noprofile", "-i"], "source ./completion"),
+    "zsh": (["zsh", "-f", "-i"], "autoload -Uz compinit; compinit -u -D; source ./completion"),
+    "fish": (["fish", "--no-config", "-i"], "source ./completion"),
+}
+TYPED = {
+    "reproduce small/pi": "reproduce small/pilot",
+    "train demo/sna": "train demo/snapshot",
+    "train --config demo/sna": "train --config demo/snapshot",
+    "train mi": "train mine.yaml",
+    "data show tiny-im": "data show tiny-imagenet",
+    "train --set alp": "train --set alpha0=",
+}
 
 
-@pytest.mark.parametrize(
-    ("typed", "completed"),
-    [
-        ("snapshot reproduce small/pi", "snapshot reproduce small/pilot "),
-        ("snapshot train demo/sna", "snapshot train demo/snapshot "),
-        ("snapshot train mi", "snapshot train mine.yaml "),
-        ("snapshot data show tiny-im", "snapshot data show tiny-imagenet "),
-        ("snapshot train --set alp", "snapshot train --set alpha0="),
-    ],
-)
-def test_bash_in_a_terminal(tmp_path, typed, completed):
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_in_a_terminal(tmp_path, shell):
+    """What is typed, a tab and a line end is run: a stand-in for the program notes its arguments."""
+    for name in (shell, "setsid"):
+        if shutil.which(name) is None:
+            pytest.skip(f"{name} is not installed")
+    command, setup = SHELLS[shell]
     (tmp_path / "mine.yaml").touch()
-    (tmp_path / "completion.bash").write_text(run("bash_source", tmp_path))
+    (tmp_path / "completion").write_text(run(f"{shell}_source", tmp_path))
     (tmp_path / "bin").mkdir()
-    program = tmp_path / "bin/snapshot"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m snapshot_cli "$@"\n')
+    program, noted = tmp_path / "bin/snapshot", tmp_path / "noted"
+    program.write_text(
+        f'#!/bin/sh\n[ -n "$_SNAPSHOT_COMPLETE" ] && exec {sys.executable} -P -m snapshot_cli\necho "$@" >> {noted}\n'
+    )
     program.chmod(0o755)
-    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}", "TERM": "dumb", "COLUMNS": "200"}
-    command = [sys.executable, "-c", BASH, typed, "8"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
-    assert completed in done.stdout
+    variables = {"PATH": f"{program.parent}:{os.environ['PATH']}", "TERM": "vt100", "HOME": str(tmp_path)}
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        ["setsid", "--ctty", *command],
+        cwd=tmp_path,
+        env=os.environ | variables,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        try:
+            os.write(ours, f"{setup}\n".encode())
+            for number, typed in enumerate(TYPED, start=1):
+                os.write(ours, f"snapshot {typed}\t\n".encode())
+                wait_for(ours, lambda: noted.exists() and len(noted.read_text().splitlines()) == number)  # noqa: B023
+        finally:
+            process.kill()
+    assert noted.read_text().splitlines() == list(TYPED.values())
+
+
+def wait_for(terminal, is_done, seconds=20):
+    """Read what is shown, so that the shell is not held up, until something is done."""
+    until = time.monotonic() + seconds
+    while not is_done() and time.monotonic() < until:
+        if select.select([terminal], [], [], 0.05)[0]:
+            os.read(terminal, 4096)
