@@ -137,6 +137,19 @@ def test_an_absent_timm(monkeypatch):
             "network_options: torchvision:resnet18 has no option 'weights'; it follows from the dataset and the "
             "settings of the run",
         ),
+        (
+            "torchvision:resnet18",
+            0.0,
+            {"layers": [1, 1, 1, 1]},
+            "network_options: torchvision:resnet18 has no option 'layers'; known are zero_init_residual, groups, "
+            "width_per_group, replace_stride_with_dilation",
+        ),
+        (
+            "torchvision:squeezenet1_0",
+            0.0,
+            {"version": "1_1"},
+            "network_options: torchvision:squeezenet1_0 has no option 'version'; known are none",
+        ),
         ("plugin:mlp", 0.0, {"depth": 3}, "network_options: plugin:mlp has no option 'depth'; known are hidden"),
         ("resnet-8", 0.0, {"depth": 3}, "resnet-8 takes no network_options; they are for networks from elsewhere"),
         ("plugin:text", 0.0, {}, "plugin:text: expected its builder to return an nn.Module, given str"),

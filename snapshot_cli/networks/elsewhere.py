@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import types
 import typing
 import warnings
 from collections.abc import Mapping, Sequence
@@ -38,14 +39,15 @@ def build(name: str, classes: int, image_size: int, dropout: float, options: Map
         arguments: list[Any] = [classes, image_size, dropout]
         _check_options(name, options, _of_plugin(name, builder))
         return _called(name, builder, arguments, options)
-    known = parameters(builder)
-    _check_options(name, options, [each for each in known if each not in FIXED])
-    settings = {"num_classes": classes} | {each: image_size for each in SIDES if each in known}
+    taken = parameters(builder)
+    settings: dict[str, Any] = {"num_classes": classes} | {side: image_size for side in SIDES if side in taken}
     if dropout:
-        places = [each for each in DROPOUTS if each in known]
+        places = [place for place in DROPOUTS if place in taken]
         if not places:
             raise ConfigError(f"{name} has no place for dropout; take dropout out or set it to 0")
-        settings[places[0]] = dropout  # type: ignore[assignment]
+        settings[places[0]] = dropout
+    if not {*options} <= {*taken} - FIXED or any(is_fixed(builder, option) for option in options):
+        _check_options(name, options, options_of(builder))
     return _called(name, builder, [], settings | dict(options))
 
 
@@ -73,18 +75,64 @@ def versions(name: str) -> dict[str, str]:
 
 
 @cache
-def parameters(builder: Builder) -> tuple[str, ...]:
-    """Return the names of what a builder takes; behind **options, of what the class that it returns takes."""
+def parameters(builder: Builder) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a builder by name; behind **kwargs, also those of the class that it returns."""
     taken = inspect.signature(builder).parameters
-    found = [each for each, parameter in taken.items() if parameter.kind is not parameter.VAR_KEYWORD]
-    if len(found) < len(taken):
-        try:
-            made = typing.get_type_hints(builder).get("return")
-        except (NameError, TypeError):
-            made = None
-        if inspect.isclass(made):
-            found += [each for each in inspect.signature(made).parameters if each not in ("args", "kwargs")]
-    return tuple(dict.fromkeys(found))
+    named = {name: parameter for name, parameter in taken.items() if parameter.kind is not parameter.VAR_KEYWORD}
+    network = _hints(builder).get("return") if len(named) < len(taken) else None
+    if not inspect.isclass(network):
+        return named
+    behind, hints = inspect.signature(network).parameters, _hints(network.__init__)
+    return {
+        name: parameter.replace(annotation=hints.get(name, parameter.empty))
+        for name, parameter in behind.items()
+        if name not in ("args", "kwargs")
+    } | named
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError):
+        return {}
+
+
+@cache
+def options_of(builder: Builder) -> tuple[str, ...]:
+    """Return the names of the options that a configuration can set: plain values that the builder does not fix."""
+    return tuple(name for name in parameters(builder) if name not in FIXED and not is_fixed(builder, name))
+
+
+@cache
+def is_fixed(builder: Builder, option: str) -> bool:
+    """Return whether a builder sets an option itself, or takes functions or classes for it, which YAML cannot write.
+
+    Only a call tells what it sets: resnet18() fixes block and layers, densenet121() fixes growth_rate.
+    """
+    parameter = parameters(builder)[option]
+    if not _is_plain(parameter.annotation):
+        return True
+    import torch
+
+    value = None if parameter.default is parameter.empty else parameter.default
+    try:
+        with torch.device("meta"), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            builder(**{option: value})
+    except TypeError as error:
+        return "multiple values for" in str(error)
+    except Exception:  # of the value: a call with the value of the configuration says it
+        return False
+    return False
+
+
+def _is_plain(annotation: Any) -> bool:
+    if annotation in (inspect.Parameter.empty, typing.Any) or isinstance(annotation, str):
+        return True
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return any(_is_plain(part) for part in typing.get_args(annotation) if part is not type(None))
+    return (origin or annotation) in (bool, int, float, str, list, tuple, dict, Sequence, Mapping)
 
 
 def _builder(source: str, inner: str) -> Builder:
