@@ -150,7 +150,7 @@ def test_sizes_below_its_own():
         (
             "photos",
             "snapshot data prepare photos --from PATH --size PIXELS"
-            " (PATH: a folder or zip with {train,test}/<class>/<file>)",
+            " (PATH: a folder or zip with a folder for each class; without a test set, add --test-share 0.2)",
         ),
     ],
 )

@@ -132,7 +132,7 @@ MISTAKES = [
      "or delete the directory and train it again"),
     (["RUN", "--data-dir", "empty", "-o", "e.pt2"], 1,
      "dataset 'tiny' is not prepared in empty; type: snapshot data prepare tiny --from PATH --size PIXELS "
-     "(PATH: a folder or zip with {train,test}/<class>/<file>)"),
+     "(PATH: a folder or zip with a folder for each class; without a test set, add --test-share 0.2)"),
 ]  # fmt: skip
 
 
@@ -202,6 +202,8 @@ def test_predictions_are_those_of_the_run(run, images, tiny_dataset):
         assert float(row["agreement"]) == agreeing
     assert snapshot("predict", run, images, "-o", images / "new/answers.csv") == (0, f"{images}/new/answers.csv\n", "")
     assert (images / "new/answers.csv").read_text() == out
+    archive = shutil.make_archive(str(images), "zip", images)
+    assert snapshot("predict", run, archive)[1] == out.replace(f"{images}/", f"{archive}/")
 
 
 def test_images_that_cannot_be_read_are_named(run, images):

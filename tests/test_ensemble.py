@@ -50,6 +50,16 @@ def test_the_mean_of_the_last_members():
     assert ensemble.last(2).classes == tuple("abc")
 
 
+def test_a_member_that_counts_twice_answers_once():
+    calls = []
+    ensemble = SnapshotEnsemble([Constant(certain(1)), Constant(certain(2))])
+    ensemble.members.append(ensemble.members[0])
+    for member in set(ensemble.members):
+        member.register_forward_hook(lambda *_: calls.append(1))
+    torch.testing.assert_close(ensemble(IMAGES), torch.tensor([[0, 2 / 3, 1 / 3]] * 2))
+    assert len(calls) == 2
+
+
 @pytest.mark.parametrize("m", [0, 5])
 def test_more_members_than_there_are(m):
     with pytest.raises(ValueError, match=f"^expected 1 to 4 members, given {m}$"):

@@ -16,7 +16,7 @@ from snapshot_cli.datasets import decode_files, store
 from snapshot_cli.datasets.image_files import open_source
 from snapshot_cli.datasets.listing import LAYOUTS, Choices, list_images
 from snapshot_cli.datasets.prepare import prepare
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import ConfigError, UserError
 
 
 def flat(value, height=8, width=8):
@@ -138,6 +138,12 @@ def test_test_images_are_drawn_from_every_class(prepared):
     other, _ = prepared(unsplit(), test_share=0.2, split_seed=1)
     assert again.test == other.test == 12
     assert again.content_hash == manifest.content_hash != other.content_hash
+
+
+@pytest.mark.parametrize("share", [0, 1, -0.1, 2, float("nan")])
+def test_a_share_that_is_none(share):
+    with pytest.raises(ConfigError, match=r"expected a number between 0 and 1, such as 0\.2"):
+        Choices(test_share=share)
 
 
 def test_the_same_images_are_drawn_at_every_size(tmp_path):

@@ -287,7 +287,7 @@ def test_other_images_replace_the_old_ones_only_if_that_is_said(tmp_path):
             {},
             "'photos' is none of digits, cifar10, cifar100, svhn, svhn-without-extra, tiny-imagenet, imagenet;"
             " for images of your own type: snapshot data prepare photos --from PATH --size PIXELS (PATH: a folder or"
-            " zip with {train,test}/<class>/<file>)",
+            " zip with a folder for each class; without a test set, add --test-share 0.2)",
         ),
     ],
 )

@@ -110,7 +110,7 @@ def test_a_folder_that_is_no_dataset_is_never_replaced(tmp_path):
         (
             "photos",
             "snapshot data prepare photos --from PATH --size PIXELS"
-            " (PATH: a folder or zip with {train,test}/<class>/<file>)",
+            " (PATH: a folder or zip with a folder for each class; without a test set, add --test-share 0.2)",
         ),
     ],
 )

@@ -83,7 +83,7 @@ def _row(name: str, manifest: Manifest | None, folder: Path) -> tuple[str, ...]:
 )
 @click.option(
     "--test-share",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=float,
     metavar="SHARE",
     help="Draw this share of every class as test images, where there is no test split.",
 )

@@ -202,7 +202,7 @@ def how_to_prepare(name: str) -> str:
     if known is None:
         return (
             f"snapshot data prepare {name} --from PATH --size PIXELS"
-            " (PATH: a folder or zip with {train,test}/<class>/<file>)"
+            " (PATH: a folder or zip with a folder for each class; without a test set, add --test-share 0.2)"
         )
     command = f"snapshot data prepare {base}" + (f" --size {size}" if size else "")
     if known.streamed:

@@ -17,7 +17,7 @@ from typing import Literal
 
 from snapshot_cli.datasets import ground_truth
 from snapshot_cli.datasets.image_files import Source, is_junk
-from snapshot_cli.errors import UserError, visible
+from snapshot_cli.errors import ConfigError, UserError, visible
 
 NAMES = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "val": "val", "valid": "val",
@@ -48,6 +48,10 @@ class Choices:
     """A CSV file with the columns file, class and perhaps split."""
     skip_broken: bool = False
     """Leave out files that cannot be read."""
+
+    def __post_init__(self) -> None:
+        if self.test_share is not None and not 0 < self.test_share < 1:
+            raise ConfigError(f"--test-share {self.test_share}: expected a number between 0 and 1, such as 0.2")
 
 
 @dataclass(frozen=True)

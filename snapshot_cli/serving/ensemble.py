@@ -207,7 +207,8 @@ class SnapshotEnsemble(nn.Module):
         if self.mean is not None and self.std is not None:
             self._check_images(images)
             images = (images.to(self.mean.dtype) - self.mean) / self.std
-        return torch.stack([member(images) for member in self.members])
+        logits = {member: member(images) for member in dict.fromkeys(self.members)}  # one may be there twice
+        return torch.stack([logits[member] for member in self.members])
 
     def _in_batches(self, images: Tensor | NDArray[np.generic]) -> Tensor:
         """Return the members' probabilities (members, images, classes)."""

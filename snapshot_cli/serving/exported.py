@@ -57,10 +57,14 @@ def _ensemble(facts: Mapping[str, Any], archive: zipfile.ZipFile) -> SnapshotEns
     ensemble = SnapshotEnsemble(mean=(0.0,) * 3, std=(1.0,) * 3, classes=classes, transform=transform)
     if not facts["members"]:
         raise ValueError("no members")
+    networks: dict[tuple[str, int], nn.Module] = {}
     for number, member in enumerate(facts["members"]):
-        run = Run.model_validate(facts["runs"][member["run"]]["config"])
-        network = _network(run, len(classes), transform.side, f"ensemble.members.{number}.", files, archive)
-        ensemble.members.append(network.eval().requires_grad_(False))
+        snapshot = (member["run"], member["snapshot"])
+        if snapshot not in networks:
+            run = Run.model_validate(facts["runs"][member["run"]]["config"])
+            network = _network(run, len(classes), transform.side, f"ensemble.members.{number}.", files, archive)
+            networks[snapshot] = network.eval().requires_grad_(False)
+        ensemble.members.append(networks[snapshot])
     for name in ("mean", "std"):
         setattr(ensemble, name, _tensor(getattr(ensemble, name), files[f"ensemble.{name}"]["path_name"], archive))
     return ensemble

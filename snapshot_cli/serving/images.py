@@ -20,7 +20,7 @@ def found(paths: Iterable[Path]) -> Iterator[tuple[str, Reader]]:
     Raises UserError for a folder without files.
     """
     for path in paths:
-        if not path.is_dir():
+        if not path.is_dir() and path.suffix.lower() != ".zip":
             yield str(path), stream_reader(path)
             continue
         files = {name: read for name, read in open_source(path).files.items() if not is_junk(name)}
