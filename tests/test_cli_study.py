@@ -96,8 +96,8 @@ def test_too_large_for_what_is_here(tmp_path, trainings, name):
     assert errors == (
         "Table 1: error rates (%) on CIFAR-10, CIFAR-100, SVHN and Tiny ImageNet: 129 runs, 0 finished, 129 to train\n"
         f"{name}: 129 runs with 1,025,097,280 training images to go, and no GPU here: this would take weeks.\n"
-        "A size for a CPU: snapshot reproduce small/table1\n"
-        f"Train it here all the same: snapshot reproduce {name} --device cpu\n"
+        "A size for CPUs: snapshot reproduce small/table1\n"
+        f"To train it here anyway: snapshot reproduce {name} --device cpu\n"
     )
 
 
@@ -120,7 +120,7 @@ def test_too_large_names_no_size_that_is_not_there(tmp_path, trainings):
     write(tmp_path / "mine.yaml", STUDY | {"base": STUDY["base"] | {"budget": 100_000}})
     assert snapshot("reproduce", "mine.yaml")[2].splitlines()[1:] == [
         "mine.yaml: 3 runs with 120,000,000 training images to go, and no GPU here: this would take weeks.",
-        "Train it here all the same: snapshot reproduce mine.yaml --device cpu",
+        "To train it here anyway: snapshot reproduce mine.yaml --device cpu",
     ]
 
 
@@ -313,7 +313,7 @@ def test_shards_share_the_runs(tmp_path, study, trainings):
     assert sorted(map(len, ids)) == [1, 2]
     assert snapshot("reproduce", "study.yaml", "--shard", "2/2")[2].splitlines()[:2] == [
         "A study, shard 2/2: 1 run, 0 finished, 1 to train",
-        "snapshot report study.yaml draws what is finished",
+        "to draw what is finished: snapshot report study.yaml",
     ]
     assert [run.run_id for run in trainings[0][0]] == ids[1]
     assert not (tmp_path / "results/own/table.md").exists()
@@ -323,7 +323,7 @@ def test_more_shards_than_runs(study, trainings):
     assert snapshot("reproduce", "study.yaml", "--shard", "4/4") == (
         0, "",
         "A study, shard 4/4: no run in it, there are more shards than runs\n"
-        "snapshot report study.yaml draws what is finished\n",
+        "to draw what is finished: snapshot report study.yaml\n",
     )  # fmt: skip
 
 

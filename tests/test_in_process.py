@@ -172,7 +172,7 @@ def test_a_stop_while_predictions_are_computed_again(again, machine):
     lost = {path: path.read_bytes() for path in again.path.glob("predictions/*-2.npy")}
     for path in lost:
         path.unlink()
-    with pytest.raises(Stopped, match="stopped while predicting; the same command goes on from there"):
+    with pytest.raises(Stopped, match="stopped while predicting; type the same command to resume"):
         in_process.train(again.run, machine, watcher=Silent(), stop=lambda: True)
     assert not any(path.exists() for path in lost)
     in_process.train(again.run, machine, watcher=Silent())
@@ -355,7 +355,7 @@ def test_signals_stop_a_process_and_it_goes_on_to_the_same_bytes(tiny_data, tmp_
         words = stop_in_mid_run(process, number)
         assert process.returncode == code, words
         assert re.search(
-            r"^tiny/\S+: stopped after \d+ iterations; the same command goes on from there$", words, re.MULTILINE
+            r"^tiny/\S+: stopped after \d+ iterations; type the same command to resume$", words, re.MULTILINE
         )
         assert "Traceback" not in words
         (metrics,) = broken.glob("runs/*/*/metrics.csv")

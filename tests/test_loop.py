@@ -240,7 +240,7 @@ def test_a_stop_while_predicting_loses_nothing(unbroken, tiny_dataset, tiny_run,
     directory.start(run, {})
     with pytest.raises(Stopped) as caught:
         loop.train(run, tiny_dataset, directory, Machine(device="cpu"), watcher=watcher, stop=stop)
-    assert str(caught.value) == f"{run.run_id}: stopped while predicting; the same command goes on from there"
+    assert str(caught.value) == f"{run.run_id}: stopped while predicting; type the same command to resume"
     assert (sum(answers), directory.status) == (asked, "partial")
     monkeypatch.undo()
     _, seen = train(run, tiny_dataset, tmp_path)
@@ -267,7 +267,7 @@ def test_a_stop_says_where(tiny_dataset, tiny_run, tmp_path):
         loop.train(
             run, tiny_dataset, RunDirectory(tmp_path), Machine(device="cpu"), watcher=Silent(), stop=lambda: True
         )
-    assert str(caught.value) == f"{run.run_id}: stopped after 1 iterations; the same command goes on from there"
+    assert str(caught.value) == f"{run.run_id}: stopped after 1 iterations; type the same command to resume"
     assert caught.value.exit_code == 75
 
 

@@ -183,7 +183,7 @@ def test_a_wish_to_stop_of_one_process_stops_all_with_the_state_saved(trained, r
     told, found = trained[1]["stopped"], directory(trained, run, "stopped")
     assert told["codes"] == [75, 75]
     assert re.fullmatch(
-        rf"{run.run_id}: stopped after \d+ iterations; the same command goes on from there", told["said"][-1]
+        rf"{run.run_id}: stopped after \d+ iterations; type the same command to resume", told["said"][-1]
     )
     assert len([line for line in told["said"] if "stopped" in line and line.startswith("tiny")]) == 1
     assert trained[1]["gone on"]["codes"] == [0, 0]

@@ -73,7 +73,7 @@ def test_reproduce_passes_a_signal_on_and_says_that_the_same_command_goes_on(tmp
     write(tmp_path / "study.yaml", STUDY)
     found, _, errors = snapshot("reproduce", "study.yaml", "--jobs", "1", "--device", "cpu")
     assert found == code
-    assert errors.splitlines()[-1] == "stopped; the same command goes on from there"
+    assert errors.splitlines()[-1] == "stopped; type the same command to resume"
     assert Path("asked").read_text() == str(int(signal.SIGTERM))
 
 
@@ -106,5 +106,5 @@ def test_a_signal_while_the_program_is_still_loading(tmp_path, number, code):
     )  # fmt: skip
     assert process.stdout.readline() == "loading\n"
     process.send_signal(number)
-    assert process.communicate(timeout=60) == ("", "stopped; the same command goes on from there\n")
+    assert process.communicate(timeout=60) == ("", "stopped; type the same command to resume\n")
     assert process.returncode == code

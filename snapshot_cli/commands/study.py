@@ -1,4 +1,4 @@
-"""snapshot reproduce and snapshot report: whole tables and figures."""
+"""snapshot reproduce and snapshot report: the tables and figures of studies."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ studies_argument = click.argument(
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A study, its file, and the name that it was asked for by."""
+class NamedStudy:
+    """A study, its file, and the name that a person gave for it."""
 
     name: str
     file: Path
@@ -40,15 +40,15 @@ class Asked:
 @options.plugin_option
 @options.training_options
 @options.engine_options
-@click.option("--shard", metavar="I/N", help="Only the I-th of N lists of runs of equal cost; draw nothing.")
-@click.option("--dry-run", is_flag=True, help="List the runs and how far they are, and train nothing.")
+@click.option("--shard", metavar="I/N", help="Train only the I-th of N shares of equal cost; draw nothing.")
+@click.option("--dry-run", is_flag=True, help="List the runs and their status; train nothing.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["table", "commands"]),
     default="table",
     show_default=True,
-    help="Of --dry-run: commands prints a shell command for each run that is to be trained.",
+    help="With --dry-run: commands prints a shell command for every missing run.",
 )
 def reproduce(
     names: tuple[str, ...],
@@ -60,10 +60,10 @@ def reproduce(
     dry_run: bool,
     form: str,
 ) -> None:
-    """Train what studies lack, then draw their tables and figures.
+    """Train the missing runs of studies, then draw their tables and figures.
 
-    STUDY is a YAML file or the bare name of one under configs/studies: table1, small/table1, demo/table1. What several
-    of them share is trained once.
+    STUDY is a YAML file or the name of one that comes with the program: table1 in the paper's size, small/table1 for a
+    CPU, demo/table1 for two minutes. Runs that several studies share are trained once.
     """
     from snapshot_cli.analysis import scoring
     from snapshot_cli.commands import trainings
@@ -71,36 +71,36 @@ def reproduce(
 
     if form == "commands" and not dry_run:
         raise ConfigError("--format commands: goes with --dry-run")
-    asked, folder = studies(names, sets, machine.data, results)
+    named, folder = studies(names, sets, machine.data, results)
     machine = replace(machine, results=folder)
-    words: dict[Run, list[str]] = {}
-    for each in asked:
-        for run in plan.runs(each.study):
-            words.setdefault(run, [as_argument(each.file), *_repeat("--set", sets)])
-    runs = list(words) if shard is None else trainings.share(list(words), shard, machine.data)
-    lines = list(dict.fromkeys(run for each in asked for run in trainings.to_interpolate(each.study, folder)))
-    lines = [run for run in lines if run in runs]
-    needed = {run for each in asked for run in scoring.missing_of(each.study, folder)}
+    sources: dict[Run, list[str]] = {}
+    for one in named:
+        for run in plan.runs(one.study):
+            sources.setdefault(run, [as_argument(one.file), *_repeat("--set", sets)])
+    runs = list(sources) if shard is None else trainings.share(list(sources), shard, machine.data)
+    drawn_lines = {run for one in named for run in trainings.to_interpolate(one.study, folder)}
+    lines = [run for run in runs if run in drawn_lines]
+    needed = {run for one in named for run in scoring.missing_of(one.study, folder)}
     needed |= set(scoring.missing(lines, folder))
-    lacking = [run for run in runs if run in needed]
+    missing = [run for run in runs if run in needed]
     if dry_run and form == "commands":
-        trainings.print_commands(runs, lacking, machine, words, lines)
+        trainings.print_commands(runs, missing, machine, sources, lines)
         return
     if dry_run:
-        trainings.show(runs, lacking, machine, lines=len(lines))
+        trainings.show(runs, missing, machine, lines=len(lines))
         return
-    click.echo(_summary(asked, len(runs), len(lacking), shard), err=True)
-    failures = trainings.train(lacking, machine, words, engine=engine, names=names) if lacking else []
-    still = set(scoring.missing(lines, folder))
-    finished = [run for run in lines if run not in still]
-    failures += trainings.interpolate(finished, machine, words, engine=engine) if finished else []
-    again = options.repeated(sets, results)
-    with _told(failures, len({*lacking, *finished})):
+    click.echo(_headline(named, len(runs), len(missing), shard), err=True)
+    failures = trainings.train(missing, machine, sources, engine=engine, names=names) if missing else []
+    unfinished = set(scoring.missing(lines, folder))
+    finished = [run for run in lines if run not in unfinished]
+    failures += trainings.interpolate(finished, machine, sources, engine=engine) if finished else []
+    given = options.repeated(sets, results)
+    with _reported(failures, len({*missing, *finished})):
         if shard is None:
-            sheets, paths = _draw(asked, folder, machine.data, again, force=False)
-            _show(sheets, paths, names, folder, again)
+            sheets, paths = _draw(named, folder, machine.data, given, force=False)
+            _show(sheets, paths, names, folder, given)
         else:
-            click.echo(f"{command('report', *map(Path, names))}{again} draws what is finished", err=True)
+            click.echo(f"to draw what is finished: {command('report', *map(Path, names))}{given}", err=True)
 
 
 @click.command(short_help="Redraw tables, figures and page from finished runs.")
@@ -108,74 +108,74 @@ def reproduce(
 @options.set_option
 @options.data_option
 @options.results_option
-@click.option("--force", is_flag=True, help="Replace files that rest on more finished runs than are there now.")
+@click.option("--force", is_flag=True, help="Also replace files that show more finished runs than there are now.")
 def report(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: Path | None, force: bool) -> None:
-    """Redraw the tables and figures of studies from the scores of what is finished.
+    """Redraw the tables and figures of studies from the scores of finished runs.
 
-    What is missing is shown as a dash with a footnote. report.html in the same folder has all studies of that size.
+    Unfinished cells show a dash and a footnote. report.html in the same folder has all studies of one size.
     """
-    asked, folder = studies(names, sets, data, results, finished=True)
-    _, paths = _draw(asked, folder, data, options.repeated(sets, results), force=force)
+    named, folder = studies(names, sets, data, results, finished=True)
+    _, paths = _draw(named, folder, data, options.repeated(sets, results), force=force)
     for path in paths:
         click.echo(path)
 
 
 def studies(
     names: Sequence[str], sets: tuple[str, ...], data: Path, results: Path | None, *, finished: bool = False
-) -> tuple[list[Asked], Path]:
-    """Return the studies and the folder of results that they share; ConfigError where they share none.
+) -> tuple[list[NamedStudy], Path]:
+    """Return the studies with some names, and their common folder of results; ConfigError if they have several.
 
     With `finished`, datasets that have runs or scores there need not be prepared.
     """
     from snapshot_cli.config.shipped import study_path
     from snapshot_cli.config.study import Study
 
-    found = []
+    named = []
     for name in dict.fromkeys(names):
         file = study_path(name)
-        asked = options.load(file, sets, data, options.results_folder(file, results) if finished else None)
-        if not isinstance(asked, Study):
+        loaded = options.load(file, sets, data, options.results_folder(file, results) if finished else None)
+        if not isinstance(loaded, Study):
             raise ConfigError(
                 f"{file}: expected a study (title, methods, ...), given one experiment; "
                 f"type {options.train_command(file, sets, results)}"
             )
-        found.append(Asked(name, file, asked))
-    folders = list(dict.fromkeys(options.results_folder(each.file, results) for each in found))
+        named.append(NamedStudy(name, file, loaded))
+    folders = list(dict.fromkeys(options.results_folder(one.file, results) for one in named))
     if len(folders) > 1:
         raise ConfigError(
-            f"{found[0].name} has its results in {folders[0]}, others in {folders[1]}; give studies of one size, "
+            f"{named[0].name} has its results in {folders[0]}, others in {folders[1]}; give studies of one size, "
             f"or --results-dir"
         )
-    return found, folders[0]
+    return named, folders[0]
 
 
-def _summary(asked: Sequence[Asked], runs: int, lacking: int, shard: str | None) -> str:
-    title = asked[0].study.title if len(asked) == 1 else f"{len(asked)} studies"
+def _headline(named: Sequence[NamedStudy], runs: int, missing: int, shard: str | None) -> str:
+    """Return what will be trained, in one line."""
+    title = named[0].study.title if len(named) == 1 else f"{len(named)} studies"
     title += f", shard {shard}" if shard else ""
-    of_runs = "the only run" if runs == 1 else f"all {runs} runs"
     if runs == 0:
         return f"{title}: no run in it, there are more shards than runs"
-    if lacking == 0:
-        return f"{title}: {of_runs} finished before, nothing to train"
-    return f"{title}: {runs} run{'s' * (runs > 1)}, {runs - lacking} finished, {lacking} to train"
+    if missing == 0:
+        return f"{title}: {'the only run' if runs == 1 else f'all {runs} runs'} finished before, nothing to train"
+    return f"{title}: {runs} run{'s' * (runs > 1)}, {runs - missing} finished, {missing} to train"
 
 
 @contextmanager
-def _told(failures: Sequence[str], runs: int) -> Iterator[None]:
-    """Raise UserError with what failed of some runs, once the rest is done, and with what is wrong with the rest."""
-    words = [f"{len(failures)} of {runs} runs failed:", *failures]
+def _reported(failures: Sequence[str], runs: int) -> Iterator[None]:
+    """Raise UserError for failed runs once the body is done, together with a UserError that the body raises."""
+    lines = [f"{len(failures)} of {runs} runs failed:", *failures]
     try:
         yield
     except UserError as error:
         if not failures:
             raise
-        words.append(str(error))
+        lines.append(str(error))
     if failures:
-        raise UserError("\n".join(words))
+        raise UserError("\n".join(lines))
 
 
 def _show(sheets: Sequence[Sheet], paths: Sequence[Path], names: Sequence[str], results: Path, given: str) -> None:
-    """Print the errors of the studies, the claims they decide, where the page is, and what to type next."""
+    """Print the errors of the studies, the claims that they decide, the path of the page, and what to type next."""
     from snapshot_cli.reporting.summary import summary
 
     for sheet in sheets:
@@ -191,53 +191,46 @@ def _show(sheets: Sequence[Sheet], paths: Sequence[Path], names: Sequence[str], 
 
 
 def _draw(
-    asked: Sequence[Asked], results: Path, data: Path, given: str, *, force: bool
+    named: Sequence[NamedStudy], results: Path, data: Path, given: str, *, force: bool
 ) -> tuple[list[Sheet], list[Path]]:
-    """Write tables and figures of the studies, and the page over all of their size; return the studies and the files.
+    """Write the tables and figures of the studies and the page of their size; return the drawn studies and the files.
 
-    Raises UserError, with what to type, where nothing is finished.
+    Raises UserError, with what to type, if nothing is finished.
     """
     from snapshot_cli.commands.evaluate import dataset_hashes
-    from snapshot_cli.reporting import rendering, report
+    from snapshot_cli.reporting import report
 
     hashes = dataset_hashes(data)
     sheets = {
         one.file.resolve(): report.draw(one.study, results, hashes, called=arguments(Path(one.name)) + given)
-        for one in asked
+        for one in named
     }
     if not any(sheet.drawn for sheet in sheets.values()):
-        named = arguments(*(Path(one.name) for one in asked))
-        raise UserError(f"{named}: nothing is finished in {results}; type snapshot reproduce {named}{given}")
-    others = _others(asked[0].file, list(sheets), results, hashes, data)
-    rendering.render((sheet.drawn, results if path in sheets else None) for path, sheet in (sheets | others).items())
-    paths: list[Path] = []
-    kept: list[str] = []
-    for sheet in sheets.values():
+        names = arguments(*(Path(one.name) for one in named))
+        raise UserError(f"{names}: nothing is finished in {results}; type snapshot reproduce {names}{given}")
+    drawn_sheets, written = list(sheets.values()), []
+    for sheet in drawn_sheets:
         if not sheet.drawn:
-            click.echo(f"{sheet.called}: nothing is finished; snapshot reproduce {sheet.called} trains it", err=True)
-        written = report.write(sheet.drawn, results, force=force)
-        paths += written.paths
-        kept += written.kept
-    named_sheets = list(sheets.values())
-    sheets |= others
-    ordered = [sheets[path] for path in sorted(sheets, key=_place)]
+            click.echo(f"{sheet.called}: nothing is finished; type snapshot reproduce {sheet.called}", err=True)
+        written.append(report.write(sheet.drawn, results, force=force))
+    sheets |= _others(named[0].file, list(sheets), results, hashes, data)
     title = f"Snapshot ensembles: {results.name} results"
-    written = report.write_page(ordered, results, title=title, force=force)
-    paths += written.paths
-    kept += written.kept
+    in_order = [sheets[path] for path in sorted(sheets, key=_tables_first)]
+    written.append(report.write_page(in_order, results, title=title, force=force))
+    kept = [stem for files in written for stem in files.kept]
     if kept:
         click.echo(
-            f"kept, as they rest on more finished runs than are there now: {', '.join(kept)}; "
-            "--force of snapshot report replaces them",
+            f"not redrawn, as they show more finished runs than there are now: {', '.join(kept)}; "
+            "snapshot report --force replaces them",
             err=True,
         )
-    return named_sheets, paths
+    return drawn_sheets, [path for files in written for path in files.paths]
 
 
 def _others(
     file: Path, drawn: Sequence[Path], results: Path, hashes: Mapping[str, str], data: Path
 ) -> dict[Path, Sheet]:
-    """Return what is drawn of the other studies of a shipped one's size, for the page."""
+    """Return the drawn other studies of the same size as a shipped one, for the page."""
     from snapshot_cli.config.shipped import bare_name
     from snapshot_cli.config.study import Study
     from snapshot_cli.reporting import report
@@ -255,14 +248,14 @@ def _others(
 
 
 def _siblings(file: Path) -> list[Path]:
-    """Return the files of all studies of a shipped one's size."""
+    """Return the files of all studies of the same size as a shipped one; none for a file elsewhere."""
     from snapshot_cli.config.shipped import bare_name
 
     return [] if bare_name(file) is None else sorted(file.parent.glob("*.yaml"))
 
 
-def _place(path: Path) -> tuple[bool, str]:
-    """Sort tables before all else, each kind by name."""
+def _tables_first(path: Path) -> tuple[bool, str]:
+    """Return a key that sorts tables before other studies, then by name."""
     return not path.stem.startswith("table"), path.stem
 
 

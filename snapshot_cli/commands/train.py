@@ -1,4 +1,4 @@
-"""snapshot train: what a file asks for, to its end."""
+"""snapshot train: train the runs of a file in this process."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 @options.plugin_option
 @options.training_options
 @options.other_ranks_option
-@click.option("--run", "run_id", metavar="RUN_ID", help="Of the runs that FILE asks for, train this one alone.")
-@click.option("--interpolate", is_flag=True, help="Then store the errors between the snapshots, for Figure 5.")
+@click.option("--run", "run_id", metavar="RUN_ID", help="Train only this run of FILE.")
+@click.option("--interpolate", is_flag=True, help="Also compute the errors on the line between snapshots (Figure 5).")
 def train(
     file: Path,
     sets: tuple[str, ...],
@@ -37,11 +37,11 @@ def train(
     run_id: str | None,
     interpolate: bool,
 ) -> None:
-    """Train what a file asks for and print the errors.
+    """Train what FILE describes, then print the errors.
 
-    FILE is an experiment, a study (all of its runs) or the config.yaml of a run. What is finished is not trained again,
-    what was stopped goes on where it was. `torchrun --nproc-per-node N --no-python snapshot train ...` trains each run
-    in N processes.
+    FILE is an experiment, a study (all of its runs, in sequence) or a run directory. Finished runs are skipped; a
+    stopped run resumes. To train every run in N processes, type `torchrun --nproc-per-node N --no-python snapshot train
+    FILE`.
     """
     from snapshot_cli.analysis import scoring
     from snapshot_cli.commands.evaluate import show
@@ -49,10 +49,10 @@ def train(
     from snapshot_cli.launch.signals import stop_request
     from snapshot_cli.run_directory import RunDirectory
 
-    asked = options.load(file, sets, machine.data)
+    loaded = options.load(file, sets, machine.data)
     machine = replace(machine, results=options.results_folder(file, results))
-    runs = _runs(asked, run_id, file, machine.results)
-    from snapshot_cli.launch import in_process  # after the file is checked, as it imports what decodes images
+    runs = _runs(loaded, run_id, file, machine.results)
+    from snapshot_cli.launch import in_process  # imports image decoders, so only once the file is checked
 
     remark = in_process.remark(runs, machine)
     if remark and torchrun.rank() == 0:
@@ -66,24 +66,24 @@ def train(
                 if interpolate and torchrun.rank() == 0:
                     _interpolate(run, machine, stop)
                 if torchrun.rank() == 0:
-                    scoring.store_finished(asked, run, machine.results)
+                    scoring.store_finished(loaded, run, machine.results)
             except Stopped as error:
                 error.exit_code = stop.exit_code
                 raise
     if torchrun.rank() == 0:
-        with output.optional():  # the runs are trained, whatever can be printed
-            show(asked if run_id is None else runs[0], file, machine.results, machine.data)
+        with output.optional():  # a full disk or closed pipe fails no finished training
+            show(loaded if run_id is None else runs[0], file, machine.results, machine.data)
 
 
-def _runs(asked: Experiment | Study | Run, run_id: str | None, file: Path, results: Path) -> list[Run]:
-    """Return the runs to train or to check: all but those whose scores are there without them, or the one named."""
+def _runs(loaded: Experiment | Study | Run, run_id: str | None, file: Path, results: Path) -> list[Run]:
+    """Return the run with an id, else all runs but those of which only the scores are left, which are enough."""
     from snapshot_cli.analysis import scoring
     from snapshot_cli.config import plan
     from snapshot_cli.run_directory import RunDirectory
 
-    runs = plan.runs(asked)
+    runs = plan.runs(loaded)
     if run_id is None:
-        missing = set(scoring.missing_of(asked, results))
+        missing = set(scoring.missing_of(loaded, results))
         return [run for run in runs if run in missing or RunDirectory.of(run, results).status == "done"]
     chosen = [run for run in runs if run.run_id == run_id]
     if not chosen:
@@ -106,11 +106,11 @@ def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> 
 
     console = Console(stderr=True, quiet=torchrun.rank() > 0)
     path = RunDirectory.of(run, machine.results).path
-    with watcher(console, run.batch_size) as looking_on:
+    with watcher(console, run.batch_size) as progress:
         in_process.train(
             run,
             machine,
-            watcher=looking_on,
+            watcher=progress,
             stop=stop,
             note=lambda text: say(console, text),
             announce=lambda text: say(console, f"{title}{text}: {path}"),

@@ -1,4 +1,4 @@
-"""What snapshot reproduce trains: the runs that are missing, side by side, and the lines between their snapshots."""
+"""Train the missing runs of studies in parallel, and compute errors on the lines between their snapshots."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ if TYPE_CHECKING:
     from snapshot_cli.config.study import Study
     from snapshot_cli.launch.engine import Engine
 
-LARGE = 50_000_000  # training images: weeks without a GPU, even for the smallest networks of the paper
+LARGE = 50_000_000  # training images; on a CPU they take weeks, even with the paper's smallest networks
 
 
 def to_interpolate(study: Study, results: Path) -> list[Run]:
-    """Return the runs whose errors between snapshots a study draws and that are not stored: of the first replicates."""
+    """Return the runs that a study's interpolation figures still need: first replicates without stored lines."""
     from snapshot_cli import scores
     from snapshot_cli.config import plan
     from snapshot_cli.run_directory import RunDirectory
 
-    drawings = [each for each in study.render.values() if each.kind == "interpolation"]
-    chosen = [e for e in study.experiments if any(drawing.shows(e) for drawing in drawings)]
-    cells = [plan.cell(experiment) for experiment in chosen]
-    lacking = []
+    drawings = [drawing for drawing in study.render.values() if drawing.kind == "interpolation"]
+    drawn = [experiment for experiment in study.experiments if any(drawing.shows(experiment) for drawing in drawings)]
+    cells = [plan.cell(experiment) for experiment in drawn]
+    missing = []
     for cell in (cell for cell in cells if len(cell.runs) == 1 and len(cell.members) > 1):
         path, directory = scores.path(cell, results, study.split), RunDirectory.of(cell.runs[0], results)
         stored = path.is_file() and bool(scores.read(path).runs[cell.runs[0].run_id].lines)
-        lacking += [] if stored or directory.has_interpolation else [cell.runs[0]]
-    return list(dict.fromkeys(lacking))
+        missing += [] if stored or directory.has_interpolation else [cell.runs[0]]
+    return list(dict.fromkeys(missing))
 
 
-def show(runs: Sequence[Run], lacking: Sequence[Run], machine: Machine, *, lines: int) -> None:
-    """Print every run with its status and images, the images in all, and how many runs are to be interpolated.
+def show(runs: Sequence[Run], missing: Sequence[Run], machine: Machine, *, lines: int) -> None:
+    """Print the status and training images of all runs, the totals, and the number of runs to interpolate.
 
-    A run that lacks nothing is done, or scored where its directory is gone.
+    The status "scored" means that only the scores of a run are left, which are enough.
     """
     from snapshot_cli.run_directory import RunDirectory
 
     sizes = images(runs, machine.data)
     status: dict[Run, str] = {run: RunDirectory.of(run, machine.results).status for run in runs}
-    status |= {run: "scored" for run in runs if run not in lacking and status[run] != "done"}
+    status |= {run: "scored" for run in runs if run not in missing and status[run] != "done"}
     click.echo(f"{'status':8}{'images':>14}  run")
     for run in runs:
         click.echo(f"{status[run]:8}{sizes[run]:>14,}  {run.run_id}")
     click.echo(
-        f"{len(runs)} run{'s' * (len(runs) > 1)}, {len(runs) - len(lacking)} done; "
-        f"{sum(sizes[run] for run in lacking):,} of {sum(sizes.values()):,} training images to go"
+        f"{len(runs)} run{'s' * (len(runs) > 1)}, {len(runs) - len(missing)} done; "
+        f"{sum(sizes[run] for run in missing):,} of {sum(sizes.values()):,} training images to go"
     )
     if lines:
         click.echo(f"errors between the snapshots of {lines} run{'s' * (lines > 1)} to compute")
@@ -59,29 +59,29 @@ def show(runs: Sequence[Run], lacking: Sequence[Run], machine: Machine, *, lines
 
 def print_commands(
     runs: Sequence[Run],
-    lacking: Sequence[Run],
+    missing: Sequence[Run],
     machine: Machine,
-    asked: Mapping[Run, Sequence[str]],
+    sources: Mapping[Run, Sequence[str]],
     lines: Sequence[Run],
 ) -> None:
-    """Print a command for a shell for every run that is lacking, or whose line is to be computed."""
+    """Print a shell command for every run that is missing or to be interpolated."""
     from snapshot_cli.launch import train_process
 
     for run in longest_first(runs, machine.data):
-        if run in lacking or run in lines:
+        if run in missing or run in lines:
             extra = ["--interpolate"] if run in lines else []
-            click.echo(train_process.shell_command(run, machine, [*asked[run], *extra]))
+            click.echo(train_process.shell_command(run, machine, [*sources[run], *extra]))
 
 
 def longest_first(runs: Sequence[Run], data: Path) -> list[Run]:
-    """Return the runs, the one with the most operations first."""
+    """Return the runs by operations, most first."""
     from snapshot_cli.launch import scheduling
 
     return scheduling.longest_first(_costs(runs, data))
 
 
 def share(runs: Sequence[Run], shard: str, data: Path) -> list[Run]:
-    """Return the i-th of n lists of nearly equal cost, for a shard i/n, in the order that the runs are in."""
+    """Return the i-th of n shards of nearly equal cost, for a shard i/n; the order of the runs stays."""
     from snapshot_cli.launch import scheduling
 
     number, count = scheduling.parse_shard(shard)
@@ -90,46 +90,46 @@ def share(runs: Sequence[Run], shard: str, data: Path) -> list[Run]:
 
 
 def train(
-    lacking: Sequence[Run],
+    missing: Sequence[Run],
     machine: Machine,
-    asked: Mapping[Run, Sequence[str]],
+    sources: Mapping[Run, Sequence[str]],
     *,
     engine: Engine,
     names: Sequence[str],
 ) -> list[str]:
-    """Train the missing runs, the longest first, and return a line for each that failed."""
+    """Train the missing runs, longest first; return a line for every failure."""
     from snapshot_cli.launch import in_process
     from snapshot_cli.training import hardware
 
-    sizes = images(lacking, machine.data)
+    sizes = images(missing, machine.data)
     if not engine.elsewhere:
         kind = hardware.choose(machine.device).type
         if kind == "cpu" and machine.device == "auto" and sum(sizes.values()) > LARGE:
             raise UserError(_too_large(names, sizes))
-        remark = in_process.remark(lacking, machine)
+        remark = in_process.remark(missing, machine)
         if remark:
             click.echo(remark, err=True)
-    in_process.check(lacking, machine, lambda line: click.echo(line, err=True))
-    return run_all(longest_first(lacking, machine.data), machine, asked, engine=engine)
+    in_process.check(missing, machine, lambda line: click.echo(line, err=True))
+    return run_all(longest_first(missing, machine.data), machine, sources, engine=engine)
 
 
 def interpolate(
-    runs: Sequence[Run], machine: Machine, asked: Mapping[Run, Sequence[str]], *, engine: Engine
+    runs: Sequence[Run], machine: Machine, sources: Mapping[Run, Sequence[str]], *, engine: Engine
 ) -> list[str]:
-    """Compute the errors between the snapshots of finished runs and return a line for each that failed."""
+    """Compute errors on the lines between snapshots of finished runs; return a line for every failure."""
     click.echo(f"errors between the snapshots of {len(runs)} run{'s' * (len(runs) > 1)}:", err=True)
-    return run_all(runs, machine, asked, engine=engine, extra=["--interpolate"])
+    return run_all(runs, machine, sources, engine=engine, extra=["--interpolate"])
 
 
 def run_all(
     runs: Sequence[Run],
     machine: Machine,
-    asked: Mapping[Run, Sequence[str]],
+    sources: Mapping[Run, Sequence[str]],
     *,
     engine: Engine,
     extra: Sequence[str] = (),
 ) -> list[str]:
-    """Let a process a run do its work, several side by side; Stopped when a signal asked for it."""
+    """Work on runs in parallel processes; return a line for every failure. Raises Stopped after a signal."""
     from rich.console import Console
 
     from snapshot_cli.launch import slots
@@ -143,16 +143,16 @@ def run_all(
         stop_request() as stop,
         ProgressTable(Console(stderr=True), sizes, machine.results) as progress,
     ):
-        failures = engine.train_all(runs, machine, asked, extra=extra, gpus=gpus, progress=progress, stop=stop)
+        failures = engine.train_all(runs, machine, sources, extra=extra, gpus=gpus, progress=progress, stop=stop)
     if stop.signal is not None:
-        stopped = Stopped("stopped; the same command goes on from there")
+        stopped = Stopped("stopped; type the same command to resume")
         stopped.exit_code = stop.exit_code
         raise stopped
     return failures
 
 
 def _costs(runs: Sequence[Run], data: Path) -> dict[Run, int]:
-    """Return the operations of each run."""
+    """Return the multiply-adds of every run."""
     from snapshot_cli.config import plan
     from snapshot_cli.datasets.manifest import image_sides, training_examples
 
@@ -161,7 +161,7 @@ def _costs(runs: Sequence[Run], data: Path) -> dict[Run, int]:
 
 
 def images(runs: Sequence[Run], data: Path) -> dict[Run, int]:
-    """Return the training images that each run looks at."""
+    """Return how many training images every run processes."""
     from snapshot_cli.config import plan
     from snapshot_cli.datasets.manifest import training_examples
 
@@ -178,9 +178,9 @@ def _too_large(names: Sequence[str], sizes: Mapping[Run, int]) -> str:
     for size in ("small", "demo"):
         smaller = [f"{size}/{Path(name).stem}" for name in names]
         if all(map(_exists, smaller)):
-            lines.append(f"A size for a CPU: {command('reproduce', *smaller)}")
+            lines.append(f"A size for CPUs: {command('reproduce', *smaller)}")
             break
-    return "\n".join([*lines, f"Train it here all the same: snapshot reproduce {called} --device cpu"])
+    return "\n".join([*lines, f"To train it here anyway: snapshot reproduce {called} --device cpu"])
 
 
 def _exists(name: str) -> bool:

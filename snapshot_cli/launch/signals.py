@@ -29,7 +29,7 @@ def heard() -> list[signal.Signals]:
 def _leave(number: int, frame: FrameType | None) -> None:
     if torchrun.rank() == 0:
         with suppress(OSError):  # the terminal is gone after SIGHUP
-            os.write(2, b"stopped; the same command goes on from there\n")  # print may be what is interrupted
+            os.write(2, b"stopped; type the same command to resume\n")  # print may be what is interrupted
     sys.exit(CODES[signal.Signals(number)])
 
 

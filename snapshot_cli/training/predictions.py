@@ -68,7 +68,7 @@ def of_snapshots(
 
     def ask(done: int) -> None:
         if done < fewest and ranks.agree(stop())[0]:  # beyond, some ranks may have no batch left, and would not answer
-            raise Stopped(f"{directory.run.run_id}: stopped while predicting; the same command goes on from there")
+            raise Stopped(f"{directory.run.run_id}: stopped while predicting; type the same command to resume")
 
     for snapshot in snapshots:
         load_weights(directory, snapshot, network, digests[snapshot - 1] if digests else None)

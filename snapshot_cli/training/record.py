@@ -118,4 +118,4 @@ def summary(training: Training, dataset: Dataset) -> dict[str, Any]:
 def stopped(training: Training) -> Stopped:
     """Return the exception that says how far the state is that was just saved."""
     done = training.progress.iteration
-    return Stopped(f"{training.run.run_id}: stopped after {done} iterations; the same command goes on from there")
+    return Stopped(f"{training.run.run_id}: stopped after {done} iterations; type the same command to resume")
