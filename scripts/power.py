@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from scipy.stats import nct, t
 
-from snapshot_cli.analysis.statistics import ALPHA, SEEDS
+from snapshot_cli.analysis.statistics import ALPHA, MIN_SEEDS
 
 MOST = 1000
 
@@ -27,7 +27,7 @@ def power(points: float, *, seeds: int, networks: int, std: float, alpha: float)
 
 def seeds_needed(points: float, *, networks: int, std: float, alpha: float, wanted: float) -> int | None:
     """Return the fewest seeds of every network with a wanted power, None above a thousand."""
-    for seeds in range(SEEDS, MOST + 1):
+    for seeds in range(MIN_SEEDS, MOST + 1):
         if power(points, seeds=seeds, networks=networks, std=std, alpha=alpha) >= wanted:
             return seeds
     return None

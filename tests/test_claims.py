@@ -3,8 +3,8 @@ import pytest
 from fabricated_runs import experiment
 from fabricated_scores import outcome, right
 
-from snapshot_cli.analysis.claims import Pair, compared, judged, settings_of
-from snapshot_cli.analysis.findings import answered
+from snapshot_cli.analysis.claims import Pair, compare, judge_claims, shared_settings
+from snapshot_cli.analysis.findings import answer_question
 from snapshot_cli.reporting import claims
 from snapshot_cli.reporting.drawn import Request
 from snapshot_cli.reporting.figures import interpolation
@@ -23,7 +23,7 @@ def around(mistakes, seeds=3):
 
 
 def answers(outcomes, question="methods", family="primary"):
-    verdicts = judged(outcomes, question)
+    verdicts = judge_claims(outcomes, question)
     return {verdict.claim: verdict.decision.answer for verdict in verdicts if verdict.family == family}
 
 
@@ -51,7 +51,7 @@ def test_a_pooled_claim_by_hand():
         planned("single", 110, 120, 130), planned("snapshot", 100, 100, 100),
         planned("single", 150, 150, 150, network="resnet-14"), planned("snapshot", 100, 100, 100, network="resnet-14"),
     ]  # fmt: skip
-    pooled, *by_group = judged(outcomes, "methods")
+    pooled, *by_group = judge_claims(outcomes, "methods")
     half = 2.776445 * (0.5 * (1 / 3 + 1 / 3)) ** 0.5 / 2
     assert (pooled.family, pooled.finished, pooled.planned) == ("primary", (3, 3), (3, 3))
     assert pooled.decision.mean == pytest.approx(3.5)
@@ -87,9 +87,9 @@ def test_every_kind_of_answer(single, snapshot, replicates, family, answer):
         planned("single", *single, replicates=replicates),
         planned("snapshot", *snapshot, replicates=replicates),
     ]
-    (verdict,) = judged(outcomes, "methods")
+    (verdict,) = judge_claims(outcomes, "methods")
     assert (verdict.family, verdict.decision.answer) == (family, answer)
-    assert (verdict.weights_p is not None) == (answer == "these weights only")
+    assert (verdict.mcnemar_p is not None) == (answer == "these weights only")
 
 
 def test_one_unfinished_network_keeps_the_pooled_claim_open():
@@ -114,24 +114,24 @@ def test_unfinished_claims_count_in_holms_correction():
 
 def test_seeds_are_paired_by_replicate_as_far_as_both_plan_them():
     single = planned("single", 400, 200, 300, 999, 999)
-    (verdict,) = judged([single, planned("snapshot", 300, 100, 200)], "methods")
+    (verdict,) = judge_claims([single, planned("snapshot", 300, 100, 200)], "methods")
     assert (verdict.planned, verdict.decision.answer) == ((3,), "yes")
     assert verdict.decision.mean == pytest.approx(10.0)
 
 
 def test_different_images_are_not_compared():
     snapshot = outcome(experiment(replicates=3), 100, 100, 100, images_of="b")
-    (verdict,) = judged([planned("single", *around(300)), snapshot], "methods")
-    assert (verdict.on_different_images, verdict.decision.answer) == (True, "not decided")
+    (verdict,) = judge_claims([planned("single", *around(300)), snapshot], "methods")
+    assert (verdict.has_different_images, verdict.decision.answer) == (True, "not decided")
     assert claims.sentence(verdict) == f"{SINGLE}: not decided, on different images"
     single = planned("single", 300)
-    assert compared(Pair("", "", settings_of(single), snapshot, single)).on_different_images
+    assert compare(Pair("", "", shared_settings(single), snapshot, single)).has_different_images
 
 
 def test_the_exact_p_of_one_seed():
     single, snapshot = planned("single", 6), planned("snapshot", 0)
-    (verdict,) = judged([single, snapshot], "methods")
-    assert verdict.weights_p == pytest.approx(2 / 64)
+    (verdict,) = judge_claims([single, snapshot], "methods")
+    assert verdict.mcnemar_p == pytest.approx(2 / 64)
     assert claims.sentence(verdict) == f"{SINGLE}: these weights only, +0.60 points, 1 seed, McNemar p = 0.031"
 
 
@@ -139,19 +139,19 @@ def test_the_exact_p_of_one_seed():
     "other", [{"network": "resnet-14"}, {"dataset": "cifar10"}, {"budget": 8}, {"train_size": 100}, {"seed": 1}]
 )
 def test_only_like_is_compared_with_like(other):
-    assert judged([planned("single", 20, **other), planned("snapshot", 0)], "methods") == []
+    assert judge_claims([planned("single", 20, **other), planned("snapshot", 0)], "methods") == []
 
 
 def test_members_at_other_steps_are_not_compared():
     snapshot = planned("snapshot", 0, alpha0=0.2)
     others = [planned(method, 20, cycles=4) for method in ("nocycle", "singlecycle", "ensemble")]
-    assert judged([*others, snapshot], "methods") == []
-    assert judged([planned("snapshot", 20, cycles=4), snapshot], "methods") == []
-    assert len(judged([planned("single", 20, cycles=4), planned("snapshot", 0)], "methods")) == 1
+    assert judge_claims([*others, snapshot], "methods") == []
+    assert judge_claims([planned("snapshot", 20, cycles=4), snapshot], "methods") == []
+    assert len(judge_claims([planned("single", 20, cycles=4), planned("snapshot", 0)], "methods")) == 1
 
 
 def test_several_runs_together_are_not_the_papers_question():
-    assert judged([planned("single", 20), planned("snapshot", 0, replicas=2)], "methods") == []
+    assert judge_claims([planned("single", 20), planned("snapshot", 0, replicas=2)], "methods") == []
 
 
 def test_claims_about_the_number_of_cycles():
@@ -162,7 +162,7 @@ def test_claims_about_the_number_of_cycles():
         f"{SNAPSHOT} with M = {m} beats the single model": answer
         for m, answer in [(2, "not decided"), (4, "yes"), (8, "yes"), (10, "not decided")]
     }
-    assert judged(outcomes[:2], "cycles") == []  # two numbers of cycles are no question
+    assert judge_claims(outcomes[:2], "cycles") == []  # two numbers of cycles are no question
 
 
 def test_an_implicit_ensemble_is_compared_with_the_same_without():
@@ -184,7 +184,7 @@ def test_an_implicit_ensemble_is_compared_with_the_same_without():
 
 
 def findings(question, *outcomes):
-    return [(each.decision.answer, each.decision.mean) for each in answered(outcomes, question)]
+    return [(each.decision.answer, each.decision.mean) for each in answer_question(outcomes, question)]
 
 
 def test_two_snapshots_against_the_single_model():
@@ -308,7 +308,7 @@ def test_the_papers_gain_at_the_scale_of_the_errors_measured_here():
     outcomes = [planned("single", *around(300), dataset="cifar10-16")]
     for mistakes, word in (([280] * 3, "not excluded"), ([200] * 3, "excluded"), ([280, 280, None], "")):
         snapshot = planned("snapshot", *mistakes, dataset="cifar10-16")
-        verdict = judged([*outcomes, snapshot], "methods")[0]
+        verdict = judge_claims([*outcomes, snapshot], "methods")[0]
         assert (verdict.paper_gain.relative, verdict.paper_gain.points) == pytest.approx((gain / 100, 0.3 * gain))
         (paragraph,) = [note for note in claims.notes([*outcomes, snapshot], "methods") if "paper's gains" in note]
         assert paragraph.splitlines()[1:] == [f"- {SINGLE}: 6.1 % of the error, 1.82 points" + f", {word}" * bool(word)]
@@ -317,10 +317,10 @@ def test_the_papers_gain_at_the_scale_of_the_errors_measured_here():
 def test_the_papers_gain_needs_its_dataset_and_its_claim():
     outcomes = [planned("single", *around(300)), planned("snapshot", *around(280), dataset="digits")]
     outcomes[0] = planned("single", *around(300), dataset="digits")
-    assert judged(outcomes, "methods")[0].paper_gain is None
+    assert judge_claims(outcomes, "methods")[0].paper_gain is None
     outcomes = [
         planned("single", *around(300), dataset="cifar100"),
         planned("snapshot", *around(280), dataset="cifar100"),
     ]
-    assert judged(outcomes, "methods")[0].paper_gain.relative == pytest.approx(0.0721, abs=1e-4)
-    assert judged(outcomes, "cycles")[0].paper_gain is None
+    assert judge_claims(outcomes, "methods")[0].paper_gain.relative == pytest.approx(0.0721, abs=1e-4)
+    assert judge_claims(outcomes, "cycles")[0].paper_gain is None

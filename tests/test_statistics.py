@@ -15,7 +15,7 @@ from snapshot_cli.analysis.statistics import (
     mcnemar,
     mean_interval,
     paired_interval,
-    pooled,
+    pool,
 )
 
 
@@ -26,8 +26,8 @@ def pair(both, only_a, only_b, neither):
     return np.array(a), np.array(b)
 
 
-def group(*values, noise=0.0, planned=None):
-    return Differences(values, (noise,) * len(values), planned or len(values))
+def group(*values, image_variance=0.0, planned=None):
+    return Differences(values, (image_variance,) * len(values), planned or len(values))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_no_interval_without_two_seeds(values):
 def test_a_pooled_estimate_by_hand():
     # means 2 and 5, squares 2 and 10: variance 12 / (2 + 4) = 2, that of the mean 1/4 (2/3 + 2/5) = 4/15
     # t = 3.5 / sqrt(4/15) = 6.777721 with 6 degrees of freedom; t(0.975, 6) = 2.446912
-    estimate = pooled([group(1, 2, 3), group(3, 4, 5, 6, 7)])
+    estimate = pool([group(1, 2, 3), group(3, 4, 5, 6, 7)])
     half = 2.446912 * math.sqrt(4 / 15)
     assert estimate.mean == pytest.approx(3.5)
     assert estimate.interval == pytest.approx((3.5 - half, 3.5 + half))
@@ -88,14 +88,14 @@ def test_a_pooled_estimate_by_hand():
 
 
 def test_the_variance_is_not_below_what_the_images_give():
-    # the mean over groups of the mean noise, (6 + 2) / 2 = 4, against a variance of 2 over seeds
-    groups = [group(1, 2, 3, noise=6), group(3, 4, 5, 6, 7, noise=2)]
+    # the mean over groups of the mean image variance, (6 + 2) / 2 = 4, against a variance of 2 over seeds
+    groups = [group(1, 2, 3, image_variance=6), group(3, 4, 5, 6, 7, image_variance=2)]
     half = 2.446912 * math.sqrt(4 * (1 / 3 + 1 / 5)) / 2
-    assert pooled(groups).interval == pytest.approx((3.5 - half, 3.5 + half))
+    assert pool(groups).interval == pytest.approx((3.5 - half, 3.5 + half))
 
 
 def test_one_image_better_in_each_of_three_seeds_is_no_yes():
-    one_of_10_000 = group(0.01, 0.01, 0.01, noise=1 * (100 / 10_000) ** 2)
+    one_of_10_000 = group(0.01, 0.01, 0.01, image_variance=1 * (100 / 10_000) ** 2)
     (decision,) = judge([[one_of_10_000]])
     assert decision.answer == "not decided"
     assert decision.p == pytest.approx(0.2254, abs=1e-4)  # t = sqrt(3) with 2 degrees of freedom
@@ -154,7 +154,7 @@ def test_equivalence_within_half_a_point(differences, answer):
 
 @given(st.lists(st.lists(st.floats(-5, 5), min_size=3, max_size=5), min_size=1, max_size=3))
 def test_a_lone_claim_is_an_interval_without_zero(values):
-    decision = judge([[group(*each, noise=0.01) for each in values]])[0]
+    decision = judge([[group(*each, image_variance=0.01) for each in values]])[0]
     low, high = decision.estimate.interval
     expected = "yes" if low > 0 else "no" if high < 0 else "not decided"
     assert min(abs(low), abs(high)) < 1e-9 or decision.answer == expected
@@ -170,9 +170,9 @@ def test_of_families_without_a_true_claim_at_most_five_percent_have_an_answer(st
     errors = 100 * wrong.mean(-1)
     pairs = [(snapshot, baseline) for snapshot in (4, 5) for baseline in range(4)]
     differences = np.stack([errors[:, b] - errors[:, s] for s, b in pairs], axis=1)
-    noise = np.stack([(wrong[:, b] ^ wrong[:, s]).sum(-1) * (100 / images) ** 2 for s, b in pairs], axis=1)
+    image_variance = np.stack([(wrong[:, b] ^ wrong[:, s]).sum(-1) * (100 / images) ** 2 for s, b in pairs], axis=1)
     false = 0
-    for table, floors in zip(differences.tolist(), noise.tolist(), strict=True):
+    for table, floors in zip(differences.tolist(), image_variance.tolist(), strict=True):
         family = [
             [Differences(tuple(v), tuple(f), 5) for v, f in zip(*claim, strict=True)]
             for claim in zip(table, floors, strict=True)

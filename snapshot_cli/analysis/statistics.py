@@ -1,4 +1,4 @@
-"""What may be said of differences between errors: tests, intervals, and the rule that answers a family of claims."""
+"""Statistics of error differences: tests, intervals, and the rule that judges a family of claims."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Answer = Literal["yes", "no", "not decided", "not finished", "these weights only
 Correct = NDArray[np.bool_]
 
 ALPHA = 0.05
-"""The probability at most that a family of claims of which none is true has a yes or no."""
-SEEDS = 3
-"""The replicates that a verdict takes at least."""
+"""The family-wise error rate: the highest probability that a family without any true difference has a yes or no."""
+MIN_SEEDS = 3
+"""The minimum number of replicates for a verdict."""
 
 
 def discordant(correct_a: Correct, correct_b: Correct) -> tuple[int, int]:
-    """Return on how many examples only the first of two networks is right, and only the second.
+    """Return the number of examples that only the first network gets right, and that only the second gets right.
 
-    Raises ValueError where the two are not of one length.
+    Raises ValueError if the lengths differ.
     """
     a, b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
     if a.shape != b.shape:
@@ -32,7 +32,7 @@ def discordant(correct_a: Correct, correct_b: Correct) -> tuple[int, int]:
 
 
 def mcnemar(correct_a: Correct, correct_b: Correct) -> float:
-    """Return the two-sided exact McNemar p-value of two networks on the same examples; 1 if they never differ."""
+    """Return the two-sided exact McNemar p-value of two networks on the same examples; 1 without discordant ones."""
     from scipy.special import bdtr
 
     only_a, only_b = discordant(correct_a, correct_b)
@@ -44,7 +44,7 @@ def mcnemar(correct_a: Correct, correct_b: Correct) -> float:
 def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
     """Return Holm's step-down adjusted p-values, in the order given; NaN counts as 1.
 
-    `family` is the number of tests that were planned, those without a p-value yet included.
+    `family` is the number of planned tests, including those without a p-value yet.
     """
     size = len(p_values) if family is None else family
     adjusted = [1.0] * len(p_values)
@@ -57,10 +57,10 @@ def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
 
 
 def paired_interval(differences: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Return the t interval of the mean of paired differences, one a seed; ValueError for fewer than two."""
-    mean, error = _mean_and_error(differences)
-    half = _quantile(len(differences) - 1, level) * error
-    return mean - half, mean + half
+    """Return the t interval of the mean of paired differences, one per seed; ValueError for fewer than two."""
+    mean, std_error = _mean_and_std_error(differences)
+    half_width = _t_quantile(len(differences) - 1, level) * std_error
+    return mean - half_width, mean + half_width
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float | None]:
@@ -73,13 +73,14 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
 
 @dataclass(frozen=True)
 class Differences:
-    """Hold a difference for every finished replicate of the `planned` ones of a pair of experiments.
+    """The differences between two experiments: one for every finished replicate, out of `planned`.
 
-    `noise` is the variance of each that the images alone give, in the square of the unit; 0 where none are counted.
+    `image_variances` holds the variance of every difference from the finite test set alone, in squared units; 0 for
+    quantities that are not counts of images.
     """
 
     values: tuple[float, ...]
-    noise: tuple[float, ...]
+    image_variances: tuple[float, ...]
     planned: int
 
     @property
@@ -89,43 +90,43 @@ class Differences:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it can be judged: complete, with enough replicates."""
-        return self.is_complete and self.planned >= SEEDS
+        """Whether the claim can be judged: complete, with enough replicates."""
+        return self.is_complete and self.planned >= MIN_SEEDS
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The mean over groups of the mean difference, its 95 % interval and the two-sided p-value of its being 0."""
+    """The mean difference, averaged over groups, with its 95 % interval and the two-sided p-value against 0."""
 
     mean: float
     interval: tuple[float, float]
     p: float
 
 
-def pooled(groups: Sequence[Differences]) -> Estimate:
-    """Estimate one difference from groups of two replicates or more, such as networks.
+def pool(groups: Sequence[Differences]) -> Estimate:
+    """Estimate one difference from several groups, such as networks, with at least two replicates in each.
 
-    The variance of a replicate's difference is pooled over the groups, sum((R - 1) s^2) / sum(R - 1), and never taken
-    below what the images that the two disagree on give; t has sum(R - 1) degrees of freedom.
+    The variance of a difference is pooled over the groups: sum((R - 1) s^2) / sum(R - 1). It is never below the
+    variance from the discordant images. The t distribution has sum(R - 1) degrees of freedom.
     """
-    freedom = sum(len(group.values) - 1 for group in groups)
-    squares = sum(float(np.var(group.values)) * len(group.values) for group in groups)
-    floor = fmean(fmean(group.noise) for group in groups)
-    variance = max(squares / freedom, floor)
-    error = math.sqrt(sum(variance / len(group.values) for group in groups)) / len(groups)
+    dof = sum(len(group.values) - 1 for group in groups)
+    sum_of_squares = sum(float(np.var(group.values)) * len(group.values) for group in groups)
+    floor = fmean(fmean(group.image_variances) for group in groups)
+    variance = max(sum_of_squares / dof, floor)
+    std_error = math.sqrt(sum(variance / len(group.values) for group in groups)) / len(groups)
     mean = mean_so_far(groups)
-    half = _quantile(freedom, 1 - ALPHA) * error
-    return Estimate(mean, (mean - half, mean + half), _two_sided(mean, error, freedom))
+    half_width = _t_quantile(dof, 1 - ALPHA) * std_error
+    return Estimate(mean, (mean - half_width, mean + half_width), _two_sided_p(mean, std_error, dof))
 
 
 def mean_so_far(groups: Sequence[Differences]) -> float:
-    """Return the mean of the mean differences of those groups that have one."""
+    """Return the mean of the groups' mean differences, ignoring groups without finished replicates."""
     return fmean(fmean(group.values) for group in groups if group.values)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """An answer, the estimate so far, and for what is judged the whole estimate and Holm's p."""
+    """An answer and the mean so far; judged claims also have the estimate and Holm's p-value."""
 
     answer: Answer
     mean: float | None
@@ -134,13 +135,13 @@ class Decision:
 
 
 def judge(family: Sequence[Sequence[Differences]]) -> list[Decision]:
-    """Answer claims, each on groups with three planned replicates or more; above 0 speaks for a claim.
+    """Judge the claims of a family; differences above 0 support a claim.
 
-    A claim is judged when all of its groups are ready. Holm's correction is over all claims of the family, those that
-    are not finished included.
+    A claim has one or more groups, all with at least three planned replicates, and is judged once all groups are ready.
+    Holm's correction covers all claims of the family, including unfinished ones.
     """
-    estimates = [pooled(groups) if all(group.is_ready for group in groups) else None for groups in family]
-    adjusted = iter(holm([each.p for each in estimates if each], len(family)))
+    estimates = [pool(groups) if all(group.is_ready for group in groups) else None for groups in family]
+    adjusted = iter(holm([estimate.p for estimate in estimates if estimate], len(family)))
     return [
         _unfinished(groups) if estimate is None else _decision(estimate, next(adjusted))
         for groups, estimate in zip(family, estimates, strict=True)
@@ -153,17 +154,17 @@ def _decision(estimate: Estimate, p: float) -> Decision:
 
 
 def judge_alone(differences: Differences, *, margin: float | None = None) -> Decision:
-    """Answer a claim outside any family by its 95 % interval: yes above 0, no below, else not decided.
+    """Judge a claim outside any family by its 95 % interval: yes above 0, no below, otherwise not decided.
 
-    With a margin the claim is that the two are equivalent: yes where the interval lies within ±margin, no outside it.
-    One planned replicate speaks for these weights only, two decide nothing.
+    With a margin the claim is equivalence: yes if the interval is within ±margin, no if it is outside.
+    A single planned replicate gives "these weights only"; two replicates give "not decided".
     """
     if not differences.is_complete or not differences.values:
         return _unfinished([differences])
     if not differences.is_ready:
         answer: Answer = "these weights only" if differences.planned == 1 else "not decided"
         return Decision(answer, mean_so_far([differences]))
-    estimate = pooled([differences])
+    estimate = pool([differences])
     low, high = estimate.interval
     if margin is None:
         answer = "yes" if low > 0 else "no" if high < 0 else "not decided"
@@ -176,21 +177,21 @@ def _unfinished(groups: Sequence[Differences]) -> Decision:
     return Decision("not finished", mean_so_far(groups) if any(group.values for group in groups) else None)
 
 
-def _mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+def _mean_and_std_error(values: Sequence[float]) -> tuple[float, float]:
     if len(values) < 2:
         raise ValueError(f"an interval over seeds needs two or more, not {len(values)}")
     return float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
 
 
-def _quantile(freedom: int, level: float) -> float:
+def _t_quantile(dof: int, level: float) -> float:
     from scipy.special import stdtrit
 
-    return float(stdtrit(freedom, (1 + level) / 2))
+    return float(stdtrit(dof, (1 + level) / 2))
 
 
-def _two_sided(mean: float, error: float, freedom: int) -> float:
+def _two_sided_p(mean: float, std_error: float, dof: int) -> float:
     from scipy.special import stdtr
 
-    if error == 0:
+    if std_error == 0:
         return 1.0 if mean == 0 else 0.0
-    return 2 * float(stdtr(freedom, -abs(mean) / error))
+    return 2 * float(stdtr(dof, -abs(mean) / std_error))

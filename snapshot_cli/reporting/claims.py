@@ -107,7 +107,7 @@ FURTHER: dict[findings.Question, _Words] = {
 
 def notes(outcomes: Sequence[Outcome], question: claims.Question) -> list[str]:
     """Return what stands below a table: the claims of either family that have something finished, and the rule."""
-    verdicts = claims.judged(outcomes, question)
+    verdicts = claims.judge_claims(outcomes, question)
     primary = [verdict for verdict in verdicts if verdict.family == "primary"]
     secondary = [verdict for verdict in verdicts if verdict.family == "secondary"]
     names = _names(verdicts)
@@ -130,7 +130,7 @@ def notes(outcomes: Sequence[Outcome], question: claims.Question) -> list[str]:
 
 def sentences(outcomes: Sequence[Outcome], question: claims.Question = "methods") -> list[str]:
     """Return a sentence a primary claim; where no claim has enough planned seeds, one that says so."""
-    verdicts = claims.judged(outcomes, question)
+    verdicts = claims.judge_claims(outcomes, question)
     primary = [sentence(verdict) for verdict in verdicts if verdict.family == "primary"]
     return primary or ([ONE_SEED] if verdicts else [])
 
@@ -145,7 +145,7 @@ def matrix(outcomes: Sequence[Outcome], question: claims.Question = "methods") -
 
     Cells have the class of their answer: yes, no, not-decided, not-finished, these-weights-only. Empty without claims.
     """
-    verdicts = claims.judged(outcomes, question)
+    verdicts = claims.judge_claims(outcomes, question)
     if not verdicts:
         return Markup()
     names = _names(verdicts)
@@ -182,7 +182,7 @@ def further(outcomes: Sequence[Outcome], *questions: findings.Question) -> list[
 
 
 def _further(outcomes: Sequence[Outcome], question: findings.Question) -> Iterator[str]:
-    answers = [finding for finding in findings.answered(outcomes, question) if finding.finished]
+    answers = [finding for finding in findings.answer_question(outcomes, question) if finding.finished]
     most: dict[tuple[str, str], int] = {}
     for finding in answers:
         pair = finding.group.network, finding.group.dataset
@@ -221,7 +221,7 @@ def _value(decision: Decision, unit: str, places: int, sign: Literal["+", "-"] =
 def _facts(verdict: Verdict) -> Iterator[str]:
     decision = verdict.decision
     yield decision.answer
-    if verdict.on_different_images:
+    if verdict.has_different_images:
         yield "on different images"
         return
     if decision.mean is not None:
@@ -232,8 +232,8 @@ def _facts(verdict: Verdict) -> Iterator[str]:
     yield _seeds(verdict.finished, verdict.planned)
     if decision.p is not None:
         yield f"p = {decision.p:.2g}"
-    elif verdict.weights_p is not None:
-        yield f"McNemar p = {verdict.weights_p:.2g}"
+    elif verdict.mcnemar_p is not None:
+        yield f"McNemar p = {verdict.mcnemar_p:.2g}"
 
 
 def _paper_gain(verdict: Verdict) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from snapshot_cli.analysis.claims import judged
+from snapshot_cli.analysis.claims import judge_claims
 from snapshot_cli.config.study import Study
 from snapshot_cli.reporting import claims
 from snapshot_cli.reporting.outcomes import Outcome, half_interval
@@ -49,7 +49,7 @@ def _decided(study: Study, outcomes: Sequence[Outcome]) -> list[str]:
     questions: list[Question] = [question for question in ("methods", "cycles") if question in stems]
     lines: list[str] = []
     for question in questions:
-        primary = [verdict for verdict in judged(outcomes, question) if verdict.family == "primary"]
+        primary = [verdict for verdict in judge_claims(outcomes, question) if verdict.family == "primary"]
         decided = [verdict for verdict in primary if verdict.decision.answer in ("yes", "no")]
         if primary:
             all_claims = f"{stems[question]}.md has all, and the rule"
