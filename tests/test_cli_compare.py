@@ -50,6 +50,17 @@ def test_a_study_compares_its_methods(tmp_path):
     assert (code, len(cells(out))) == (0, 3 + 3)
 
 
+def test_networks_have_sections_and_pairs_across_them_come_last(tmp_path):
+    for name, settings in {"a": {}, "b": {"alpha0": 0.2}, "c": {"network": "resnet-14"}}.items():
+        finish(tmp_path, f"{name}.yaml", lambda run, k: 1, **settings)
+    _, out, _ = snapshot("compare", "a.yaml", "b.yaml", "c.yaml")
+    first = [row[0] for row in cells(out)]
+    assert first[:5] == ["ResNet-8 on Digits", "Snapshot (α₀ = 0.1)", "Snapshot (α₀ = 0.2)", "ResNet-14 on Digits",
+                         "Snapshot (α₀ = 0.1)"]  # fmt: skip
+    assert first[5:8] == ["ResNet-8 on Digits", "Snapshot (α₀ = 0.1) against Snapshot (α₀ = 0.2)", "Across"]
+    assert len(first) == 10
+
+
 def test_two_seeds_decide_nothing(tmp_path):
     finish(tmp_path, "a.yaml", lambda run, k: 1, replicates=2)
     finish(tmp_path, "b.yaml", lambda run, k: 5, alpha0=0.2, replicates=2)

@@ -132,5 +132,6 @@ def check_finished(
     missing = scoring.missing_of(asked, results, split)
     if missing:
         runs = plan.runs(asked)
-        which = "its run is" if len(runs) == 1 else f"{len(missing)} of its {len(runs)} runs are"
+        verb = "is" if len(missing) == 1 else "are"
+        which = "its run is" if len(runs) == 1 else f"{len(missing)} of its {len(runs)} runs {verb}"
         raise UserError(f"{file}: {which} not finished in {results}; type {command}")

@@ -8,39 +8,52 @@ from rich.table import Table
 
 from snapshot_cli.analysis.claims import Pair, Verdict, compare, shared_settings
 from snapshot_cli.reporting.outcomes import Outcome, half_interval
+from snapshot_cli.reporting.table import DASH, signed
 
 NOTE = "A difference above 0 says that the first has the lower error. Intervals are at 95 %, uncorrected."
 
 
 def tables(outcomes: Sequence[Outcome], pairs: Sequence[tuple[Outcome, Outcome]]) -> list[Table | str]:
-    """Return a title and a table of errors; for pairs on the same images also a table of differences and a note."""
-    has_groups = len({outcome.group for outcome in outcomes}) > 1
-    names = {outcome.experiment: outcome.label + (f", {outcome.group}" if has_groups else "") for outcome in outcomes}
-    title = f"Error (%) on {outcomes[0].split} images" + ("" if has_groups else f", {outcomes[0].group}")
-    errors = Table("", "seeds", "error", "± 95 %")
-    for outcome in outcomes:
-        half_width = half_interval(outcome.errors)
-        interval = "" if half_width is None else f"{half_width:.2f}"
-        errors.add_row(names[outcome.experiment], outcome.seeds, f"{outcome.error:.2f}", interval)
+    """Return a title and a table of errors; for pairs on the same images also a table of differences and a note.
+
+    With several networks or datasets, both tables have a section for each; pairs across them are last.
+    """
+    groups = list(dict.fromkeys(outcome.group for outcome in outcomes))
+    title = f"Error (%) on {outcomes[0].split} images" + (f", {groups[0]}" if len(groups) == 1 else "")
+    errors, differences = Table("", "seeds", "error", "± 95 %"), Table("", "points", "evidence")
+    for group in groups:
+        _begin_section(errors, group, groups)
+        for outcome in outcomes:
+            if outcome.group == group:
+                half_width = half_interval(outcome.errors)
+                interval = "" if half_width is None else f"{half_width:.2f}"
+                errors.add_row(outcome.label, outcome.seeds, f"{outcome.error:.2f}", interval)
     verdicts = [
         (first, second, compare(Pair("", "", shared_settings(first), first, second))) for first, second in pairs
     ]
     verdicts = [row for row in verdicts if not row[2].has_different_images]
-    if not verdicts:
-        return [title, errors]
-    differences = Table("", "points", "evidence")
-    for first, second, verdict in verdicts:
-        mean = verdict.decision.mean
-        points = "–" if mean is None else f"{mean:+z.2f}".replace("-", "\N{MINUS SIGN}")
-        row = f"{names[first.experiment]} against {names[second.experiment]}"
-        differences.add_row(row, points, _evidence(verdict))
-    return [title, errors, "Differences", differences, NOTE]
+    for group in (*groups, ""):
+        rows = [row for row in verdicts if (row[0].group if row[0].group == row[1].group else "") == group]
+        if rows:
+            _begin_section(differences, group or "Across", groups)
+        for *pair, verdict in rows:
+            names = [outcome.label if group else f"{outcome.label}, {outcome.group}" for outcome in pair]
+            mean = verdict.decision.mean
+            differences.add_row(" against ".join(names), DASH if mean is None else signed(mean), _evidence(verdict))
+    return [title, errors, "Differences", differences, NOTE] if verdicts else [title, errors]
+
+
+def _begin_section(table: Table, group: str, groups: Sequence[str]) -> None:
+    """Add a row with the name of a network and dataset if there are several."""
+    if len(groups) > 1:
+        table.add_section()
+        table.add_row(group, style="bold")
 
 
 def _evidence(verdict: Verdict) -> str:
     estimate = verdict.decision.estimate
     if estimate is not None:
-        low, high = (f"{end:.2f}".replace("-", "\N{MINUS SIGN}") for end in estimate.interval)
+        low, high = (signed(end, "-") for end in estimate.interval)
         return f"[{low}, {high}], p = {estimate.p:.2g}, {verdict.planned[0]} seeds"
     if verdict.mcnemar_p is not None:
         return f"McNemar's p = {verdict.mcnemar_p:.2g}, these weights only"
