@@ -79,7 +79,7 @@ def test_every_cell_of_table_1(network, row, dataset, error):
 
 
 def test_five_entries_are_starred():
-    values = [v for v in paper._VALUES.values() if v.place == "Table 1"]
+    values = [v for v in paper._VALUES.values() if v.source == "Table 1"]
     assert len(values) == 80  # 20 of ResNet-110, which has no dropout, 24, 24 and 12 of DenseNet-100
     assert sorted(v.value for v in values if v.status == "copied") == [1.79, 3.74, 5.24, 19.25, 24.42]
 

@@ -23,15 +23,15 @@ def test_weak_first_members_are_left_out():
     probabilities = np.stack(
         [member(range(40), confidence=0.99), member(range(5)), member(range(5, 10), confidence=0.8)]
     )
-    found = selection.last(probabilities, LABELS)
-    assert (found.rule, found.members) == ("last 2", (2, 3))
-    assert found.error == error(probabilities, (2, 3))
+    selected = selection.choose_last(probabilities, LABELS)
+    assert (selected.rule, selected.members) == ("last 2", (2, 3))
+    assert selected.error == error(probabilities, (2, 3))
 
 
 def test_equal_errors_are_decided_by_likelihood_then_size():
     same = member(range(6))
-    assert selection.last(np.stack([same, same]), LABELS).members == (2,)
-    assert selection.last(
+    assert selection.choose_last(np.stack([same, same]), LABELS).members == (2,)
+    assert selection.choose_last(
         np.stack([member(range(6), confidence=0.97), member(range(6), confidence=0.6)]), LABELS
     ).members == (
         1,
@@ -43,14 +43,16 @@ def test_greedy_finds_a_subset_that_is_no_tail_and_counts_members_twice():
     good, weak = member(range(3), confidence=0.8), member(range(50))
     other = member(range(20, 32), confidence=0.95)
     probabilities = np.stack([good, weak, other])
-    found = selection.greedy(probabilities, LABELS)
-    assert 2 not in found.members
-    assert found.error == error(probabilities, found.members)
-    assert found.error <= min(error(probabilities, (k,)) for k in (1, 2, 3))
+    selected = selection.choose_greedy(probabilities, LABELS)
+    assert 2 not in selected.members
+    assert selected.error == error(probabilities, selected.members)
+    assert selected.error <= min(error(probabilities, (k,)) for k in (1, 2, 3))
     twice = np.stack(
         [member(range(8), confidence=0.7), member(range(8, 20), confidence=0.9), member(range(20, 32), confidence=0.9)]
     )
-    assert len(selection.greedy(twice, LABELS).members) > len(set(selection.greedy(twice, LABELS).members))
+    assert len(selection.choose_greedy(twice, LABELS).members) > len(
+        set(selection.choose_greedy(twice, LABELS).members)
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -66,14 +68,14 @@ def test_greedy_is_what_all_sequences_of_its_rule_give(seed):
     for _ in range(9):
         rounds.append(min(([*rounds[-1], number] for number in range(1, 5)), key=score))
     best = min(rounds[1:], key=score)
-    found = selection.greedy(probabilities, LABELS, rounds=9)
-    assert (found.members, found.error) == (tuple(sorted(best)), score(best)[0])
+    selected = selection.choose_greedy(probabilities, LABELS, rounds=9)
+    assert (selected.members, selected.error) == (tuple(sorted(best)), score(best)[0])
 
 
 def test_the_better_of_both_is_chosen():
     draw = np.random.default_rng(0)
     for probabilities in draw.dirichlet(np.ones(3), (5, 4, 60)):
-        both = selection.last(probabilities, LABELS), selection.greedy(probabilities, LABELS)
+        both = selection.choose_last(probabilities, LABELS), selection.choose_greedy(probabilities, LABELS)
         assert selection.choose(probabilities, LABELS).error == min(each.error for each in both)
 
 
@@ -81,7 +83,7 @@ def test_the_better_of_both_is_chosen():
 def test_a_diverged_member_is_never_chosen(broken):
     probabilities = np.stack([member(range(9)), member(range(9))])
     probabilities[broken, 0] = np.nan
-    assert set(selection.greedy(probabilities, LABELS).members) == {2 - broken}
+    assert set(selection.choose_greedy(probabilities, LABELS).members) == {2 - broken}
     assert set(selection.choose(probabilities, LABELS).members) == {2 - broken}
 
 

@@ -1,4 +1,4 @@
-"""Ensembles are plain means of softmax outputs; the scores of every size 1..M come from the members' logits alone."""
+"""Average the members' softmax outputs into ensembles of every size and compute their metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from snapshot_cli.scores import Metrics, Reliability, pack
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Hold the metrics of members 1..M and of the ensembles of the last m = 1..M of them."""
+    """The metrics of members 1..M and of the ensembles of the last m = 1..M members."""
 
     members: tuple[Metrics, ...]
     ensembles: tuple[Metrics, ...]
@@ -29,8 +29,8 @@ def evaluate(logits: Floats, labels: Labels) -> Evaluation:
 def evaluate_probabilities(probabilities: Array, labels: Labels) -> Evaluation:
     """Return the metrics of members and ensembles from probabilities (members, examples, classes)."""
     members = tuple(measure(member, labels) for member in probabilities)
-    ensembles = growing(probabilities[::-1])
-    next(ensembles)  # of one member: the last
+    ensembles = cumulative_means(probabilities[::-1])
+    next(ensembles)  # skip m = 1: the last member
     return Evaluation(members, (members[-1], *(measure(ensemble, labels) for ensemble in ensembles)))
 
 
@@ -52,10 +52,10 @@ def measure(probabilities: Floats, labels: Labels) -> Metrics:
     )
 
 
-def growing(probabilities: Iterable[Array]) -> Iterator[Array]:
-    """Yield the mean of the first m = 1..M members' probabilities (examples, classes), the paper's h_Ensemble.
+def cumulative_means(probabilities: Iterable[Array]) -> Iterator[Array]:
+    """Yield the mean probabilities (examples, classes) of the first m = 1..M members.
 
-    Section 3 averages the last m: give the members in reverse.
+    The paper's h_Ensemble (section 3) averages the last m members: pass the members in reverse order.
     """
     total: Array | None = None
     for size, member in enumerate(probabilities, start=1):
@@ -64,24 +64,27 @@ def growing(probabilities: Iterable[Array]) -> Iterator[Array]:
 
 
 def mean(probabilities: Array, members: Sequence[int]) -> Array:
-    """Return the mean probabilities (examples, classes) of some members, from 0, of (members, examples, classes)."""
+    """Return the mean probabilities (examples, classes) of the members with these 0-based indices.
+
+    `probabilities` are (members, examples, classes).
+    """
     averaged: Array = probabilities[list(members)].mean(axis=0)
     return averaged
 
 
-def equivalent(value: float, by_size: Sequence[float]) -> float:
-    """Return how many members of a true ensemble reach a calibrated NLL, given the ensemble's for sizes 1..M.
+def deep_ensemble_equivalent(nll: float, nll_by_size: Sequence[float]) -> float:
+    """Return the size of the true ensemble with the given calibrated NLL; `nll_by_size` has that of sizes 1..M.
 
-    Linear between the two sizes where it is first reached (Ashukha et al. 2020, section 5); below one member 0, beyond
-    all of them infinity, NaN stays NaN.
+    Interpolates linearly between the first two sizes that enclose the value (Ashukha et al. 2020, section 5). Returns 0
+    if a single member is better, infinity if M members are worse, and NaN if any value is NaN.
     """
-    if np.isnan([value, *by_size]).any():
+    if np.isnan([nll, *nll_by_size]).any():
         return float("nan")
-    if value > by_size[0]:
+    if nll > nll_by_size[0]:
         return 0.0
-    if value == by_size[0]:
+    if nll == nll_by_size[0]:
         return 1.0
-    for size, (before, after) in enumerate(pairwise(by_size), start=1):
-        if after <= value:
-            return size + (before - value) / (before - after)
+    for size, (before, after) in enumerate(pairwise(nll_by_size), start=1):
+        if after <= nll:
+            return size + (before - nll) / (before - after)
     return float("inf")

@@ -1,7 +1,7 @@
-"""Errors, likelihoods and calibration of predicted probabilities, as pure functions of arrays.
+"""Error, likelihood and calibration metrics as pure functions of arrays.
 
-Probabilities are (examples, classes) and labels (examples,). Errors are percent, all else fractions or nats.
-A NaN among the probabilities makes every number NaN: a diverged network never passes for a good one.
+Probabilities are (examples, classes) and labels (examples,). Errors are in percent, other metrics fractions or nats.
+A NaN in the probabilities makes every metric NaN, so that a diverged network cannot look good.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Labels = NDArray[np.integer]
 Array = NDArray[np.float64]
 
 SMALLEST = sys.float_info.min  # the smallest normal double, 2.2e-308
-TEMPERATURES = (0.05, 20.0)  # where a temperature is looked for
-SAMPLED = 16  # one image in so many is enough to find a temperature to start from
+TEMPERATURES = (0.05, 20.0)  # the search range
+SAMPLED = 16  # the start of the search is fitted on every 16th image
 
 
 def softmax(logits: Floats) -> Array:
     """Return the float64 probabilities of logits (..., classes)."""
     probabilities: Array = np.array(logits, dtype=np.float64)
-    with np.errstate(invalid="ignore"):  # inf - inf is NaN, and stays NaN
+    with np.errstate(invalid="ignore"):  # inf - inf is NaN on purpose
         probabilities -= probabilities.max(axis=-1, keepdims=True)
     np.exp(probabilities, out=probabilities)
     probabilities /= probabilities.sum(axis=-1, keepdims=True)
@@ -33,14 +33,14 @@ def softmax(logits: Floats) -> Array:
 
 
 def correct(probabilities: Floats, labels: Labels) -> NDArray[np.bool_]:
-    """Tell for each example whether its most probable class is the label (for paired tests); NaN is never right."""
+    """Return whether every example's most probable class is its label, as (examples,); NaN is never right."""
     right: NDArray[np.bool_] = (probabilities.argmax(axis=1) == labels) & ~np.isnan(probabilities.sum(axis=1))
     return right
 
 
 def top1_error(probabilities: Floats, labels: Labels) -> float:
-    """Return the percentage of examples whose most probable class (of equals, the first) is not the label."""
-    if _undefined(probabilities):
+    """Return the percentage of examples whose most probable class is not the label; ties take the first class."""
+    if _has_nan(probabilities):
         return float("nan")
     return 100 * float(np.mean(probabilities.argmax(axis=1) != labels))
 
@@ -48,40 +48,40 @@ def top1_error(probabilities: Floats, labels: Labels) -> float:
 def top5_error(probabilities: Floats, labels: Labels) -> float | None:
     """Return the percentage of examples whose label is not among the five most probable classes, None below 6 classes.
 
-    Of equally probable classes the lower numbers come first, as in `top1_error`.
+    Ties take the lower class first, as in `top1_error`.
     """
     classes = probabilities.shape[1]
     if classes < 6:
         return None
-    if _undefined(probabilities):
+    if _has_nan(probabilities):
         return float("nan")
-    of_labels = _of_labels(probabilities, labels)[:, None]
-    before = np.count_nonzero(probabilities > of_labels, axis=1)
-    tied = np.flatnonzero(np.count_nonzero(probabilities >= of_labels, axis=1) > before + 1)
-    first = (probabilities[tied] == of_labels[tied]) & (np.arange(classes) < labels[tied, None])
-    before[tied] += np.count_nonzero(first, axis=1)
-    return 100 * float(np.mean(before >= 5))
+    at_labels = _at_labels(probabilities, labels)[:, None]
+    rank = np.count_nonzero(probabilities > at_labels, axis=1)
+    tied = np.flatnonzero(np.count_nonzero(probabilities >= at_labels, axis=1) > rank + 1)
+    tied_before = (probabilities[tied] == at_labels[tied]) & (np.arange(classes) < labels[tied, None])
+    rank[tied] += np.count_nonzero(tied_before, axis=1)
+    return 100 * float(np.mean(rank >= 5))
 
 
 def nll(probabilities: Floats, labels: Labels) -> float:
     """Return the mean of -ln p(label).
 
-    A probability of 0 counts as the smallest normal double, so it costs 708.4 nats; no other value is changed.
+    A probability of 0 counts as the smallest normal double, which gives 708.4 nats; other values are unchanged.
     """
-    if _undefined(probabilities):
+    if _has_nan(probabilities):
         return float("nan")
-    return float(-np.log(np.maximum(_of_labels(probabilities, labels), SMALLEST)).mean())
+    return float(-np.log(np.maximum(_at_labels(probabilities, labels), SMALLEST)).mean())
 
 
 def brier(probabilities: Floats, labels: Labels) -> float:
     """Return the mean over examples of the squared distance to the one-hot label, summed over classes: 0 to 2."""
     squares = np.einsum("nc,nc->n", probabilities, probabilities)
-    return float(np.mean(squares - 2 * _of_labels(probabilities, labels) + 1))
+    return float(np.mean(squares - 2 * _at_labels(probabilities, labels) + 1))
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Hold for each bin of top-1 confidence its examples, their mean confidence and accuracy (NaN where empty)."""
+    """The bins of top-1 confidence: number of examples, mean confidence and accuracy (NaN in empty bins)."""
 
     count: NDArray[np.int64]
     confidence: Array
@@ -91,18 +91,18 @@ class Reliability:
 def reliability(probabilities: Floats, labels: Labels, bins: int = 15) -> Reliability:
     """Return count, confidence and accuracy in equal-width bins [low, high) of top-1 confidence; 1 is in the last bin.
 
-    torchmetrics bins alike, except that it keeps a confidence of exactly 1 in a bin of its own.
+    torchmetrics uses the same bins but puts a confidence of exactly 1 into an extra bin.
     """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
     edges = np.linspace(0, 1, bins + 1)
     index = np.clip(np.searchsorted(edges, confidence, side="right") - 1, 0, bins - 1)
     count = np.bincount(index, minlength=bins)
-    share = np.where(count > 0, count, np.nan)
+    divisor = np.where(count > 0, count, np.nan)
     return Reliability(
         count=count,
-        confidence=np.bincount(index, weights=confidence, minlength=bins) / share,
-        accuracy=np.bincount(index, weights=correct, minlength=bins) / share,
+        confidence=np.bincount(index, weights=confidence, minlength=bins) / divisor,
+        accuracy=np.bincount(index, weights=correct, minlength=bins) / divisor,
     )
 
 
@@ -112,13 +112,13 @@ def ece(probabilities: Floats, labels: Labels, bins: int = 15) -> float:
 
 
 def calibration_error(table: Reliability) -> float:
-    """Return the expected calibration error of bins, NaN where one that has examples is NaN."""
+    """Return the expected calibration error of reliability bins; NaN if a non-empty bin is NaN."""
     gaps = np.where(table.count > 0, np.abs(table.accuracy - table.confidence), 0.0)
     return float(np.average(gaps, weights=table.count))
 
 
 def disagreement(probabilities: Floats) -> Array:
-    """Return the percentage of examples on which members' most probable classes differ, pairwise (members, members).
+    """Return the pairwise percentage of examples on which two members predict different classes: (members, members).
 
     Probabilities are (members, examples, classes).
     """
@@ -130,9 +130,9 @@ def disagreement(probabilities: Floats) -> Array:
 
 
 def correlation(probabilities: Floats) -> Array:
-    """Return the Pearson correlation over all softmax entries of probabilities (members, examples, classes), pairwise.
+    """Return the pairwise Pearson correlation of members over all softmax entries: (members, members).
 
-    A member whose probabilities are all equal has no correlation with anything: its row is NaN.
+    Probabilities are (members, examples, classes). A member with constant probabilities has a row of NaN.
     """
     members = np.asarray(probabilities, dtype=np.float64).reshape(len(probabilities), -1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -142,18 +142,16 @@ def correlation(probabilities: Floats) -> Array:
 def calibrate(probabilities: Floats, labels: Labels) -> tuple[float, tuple[float, float]]:
     """Return the NLL after temperature scaling, and the temperatures of the examples with even and with odd index.
 
-    Two-fold test-time cross-validation (Ashukha et al. 2020, section 4).
-
-    Each half takes its temperature, applied to the logarithm
-    of the probabilities, from the other half, so no example sees its own label. Temperatures lie in 0.05 to 20. NaN for
-    fewer than two examples.
+    Two-fold test-time cross-validation (Ashukha et al. 2020, section 4): the temperature of either half is fitted on
+    the other half, so no example is scaled with its label. It applies to the log probabilities and lies in 0.05 to 20.
+    NaN for fewer than two examples.
     """
-    if len(labels) < 2 or _undefined(probabilities):
+    if len(labels) < 2 or _has_nan(probabilities):
         return float("nan"), (float("nan"), float("nan"))
     halves = [(_logs(probabilities[half::2]), labels[half::2]) for half in (0, 1)]
     scratch = np.empty_like(halves[0][0])
     start = _inverse_temperature(halves[0][0][::SAMPLED], halves[0][1][::SAMPLED], 1.0, scratch)
-    even, odd = (_inverse_temperature(*other, start, scratch) for other in reversed(halves))
+    even, odd = (_inverse_temperature(*fitted_half, start, scratch) for fitted_half in reversed(halves))
     nll = [_scaled_nll(*half, inverse, scratch) for half, inverse in zip(halves, (even, odd), strict=True)]
     return float(np.average(nll, weights=[len(half_labels) for _, half_labels in halves])), (1 / even, 1 / odd)
 
@@ -164,19 +162,19 @@ def _logs(probabilities: Floats) -> Array:
 
 
 def _inverse_temperature(logs: Array, labels: Labels, start: float, scratch: Array) -> float:
-    """Return 1/temperature with the lowest NLL, which is convex in it.
+    """Return the 1/temperature with the lowest NLL; the NLL is convex in 1/temperature.
 
-    Newton's method within the bounds, as long as a step is at most half of the last and stays in the interval that
-    encloses the minimum; otherwise bisection. `scratch` is overwritten.
+    Takes Newton steps within the bounds. Bisects instead when a step leaves the interval around the minimum or is more
+    than half as long as the previous step. Overwrites `scratch`.
     """
     low, high = bounds = 1 / TEMPERATURES[1], 1 / TEMPERATURES[0]
-    of_labels, ones, inverse, step = _of_labels(logs, labels).mean(), np.ones(logs.shape[1]), start, math.inf
+    at_labels, ones, inverse, step = _at_labels(logs, labels).mean(), np.ones(logs.shape[1]), start, math.inf
     while step > 1e-5 * inverse:
         weights = _powers(logs, inverse, scratch)
         total = np.vecdot(weights, ones)
         first = np.vecdot(weights, logs) / total
         second = np.vecdot(np.multiply(weights, logs, out=weights), logs) / total
-        slope, curvature = float(first.mean() - of_labels), float((second - first**2).mean())
+        slope, curvature = float(first.mean() - at_labels), float((second - first**2).mean())
         low, high = (inverse, high) if slope <= 0 else (low, inverse)
         newton = inverse - slope / curvature if curvature > 0 else -math.inf if slope > 0 else math.inf
         after = min(max(newton, bounds[0]), bounds[1])
@@ -188,18 +186,18 @@ def _inverse_temperature(logs: Array, labels: Labels, start: float, scratch: Arr
 
 def _scaled_nll(logs: Array, labels: Labels, inverse: float, scratch: Array) -> float:
     total = _powers(logs, inverse, scratch).sum(axis=1)
-    return float(np.mean(np.log(total) - inverse * _of_labels(logs, labels)))
+    return float(np.mean(np.log(total) - inverse * _at_labels(logs, labels)))
 
 
 def _powers(logs: Array, inverse: float, scratch: Array) -> Array:
-    """Return probabilities to a power, a view of `scratch`, which is at least as long: new memory costs more time."""
+    """Return probabilities raised to a power, as a view of `scratch`: reusing memory is faster than allocating it."""
     powers = np.multiply(logs, inverse, out=scratch[: len(logs)])
     return np.exp(powers, out=powers)
 
 
-def _of_labels(probabilities: Floats, labels: Labels) -> Floats:
+def _at_labels(probabilities: Floats, labels: Labels) -> Floats:
     return probabilities[np.arange(len(labels)), labels]
 
 
-def _undefined(probabilities: Floats) -> bool:
+def _has_nan(probabilities: Floats) -> bool:
     return bool(np.isnan(np.sum(probabilities)))

@@ -1,4 +1,4 @@
-"""The numbers of the paper (Huang et al., ICLR 2017, final version), cell by cell, with their status."""
+"""The numbers of the paper's tables and figures (Huang et al., ICLR 2017, final version)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Status = Literal["rerun", "copied", "figure"]
 
 @dataclass(frozen=True)
 class PaperValue:
-    """Hold an error in percent and where it stands.
+    """An error in percent and the table or figure that has it.
 
-    `status` is "rerun" (the authors ran it), "copied" (taken over from earlier work, starred in the paper) or "figure"
-    (read off a figure, give or take `uncertainty` points).
+    `status` is "rerun" (run by the authors), "copied" (from earlier work, starred in the paper) or "figure" (read off a
+    figure to within `uncertainty` points).
     """
 
     value: float
     status: Status
-    place: str
+    source: str
     uncertainty: float | None = None
 
 
@@ -85,12 +85,12 @@ FIGURE4: dict[str, dict[str, tuple[float, ...]]] = {
 }
 FIGURE4_UNCERTAINTY = {"cifar10": 0.05, "cifar100": 0.1}
 
-# Figure 4 right: CIFAR-100, DenseNet-40, by ensemble size 1..6. Its dashed single model stands where the true ensemble
-# begins, at 25.9, and is not Table 1's (24.42, copied).
+# Figure 4 right: CIFAR-100, DenseNet-40, by ensemble size 1..6. The dashed single model is at 25.9, where the true
+# ensemble starts; Table 1 has another value (24.42, copied).
 FIGURE4_SNAPSHOT = (24.95, 23.9, 23.05, 22.5, 22.4, 21.93)
 FIGURE4_ENSEMBLE = (25.9, 22.8, 21.25, 20.4, 19.8, 19.35)
 
-# Figure 2: CIFAR-10, DenseNet-100, B = 300, M = 6; mean training loss of the epoch that ends there, read off.
+# Figure 2: CIFAR-10, DenseNet-100, B = 300, M = 6; (epoch, mean training loss), read off.
 FIGURE2: dict[str, tuple[tuple[int, float], ...]] = {
     "single": (
         (50, 0.15), (100, 0.125), (149, 0.115), (155, 1.0e-2), (160, 5e-3), (200, 1.3e-3), (240, 1.1e-3), (300, 7e-4),
@@ -100,12 +100,12 @@ FIGURE2: dict[str, tuple[tuple[int, float], ...]] = {
         (250, 9e-4), (251, 0.24), (300, 8e-4),
     ),
 }  # fmt: skip
-FIGURE2_UNCERTAINTY = 0.15  # of the value
+FIGURE2_UNCERTAINTY = 0.15  # relative
 
 
 @dataclass(frozen=True)
 class _Cell:
-    """Name a cell: what the paper trained and what it averaged."""
+    """The key of a value: the settings that the paper trained, and the number of members that it averaged."""
 
     dataset: str
     network: str
@@ -126,11 +126,10 @@ def lookup(
     budget: float,
     size: int | None = None,
 ) -> PaperValue | None:
-    """Return the paper's error for the last `size` (by default all) members, None where the paper has none.
+    """Return the paper's error for the last `size` (by default all) members, None if the paper has none.
 
-    Budget (epochs), cycles and alpha0 have to be the paper's; single and dropout have no cycles, so theirs are not
-    looked at, and a true ensemble is known by its size alone. Table 2 does not state its alpha0; 0.1 is taken for it.
-    Not for runs on fewer images.
+    Budget (epochs), cycles and alpha0 must be the paper's. Cycles are ignored for single and dropout; a true ensemble
+    is looked up by its size. Table 2 does not state alpha0: 0.1 is assumed. Not valid for runs on fewer images.
     """
     if method in ("single", "dropout"):
         cycles = size = None
@@ -142,9 +141,9 @@ def lookup(
 
 
 def relative_gain(dataset: str, baseline: str, alpha0: float) -> float | None:
-    """Return by what share of a baseline's error Snapshot lowers it in Table 1, the mean over the networks with both.
+    """Return Snapshot's gain in Table 1 as a fraction of the baseline's error, averaged over networks with both.
 
-    None if the table has no such numbers.
+    None if no network has both.
     """
     if dataset not in DATASETS:
         return None
@@ -158,27 +157,27 @@ def relative_gain(dataset: str, baseline: str, alpha0: float) -> float | None:
 
 
 def losses(experiment: Experiment) -> dict[int, float]:
-    """Return the training losses (nats) that can be read off Figure 2, by epoch; nothing for other experiments."""
-    shown = ("cifar10", "densenet-100-24", 300, 6)
-    asked = (experiment.dataset, experiment.network, experiment.budget, experiment.cycles)
+    """Return the training losses (nats) read off Figure 2, by epoch; empty for other experiments."""
+    figure2 = ("cifar10", "densenet-100-24", 300, 6)
+    settings = (experiment.dataset, experiment.network, experiment.budget, experiment.cycles)
     rows = {_method(row): points for row, points in FIGURE2.items()}
-    if asked != shown or not is_full_size(experiment):
+    if settings != figure2 or not is_full_size(experiment):
         return {}
     return dict(rows.get((experiment.method, experiment.alpha0), ()))
 
 
 def is_full_size(experiment: Experiment) -> bool:
-    """Tell whether an experiment is the paper's in everything that `lookup` does not ask for."""
-    asked = {"dataset", "network", "budget", "cycles", "alpha0", "seed", "split_seed"}
-    expected = {name: field.default for name, field in Recipe.model_fields.items() if name not in asked}
+    """Return whether an experiment has the paper's settings, apart from those that `lookup` checks."""
+    looked_up = {"dataset", "network", "budget", "cycles", "alpha0", "seed", "split_seed"}
+    expected = {name: field.default for name, field in Recipe.model_fields.items() if name not in looked_up}
     expected |= _exceptions(experiment.dataset, experiment.network)
     if experiment.method == "dropout":
-        expected["dropout"] = DROP_PROBABILITY if experiment.dropout else 0.0  # 0 stands for the method's own
+        expected["dropout"] = DROP_PROBABILITY if experiment.dropout else 0.0  # 0 means the method's default
     return all(getattr(experiment, name) == value for name, value in expected.items())
 
 
 def _exceptions(dataset: str, network: str) -> dict[str, Any]:
-    """Return the settings in which the paper leaves its own defaults (section 4.1; ImageNet's drops: its code)."""
+    """Return the paper's non-default settings (section 4.1; the drops of ImageNet are from its code)."""
     if dataset == "imagenet":
         return {"batch_size": 256, "drops": (1 / 3, 2 / 3)}
     if dataset == "tiny-imagenet" and not network.startswith("densenet"):
@@ -189,13 +188,13 @@ def _exceptions(dataset: str, network: str) -> dict[str, Any]:
 
 
 def _method(row: str) -> tuple[str, float]:
-    """Split a row's name, "snapshot 0.2", into method and alpha0, 0.1 where it names none."""
+    """Split the name of a row, such as "snapshot 0.2", into method and alpha0; alpha0 is 0.1 by default."""
     method, _, alpha0 = row.partition(" ")
     return method, float(alpha0 or 0.1)
 
 
 def _schedule(dataset: str, network: str) -> tuple[int, int]:
-    """Return the paper's budget in epochs and its M (section 4.1)."""
+    """Return the paper's budget in epochs and number of cycles M (section 4.1)."""
     if dataset == "svhn":
         return 40, 5
     if dataset == "tiny-imagenet":
@@ -220,7 +219,7 @@ def _table1() -> dict[_Cell, PaperValue]:
 
 
 def _table2() -> dict[_Cell, PaperValue]:
-    """Return ImageNet's values; the single model's is also fb.resnet.torch's published one, so probably copied."""
+    """Return the ImageNet values; the single model's equals fb.resnet.torch's published one, so probably copied."""
     network = ("imagenet", "imagenet-resnet-50")
     return {
         _Cell(*network, "single", 90): PaperValue(24.01, "copied", "Table 2"),
@@ -250,4 +249,4 @@ def _figure4() -> dict[_Cell, PaperValue]:
     return values
 
 
-_VALUES = {**_figure4(), **_table3(), **_table2(), **_table1()}  # a printed number goes before one read off a figure
+_VALUES = {**_figure4(), **_table3(), **_table2(), **_table1()}  # printed numbers override those read off a figure

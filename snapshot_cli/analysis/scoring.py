@@ -1,4 +1,4 @@
-"""From the files of finished runs to scores, and the scores that are stored already."""
+"""Compute the scores of finished runs from their files, and read scores that are stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from snapshot_cli import scores as files
 from snapshot_cli.analysis import metrics, selection
-from snapshot_cli.analysis.ensembles import evaluate_probabilities, growing, mean, measure
+from snapshot_cli.analysis.ensembles import cumulative_means, evaluate_probabilities, mean, measure
 from snapshot_cli.analysis.metrics import Array, Labels
 from snapshot_cli.analysis.selection import best_subsets
 from snapshot_cli.config import plan
@@ -24,73 +24,74 @@ from snapshot_cli.run_directory import INTERPOLATION, METRICS, RunDirectory
 from snapshot_cli.scores import Choice, Curve, Line, Member, Metrics, Scores, TrainedRun
 
 
-def missing(runs: Sequence[Run], results: Path) -> list[Run]:
-    """Return the runs that are not finished below a folder of results."""
+def unfinished(runs: Sequence[Run], results: Path) -> list[Run]:
+    """Return the runs that are not finished in a results folder."""
     return [run for run in runs if RunDirectory.of(run, results).status != "done"]
 
 
 def missing_runs(cells: Sequence[Cell], results: Path, split: Split) -> list[Run]:
-    """Return the distinct runs that have to be trained before every cell has scores: none of a cell that has them."""
+    """Return the distinct unfinished runs of the cells that have no scores yet."""
     unscored = [cell for cell in cells if not files.path(cell, results, split).is_file()]
-    return missing(list(dict.fromkeys(run for cell in unscored for run in cell.runs)), results)
+    return unfinished(list(dict.fromkeys(run for cell in unscored for run in cell.runs)), results)
 
 
-def missing_of(asked: Experiment | Study | Run, results: Path, split: Split | None = None) -> list[Run]:
-    """Return the runs that have to be trained before all that a file asks for has scores on a split.
+def runs_to_train(config: Experiment | Study | Run, results: Path, split: Split | None = None) -> list[Run]:
+    """Return the runs to train before every cell of a configuration has scores on a split.
 
-    Without a split it is the study's own, and test for what is no study.
+    The split defaults to the study's, and to test for experiments.
     """
-    if isinstance(asked, Run):
-        return missing([asked], results)
-    own = asked.split if isinstance(asked, Study) else "test"
-    return missing_runs(plan.expand(asked), results, split or own)
+    if isinstance(config, Run):
+        return unfinished([config], results)
+    return missing_runs(plan.expand(config), results, split or _default_split(config))
 
 
 def find(cell: Cell, results: Path, split: Split) -> Scores | None:
-    """Return the scores of a cell, None where neither these nor all of its runs are there.
+    """Return the scores of a cell, None if it has neither scores nor finished runs.
 
-    Where the predictions are there, and the stored scores are of other predictions, they are computed and stored.
-    Raises UserError for scores that are not of the cell's members, and as `read` and `score` do.
+    Computes and stores the scores if the predictions exist and the stored scores are missing or outdated.
+    Raises UserError if the scores are of other members than the cell's, and like `read` and `score`.
     """
     path = files.path(cell, results, split)
     directories = {run: RunDirectory.of(run, results) for run in cell.runs}
-    complete = all(directory.has_predictions(split) for directory in directories.values())
-    if path.is_file() and not complete:
-        return _of_cell(files.read(path), cell, path)
-    if not complete:
-        unfinished = [directory for directory in directories.values() if directory.status != "done"]
-        if not unfinished:
+    has_predictions = all(directory.has_predictions(split) for directory in directories.values())
+    if path.is_file() and not has_predictions:
+        return _check_members(files.read(path), cell, path)
+    if not has_predictions:
+        if all(directory.status == "done" for directory in directories.values()):
             raise UserError(
                 f"{path}: not there, and the {split} predictions of its runs were not kept; "
                 f"delete {next(iter(directories.values())).path} and train it again"
             )
         return None
     if path.is_file():
-        stored = _current(path, directories.values())
+        stored = _read_if_current(path, directories.values())
         if stored is not None:
-            return _of_cell(stored, cell, path)
+            return _check_members(stored, cell, path)
     return store(cell, results, split)
 
 
-def store_finished(asked: Experiment | Study | Run, run: Run, results: Path) -> None:
-    """Store the scores of every cell of a file that a run was the last to be waited for."""
-    if isinstance(asked, Run):
+def store_finished(config: Experiment | Study | Run, run: Run, results: Path) -> None:
+    """Store the scores of every cell of a configuration that this run completes."""
+    if isinstance(config, Run):
         return
-    split = asked.split if isinstance(asked, Study) else "test"
-    for cell in plan.expand(asked):
-        if run in cell.runs and not missing(cell.runs, results):
-            find(cell, results, split)
+    for cell in plan.expand(config):
+        if run in cell.runs and not unfinished(cell.runs, results):
+            find(cell, results, _default_split(config))
+
+
+def _default_split(config: Experiment | Study) -> Split:
+    return config.split if isinstance(config, Study) else "test"
 
 
 def store(cell: Cell, results: Path, split: Split) -> Scores:
-    """Compute the scores of a cell whose runs are finished, and write them."""
+    """Compute the scores of a cell with finished runs, and write them to its file."""
     scores = compute(cell, results, split)
     files.write(scores, files.path(cell, results, split))
     return scores
 
 
 def compute(cell: Cell, results: Path, split: Split) -> Scores:
-    """Return the scores of a cell from the predictions of its finished runs, as `score` does."""
+    """Compute the scores of a cell from the predictions of its finished runs; raises like `score`."""
     members = [(RunDirectory.of(member.run, results), member.snapshot) for member in cell.members]
     return score(members, split=split, experiment=cell.alone, budget=cell.experiment.budget)
 
@@ -102,15 +103,15 @@ def score(
     experiment: Experiment | None = None,
     budget: int | None = None,
 ) -> Scores:
-    """Return the scores of some snapshots as one ensemble; a full budget is `budget` epochs, else the first run's.
+    """Compute the scores of an ensemble of snapshots; the full budget in epochs defaults to the first run's.
 
-    Raises UserError when they were trained or scored on different images, and where no images were withheld for the
-    holdout that is scored.
+    Raises UserError if the snapshots were trained or scored on different images, or if the split is the holdout and no
+    images were withheld.
     """
     predictions = read_predictions(members, split)
     evaluation = evaluate_probabilities(predictions.probabilities, predictions.labels)
     directories = list(dict.fromkeys(directory for directory, _ in members))
-    runs = {directory.run.run_id: _trained(directory, split) for directory in directories}
+    runs = {directory.run.run_id: _trained_run(directory) for directory in directories}
     return Scores(
         experiment=experiment,
         split=split,
@@ -124,7 +125,7 @@ def score(
         earlier=_first_members(predictions),
         correlation=metrics.correlation(predictions.probabilities).tolist(),
         disagreement=metrics.disagreement(predictions.probabilities).tolist(),
-        chosen=_chosen(members, predictions) if split == "test" else [],
+        chosen=_choices(members, predictions) if split == "test" else [],
         cost=plan.cost(
             [plan.Member(directory.run, snapshot) for directory, snapshot in members],
             budget or directories[0].run.budget,
@@ -132,8 +133,8 @@ def score(
     )
 
 
-def again(stored: Scores, results: Path) -> Scores | None:
-    """Return stored scores as the predictions give them now, None where these were not kept."""
+def rescore(stored: Scores, results: Path) -> Scores | None:
+    """Compute stored scores again from the predictions; None if the predictions were not kept."""
     members = [(RunDirectory(results / "runs" / member.run), member.snapshot) for member in stored.members]
     if not all(directory.has_predictions(stored.split) for directory, _ in members):
         return None
@@ -142,13 +143,13 @@ def again(stored: Scores, results: Path) -> Scores | None:
 
 
 def check_same_images(scores: Iterable[Scores], dataset_hashes: Mapping[str, str]) -> None:
-    """Refuse runs on other images than those prepared now, or than other runs on the dataset of that name.
+    """Raise UserError unless all runs on a dataset used the same images: those that are prepared now, if any.
 
     `dataset_hashes` has the content hashes of the prepared datasets by name.
     """
     hashes = dict(dataset_hashes)
-    for each in scores:
-        for run_id, run in each.runs.items():
+    for cell_scores in scores:
+        for run_id, run in cell_scores.runs.items():
             name = run.config.dataset
             if hashes.setdefault(name, run.dataset_hash) != run.dataset_hash:
                 raise UserError(
@@ -159,14 +160,14 @@ def check_same_images(scores: Iterable[Scores], dataset_hashes: Mapping[str, str
 
 @dataclass(frozen=True)
 class Predictions:
-    """Hold members' softmax outputs (members, examples, classes) and the labels (examples,)."""
+    """The members' softmax outputs (members, examples, classes) and the labels (examples,)."""
 
     probabilities: Array
     labels: Labels
 
 
 def read_predictions(members: Sequence[tuple[RunDirectory, int]], split: Split) -> Predictions:
-    """Return what some snapshots predict for a split; UserError where they do not fit together, as `score` says."""
+    """Read the predictions of snapshots for a split; raises UserError like `score`."""
     first = members[0][0]
     for directory, _ in members:
         _check_images(directory, first, split)
@@ -174,7 +175,7 @@ def read_predictions(members: Sequence[tuple[RunDirectory, int]], split: Split) 
     for directory, _ in members:
         if not np.array_equal(directory.labels(split), labels):
             raise UserError(f"{directory.path}: its {split} images are not those of {first.path}; score them apart")
-    logits = [_logits(directory, split, snapshot, labels) for directory, snapshot in members]
+    logits = [_read_logits(directory, split, snapshot, labels) for directory, snapshot in members]
     if len({array.shape for array in logits}) > 1:
         raise UserError(f"{first.path}: its members know different numbers of classes; an ensemble needs one dataset")
     return Predictions(np.stack([metrics.softmax(array) for array in logits]), labels)
@@ -182,19 +183,19 @@ def read_predictions(members: Sequence[tuple[RunDirectory, int]], split: Split) 
 
 def _first_members(predictions: Predictions) -> list[Metrics]:
     """Return the metrics of the ensembles of the first m = 2..M-1 members."""
-    ensembles = growing(predictions.probabilities[:-1])
+    ensembles = cumulative_means(predictions.probabilities[:-1])
     next(ensembles, None)
     return [measure(ensemble, predictions.labels) for ensemble in ensembles]
 
 
-def _chosen(members: Sequence[tuple[RunDirectory, int]], test: Predictions) -> list[Choice]:
+def _choices(members: Sequence[tuple[RunDirectory, int]], test: Predictions) -> list[Choice]:
     if not all(directory.run.holdout and directory.has_predictions("holdout") for directory, _ in members):
         return []
     withheld = read_predictions(members, "holdout")
     selections = [
         *best_subsets(withheld.probabilities, withheld.labels),
-        selection.last(withheld.probabilities, withheld.labels),
-        selection.greedy(withheld.probabilities, withheld.labels),
+        selection.choose_last(withheld.probabilities, withheld.labels),
+        selection.choose_greedy(withheld.probabilities, withheld.labels),
     ]
     return [
         Choice(
@@ -207,20 +208,20 @@ def _chosen(members: Sequence[tuple[RunDirectory, int]], test: Predictions) -> l
     ]
 
 
-def _trained(directory: RunDirectory, split: Split) -> TrainedRun:
+def _trained_run(directory: RunDirectory) -> TrainedRun:
     rows, summary = directory.metrics(), directory.summary
     examples = summary.get("train_examples") or 0
     if examples < 1:
         raise UserError(
             f"{directory.path}: does not say how many images it was trained on; delete it and train it again"
         )
-    places = [{name: value for name, value in place.items() if name != "command"} for place in directory.places]
+    machines = [{name: value for name, value in facts.items() if name != "command"} for facts in directory.places]
     return TrainedRun(
         config=directory.run,
         dataset_hash=summary.get("dataset_hash", ""),
         train_examples=examples,
         steps=directory.run.snapshot_iterations(examples)[-1],
-        machine=places,
+        machine=machines,
         curve=_curve(directory, rows),
         lines=_lines(directory) if directory.has_interpolation else [],
         files=_digests(directory),
@@ -257,7 +258,7 @@ def _lines(directory: RunDirectory) -> list[Line]:
 
 
 def _digests(directory: RunDirectory) -> dict[str, str]:
-    """Return the sha256 of the files that scores rest on, as the manifest has them."""
+    """Return the manifest's sha256 of the files that scores are computed from."""
     return {
         name: digest
         for name, digest in sorted(directory.hashes.items())
@@ -265,8 +266,8 @@ def _digests(directory: RunDirectory) -> dict[str, str]:
     }
 
 
-def _current(path: Path, directories: Iterable[RunDirectory]) -> Scores | None:
-    """Return stored scores if they were computed from these runs' files, by this version's definitions."""
+def _read_if_current(path: Path, directories: Iterable[RunDirectory]) -> Scores | None:
+    """Return the stored scores, None if the runs' files or the definitions of scores have changed since."""
     try:
         stored = files.read(path)
     except UserError:
@@ -275,16 +276,16 @@ def _current(path: Path, directories: Iterable[RunDirectory]) -> Scores | None:
     return stored if digests == {run_id: run.files for run_id, run in stored.runs.items()} else None
 
 
-def _of_cell(scores: Scores, cell: Cell, path: Path) -> Scores:
-    """Return the scores; UserError where they are not of the members that the plan has."""
+def _check_members(scores: Scores, cell: Cell, path: Path) -> Scores:
+    """Return the scores; raises UserError if their members are not the planned ones."""
     planned = [Member(run=member.run.run_id, snapshot=member.snapshot) for member in cell.members]
     if scores.members != planned:
         raise UserError(f"{path}: has other members than planned; delete it, and snapshot reproduce trains them")
     return scores
 
 
-def _logits(directory: RunDirectory, split: Split, snapshot: int, labels: Labels) -> np.ndarray[Any, Any]:
-    """Return a snapshot's logits; UserError where they are not of as many examples, or have not all classes."""
+def _read_logits(directory: RunDirectory, split: Split, snapshot: int, labels: Labels) -> np.ndarray[Any, Any]:
+    """Read a snapshot's logits; raises UserError if their shape does not fit the labels."""
     logits = directory.predictions(split, snapshot)
     if len(logits) != len(labels) or not 0 <= labels.min(initial=0) <= labels.max(initial=0) < logits.shape[1]:
         raise UserError(
@@ -296,15 +297,15 @@ def _logits(directory: RunDirectory, split: Split, snapshot: int, labels: Labels
 
 
 def _check_images(directory: RunDirectory, first: RunDirectory, split: Split) -> None:
-    """Equal labels do not prove equal images, as images are ordered by label: compare the datasets."""
-    run, other = directory.run, first.run
-    if run.dataset != other.dataset:
-        raise other_dataset(directory.path, run.dataset, first.path, other.dataset)
+    """Raise UserError if two runs differ in dataset or holdout: equal labels do not prove equal images."""
+    run, first_run = directory.run, first.run
+    if run.dataset != first_run.dataset:
+        raise other_dataset(directory.path, run.dataset, first.path, first_run.dataset)
     if directory.summary.get("dataset_hash") != first.summary.get("dataset_hash"):
         raise UserError(f"{directory.path}: was trained on other images than {first.path}; score them apart")
     if split == "test":
         return
     if not run.holdout:
         raise UserError(f"{directory.path}: no training images were withheld; train with holdout: N to score on them")
-    if (run.holdout, run.split_seed, run.train_size) != (other.holdout, other.split_seed, other.train_size):
+    if (run.holdout, run.split_seed, run.train_size) != (first_run.holdout, first_run.split_seed, first_run.train_size):
         raise UserError(f"{directory.path}: its holdout images are not those of {first.path}; score them apart")

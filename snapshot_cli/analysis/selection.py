@@ -1,6 +1,6 @@
-"""Which members to average, chosen on withheld images: the last m, or a greedy subset; arrays in, numbers out.
+"""Choose the members to average by their error on withheld images: the last m, or a greedy subset.
 
-In a short budget the first snapshots are weak, and all of them together worse than the last few.
+With a short budget the first snapshots are weak, and the full ensemble is worse than the last few snapshots.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import numpy as np
 from snapshot_cli.analysis import metrics
 from snapshot_cli.analysis.metrics import Floats, Labels
 
-ROUNDS = 20  # of the greedy selection: with replacement, so that a member may have a weight of up to 20
+ROUNDS = 20  # of greedy selection with replacement: a member's weight is at most 20
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Hold members by number, from 1, each as often as it counts, and their error in percent where they were chosen."""
+    """The chosen members by number, from 1, repeated by weight, and their error in percent on the withheld images."""
 
     rule: str
     members: tuple[int, ...]
     error: float
 
 
-def last(probabilities: Floats, labels: Labels) -> Selection:
-    """Return the last m members with the lowest error; of equal errors the lowest NLL, then the fewest members.
+def choose_last(probabilities: Floats, labels: Labels) -> Selection:
+    """Choose the last m members with the lowest error; ties take the lowest NLL, then the fewest members.
 
-    Probabilities are (members, examples, classes), labels (examples,), as below.
+    In all functions here probabilities are (members, examples, classes) and labels (examples,).
     """
     members = range(len(probabilities))
     candidates = [members[-m:] for m in range(1, len(members) + 1)]
@@ -38,11 +38,10 @@ def last(probabilities: Floats, labels: Labels) -> Selection:
     return _selection(f"last {len(chosen)}", probabilities, labels, chosen)
 
 
-def greedy(probabilities: Floats, labels: Labels, *, rounds: int = ROUNDS) -> Selection:
-    """Return what forward selection with replacement finds (Caruana et al. 2004, sections 2.1 and 2.2).
+def choose_greedy(probabilities: Floats, labels: Labels, *, rounds: int = ROUNDS) -> Selection:
+    """Choose members by forward selection with replacement (Caruana et al. 2004, sections 2.1 and 2.2).
 
-    It begins with the best member and adds in every round the one with which the mean is best; the best of all rounds
-    is returned. Of equal errors the lowest NLL decides.
+    Every round adds the member that gives the lowest error; ties take the lowest NLL. Returns the best round.
     """
     chosen: list[int] = []
     best: tuple[tuple[float, float], list[int]] | None = None
@@ -56,20 +55,22 @@ def greedy(probabilities: Floats, labels: Labels, *, rounds: int = ROUNDS) -> Se
 
 
 def best_subsets(probabilities: Floats, labels: Labels) -> list[Selection]:
-    """Return for each size m = 1..M the members whose ensemble has the fewest errors; of equals the first."""
-    numbers = range(len(probabilities))
-    subsets = [min(combinations(numbers, m), key=lambda them: _error(probabilities, labels, them)) for m in numbers[1:]]
-    return [_selection("best", probabilities, labels, subset) for subset in [*subsets, tuple(numbers)]]
+    """Return the subset of members with the lowest error for every size m = 1..M; ties take the first subset."""
+    members = range(len(probabilities))
+    subsets = [
+        min(combinations(members, m), key=lambda subset: _error(probabilities, labels, subset)) for m in members[1:]
+    ]
+    return [_selection("best", probabilities, labels, subset) for subset in [*subsets, tuple(members)]]
 
 
 def choose(probabilities: Floats, labels: Labels) -> Selection:
-    """Return the better one of both, the last m where they are equal."""
-    both = last(probabilities, labels), greedy(probabilities, labels)
-    return min(both, key=lambda selection: math.inf if math.isnan(selection.error) else selection.error)
+    """Choose the better selection of `choose_last` and `choose_greedy`; a tie takes the last m."""
+    selections = choose_last(probabilities, labels), choose_greedy(probabilities, labels)
+    return min(selections, key=lambda selection: math.inf if math.isnan(selection.error) else selection.error)
 
 
 def _score(probabilities: Floats, labels: Labels, members: Sequence[int]) -> tuple[float, float]:
-    """Return error and NLL of some members; infinite where a probability is not a number."""
+    """Return the error and NLL of the mean of some members; infinity if a probability is NaN."""
     mean = np.mean([probabilities[member] for member in members], axis=0)
     error, nll = metrics.top1_error(mean, labels), metrics.nll(mean, labels)
     return (math.inf, math.inf) if math.isnan(error) else (error, nll)

@@ -129,7 +129,7 @@ def check_finished(
     from snapshot_cli.analysis import scoring
     from snapshot_cli.config import plan
 
-    missing = scoring.missing_of(asked, results, split)
+    missing = scoring.runs_to_train(asked, results, split)
     if missing:
         runs = plan.runs(asked)
         verb = "is" if len(missing) == 1 else "are"

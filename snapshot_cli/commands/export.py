@@ -90,7 +90,7 @@ def _of_file(
     asked, folder = options.load(file, sets, data), options.results_folder(file, results)
     if isinstance(asked, Study):
         raise ConfigError(f"{file}: expected one experiment, given a study; give run directories of it instead")
-    missing = scoring.missing(plan.runs(asked), folder)
+    missing = scoring.unfinished(plan.runs(asked), folder)
     if missing:
         run_id = missing[0].run_id
         command = f"{options.train_command(file, sets, results)} --run {run_id}"

@@ -62,7 +62,7 @@ def _of_studies(
     sizes = images(list(dict.fromkeys(run for each in asked for run in plan.runs(each.study))), data)
 
     def look() -> list[RunStatus]:
-        missing = {run for each in asked for run in scoring.missing_of(each.study, folder)}
+        missing = {run for each in asked for run in scoring.runs_to_train(each.study, folder)}
         return [run_status.look(run, folder, size, is_scored=run not in missing) for run, size in sizes.items()]
 
     return look

@@ -80,8 +80,8 @@ def reproduce(
     runs = list(sources) if shard is None else trainings.share(list(sources), shard, machine.data)
     drawn_lines = {run for one in named for run in trainings.to_interpolate(one.study, folder)}
     lines = [run for run in runs if run in drawn_lines]
-    needed = {run for one in named for run in scoring.missing_of(one.study, folder)}
-    needed |= set(scoring.missing(lines, folder))
+    needed = {run for one in named for run in scoring.runs_to_train(one.study, folder)}
+    needed |= set(scoring.unfinished(lines, folder))
     missing = [run for run in runs if run in needed]
     if dry_run and form == "commands":
         trainings.print_commands(runs, missing, machine, sources, lines)
@@ -91,7 +91,7 @@ def reproduce(
         return
     click.echo(_headline(named, len(runs), len(missing), shard), err=True)
     failures = trainings.train(missing, machine, sources, engine=engine, names=names) if missing else []
-    unfinished = set(scoring.missing(lines, folder))
+    unfinished = set(scoring.unfinished(lines, folder))
     finished = [run for run in lines if run not in unfinished]
     failures += trainings.interpolate(finished, machine, sources, engine=engine) if finished else []
     given = options.repeated(sets, results)

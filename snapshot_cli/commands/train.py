@@ -83,7 +83,7 @@ def _runs(loaded: Experiment | Study | Run, run_id: str | None, file: Path, resu
 
     runs = plan.runs(loaded)
     if run_id is None:
-        missing = set(scoring.missing_of(loaded, results))
+        missing = set(scoring.runs_to_train(loaded, results))
         return [run for run in runs if run in missing or RunDirectory.of(run, results).status == "done"]
     chosen = [run for run in runs if run.run_id == run_id]
     if not chosen:

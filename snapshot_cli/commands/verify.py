@@ -66,7 +66,7 @@ def _check_scores(path: Path) -> list[str]:
 
     try:
         stored = scores.read(path)
-        again = scoring.again(stored, path.parents[2])
+        again = scoring.rescore(stored, path.parents[2])
     except UserError as error:
         return [str(error)]
     differing = [] if again is None else scores.differences(stored, again)

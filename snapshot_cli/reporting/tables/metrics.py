@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from snapshot_cli.analysis.ensembles import equivalent
+from snapshot_cli.analysis.ensembles import deep_ensemble_equivalent
 from snapshot_cli.reporting import labels
 from snapshot_cli.reporting.drawn import Drawn, Request, by_dataset
 from snapshot_cli.reporting.outcomes import Outcome, baseline, half_interval, mean, means
@@ -42,7 +42,7 @@ BY_SEED = tuple(name for name in PLACES if name not in ("equivalent", "cost"))
 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
-    """Return a table a dataset, a row a network and method."""
+    """Return one table per dataset with one row per network and method."""
     return [
         _table(dataset, part, part_request)
         for dataset, part, part_request in by_dataset(outcomes, request)
@@ -51,28 +51,28 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
 
 
 def _table(dataset: str, outcomes: Sequence[Outcome], request: Request) -> Table:
-    compared = any(outcome.experiment.method == "ensemble" for outcome in outcomes)
-    names = [name for name in PLACES if name != "equivalent" or compared]
+    has_ensemble = any(outcome.experiment.method == "ensemble" for outcome in outcomes)
+    names = [name for name in PLACES if name != "equivalent" or has_ensemble]
     rows: dict[tuple[str, str], list[Cell]] = {}
     records: list[dict[str, object]] = []
     for outcome in outcomes:
-        sizes = _true_ensemble(outcome, outcomes)
-        seeds = {name: _by_seed(outcome, name) for name in BY_SEED}
-        values = {name: mean(several) if several else None for name, several in seeds.items()}
-        halves = {name: half_interval(several) if several else None for name, several in seeds.items()}
-        calibrated = values["calibrated NLL"]
-        reached = None if calibrated is None or not sizes else equivalent(calibrated, sizes)
-        cost = outcome.finished[0].cost * _share(outcome, outcomes) if outcome.scores else None
-        values |= {"equivalent": reached, "cost": cost}
+        ensemble_nlls = _true_ensemble_nlls(outcome, outcomes)
+        by_seed = {name: _by_seed(outcome, name) for name in BY_SEED}
+        values = {name: mean(numbers) if numbers else None for name, numbers in by_seed.items()}
+        halves = {name: half_interval(numbers) if numbers else None for name, numbers in by_seed.items()}
+        nll = values["calibrated NLL"]
+        equivalent = None if nll is None or not ensemble_nlls else deep_ensemble_equivalent(nll, ensemble_nlls)
+        cost = outcome.finished[0].cost * _budget_fraction(outcome, outcomes) if outcome.scores else None
+        values |= {"equivalent": equivalent, "cost": cost}
         network = labels.network(outcome.experiment.network)
-        rows[network, outcome.label] = [_cell(name, values, halves, len(sizes)) for name in names]
+        rows[network, outcome.label] = [_cell(name, values, halves, len(ensemble_nlls)) for name in names]
         records.append(
             {"dataset": dataset, "network": network, "method": outcome.label, "replicates": len(outcome.scores)}
             | {name: values[name] for name in PLACES}
             | {f"{name} ±": halves[name] for name in BY_SEED}
         )
-    units = [UNITS, FULL] if any(_share(outcome, outcomes) < 1 for outcome in outcomes) else [UNITS]
-    several = any(len(outcome.scores) > 1 for outcome in outcomes)
+    units = [UNITS, FULL] if any(_budget_fraction(outcome, outcomes) < 1 for outcome in outcomes) else [UNITS]
+    has_seeds = any(len(outcome.scores) > 1 for outcome in outcomes)
     return Table(
         request,
         CAPTION,
@@ -81,13 +81,13 @@ def _table(dataset: str, outcomes: Sequence[Outcome], request: Request) -> Table
         columns=[Column(dataset, name, name) for name in names],
         rows=rows,
         records=records,
-        legend=[" ".join([*units, *([INTERVAL] if several else [])])],
-        notes=[CALIBRATED, *([EQUIVALENT] if compared else [])],
+        legend=[" ".join([*units, *([INTERVAL] if has_seeds else [])])],
+        notes=[CALIBRATED, *([EQUIVALENT] if has_ensemble else [])],
     )
 
 
 def _by_seed(outcome: Outcome, name: str) -> list[float]:
-    """Return a metric of every finished replicate, nothing where it is not defined."""
+    """Return a metric for every finished replicate that defines it."""
     values = [_metric(scores, name) for scores in outcome.finished]
     return [value for value in values if value is not None]
 
@@ -108,21 +108,21 @@ def _metric(scores: Scores, name: str) -> float | None:
 
 
 def _disagreement(scores: Scores) -> float | None:
-    """Return the mean disagreement of two members, None for one."""
+    """Return the mean pairwise disagreement of the members; None for a single member."""
     pairs = [row[k] for k, row in enumerate(scores.disagreement) for k in range(k)]
     return mean(pairs) if pairs else None
 
 
-def _true_ensemble(outcome: Outcome, outcomes: Sequence[Outcome]) -> list[float]:
-    """Return the calibrated NLL of the last m = 1..M members of the true ensemble to compare with; else nothing."""
+def _true_ensemble_nlls(outcome: Outcome, outcomes: Sequence[Outcome]) -> list[float]:
+    """Return the calibrated NLL of the true ensemble of the same setting, for sizes 1..M; empty without one."""
     ensemble = baseline(outcome, outcomes, "ensemble")
     if ensemble is None or outcome.experiment.method == "ensemble":
         return []
     return means(ensemble.over(lambda scores: [metrics.calibrated_nll for metrics in scores.last]))
 
 
-def _share(outcome: Outcome, outcomes: Sequence[Outcome]) -> float:
-    """Return an experiment's budget in full ones: the largest of those of its network."""
+def _budget_fraction(outcome: Outcome, outcomes: Sequence[Outcome]) -> float:
+    """Return an experiment's budget as a fraction of the full budget, the largest one of its network."""
     network = outcome.experiment.network
     budgets = [other.experiment.budget for other in outcomes if other.experiment.network == network]
     return outcome.experiment.budget / max(budgets)
