@@ -179,3 +179,19 @@ def test_lighting_is_the_runs_or_else_the_datasets(tiny_dataset, tiny_run, own, 
     dataset = replace(tiny_dataset, manifest=replace(tiny_dataset.manifest, lighting=own))
     found = batches.of_run(tiny_run(lighting=asked), dataset, device=CPU)
     assert found["train"].lighting == lighting
+
+
+def test_the_drawn_rows_never_change():
+    """Other rows would be another run under the same name."""
+    chosen = subsets(UNEVEN, train_size=6, holdout=4, seed=1)
+    assert (chosen.training.tolist(), chosen.holdout.tolist()) == ([31, 43, 51, 52, 57, 94], [28, 54, 68, 87])
+
+
+def test_the_rows_of_a_run_are_drawn_by_its_split_seed(tiny_dataset, tiny_run):
+    def labels(split_seed):
+        run = tiny_run(train_size=40, holdout=20, split_seed=split_seed)
+        found = batches.of_run(run, tiny_dataset, device=CPU)
+        return torch.cat([images.mean((1, 2, 3)) for images, _ in found["holdout"].evaluation(20)])
+
+    assert torch.equal(labels(0), labels(0))
+    assert not torch.equal(labels(0), labels(1))

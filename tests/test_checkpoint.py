@@ -10,6 +10,7 @@ import torch
 from snapshot_cli.errors import UserError
 from snapshot_cli.networks import build
 from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.training import checkpoint
 from snapshot_cli.training.checkpoint import Progress, load_weights, restore_state, save_state, save_weights
 
 
@@ -306,3 +307,49 @@ def test_weights_of_another_network(kept):
 def test_a_state_that_is_too_large_is_not_read(saved, monkeypatch):
     monkeypatch.setattr("snapshot_cli.training.checkpoint.LARGEST", 10)
     assert refusal(saved) == f"{saved}: too large to be a state; delete {saved.parent} and train it again"
+
+
+LENGTH, ENDS = 5, [7, 14]  # iterations of an epoch, and those of the snapshots
+
+
+def reached(iteration, **changes):
+    """The progress of a run after an iteration."""
+    epochs = 3 if iteration == 14 else iteration // LENGTH
+    row = progress().rows[0]
+    values = {
+        "snapshots": ["5e" * 32] * sum(end <= iteration for end in ENDS), "rows": [row] * epochs, "seconds": 0.0,
+        "losses": torch.zeros(LENGTH), "wrong": torch.tensor(0),
+    }  # fmt: skip
+    return {"iteration": iteration, **values, **changes}
+
+
+@pytest.mark.parametrize("iteration", range(1, 15))
+def test_every_iteration_of_a_run_can_be_resumed_and_only_with_its_epochs_and_snapshots(iteration):
+    found = reached(iteration)
+    assert checkpoint._progress(found, LENGTH, ENDS).iteration == iteration
+    wrong = [
+        {"iteration": float(iteration)},
+        {"iteration": 15},
+        {"iteration": 0, "snapshots": [], "rows": []},
+        {"snapshots": [*found["snapshots"], "5e" * 32]},
+        {"rows": [*found["rows"], *progress().rows]},
+        {"snapshots": found["snapshots"][1:]} if found["snapshots"] else {"snapshots": [1]},
+        {"rows": found["rows"][1:]} if found["rows"] else {"rows": [{}]},
+        {"seconds": -1.0},
+        {"wrong": torch.tensor(-1)},
+        {"wrong": torch.tensor(0.0)},
+        {"losses": torch.full([LENGTH], torch.nan)},
+    ]
+    for changes in wrong:
+        with pytest.raises(ValueError, match=r"iteration of the run|what a run keeps|tensor of this shape"):
+            checkpoint._progress(found | changes, LENGTH, ENDS)
+
+
+def test_weights_under_two_names_are_saved_under_both():
+    network = torch.nn.Module()
+    network.one = torch.nn.Linear(2, 2, bias=False)
+    network.other = network.one
+    found = checkpoint.tensors(network)
+    assert torch.equal(found["one.weight"], found["other.weight"])
+    assert found["one.weight"].data_ptr() != found["other.weight"].data_ptr()
+    assert found["one.weight"].data_ptr() == network.one.weight.data_ptr()

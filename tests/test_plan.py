@@ -179,6 +179,7 @@ def test_a_run_asks_for_itself():
 
 def test_images():
     assert images(STEP, 1437) == 13 * 1437
+    assert type(images(STEP, 1437)) is int
     assert [images(each, 1437) for each in cell(experiment("singlecycle")).runs] == [5 * 1437, 5 * 1437, 3 * 1437]
     assert images(run(schedule="step", train_size=100), 1437) == 13 * 100
     assert images(run(schedule="step", holdout=37), 1437) == 13 * 1400
@@ -226,5 +227,6 @@ def test_replicas_of_a_snapshot_ensemble_have_seeds_of_their_own():
         assert [(m.run.seed, m.snapshot) for m in found.members] == [(s, k) for s in seeds for k in (1, 2)]
     assert cell(several).runs[-1] == cell(Experiment(**base)).runs[0]
     assert label(several) == "3 × Snapshot (α₀ = 0.1)"
+    assert label(Experiment(**base, replicas=2)) == "2 × Snapshot (α₀ = 0.1)"
     with pytest.raises(ValueError, match="expected snapshot, as replicas is 3, given 'single'"):
         Experiment(**base | {"method": "single"}, replicas=3)

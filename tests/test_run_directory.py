@@ -260,3 +260,15 @@ def test_a_dataset_whose_name_looks_like_a_number_is_read_back(tmp_path, tiny_ru
     run = tiny_run(dataset=name)
     RunDirectory(tmp_path).start(run, {})
     assert RunDirectory(tmp_path).run == run
+
+
+def test_what_is_added_to_a_finished_run_is_in_the_manifest_at_once(tmp_path, tiny_run):
+    directory = RunDirectory(tmp_path / "run")
+    directory.start(tiny_run(), {})
+    directory.finish({"train_examples": 1})
+    assert (directory.hashes.keys(), directory.has_interpolation) == ({"config.yaml", "machine.json"}, False)
+    before = directory.summary
+    directory.write_interpolation([{"snapshot": 1, "lambda": 0.5, "statistics": "final", "test_error": 1.0}])
+    assert directory.has_interpolation
+    assert directory.summary["manifest"] != before["manifest"]
+    assert directory.interpolation() == [(1, 0.5, "final", 1.0)]

@@ -132,10 +132,18 @@ def test_a_diverged_network_is_not_decided():
         (group(4, 5, 6), "yes"),
         (group(-4, -5, -6), "no"),
         (group(-4, 5, 6), "not decided"),
+        (group(0.1, 0.15, 0.2), "yes"),
+        (group(-0.05, 0, 0.05), "not decided"),
     ],
 )
 def test_a_claim_outside_families(differences, answer):
     assert judge_alone(differences).answer == answer
+
+
+def test_a_lone_claim_has_the_mean_so_far_and_an_interval_from_three_seeds_on():
+    assert judge_alone(group(9, 10)) == Decision("not decided", 9.5)
+    decision = judge_alone(group(4, 5, 6))
+    assert (decision.mean, decision.estimate) == (5.0, pooled([group(4, 5, 6)]))
 
 
 @pytest.mark.parametrize(
@@ -145,6 +153,7 @@ def test_a_claim_outside_families(differences, answer):
         (group(0.8, 0.85, 0.9), "no"),
         (group(-0.8, -0.85, -0.9), "no"),
         (group(0.4, 0.45, 0.5), "not decided"),  # 0.33 to 0.57
+        (group(-0.4, -0.45, -0.5), "not decided"),
         (group(0.1), "these weights only"),
     ],
 )

@@ -63,11 +63,11 @@ def paired_interval(differences: Sequence[float], level: float = 0.95) -> tuple[
     return mean - half_width, mean + half_width
 
 
-def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float | None]:
-    """Return the mean over seeds and the half-width of its t interval, None for a single seed."""
+def mean_interval(values: Sequence[float]) -> tuple[float, float | None]:
+    """Return the mean over seeds and the half-width of its 95 % t interval, None for a single seed."""
     if len(values) == 1:
         return float(values[0]), None
-    low, high = paired_interval(values, level)
+    low, high = paired_interval(values)
     return (low + high) / 2, (high - low) / 2
 
 
