@@ -16,6 +16,7 @@ from snapshot_cli.analysis.statistics import (
     mean_interval,
     paired_interval,
     pool,
+    pooled,
 )
 
 
