@@ -202,6 +202,7 @@ def test_predictions_are_those_of_the_run(run, images, tiny_dataset):
         assert float(row["agreement"]) == agreeing
     assert snapshot("predict", run, images, "-o", images / "new/answers.csv") == (0, f"{images}/new/answers.csv\n", "")
     assert (images / "new/answers.csv").read_text() == out
+    assert snapshot("predict", "e.yaml", images)[1] == out
     archive = shutil.make_archive(str(images), "zip", images)
     assert snapshot("predict", run, archive)[1] == out.replace(f"{images}/", f"{archive}/")
 
@@ -227,8 +228,13 @@ def test_images_that_cannot_be_read_are_named(run, images):
         (["RUN", "hollow"], "hollow: no files in it"),
         (["nothing.pt2", "e.yaml"], "nothing.pt2: no such file or folder"),
         (
-            ["e.yaml", "e.yaml"],
-            "e.yaml: neither a run's directory nor a file that snapshot export has written",
+            ["new/e.pt2.md", "e.yaml"],
+            "new/e.pt2.md: neither a run's directory nor a file that snapshot export has written",
+        ),
+        (
+            ["e.yaml", "e.yaml", "--set", "seed=5"],
+            "e.yaml: tiny/resnet-8-cosine-M2-seed5-34857477 is not finished in results/own; "
+            "type snapshot train e.yaml --set seed=5 --run tiny/resnet-8-cosine-M2-seed5-34857477",
         ),
         (["hollow", "e.yaml"], "hollow: not a run directory: no config.yaml in it; those lie in results/SIZE/runs"),
     ],

@@ -63,7 +63,7 @@ def export(
     if file is None:
         experiment, snapshots = None, finished.all_snapshots([RunDirectory(path) for path in directories])
     else:
-        experiment, snapshots = _of_file(file, sets, data, results)
+        experiment, snapshots = members_of_file(file, sets, data, results)
     from snapshot_cli.serving.card import selection as describe
     from snapshot_cli.serving.export import export as write
 
@@ -76,7 +76,7 @@ def export(
     click.echo(f"model card: {output}.md, {output}.json")
 
 
-def _of_file(
+def members_of_file(
     file: Path, sets: tuple[str, ...], data: Path, results: Path | None
 ) -> tuple[Experiment | None, list[Snapshot]]:
     """Return the one experiment that a file asks for, None for a run, and its members, of the first replicate."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from snapshot_cli.errors import UserError
-from snapshot_cli.serving import onnx_file
+from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.serving import finished, onnx_file
 from snapshot_cli.serving.classifier import Answers, Classifier
+from snapshot_cli.serving.finished import Snapshot
 
 
 def load(path: Path, data: Path) -> Classifier:
@@ -18,7 +21,7 @@ def load(path: Path, data: Path) -> Classifier:
     Raises UserError for what is neither, and what the readers of both raise.
     """
     if path.is_dir():
-        return of_run(path, data)
+        return of_snapshots(finished.all_snapshots([RunDirectory(path)]), data)
     if not path.is_file():
         raise UserError(f"{path}: no such file or folder")
     if path.suffix == ".onnx":
@@ -28,14 +31,14 @@ def load(path: Path, data: Path) -> Classifier:
     return exported.read(path)
 
 
-def of_run(path: Path, data: Path) -> Classifier:
-    """Return all snapshots of a finished run as a classifier."""
+def of_snapshots(snapshots: Sequence[Snapshot], data: Path) -> Classifier:
+    """Return some snapshots of finished runs as a classifier; their dataset must be prepared in `data`."""
     import torch
 
     from snapshot_cli.serving.ensemble import SnapshotEnsemble
     from snapshot_cli.serving.program import agreement
 
-    ensemble = SnapshotEnsemble.load(path, data=data)
+    ensemble = SnapshotEnsemble.of(snapshots, finished.manifest(snapshots, data))
 
     def answer(images: NDArray[np.uint8]) -> Answers:
         with torch.inference_mode():
