@@ -6,7 +6,7 @@ from fabricated_runs import epochs, finish, finish_cells, wrong
 from snapshot_cli.commands.plot import KINDS
 from snapshot_cli.config import plan
 from snapshot_cli.config.load import load
-from snapshot_cli.reporting.outcomes import of_runs
+from snapshot_cli.reporting.outcomes import score_runs
 from snapshot_cli.run_directory import RunDirectory
 
 LABELS = np.arange(20) % 10
@@ -46,7 +46,7 @@ def test_every_kind_from_a_file_and_from_runs(tmp_path, runs, kind):
 
 
 def test_a_step_run_is_a_single_model_and_nocycle(runs):
-    outcomes = of_runs([RunDirectory(path) for path in runs[:2]])
+    outcomes = score_runs([RunDirectory(path) for path in runs[:2]])
     assert [outcome.label for outcome in outcomes] == ["Single model", "NoCycle Snapshot", "Snapshot (α₀ = 0.1)"]
     assert outcomes[0].errors == [5.0]
 

@@ -14,7 +14,7 @@ from snapshot_cli.config import kinds, plan
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.reporting import save
 from snapshot_cli.reporting.drawn import Request
-from snapshot_cli.reporting.outcomes import Outcome, relabelled
+from snapshot_cli.reporting.outcomes import Outcome, relabel
 from snapshot_cli.reporting.style import LOOKS, TEXT_WIDTH
 from snapshot_cli.scores import Curve, Line, Reliability
 
@@ -63,7 +63,7 @@ def _trained(run, losses, statistics):
 
 
 def draw(kind, *outcomes):
-    return import_module(kinds.modules()[kind]).draw(relabelled(list(outcomes)), Request("stem", "Title"))
+    return import_module(kinds.modules()[kind]).draw(relabel(list(outcomes)), Request("stem", "Title"))
 
 
 def axes_of(kind, *outcomes):
@@ -109,7 +109,7 @@ def test_every_kind_names_what_it_shows_and_cuts_nothing(study, kind):
         assert picture.figure.get_figwidth() <= TEXT_WIDTH
         assert 0 < picture.cells <= sum(len(each.scores) for each in study)
         assert picture.caption
-        assert picture.alternative
+        assert picture.alt_text
     both = [[save.inline_svg(picture.svg, "p") for picture in draw(kind, *study)] for _ in range(2)]
     assert both[0] == both[1]
 

@@ -29,7 +29,7 @@ def test_replicates_have_a_mean_and_an_interval(tmp_path):
     finish_cells(asked, tmp_path, lambda run, k: run.seed + 1 if k == 2 else 0)
     single, snapshots = collect(asked, tmp_path)
     # t of 2 degrees of freedom at 97.5 % is 4.30265, the deviation 5, so 4.30265 * 5 / sqrt(3) = 12.4207.
-    assert (single.error, outcomes.half_interval(single.errors)) == (
+    assert (single.error, outcomes.interval_half_width(single.errors)) == (
         pytest.approx(10),
         pytest.approx(12.4207, abs=1e-4),
     )

@@ -7,7 +7,7 @@ from fabricated_scores import outcome
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.reporting.drawn import Request
 from snapshot_cli.reporting.error_table import BOLD
-from snapshot_cli.reporting.outcomes import Outcome, collect, relabelled
+from snapshot_cli.reporting.outcomes import Outcome, collect, relabel
 from snapshot_cli.reporting.tables import cycles, members, methods, metrics
 from snapshot_cli.scores import Choice
 
@@ -17,7 +17,7 @@ SNAPSHOT = "Snapshot (α₀ = 0.1)"
 
 
 def drawn(kind, *outcomes, request=REQUEST):
-    return kind.draw(relabelled(outcomes), request)
+    return kind.draw(relabel(outcomes), request)
 
 
 def texts(table):

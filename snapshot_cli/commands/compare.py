@@ -60,7 +60,7 @@ def _outcomes(
     for source in sources:
         for outcome in _of_source(source, sets, data, results, split):
             found.setdefault(outcome.experiment, outcome)
-    yield from outcomes.relabelled(list(found.values()))
+    yield from outcomes.relabel(list(found.values()))
 
 
 def _of_source(
@@ -73,10 +73,10 @@ def _of_source(
     from snapshot_cli.run_directory import RunDirectory
 
     if is_run_directory(source):
-        return outcomes.of_runs([RunDirectory(Path(source))], split or "test")
+        return outcomes.score_runs([RunDirectory(Path(source))], split or "test")
     file = config_path(source)
     folder = options.results_folder(file, results)
     asked = options.load(file, sets, data, folder)
     if isinstance(asked, Run):
-        return outcomes.of_runs([RunDirectory.of(asked, folder)], split or "test")
+        return outcomes.score_runs([RunDirectory.of(asked, folder)], split or "test")
     return collect(asked, file, folder, data, split)

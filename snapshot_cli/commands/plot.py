@@ -76,7 +76,7 @@ def _of_runs(directories: tuple[Path, ...]) -> list[Outcome]:
     from snapshot_cli.reporting import outcomes
     from snapshot_cli.run_directory import RunDirectory
 
-    return outcomes.of_runs([RunDirectory(path) for path in directories])
+    return outcomes.score_runs([RunDirectory(path) for path in directories])
 
 
 def _of_file(file: Path, sets: tuple[str, ...], data: Path, results: Path | None) -> list[Outcome]:

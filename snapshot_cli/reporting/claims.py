@@ -284,7 +284,7 @@ def _group_names(groups: Sequence[Experiment]) -> dict[Experiment, str]:
     for group in groups:
         alike = [other for other in groups if (other.network, other.dataset) == (group.network, group.dataset)]
         name = f"{labels.network(group.network)} on {labels.dataset(group.dataset)}"
-        names[group] = name + labels.difference(group, alike)
+        names[group] = name + labels.differing_settings(group, alike)
     return names
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from snapshot_cli.analysis.claims import Pair, Verdict, compare, shared_settings
-from snapshot_cli.reporting.outcomes import Outcome, half_interval
+from snapshot_cli.reporting.outcomes import Outcome, interval_half_width
 from snapshot_cli.reporting.table import DASH, signed
 
 NOTE = "A difference above 0 says that the first has the lower error. Intervals are at 95 %, uncorrected."
@@ -25,7 +25,7 @@ def tables(outcomes: Sequence[Outcome], pairs: Sequence[tuple[Outcome, Outcome]]
         _begin_section(errors, group, groups)
         for outcome in outcomes:
             if outcome.group == group:
-                half_width = half_interval(outcome.errors)
+                half_width = interval_half_width(outcome.errors)
                 interval = "" if half_width is None else f"{half_width:.2f}"
                 errors.add_row(outcome.label, outcome.seeds, f"{outcome.error:.2f}", interval)
     verdicts = [

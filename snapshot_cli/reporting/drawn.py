@@ -1,4 +1,4 @@
-"""A table or figure that is ready: its files and its place on the page."""
+"""A table or figure that is ready to be written to files and placed on the page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapshot_cli.reporting import labels, save
-from snapshot_cli.reporting.outcomes import Outcome, grouped
+from snapshot_cli.reporting.outcomes import Outcome, group_by
 from snapshot_cli.reporting.table import Table
 
 if TYPE_CHECKING:
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What a table or figure is made for: the stem of its files, the study's title and its name on the command line."""
+    """A request for a table or figure: the stem of its files, the study's title and its command-line argument."""
 
     stem: str
     title: str
     study: str | None = None
 
-    def of(self, *names: str) -> Request:
-        """Return the request for a part, such as one network, whose names go into the stem."""
+    def for_part(self, *names: str) -> Request:
+        """Return the request for a part, such as one network; the names are appended to the stem."""
         return replace(self, stem="-".join([self.stem, *names]))
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, what to see in it, and what it shows to those who do not see it; it is drawn when it is needed.
+    """A figure, its caption and its text alternative for screen readers; drawn on first use.
 
-    `cells` counts the scored cells that it rests on.
+    `cells` counts the scored cells that the figure shows.
     """
 
     request: Request
     caption: str
     draw: Callable[[], Figure]
-    alternative: str
+    alt_text: str
     cells: int
     notes: Sequence[str] = ()
 
@@ -59,20 +59,29 @@ class Picture:
         return save.rendered(self.figure, "png")
 
     def write(self, folder: Path) -> list[Path]:
-        """Write it as SVG and PNG."""
+        """Write the figure as SVG and PNG, and return the paths."""
         return save.write_pair(self.svg, lambda: self.png, folder / self.request.stem)
 
 
 Drawn = Picture | Table
 
 
-def by_pair(outcomes: Sequence[Outcome], request: Request) -> list[tuple[list[Outcome], Request]]:
-    """Return the experiments of every network and dataset, and the request with these in the stem if there are more."""
-    groups = list(grouped(outcomes, "network", "dataset"))
-    return [(part, request if len(groups) == 1 else request.of(*names)) for names, part in groups]
+def split_by_pair(outcomes: Sequence[Outcome], request: Request) -> list[tuple[list[Outcome], Request]]:
+    """Split experiments by network and dataset, with a request for every part.
+
+    With several parts, network and dataset are appended to the stems.
+    """
+    groups = list(group_by(outcomes, "network", "dataset"))
+    return [(part, request if len(groups) == 1 else request.for_part(*names)) for names, part in groups]
 
 
-def by_dataset(outcomes: Sequence[Outcome], request: Request) -> list[tuple[str, list[Outcome], Request]]:
-    """Return each dataset's title, its experiments, and the request with its name in the stem if there are more."""
-    groups = list(grouped(outcomes, "dataset"))
-    return [(labels.dataset(name), part, request if len(groups) == 1 else request.of(name)) for (name,), part in groups]
+def split_by_dataset(outcomes: Sequence[Outcome], request: Request) -> list[tuple[str, list[Outcome], Request]]:
+    """Split experiments by dataset, with the dataset's title and a request for every part.
+
+    With several parts, the dataset is appended to the stems.
+    """
+    groups = list(group_by(outcomes, "dataset"))
+    return [
+        (labels.dataset(name), part, request if len(groups) == 1 else request.for_part(name))
+        for (name,), part in groups
+    ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from snapshot_cli.reporting import labels
 from snapshot_cli.reporting.drawn import Request
-from snapshot_cli.reporting.outcomes import Outcome, half_interval, paper_value
+from snapshot_cli.reporting.outcomes import Outcome, interval_half_width, paper_value
 from snapshot_cli.reporting.table import DASH, MINUS, Cell, Column, Table, number, signed
 from snapshot_cli.scores import TrainedRun
 
@@ -76,7 +76,7 @@ def _ours(outcome: Outcome, best: Mapping[tuple[str, str], float], request: Requ
     if not outcome.scores:
         return Cell(DASH, footnote=footnote)
     bold = round(outcome.error, 2) == best.get(_pair(outcome))
-    return number(outcome.error, half_interval(outcome.errors))._replace(bold=bold, footnote=footnote)
+    return number(outcome.error, interval_half_width(outcome.errors))._replace(bold=bold, footnote=footnote)
 
 
 def _beside(outcome: Outcome, column: str) -> str:
@@ -122,7 +122,7 @@ def _record(outcome: Outcome) -> dict[str, object]:
         "method": outcome.label,
         "error": outcome.error if outcome.scores else None,
         "replicates": len(outcome.scores),
-        "spread": half_interval(outcome.errors) if outcome.scores else None,
+        "spread": interval_half_width(outcome.errors) if outcome.scores else None,
         "paper": value.value if value else None,
         "status": value.status if value else None,
         "planned": outcome.experiment.replicates,

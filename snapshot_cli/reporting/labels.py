@@ -1,4 +1,4 @@
-"""Names as people print them."""
+"""Names of datasets, networks and methods for tables and figures."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ VARIED = tuple(name for name in Recipe.model_fields if name not in ("dataset", "
 
 
 def dataset(name: str) -> str:
-    """Return a dataset's title, with its size where the images were averaged down."""
-    known = facts(name)
-    if known is None:
+    """Return a dataset's title, with the image size if the images were averaged down."""
+    entry = facts(name)
+    if entry is None:
         return name
-    return known.title if name == known.name else f"{known.title}, {known.size}×{known.size}"
+    return entry.title if name == entry.name else f"{entry.title}, {entry.size}×{entry.size}"
 
 
 def network(name: str) -> str:
-    """Return a network's name with the capitals of the paper; one from elsewhere is called as it is there."""
+    """Return a network's name with the paper's capitals; networks of other packages keep their name."""
     if is_elsewhere(name):
         return name
     architecture = parse(name)
@@ -31,34 +31,40 @@ def network(name: str) -> str:
 
 
 def methods(experiments: Sequence[Experiment], *, without: Collection[str] = ()) -> dict[Experiment, str]:
-    """Return the label of each experiment's method, with the settings that tell it from others of the same label.
+    """Return a unique label for every experiment: its method, and the settings that differ among equal methods.
 
-    Settings in `without` are told elsewhere, such as on an axis, and are left out.
+    `without` names settings to leave out because they are shown elsewhere, such as on an axis.
     """
     groups: dict[tuple[str, str, str], list[Experiment]] = {}
     for experiment in experiments:
         groups.setdefault((experiment.dataset, experiment.network, label(experiment)), []).append(experiment)
-    return {each: label(each) + difference(each, group, without) for group in groups.values() for each in group}
+    return {
+        experiment: label(experiment) + differing_settings(experiment, group, without)
+        for group in groups.values()
+        for experiment in group
+    }
 
 
-def difference(experiment: Experiment, among: Sequence[Experiment], without: Collection[str] = ()) -> str:
-    """Return the settings of an experiment that differ among some, each after a comma.
+def differing_settings(experiment: Experiment, group: Sequence[Experiment], without: Collection[str] = ()) -> str:
+    """Return the settings of an experiment that vary in its group, as text: ", name value" for every setting.
 
-    Its number of replicates is one of them where another is the same in all else.
+    The number of replicates is included if another experiment differs in nothing else.
     """
-    told = [name for name in VARIED if name not in without]
-    differing = [name for name in told if len({getattr(other, name) for other in among}) > 1]
-    alike = {other.replicates for other in among if _done(other, experiment.replicates) == experiment}
-    differing += ["replicates"] if len(alike) > 1 and "replicates" not in without else []
-    return "".join(f", {name} {_value(getattr(experiment, name))}" for name in differing)
+    shown = [name for name in VARIED if name not in without]
+    differing = [name for name in shown if len({getattr(member, name) for member in group}) > 1]
+    replicates = {
+        member.replicates for member in group if _with_replicates(member, experiment.replicates) == experiment
+    }
+    differing += ["replicates"] if len(replicates) > 1 and "replicates" not in without else []
+    return "".join(f", {name} {_as_yaml(getattr(experiment, name))}" for name in differing)
 
 
-def _done(experiment: Experiment, replicates: int) -> Experiment:
+def _with_replicates(experiment: Experiment, replicates: int) -> Experiment:
     return experiment.model_copy(update={"replicates": replicates})
 
 
-def _value(value: object) -> str:
-    """Return a setting as a YAML file has it."""
+def _as_yaml(value: object) -> str:
+    """Return the value of a setting as in a YAML file; hashes are shortened."""
     if value is None:
         return "null"
     if isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""The experiments of a study with the scores of what is finished: what every table and figure is drawn from."""
+"""Collect the experiments of a study with the scores of their finished replicates: the input of tables and figures."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from snapshot_cli.reporting import labels
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.scores import Metrics, Scores, TrainedRun
 
-THREADS = 4  # at most, since each holds the predictions of an ensemble
+THREADS = 4  # at most: every thread may hold the predictions of an ensemble in memory
 METHOD_FIELDS = {"method", "drops", "alpha0", "cycles", "dropout", "stochastic_depth", "replicas", "replicates"}
-"""The settings in which two experiments of one question may differ."""
+"""The settings in which a method and its baseline may differ."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """An experiment, what tables call it, and the scores of its finished replicates by number."""
+    """An experiment, its label in tables and figures, and the scores of its finished replicates by number."""
 
     experiment: Experiment
     label: str
@@ -45,66 +45,66 @@ class Outcome:
 
     @property
     def group(self) -> str:
-        """Network and dataset as people print them."""
+        """Network and dataset in words: "ResNet-110 on CIFAR-10"."""
         return f"{labels.network(self.experiment.network)} on {labels.dataset(self.experiment.dataset)}"
 
     @property
     def seeds(self) -> str:
         """The finished replicates in words: "1 seed", "5 seeds", "3 of 5 seeds"."""
-        planned, done = self.experiment.replicates, len(self.scores)
-        of_planned = f" of {planned}" if done < planned else ""
-        return f"{done}{of_planned} seed{'s' * (max(planned, done) > 1)}"
+        planned, finished = self.experiment.replicates, len(self.scores)
+        of_planned = f" of {planned}" if finished < planned else ""
+        return f"{finished}{of_planned} seed{'s' * (max(planned, finished) > 1)}"
 
     @cached_property
     def errors(self) -> list[float]:
-        """The errors in percent of the ensembles of all members, one a finished replicate."""
+        """The errors in percent of the full ensembles, one per finished replicate."""
         return [scores.ensemble.error for scores in self.finished]
 
     @property
     def error(self) -> float:
-        """Their mean; of one finished replicate or more."""
+        """The mean of `errors`; needs at least one finished replicate."""
         return mean(self.errors)
 
-    def over(self, value: Callable[[Scores], Sequence[float]]) -> list[list[float]]:
-        """Return a list of numbers of every finished replicate."""
+    def by_replicate(self, value: Callable[[Scores], Sequence[float]]) -> list[list[float]]:
+        """Apply a function to the scores of every finished replicate: (replicates, points)."""
         return [list(value(scores)) for scores in self.finished]
 
     @property
     def run(self) -> TrainedRun | None:
-        """The run of the first finished replicate, None where there is none or its members are of several runs."""
+        """The run of the first finished replicate; None without one, or if its members come from several runs."""
         return self.finished[0].only_run if self.scores else None
 
 
 def errors(metrics: Iterable[Metrics]) -> list[float]:
-    """Return the errors in percent of some members or ensembles."""
-    return [each.error for each in metrics]
+    """Return the errors in percent of members or ensembles."""
+    return [network.error for network in metrics]
 
 
 def collect(study: Study, results: Path, dataset_hashes: Mapping[str, str]) -> list[Outcome]:
-    """Return the experiments of a study, in order, with the scores of what is finished.
+    """Return the experiments of a study, in order, with the scores of their finished replicates.
 
-    Raises UserError where runs of two experiments were trained on different images of one dataset, or on others than
-    those prepared now, whose content hashes `dataset_hashes` has by name.
+    `dataset_hashes` has the content hashes of the prepared datasets by name. Raises UserError if runs on one dataset
+    were trained on different images, or on other images than those prepared now.
     """
     names = labels.methods(study.experiments)
 
-    def outcome(experiment: Experiment) -> Outcome:
+    def collect_outcome(experiment: Experiment) -> Outcome:
         cells = [plan.cell(experiment, replicate=r) for r in range(experiment.replicates)]
-        scores = {cell.replicate: scoring.find(cell, results, study.split) for cell in cells}
-        finished = {replicate: found for replicate, found in scores.items() if found is not None}
+        by_replicate = {cell.replicate: scoring.find(cell, results, study.split) for cell in cells}
+        finished = {replicate: scores for replicate, scores in by_replicate.items() if scores is not None}
         return Outcome(experiment, names[experiment], finished, study.split)
 
     with ThreadPoolExecutor(min(THREADS, processors())) as pool:
-        outcomes = list(pool.map(outcome, study.experiments))
-    scoring.check_same_images([scores for each in outcomes for scores in each.finished], dataset_hashes)
+        outcomes = list(pool.map(collect_outcome, study.experiments))
+    scoring.check_same_images([scores for outcome in outcomes for scores in outcome.finished], dataset_hashes)
     return outcomes
 
 
-def of_runs(directories: Sequence[RunDirectory], split: Split = "test") -> list[Outcome]:
-    """Return finished runs as the experiments that each is enough for.
+def score_runs(directories: Sequence[RunDirectory], split: Split = "test") -> list[Outcome]:
+    """Score finished runs as the experiments that need no other run.
 
-    A cosine run is a snapshot ensemble; a step run is a single model and NoCycle. Raises UserError for a run that is
-    not finished or that trained one cycle alone.
+    A cosine run is a snapshot ensemble; a step run is both a single model and NoCycle. Raises UserError for unfinished
+    runs and for runs of a single cycle.
     """
     experiments: dict[Experiment, RunDirectory] = {}
     for directory in directories:
@@ -129,8 +129,8 @@ def _methods(run: Run) -> tuple[Method, ...]:
     return ("snapshot",) if run.schedule == "cosine" else ("single", "nocycle")
 
 
-def relabelled(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Return some of a study's experiments with labels that tell these from one another."""
+def relabel(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Give a selection of experiments labels that are unique among them."""
     names = labels.methods([outcome.experiment for outcome in outcomes])
     return [replace(outcome, label=names[outcome.experiment]) for outcome in outcomes]
 
@@ -140,26 +140,20 @@ def mean(values: Sequence[float]) -> float:
     return mean_interval(values)[0]
 
 
-def half_interval(values: Sequence[float]) -> float | None:
-    """Return half of the 95 % confidence interval of the mean over replicates, None for one."""
+def interval_half_width(values: Sequence[float]) -> float | None:
+    """Return the half-width of the 95 % confidence interval of the mean over replicates; None for one replicate."""
     return mean_interval(values)[1]
 
 
 def means(values: Sequence[Sequence[float]]) -> list[float]:
-    """Return the mean of every column of values (replicates, points)."""
+    """Return the mean over replicates of values (replicates, points) at every point."""
     return [mean(column) for column in zip(*values, strict=True)]
 
 
-def half_intervals(values: Sequence[Sequence[float]]) -> list[float]:
-    """Return half of the interval for every column of values (replicates, points); nothing for one replicate."""
-    halves = [half_interval(column) for column in zip(*values, strict=True)]
-    return [half for half in halves if half is not None]
-
-
 def paper_value(outcome: Outcome, size: int | None = None) -> paper.PaperValue | None:
-    """Return the paper's number for an experiment that is the paper's in every respect, None for any other.
+    """Return the paper's error for an experiment with exactly the paper's settings, None for any other.
 
-    `size` asks for the ensemble of the last so many members in place of all. The paper's errors are of test images.
+    `size` selects the ensemble of the last `size` members instead of all. The paper reports test errors only.
     """
     experiment = outcome.experiment
     if outcome.split != "test" or experiment.replicas > 1 or not paper.is_full_size(experiment):
@@ -175,27 +169,28 @@ def paper_value(outcome: Outcome, size: int | None = None) -> paper.PaperValue |
     )
 
 
-def baseline(outcome: Outcome, outcomes: Sequence[Outcome], method: Method) -> Outcome | None:
-    """Return the experiment of a plain method, with something finished, to compare another with; None without one.
+def find_baseline(outcome: Outcome, outcomes: Sequence[Outcome], method: Method) -> Outcome | None:
+    """Return the experiment of a baseline method to compare another experiment with; None without a finished one.
 
-    They differ in nothing but what makes a method; of several it is the nearest in what both methods have.
+    It has the same settings apart from `METHOD_FIELDS`; of several candidates the one with the most similar alpha0,
+    drops and cycles, in this order.
     """
-    compared = outcome.experiment
+    experiment = outcome.experiment
     candidates = [
-        other
-        for other in outcomes
-        if other.scores and other.experiment.method == method and not plan.implicit(other.experiment)
-        if other.experiment.model_dump(exclude=METHOD_FIELDS) == compared.model_dump(exclude=METHOD_FIELDS)
+        candidate
+        for candidate in outcomes
+        if candidate.scores and candidate.experiment.method == method and not plan.implicit(candidate.experiment)
+        if candidate.experiment.model_dump(exclude=METHOD_FIELDS) == experiment.model_dump(exclude=METHOD_FIELDS)
     ]
-    return min(candidates, key=lambda other: _distance(other.experiment, compared), default=None)
+    return min(candidates, key=lambda candidate: _distance(candidate.experiment, experiment), default=None)
 
 
-def _distance(one: Experiment, other: Experiment) -> list[bool]:
-    return [getattr(one, name) != getattr(other, name) for name in ("alpha0", "drops", "cycles")]
+def _distance(candidate: Experiment, experiment: Experiment) -> list[bool]:
+    return [getattr(candidate, name) != getattr(experiment, name) for name in ("alpha0", "drops", "cycles")]
 
 
-def grouped(outcomes: Sequence[Outcome], *fields: str) -> Iterator[tuple[tuple[str, ...], list[Outcome]]]:
-    """Yield the experiments that agree in some fields, in their first's order, with the fields' values."""
+def group_by(outcomes: Sequence[Outcome], *fields: str) -> Iterator[tuple[tuple[str, ...], list[Outcome]]]:
+    """Group experiments by the values of some fields; yields the values and the experiments, in order of appearance."""
     groups: dict[tuple[str, ...], list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault(tuple(str(getattr(outcome.experiment, name)) for name in fields), []).append(outcome)

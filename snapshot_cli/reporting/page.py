@@ -102,7 +102,7 @@ def _block(one: Drawn, prefix: str) -> dict[str, Any]:
         return {"kind": "table" if len(one.columns) < SPANNING else "spanning", "table": one.html(), **common}
     kind = "wide" if save.size(one.svg)[0] > COLUMN else "column"
     svg = Markup(save.inline_svg(one.svg, prefix))  # matplotlib's own, text drawn as outlines
-    return {"kind": kind, "table": None, "svg": svg, "alternative": one.alternative, **common}
+    return {"kind": kind, "table": None, "svg": svg, "alt_text": one.alt_text, **common}
 
 
 def _runs(sheet: Sheet, listed: set[str]) -> Iterator[dict[str, Any]]:

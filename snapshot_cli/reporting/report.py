@@ -12,7 +12,7 @@ from snapshot_cli.config import kinds
 from snapshot_cli.config.study import Drawing, Study
 from snapshot_cli.files import write_atomically
 from snapshot_cli.reporting.drawn import Drawn, Request
-from snapshot_cli.reporting.outcomes import Outcome, collect, relabelled
+from snapshot_cli.reporting.outcomes import Outcome, collect, relabel
 
 INDEX = "drawn.json"
 """How many scored cells each table and figure in a folder of results rests on, by the stem of its files."""
@@ -81,7 +81,7 @@ def needs(kind: str) -> str:
 
 def _draw(outcomes: Sequence[Outcome], drawing: Drawing, request: Request) -> list[Drawn]:
     """Return the tables or figures of a drawing that rest on anything finished."""
-    chosen = relabelled([outcome for outcome in outcomes if drawing.shows(outcome.experiment)])
+    chosen = relabel([outcome for outcome in outcomes if drawing.shows(outcome.experiment)])
     return [one for one in draw_kind(drawing.kind, chosen, request) if one.cells]
 
 

@@ -344,13 +344,13 @@ def _sample(figure: Figure, handle: Artist, left: float, y: float) -> None:
         figure.add_artist(patch)
 
 
-def share_y(drawn: Sequence[Axes], *, least: float = 0.0) -> None:
-    """Give axes one range of y, the smallest that shows everything and is `least` long."""
+def share_y(drawn: Sequence[Axes], *, min_span: float = 0.0) -> None:
+    """Give axes the same y range: the smallest that shows all data and spans at least `min_span`."""
     limits = [axes.get_ylim() for axes in drawn]
     low, high = min(low for low, _ in limits), max(high for _, high in limits)
-    missing = max(0.0, least - (high - low)) / 2
+    padding = max(0.0, min_span - (high - low)) / 2
     for axes in drawn:
-        axes.set_ylim(low - missing, high + missing)
+        axes.set_ylim(low - padding, high + padding)
 
 
 def counted(count: int, most: int = 12) -> range:

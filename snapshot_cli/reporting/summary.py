@@ -12,7 +12,7 @@ from rich.table import Table
 from snapshot_cli.analysis.claims import judge_claims
 from snapshot_cli.config.study import Study
 from snapshot_cli.reporting import claims
-from snapshot_cli.reporting.outcomes import Outcome, half_interval
+from snapshot_cli.reporting.outcomes import Outcome, interval_half_width
 
 Question = Literal["methods", "cycles"]
 WIDTH = 80
@@ -36,7 +36,7 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
     for heading in ("error (%)", "seeds"):
         table.add_column(heading, justify="right")
     for outcome in outcomes:
-        half = half_interval(outcome.errors)
+        half = interval_half_width(outcome.errors)
         error = f"{outcome.error:.2f}" + ("" if half is None else f" ± {half:.2f}")
         seeds = f"{len(outcome.scores)} of {outcome.experiment.replicates}"
         table.add_row(*([outcome.group] if groups else []), outcome.label, error, seeds)

@@ -10,7 +10,7 @@ from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.reporting import lines
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
 from snapshot_cli.reporting.labels import methods
-from snapshot_cli.reporting.outcomes import Outcome, grouped, paper_value
+from snapshot_cli.reporting.outcomes import Outcome, group_by, paper_value
 from snapshot_cli.reporting.style import LineEnd, look
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ ALONG = ("budget", "replicates")
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw a line a method, its mean over seeds at every budget; nothing where one budget alone is finished."""
-    groups = [part for _, part in grouped([each for each in outcomes if each.scores], "network", "dataset")]
+    groups = [part for _, part in group_by([each for each in outcomes if each.scores], "network", "dataset")]
     parts = [part for part in groups if len({outcome.experiment.budget for outcome in part}) > 1]
     if not parts:
         return []
@@ -38,15 +38,15 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         x="Training budget B (epochs)",
         paper=any(paper_value(outcome) for outcome in shown),
     )
-    notes = [*lines.seeds_note(shown), *lines.beside_paper(shown)]
-    return [Picture(request, CAPTION, figure, "; ".join(map(_in_words, parts)), lines.cells(shown), notes)]
+    notes = [*lines.seeds_note(shown), *lines.compare_with_paper(shown)]
+    return [Picture(request, CAPTION, figure, "; ".join(map(_in_words, parts)), lines.count_cells(shown), notes)]
 
 
 def _lines(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
     """Return the experiments of each line by its label, from the smallest budget to the largest."""
     labels = methods([outcome.experiment for outcome in outcomes], without=ALONG)
     fields = [name for name in Experiment.model_fields if name not in ALONG]
-    parts = (part for _, part in grouped(outcomes, *fields))
+    parts = (part for _, part in group_by(outcomes, *fields))
     return {labels[part[0].experiment]: sorted(part, key=lambda each: each.experiment.budget) for part in parts}
 
 
@@ -57,7 +57,9 @@ def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> lis
     for (label, line), shift in zip(_lines(outcomes).items(), shifts, strict=True):
         looks = look(line[0].experiment)
         values = {outcome.experiment.budget: paper_value(outcome) for outcome in line}
-        lines.draw_paper(axes, {budget: lines.number(value) for budget, value in values.items() if value}, looks)
+        lines.draw_paper(
+            axes, {budget: lines.with_uncertainty(value) for budget, value in values.items() if value}, looks
+        )
         points: dict[float, list[float]] = {outcome.experiment.budget: outcome.errors for outcome in line}
         ends.append(lines.draw_means(axes, label, looks, points, shift=shift))
     axes.set_xticks(budgets)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from snapshot_cli.reporting import lines, style
-from snapshot_cli.reporting.drawn import Drawn, Picture, Request, by_pair
+from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split_by_pair
 from snapshot_cli.reporting.outcomes import Outcome, mean
 from snapshot_cli.reporting.style import Heading, look
 
@@ -41,7 +41,7 @@ class _Bin:
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw a reliability diagram an experiment, its seeds pooled, a figure a network and dataset."""
     drawn: list[Drawn] = []
-    for part, part_request in by_pair([outcome for outcome in outcomes if outcome.scores], request):
+    for part, part_request in split_by_pair([outcome for outcome in outcomes if outcome.scores], request):
         caption = (
             f"{part[0].group}: accuracy against confidence in {_count(part[0])} bins. Below the diagonal is "
             f"overconfident. Bins of fewer than {FEW} images are faint."
@@ -50,7 +50,12 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         notes = [POOLED] if any(len(outcome.scores) > 1 for outcome in part) else []
         drawn.append(
             Picture(
-                part_request, caption, partial(_figure, part), f"{part[0].group}: {words}", lines.cells(part), notes
+                part_request,
+                caption,
+                partial(_figure, part),
+                f"{part[0].group}: {words}",
+                lines.count_cells(part),
+                notes,
             )
         )
     return drawn

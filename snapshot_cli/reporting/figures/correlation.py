@@ -39,7 +39,9 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     ]
     notes = [NOTE, *(["Means over seeds."] if any(len(outcome.scores) > 1 for outcome in shown) else [])]
     notes += claims.further(shown, "correlation")
-    return [Picture(request, CAPTION, partial(_figure, shown, values), "; ".join(words), lines.cells(shown), notes)]
+    return [
+        Picture(request, CAPTION, partial(_figure, shown, values), "; ".join(words), lines.count_cells(shown), notes)
+    ]
 
 
 def _mean(outcome: Outcome) -> Matrix:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from snapshot_cli.config import plan
 from snapshot_cli.reporting import lines
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.reporting.outcomes import Outcome, grouped, mean
+from snapshot_cli.reporting.outcomes import Outcome, group_by, mean
 from snapshot_cli.reporting.style import LineEnd, look
 from snapshot_cli.scores import Scores
 
@@ -25,14 +25,14 @@ NEEDS = "two methods to compare, or ensembles of several runs"
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw the mean over seeds of every method at its cost; a full budget is the largest of a panel."""
-    groups = [part for _, part in grouped([each for each in outcomes if each.scores], "network", "dataset")]
+    groups = [part for _, part in group_by([each for each in outcomes if each.scores], "network", "dataset")]
     parts = [part for part in groups if sum(len(_points(outcome, 1)) for outcome in part) > 1]
     if not parts:
         return []
     shown = [outcome for part in parts for outcome in part]
-    figure = partial(lines.small_multiples, parts, lines.labels(parts), _draw, x="Training cost (full budgets)")
+    figure = partial(lines.small_multiples, parts, lines.label_lines(parts), _draw, x="Training cost (full budgets)")
     words = "; ".join(map(_in_words, parts))
-    return [Picture(request, CAPTION, figure, words, lines.cells(shown), lines.seeds_note(shown))]
+    return [Picture(request, CAPTION, figure, words, lines.count_cells(shown), lines.seeds_note(shown))]
 
 
 def _full(outcomes: Sequence[Outcome]) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.reporting.outcomes import Outcome, errors, grouped, means, paper_value
+from snapshot_cli.reporting.outcomes import Outcome, errors, group_by, means, paper_value
 from snapshot_cli.reporting.style import LineEnd, look
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ NEEDS = "a method with several members"
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw a line a method, its mean over seeds at every size; a method of one member is a dashed level."""
-    groups = [part for _, part in grouped([each for each in outcomes if each.scores], "network", "dataset")]
+    groups = [part for _, part in group_by([each for each in outcomes if each.scores], "network", "dataset")]
     parts = [part for part in groups if any(_size(outcome) > 1 for outcome in part)]
     if not parts:
         return []
@@ -31,13 +31,13 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     figure = partial(
         lines.small_multiples,
         parts,
-        lines.labels(parts),
+        lines.label_lines(parts),
         _draw,
         x="Ensemble size m",
         paper=any(_paper(outcome) for outcome in shown),
     )
-    notes = [*lines.seeds_note(shown), *lines.beside_paper(shown), *claims.further(shown, "two-members")]
-    return [Picture(request, CAPTION, figure, "; ".join(map(_in_words, parts)), lines.cells(shown), notes)]
+    notes = [*lines.seeds_note(shown), *lines.compare_with_paper(shown), *claims.further(shown, "two-members")]
+    return [Picture(request, CAPTION, figure, "; ".join(map(_in_words, parts)), lines.count_cells(shown), notes)]
 
 
 def _size(outcome: Outcome) -> int:
@@ -54,7 +54,7 @@ def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> lis
         if _size(outcome) == 1:
             ends.append(lines.draw_level(axes, label, looks, outcome.error))
         else:
-            values = outcome.over(lambda scores: errors(scores.last))
+            values = outcome.by_replicate(lambda scores: errors(scores.last))
             ends.append(lines.draw_line(axes, label, looks, range(1, _size(outcome) + 1), values, shift=shift))
     axes.set_xticks(style.counted(largest))
     axes.margins(y=0.08)
@@ -64,12 +64,12 @@ def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> lis
 def _paper(outcome: Outcome) -> dict[float, tuple[float, float | None]]:
     size = _size(outcome)
     values = {m: paper_value(outcome, m if size > 1 else None) for m in range(1, size + 1)}
-    return {m: lines.number(value) for m, value in values.items() if value}
+    return {m: lines.with_uncertainty(value) for m, value in values.items() if value}
 
 
 def _in_words(outcomes: Sequence[Outcome]) -> str:
     def words(outcome: Outcome) -> str:
-        first, *others = means(outcome.over(lambda scores: errors(scores.last)))
+        first, *others = means(outcome.by_replicate(lambda scores: errors(scores.last)))
         return f"{outcome.label} from {first:.2f} to {others[-1]:.2f} %" if others else f"{outcome.label} {first:.2f} %"
 
     return f"{outcomes[0].group}: {', '.join(map(words, outcomes))}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from snapshot_cli.analysis import paper
 from snapshot_cli.config.experiment import iterations_per_epoch
 from snapshot_cli.reporting import claims, lines, rate_curve, style
-from snapshot_cli.reporting.drawn import Drawn, Picture, Request, by_pair
+from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split_by_pair
 from snapshot_cli.reporting.figures.schedule import curve, of_one_run
 from snapshot_cli.reporting.outcomes import Outcome, means
 from snapshot_cli.reporting.style import LineEnd, look
@@ -34,13 +34,20 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw the mean over seeds of the training loss of each method of one run, a figure a network and dataset."""
     drawn: list[Drawn] = []
     traced = [outcome for outcome in of_one_run(outcomes) if outcome.run and outcome.run.curve.step]
-    for part, part_request in by_pair(traced, request):
-        ends = ", ".join(f"{each.label} ends at {means(each.over(_losses))[-1]:.2g}" for each in part)
+    for part, part_request in split_by_pair(traced, request):
+        ends = ", ".join(f"{each.label} ends at {means(each.by_replicate(_losses))[-1]:.2g}" for each in part)
         notes = [PALE_LINES] if any(len(each.scores) > 1 for each in part) else []
         notes += [READ_OFF] if any(paper.losses(each.experiment) for each in part) else []
         notes += claims.further(part, "loss")
         drawn.append(
-            Picture(part_request, CAPTION, partial(_figure, part), f"{part[0].group}: {ends}", lines.cells(part), notes)
+            Picture(
+                part_request,
+                CAPTION,
+                partial(_figure, part),
+                f"{part[0].group}: {ends}",
+                lines.count_cells(part),
+                notes,
+            )
         )
     return drawn
 
@@ -58,11 +65,11 @@ def _epochs(scores: Scores) -> list[float]:
 
 
 def _figure(outcomes: Sequence[Outcome]) -> Figure:
-    (labels,) = lines.labels([outcomes])
+    (labels,) = lines.label_lines([outcomes])
     published = [paper.losses(outcome.experiment) for outcome in outcomes]
     run = outcomes[0].run
     assert run, "an experiment of one run"
-    facts = (lines.seeds(outcomes), f"{run.train_examples:,} training images")
+    facts = (lines.count_seeds(outcomes), f"{run.train_examples:,} training images")
     heading = replace(lines.heading(outcomes), facts=facts)
     with style.style():
         figure, ((above, below),) = style.panels(
@@ -96,9 +103,9 @@ def _figure(outcomes: Sequence[Outcome]) -> Figure:
 
 def _draw(axes: Axes, outcome: Outcome, label: str) -> LineEnd:
     epochs, colour = _epochs(outcome.finished[0]), look(outcome.experiment).colour
-    middle = [value if value > 0 else float("nan") for value in means(outcome.over(_losses))]
+    middle = [value if value > 0 else float("nan") for value in means(outcome.by_replicate(_losses))]
     if len(outcome.scores) > 1:
-        for values in outcome.over(_losses):
+        for values in outcome.by_replicate(_losses):
             axes.plot(epochs, values, color=colour, linewidth=0.4, alpha=0.3, label=f"_{label}: a seed")
     axes.plot(epochs, middle, color=colour, linewidth=1.2, label=label)
     return LineEnd(label, look(outcome.experiment), epochs[-1], middle[-1])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.reporting.outcomes import Outcome, baseline, errors, means
+from snapshot_cli.reporting.outcomes import Outcome, errors, find_baseline, means
 from snapshot_cli.reporting.style import LineEnd, Look, look
 from snapshot_cli.scores import Scores
 
@@ -30,7 +30,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     shown = [each for each in outcomes if each.run and len(each.finished[0].members) > 1]
     if not shown:
         return []
-    singles = [baseline(outcome, outcomes, "single") for outcome in shown]
+    singles = [find_baseline(outcome, outcomes, "single") for outcome in shown]
     parts = [[outcome, *([single] if single else [])] for outcome, single in zip(shown, singles, strict=True)]
     looks = {look(outcome.experiment) for outcome in shown}
     ensemble = looks.pop() if len(looks) == 1 else ANY
@@ -45,12 +45,12 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         columns=3 if len(parts) % 4 else 4,
     )
     words = [
-        f"{outcome.group}, {outcome.label}: snapshots {lines.percents(means(outcome.over(_alone)))}, "
-        f"ensembles {lines.percents(means(outcome.over(_first)))}"
+        f"{outcome.group}, {outcome.label}: snapshots {lines.format_percents(means(outcome.by_replicate(_alone)))}, "
+        f"ensembles {lines.format_percents(means(outcome.by_replicate(_first)))}"
         for outcome in shown
     ]
-    cells = lines.cells([outcome for outcome in outcomes if outcome in shown or outcome in singles])
-    notes = [*lines.seeds_note(shown), *lines.beside_paper(shown), *claims.further(shown, "members")]
+    cells = lines.count_cells([outcome for outcome in outcomes if outcome in shown or outcome in singles])
+    notes = [*lines.seeds_note(shown), *lines.compare_with_paper(shown), *claims.further(shown, "members")]
     return [Picture(request, CAPTION, figure, "; ".join(words), cells, notes)]
 
 
@@ -68,8 +68,8 @@ def _draw(axes: Axes, part: Sequence[Outcome], ensemble: Look) -> list[LineEnd]:
     x = range(1, members + 1)
     axes.set_xlim(1 - 0.06 * members, members + 0.06 * members)
     ends = [
-        lines.draw_line(axes, ALONE, style.ALONE, x, outcome.over(_alone), shift=0.012 * members),
-        lines.draw_line(axes, ENSEMBLE, ensemble, x, outcome.over(_first), shift=-0.012 * members),
+        lines.draw_line(axes, ALONE, style.ALONE, x, outcome.by_replicate(_alone), shift=0.012 * members),
+        lines.draw_line(axes, ENSEMBLE, ensemble, x, outcome.by_replicate(_first), shift=-0.012 * members),
     ]
     ends += [lines.draw_level(axes, SINGLE, look(each.experiment), each.error) for each in single]
     axes.set_xticks(style.counted(members))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from snapshot_cli.reporting import lines, rate_curve
-from snapshot_cli.reporting.drawn import Drawn, Picture, Request, by_pair
+from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split_by_pair
 from snapshot_cli.reporting.outcomes import Outcome
 from snapshot_cli.reporting.rate_curve import RateCurve
 from snapshot_cli.reporting.style import look
@@ -20,13 +20,13 @@ NEEDS = "a method of one run"
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw the learning rate of one run a method, a figure a network and dataset."""
     drawn: list[Drawn] = []
-    for part, part_request in by_pair(of_one_run(outcomes), request):
+    for part, part_request in split_by_pair(of_one_run(outcomes), request):
         curves = [curve(outcome) for outcome in part]
         figure = partial(
             rate_curve.draw_curves, curves, replace(lines.heading(part), facts=("the same for every seed",))
         )
         words = ", ".join(f"{each.label} with {len(each.snapshots)} snapshots" for each in curves)
-        drawn.append(Picture(part_request, CAPTION, figure, f"{part[0].group}: {words}", lines.cells(part)))
+        drawn.append(Picture(part_request, CAPTION, figure, f"{part[0].group}: {words}", lines.count_cells(part)))
     return drawn
 
 

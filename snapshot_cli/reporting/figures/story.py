@@ -10,7 +10,7 @@ from snapshot_cli.config.plan import implicit
 from snapshot_cli.reporting import lines, rate_curve, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
 from snapshot_cli.reporting.figures.schedule import curve
-from snapshot_cli.reporting.outcomes import Outcome, baseline, errors, grouped, means
+from snapshot_cli.reporting.outcomes import Outcome, errors, find_baseline, group_by, means
 from snapshot_cli.reporting.style import LineEnd, look
 from snapshot_cli.scores import Scores
 
@@ -32,16 +32,18 @@ ALONE, ENSEMBLE, SINGLE = "Snapshot alone", "Ensemble so far", "Single model"
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw one Snapshot experiment a network and dataset, its means over seeds, on one axis of epochs."""
     parts = []
-    for _, group in grouped(outcomes, "network", "dataset"):
+    for _, group in group_by(outcomes, "network", "dataset"):
         chosen = _chosen(group)
         if chosen:
-            single = baseline(chosen, group, "single")
+            single = find_baseline(chosen, group, "single")
             parts.append([chosen, *([single] if single else [])])
     if not parts:
         return []
     shown = [outcome for part in parts for outcome in part]
     words = "; ".join(map(_in_words, parts))
-    return [Picture(request, CAPTION, partial(_figure, parts), words, lines.cells(shown), lines.seeds_note(shown))]
+    return [
+        Picture(request, CAPTION, partial(_figure, parts), words, lines.count_cells(shown), lines.seeds_note(shown))
+    ]
 
 
 def _chosen(outcomes: Sequence[Outcome]) -> Outcome | None:
@@ -71,7 +73,7 @@ def _figure(parts: Sequence[Sequence[Outcome]]) -> Figure:
         if one:
             style.name_ends(drawn[0][1], ends[0])
         else:
-            style.legend_below(figure, lines.handles([below for _, below in drawn]))
+            style.legend_below(figure, lines.legend_handles([below for _, below in drawn]))
     return figure
 
 
@@ -84,8 +86,10 @@ def _draw(above: Axes, below: Axes, part: Sequence[Outcome]) -> list[LineEnd]:
     epochs = rates.snapshots
     shift = 0.012 * epochs[-1]
     ends = [
-        lines.draw_line(below, ALONE, style.ALONE, epochs, outcome.over(_alone), shift=-shift),
-        lines.draw_line(below, ENSEMBLE, look(outcome.experiment), epochs, outcome.over(_first), shift=-2 * shift),
+        lines.draw_line(below, ALONE, style.ALONE, epochs, outcome.by_replicate(_alone), shift=-shift),
+        lines.draw_line(
+            below, ENSEMBLE, look(outcome.experiment), epochs, outcome.by_replicate(_first), shift=-2 * shift
+        ),
     ]
     ends += [lines.draw_level(below, SINGLE, look(each.experiment), each.error) for each in single]
     below.margins(y=0.08)
@@ -104,6 +108,6 @@ def _first(scores: Scores) -> list[float]:
 
 def _in_words(part: Sequence[Outcome]) -> str:
     outcome, *single = part
-    alone, ensembles = (lines.percents(means(outcome.over(which))) for which in (_alone, _first))
+    alone, ensembles = (lines.format_percents(means(outcome.by_replicate(which))) for which in (_alone, _first))
     words = f"{outcome.group}, {outcome.label}: snapshots {alone}, ensembles {ensembles}"
     return words + "".join(f", single model {each.error:.2f} %" for each in single)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from snapshot_cli.reporting import labels
-from snapshot_cli.reporting.drawn import Drawn, Request, by_dataset
-from snapshot_cli.reporting.outcomes import Outcome, errors, half_interval, mean
+from snapshot_cli.reporting.drawn import Drawn, Request, split_by_dataset
+from snapshot_cli.reporting.outcomes import Outcome, errors, interval_half_width, mean
 from snapshot_cli.reporting.table import Cell, Column, Table, number
 
 CAPTION = (
@@ -21,7 +21,7 @@ CHOSEN = f"{BEST}: chosen by their errors on the withheld training images, never
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Return a table a dataset, with rows for the last m, the first m and the best m of each ensemble of one run."""
     several = [each for each in outcomes if each.experiment.replicas == 1 and _members(each) > 1]
-    return [_table(*part) for part in by_dataset(several, request)]
+    return [_table(*part) for part in split_by_dataset(several, request)]
 
 
 def _table(dataset: str, outcomes: Sequence[Outcome], request: Request) -> Table:
@@ -31,7 +31,7 @@ def _table(dataset: str, outcomes: Sequence[Outcome], request: Request) -> Table
     for outcome in outcomes:
         network = labels.network(outcome.experiment.network)
         for members, seeds in _ways(outcome).items():
-            columns = [(mean(column), half_interval(column)) for column in zip(*seeds, strict=True)]
+            columns = [(mean(column), interval_half_width(column)) for column in zip(*seeds, strict=True)]
             cells = [number(*column) for column in columns]
             rows[network, f"{outcome.label}, {members}"] = cells + [Cell()] * (len(sizes) - len(cells))
             names = {"dataset": dataset, "network": network, "method": outcome.label, "members": members}
@@ -60,8 +60,8 @@ def _members(outcome: Outcome) -> int:
 def _ways(outcome: Outcome) -> dict[str, list[list[float]]]:
     """Return for each way to choose m = 1..M members the errors of their ensembles, a list a finished replicate."""
     ways = {
-        "last m": outcome.over(lambda scores: errors(scores.last)),
-        "first m": outcome.over(lambda scores: errors(scores.first)),
+        "last m": outcome.by_replicate(lambda scores: errors(scores.last)),
+        "first m": outcome.by_replicate(lambda scores: errors(scores.first)),
         BEST: [
             [choice.error for choice in scores.chosen if choice.rule == "best"]
             for scores in outcome.finished

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from snapshot_cli.analysis.ensembles import deep_ensemble_equivalent
 from snapshot_cli.reporting import labels
-from snapshot_cli.reporting.drawn import Drawn, Request, by_dataset
-from snapshot_cli.reporting.outcomes import Outcome, baseline, half_interval, mean, means
+from snapshot_cli.reporting.drawn import Drawn, Request, split_by_dataset
+from snapshot_cli.reporting.outcomes import Outcome, find_baseline, interval_half_width, mean, means
 from snapshot_cli.reporting.table import Cell, Column, Table, number
 from snapshot_cli.scores import Scores
 
@@ -45,7 +45,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Return one table per dataset with one row per network and method."""
     return [
         _table(dataset, part, part_request)
-        for dataset, part, part_request in by_dataset(outcomes, request)
+        for dataset, part, part_request in split_by_dataset(outcomes, request)
         if any(outcome.scores for outcome in part)
     ]
 
@@ -59,7 +59,7 @@ def _table(dataset: str, outcomes: Sequence[Outcome], request: Request) -> Table
         ensemble_nlls = _true_ensemble_nlls(outcome, outcomes)
         by_seed = {name: _by_seed(outcome, name) for name in BY_SEED}
         values = {name: mean(numbers) if numbers else None for name, numbers in by_seed.items()}
-        halves = {name: half_interval(numbers) if numbers else None for name, numbers in by_seed.items()}
+        halves = {name: interval_half_width(numbers) if numbers else None for name, numbers in by_seed.items()}
         nll = values["calibrated NLL"]
         equivalent = None if nll is None or not ensemble_nlls else deep_ensemble_equivalent(nll, ensemble_nlls)
         cost = outcome.finished[0].cost * _budget_fraction(outcome, outcomes) if outcome.scores else None
@@ -115,10 +115,10 @@ def _disagreement(scores: Scores) -> float | None:
 
 def _true_ensemble_nlls(outcome: Outcome, outcomes: Sequence[Outcome]) -> list[float]:
     """Return the calibrated NLL of the true ensemble of the same setting, for sizes 1..M; empty without one."""
-    ensemble = baseline(outcome, outcomes, "ensemble")
+    ensemble = find_baseline(outcome, outcomes, "ensemble")
     if ensemble is None or outcome.experiment.method == "ensemble":
         return []
-    return means(ensemble.over(lambda scores: [metrics.calibrated_nll for metrics in scores.last]))
+    return means(ensemble.by_replicate(lambda scores: [metrics.calibrated_nll for metrics in scores.last]))
 
 
 def _budget_fraction(outcome: Outcome, outcomes: Sequence[Outcome]) -> float:
