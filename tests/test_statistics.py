@@ -16,7 +16,6 @@ from snapshot_cli.analysis.statistics import (
     mean_interval,
     paired_interval,
     pool,
-    pooled,
 )
 
 
@@ -144,7 +143,7 @@ def test_a_claim_outside_families(differences, answer):
 def test_a_lone_claim_has_the_mean_so_far_and_an_interval_from_three_seeds_on():
     assert judge_alone(group(9, 10)) == Decision("not decided", 9.5)
     decision = judge_alone(group(4, 5, 6))
-    assert (decision.mean, decision.estimate) == (5.0, pooled([group(4, 5, 6)]))
+    assert (decision.mean, decision.estimate) == (5.0, pool([group(4, 5, 6)]))
 
 
 @pytest.mark.parametrize(
