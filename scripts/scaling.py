@@ -54,7 +54,7 @@ def schedules(runs: list[Run], speed: float) -> str:
     """Return a table of how long runs take on more and more GPUs, in the given order and the longest first."""
     each = hours(runs, speed)
     given, longest = list(each.values()), [each[run] for run in scheduling.longest_first(each)]
-    lines = ["| GPUs | given order, hours | longest first, hours | no schedule is shorter than |", "|--:|--:|--:|--:|"]
+    lines = ["| GPUs | given order, hours | longest first, hours | lower bound, hours |", "|--:|--:|--:|--:|"]
     for gpus in GPUS:
         least = max(sum(given) / gpus, longest[0])
         spans = [scheduling.makespan(given, gpus), scheduling.makespan(longest, gpus), least]
@@ -66,7 +66,7 @@ def networks(runs: list[Run]) -> str:
     """Return a table of the networks: multiply-adds of an image, as such and against the reference network."""
     sides = image_sides(NOWHERE)
     pairs = dict.fromkeys((run.network, sides[run.dataset]) for run in runs)
-    lines = ["| network | side | multiply-adds of an image, millions | of DenseNet-40's |", "|:--|--:|--:|--:|"]
+    lines = ["| network | side | multiply-adds per image, millions | relative to DenseNet-40 |", "|:--|--:|--:|--:|"]
     for name, side in sorted(pairs, key=lambda pair: forward(*pair)):
         lines += [
             f"| {name} | {side} | {forward(name, side) / 1e6:,.0f} | {forward(name, side) / forward(*REFERENCE):.2f} |"

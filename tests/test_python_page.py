@@ -38,14 +38,16 @@ def folder(tmp_path, monkeypatch):
 
 def test_every_example_is_run_here():
     assert list(EXAMPLES) == [
-        "A training loop", "Ask the ensemble", "Keep it", "A network of timm", "Stop and resume",
+        "A training loop", "Predict and score", "Save and export", "A timm network", "Stop and resume",
         "A callback for the Trainer of Hugging Face", "A callback for Lightning",
     ]  # fmt: skip
     assert TEXT.count("```python") == len(EXAMPLES)
 
 
 def test_a_loop_and_what_its_ensemble_can_do(capsys):
-    names = run("A training loop", "Ask the ensemble", "Keep it", batches=batches(), test_batches=batches(3), epochs=1)
+    names = run(
+        "A training loop", "Predict and score", "Save and export", batches=batches(), test_batches=batches(3), epochs=1
+    )
     assert len(names["ensemble"]) == 3
     assert re.findall(r"^last (\d): [0-9.]+ % wrong, NLL [0-9.]+$", capsys.readouterr().out, re.MULTILINE) == list(
         "123"
@@ -58,7 +60,7 @@ def test_a_loop_and_what_its_ensemble_can_do(capsys):
 
 def test_timm():
     pytest.importorskip("timm")
-    run("A network of timm", images=batches()[0][0], SnapshotEnsemble=SnapshotEnsemble)
+    run("A timm network", images=batches()[0][0], SnapshotEnsemble=SnapshotEnsemble)
 
 
 def test_stop_and_resume():
