@@ -1,12 +1,12 @@
-"""A watcher that takes no note of anything."""
+"""A callback that does nothing."""
 
 
 class Silent:
-    def begin(self, done, iterations, epoch_length):
+    def on_start(self, done, iterations, epoch_length):
         pass
 
-    def iteration(self, iteration, rate):
+    def on_step(self, step, lr):
         pass
 
-    def epoch(self, row):
+    def on_epoch(self, row):
         pass

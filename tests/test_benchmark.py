@@ -47,11 +47,11 @@ def test_by_turns_begins_each_block_with_the_next_and_drops_the_first():
 
 def test_between_hands_over_after_every_block_and_then_stops():
     calls = []
-    watcher = Between(2, 3, {"other": lambda: calls.append(watcher.seen) or Time(1, 1)})
-    while not watcher.enough():
-        watcher.iteration(0, 0.1)
+    callback = Between(2, 3, {"other": lambda: calls.append(callback.seen) or Time(1, 1)})
+    while not callback.enough():
+        callback.on_step(0, 0.1)
     assert calls == [2, 4, 6, 8]
-    assert {name: len(times) for name, times in watcher.times.items()} == {"ours": 3, "other": 3}
+    assert {name: len(times) for name, times in callback.times.items()} == {"ours": 3, "other": 3}
 
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

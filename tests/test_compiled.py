@@ -37,8 +37,8 @@ def machine(tiny_data, folder, **changes):
 class Counting(Silent):
     reached = 0
 
-    def iteration(self, iteration, rate):
-        self.reached = iteration
+    def on_step(self, step, lr):
+        self.reached = step
 
 
 def trained(run, machine, *, stops=()):
@@ -46,7 +46,7 @@ def trained(run, machine, *, stops=()):
     for stop in (*stops, None):
         counting = Counting()
         try:
-            in_process.train(run, machine, watcher=counting, stop=lambda stop=stop, now=counting: now.reached == stop)
+            in_process.train(run, machine, callback=counting, stop=lambda stop=stop, now=counting: now.reached == stop)
         except Stopped:
             assert counting.reached == stop
     return RunDirectory.of(run, machine.results)
@@ -74,15 +74,15 @@ def test_going_on_with_another_setting_is_said(quick, tiny_data, tiny_run, tmp_p
     run, here_ = tiny_run(), machine(tiny_data, tmp_path)
     notes = []
     with pytest.raises(Stopped):
-        in_process.train(run, here_, watcher=Silent(), stop=lambda: True)
-    in_process.train(run, replace(here_, compile=True), watcher=Silent(), note=notes.append)
+        in_process.train(run, here_, callback=Silent(), stop=lambda: True)
+    in_process.train(run, replace(here_, compile=True), callback=Silent(), note=notes.append)
     assert any("goes on where compile False -> True" in note for note in notes)
 
 
 def test_without_a_compiler_it_is_eager_and_said(monkeypatch, tiny_data, tiny_run, tmp_path):
     monkeypatch.setattr(compiled.shutil, "which", lambda name: None)
     notes, run = [], tiny_run(budget=1, cycles=1)
-    directory = in_process.train(run, machine(tiny_data, tmp_path, compile=True), watcher=Silent(), note=notes.append)
+    directory = in_process.train(run, machine(tiny_data, tmp_path, compile=True), callback=Silent(), note=notes.append)
     assert notes == ["--compile: no C++ compiler here, so the network is not compiled; install g++"]
     assert directory.machine["compile"] is False
 

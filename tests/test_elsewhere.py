@@ -251,7 +251,7 @@ def test_networks_that_cannot_be_trained_are_refused_before_anything_is_written(
 ):
     run = run_of(tiny_run, "plugin:odd", network_options={"what": what})
     with pytest.raises(UserError) as raised:
-        in_process.train(run, Machine(tiny_data, tmp_path, device="cpu"), watcher=Silent())
+        in_process.train(run, Machine(tiny_data, tmp_path, device="cpu"), callback=Silent())
     assert str(raised.value) == message
     assert not list(tmp_path.iterdir())
 
@@ -264,7 +264,7 @@ def test_images_that_a_network_cannot_take_show_its_own_line(tiny_run, tiny_data
 def test_a_last_batch_of_one_image(tiny_run, tiny_data, tmp_path):
     run = run_of(tiny_run, "torchvision:resnet18", train_size=81, batch_size=16)
     with pytest.raises(ConfigError, match=r"cannot be trained on a batch of 1 image, .*; choose another batch_size"):
-        in_process.train(run, Machine(tiny_data, tmp_path, device="cpu"), watcher=Silent())
+        in_process.train(run, Machine(tiny_data, tmp_path, device="cpu"), callback=Silent())
     assert (
         trial.check(
             run_of(tiny_run, "plugin:mlp"), in_process.prepared("tiny", Machine(tiny_data, tmp_path)), smallest=1
@@ -283,8 +283,8 @@ def finish(run, machine, *, stop_after=None):
     if stop_after is not None:
         seen = []
         with before_steps(seen.append), pytest.raises(Stopped):
-            in_process.train(run, machine, watcher=Silent(), stop=lambda: bool(seen) and seen[-1] >= stop_after)
-    return in_process.train(run, machine, watcher=Silent())
+            in_process.train(run, machine, callback=Silent(), stop=lambda: bool(seen) and seen[-1] >= stop_after)
+    return in_process.train(run, machine, callback=Silent())
 
 
 NETWORKS = ["torchvision:resnet18", "plugin:mlp", "plugin:tied"]
@@ -302,14 +302,14 @@ def test_they_resume_exactly(network, tiny_run, tiny_data, tmp_path):
 
 def test_the_code_behind_a_plug_in_is_recorded(tiny_run, tiny_data, tmp_path):
     run = run_of(tiny_run, "plugin:mlp", budget=1)
-    directory = in_process.train(run, Machine(tiny_data, tmp_path, device="cpu"), watcher=Silent())
+    directory = in_process.train(run, Machine(tiny_data, tmp_path, device="cpu"), callback=Silent())
     assert re.fullmatch("sha256:[0-9a-f]{64}", directory.machine["versions"]["plugin:mlp"])
     assert directory.path.name.startswith("plugin-mlp-cosine-M2-")
 
 
 def test_interpolation_without_batch_norm(tiny_run, tiny_data, tmp_path):
     run, machine = run_of(tiny_run, "plugin:tied", budget=1), Machine(tiny_data, tmp_path, device="cpu")
-    directory = in_process.train(run, machine, watcher=Silent())
+    directory = in_process.train(run, machine, callback=Silent())
     in_process.interpolate(run, machine)
     rows = directory.interpolation()
     assert len(rows) == 33
@@ -320,7 +320,7 @@ def test_interpolation_without_batch_norm(tiny_run, tiny_data, tmp_path):
 def test_an_exported_file_answers_as_the_run_did(network, members, tiny_run, tiny_data, tiny_dataset, tmp_path):
     """Tied weights, a buffer that is not in the state, and a member that counts twice."""
     directory = in_process.train(
-        run_of(tiny_run, network, budget=1), Machine(tiny_data, tmp_path, device="cpu"), watcher=Silent()
+        run_of(tiny_run, network, budget=1), Machine(tiny_data, tmp_path, device="cpu"), callback=Silent()
     )
     snapshots = finished.all_snapshots([directory])
     card = export(snapshots, tiny_data, tmp_path / "e.pt2", members=members)
@@ -337,7 +337,7 @@ def test_an_exported_file_answers_as_the_run_did(network, members, tiny_run, tin
 
 def test_an_exported_file_of_a_plug_in_that_is_not_there(tiny_run, tiny_data, tmp_path, monkeypatch):
     directory = in_process.train(
-        run_of(tiny_run, "plugin:mlp", budget=1), Machine(tiny_data, tmp_path, device="cpu"), watcher=Silent()
+        run_of(tiny_run, "plugin:mlp", budget=1), Machine(tiny_data, tmp_path, device="cpu"), callback=Silent()
     )
     export(finished.all_snapshots([directory]), tiny_data, tmp_path / "e.pt2")
     monkeypatch.delitem(plugins._builders, "mlp")
@@ -393,7 +393,7 @@ def test_timm(tiny_run, tiny_data, tmp_path):
     machine = Machine(tiny_data, tmp_path, device="cpu")
     directory = RunDirectory.of(run, tmp_path)
     assert trial.check(run, in_process.prepared("tiny", machine)) == []
-    assert "timm" in in_process.train(run, machine, watcher=Silent()).machine["versions"]
+    assert "timm" in in_process.train(run, machine, callback=Silent()).machine["versions"]
     assert directory.status == "done"
 
 

@@ -89,7 +89,7 @@ def test_members_are_copies_that_never_train():
 def trained(tiny_run, tiny_data, tmp_path_factory):
     """The directory of a run of two snapshots."""
     results = tmp_path_factory.mktemp("results")
-    return in_process.train(tiny_run(budget=1), Machine(tiny_data, results, device="cpu"), watcher=Silent())
+    return in_process.train(tiny_run(budget=1), Machine(tiny_data, results, device="cpu"), callback=Silent())
 
 
 def test_a_run_answers_as_it_did(trained, tiny_data, tiny_dataset):

@@ -68,7 +68,7 @@ def trained(request, tmp_path_factory):
         run = Run(
             dataset=name, network="resnet-8", budget=1, batch_size=8, cycles=2, alpha0=0.1, schedule="cosine",
         )  # fmt: skip
-        directory = in_process.train(run, Machine(folder / "data", folder / "results", device="cpu"), watcher=Silent())
+        directory = in_process.train(run, Machine(folder / "data", folder / "results", device="cpu"), callback=Silent())
     return folder / "data", folder / "files", directory
 
 

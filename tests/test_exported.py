@@ -52,7 +52,7 @@ class Trap:
 @pytest.fixture(scope="module")
 def directory(tiny_run, tiny_data, tmp_path_factory):
     results = tmp_path_factory.mktemp("results")
-    return in_process.train(tiny_run(budget=1, cycles=3), Machine(tiny_data, results, device="cpu"), watcher=Silent())
+    return in_process.train(tiny_run(budget=1, cycles=3), Machine(tiny_data, results, device="cpu"), callback=Silent())
 
 
 @pytest.mark.parametrize("suffix", [".pt2", ".onnx"])

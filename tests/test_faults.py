@@ -85,7 +85,7 @@ class Disk:
 
 
 def train(run, machine):
-    return in_process.train(run, machine, watcher=Silent())
+    return in_process.train(run, machine, callback=Silent())
 
 
 def results(directory):

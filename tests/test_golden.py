@@ -50,7 +50,7 @@ def losses(run, dataset, folder):
     directory, found = RunDirectory(folder), []
     training = loop.prepare(run, dataset, directory, Machine(device="cpu"))
     while training.progress.iteration < 40:
-        loop.train_epoch(training, watcher=Silent(), stop=lambda: False)
+        loop.train_epoch(training, callback=Silent(), stop=lambda: False)
         found += training.progress.losses.tolist()
     return found
 

@@ -29,12 +29,12 @@ def trained(run, dataset, folder, *, device="cuda", stops=()):
     directory.start(run, {})
 
     class Counting(Silent):
-        def iteration(self, iteration, rate):
-            reached[0] = iteration
+        def on_step(self, step, lr):
+            reached[0] = step
 
     for stop in (*stops, None):
         try:
-            loop.train(run, dataset, directory, Machine(device=device), watcher=Counting(),
+            loop.train(run, dataset, directory, Machine(device=device), callback=Counting(),
                        stop=lambda stop=stop: reached[0] == stop)  # fmt: skip
         except Stopped:
             assert reached[0] == stop
@@ -60,7 +60,7 @@ def test_the_first_losses_agree_with_those_of_the_cpu(tiny_dataset, tiny_run, tm
     for device in ("cpu", "cuda"):
         run = tiny_run(network=network, alpha0=0.01)
         training = loop.prepare(run, tiny_dataset, RunDirectory(tmp_path / device), Machine(device=device))
-        loop.train_epoch(training, watcher=Silent(), stop=lambda: False)
+        loop.train_epoch(training, callback=Silent(), stop=lambda: False)
         losses.append(training.progress.losses.numpy())
     np.testing.assert_allclose(losses[0], losses[1], rtol=0.02, atol=0.02)
 
@@ -92,16 +92,16 @@ def test_a_step_does_not_wait_for_the_gpu(
     training = loop.prepare(
         tiny_run(dropout=0.2, precision=precision), tiny_dataset, RunDirectory(tmp_path), Machine(compile=compile)
     )
-    loop.train_epoch(training, watcher=Silent(), stop=lambda: False)
+    loop.train_epoch(training, callback=Silent(), stop=lambda: False)
 
     class Until(Silent):
-        def iteration(self, iteration, rate):
+        def on_step(self, step, lr):
             synchronising_is_an_error()
-            if iteration == 12:
+            if step == 12:
                 raise StopIteration
 
     with pytest.raises(StopIteration):
-        loop.train_epoch(training, watcher=Until(), stop=lambda: False)
+        loop.train_epoch(training, callback=Until(), stop=lambda: False)
 
 
 def test_compiled_losses_are_those_of_eager_training(tiny_dataset, tiny_run, tmp_path):
@@ -109,6 +109,6 @@ def test_compiled_losses_are_those_of_eager_training(tiny_dataset, tiny_run, tmp
     for compile in (False, True):
         machine = Machine(compile=compile)
         training = loop.prepare(tiny_run(alpha0=0.01), tiny_dataset, RunDirectory(tmp_path / str(compile)), machine)
-        loop.train_epoch(training, watcher=Silent(), stop=lambda: False)
+        loop.train_epoch(training, callback=Silent(), stop=lambda: False)
         losses.append(training.progress.losses.numpy())
     np.testing.assert_allclose(losses[0], losses[1], rtol=0.02, atol=0.02)

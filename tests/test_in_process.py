@@ -34,19 +34,19 @@ def machine(tiny_data, tmp_path):
 
 def message(run, machine, kind=UserError):
     with pytest.raises(kind) as caught:
-        in_process.train(run, machine, watcher=Silent())
+        in_process.train(run, machine, callback=Silent())
     assert type(caught.value) is kind
     return str(caught.value)
 
 
 def test_a_finished_run_trains_nothing(machine, tiny_run, monkeypatch):
     run = tiny_run(budget=1, cycles=1)
-    directory = in_process.train(run, machine, watcher=Silent())
+    directory = in_process.train(run, machine, callback=Silent())
     assert directory == RunDirectory.of(run, machine.results)
     assert directory.status == "done"
     before = {path: path.stat().st_mtime_ns for path in directory.path.rglob("*")}
     monkeypatch.setattr(loop, "train", None)
-    assert in_process.train(run, machine, watcher=Silent()) == directory
+    assert in_process.train(run, machine, callback=Silent()) == directory
     assert {path: path.stat().st_mtime_ns for path in directory.path.rglob("*")} == before
     manifest = store.read_manifest(machine.data, "tiny")
     assert json.loads((directory.path / "machine.json").read_text())["dataset_hash"] == manifest.content_hash
@@ -109,7 +109,7 @@ def test_a_directory_in_use_is_left_alone(machine, tiny_run):
 @pytest.fixture(scope="module")
 def finished(tiny_data, tiny_run, tmp_path_factory):
     folder, run = tmp_path_factory.mktemp("finished"), tiny_run(budget=1, cycles=2, holdout=10)
-    return in_process.train(run, Machine(tiny_data, folder, "cpu"), watcher=Silent()).path, run
+    return in_process.train(run, Machine(tiny_data, folder, "cpu"), callback=Silent()).path, run
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_why_it_failed_is_forgotten_when_it_is_tried_again(again, machine):
     (directory.path / "done.json").unlink()
     (directory.path / train_process.FAILURE).write_text("disk full\n")
     with pytest.raises(Stopped):
-        in_process.train(directory.run, machine, watcher=Silent(), stop=lambda: True)
+        in_process.train(directory.run, machine, callback=Silent(), stop=lambda: True)
     assert train_process.failure(directory.path) is None
 
 
@@ -162,7 +162,7 @@ def test_predictions_that_differ_are_refused_and_once_deleted_computed_again(aga
     path.unlink()
     (again.path / f"predictions/{split}-labels.npy").unlink()
     before = (again.path / "done.json").read_bytes(), (again.path / "manifest.json").read_bytes()
-    in_process.train(again.run, machine, watcher=Silent())
+    in_process.train(again.run, machine, callback=Silent())
     assert path.read_bytes() == content
     assert ((again.path / "done.json").read_bytes(), (again.path / "manifest.json").read_bytes()) == before
     assert again.verify() == ([], [])
@@ -173,9 +173,9 @@ def test_a_stop_while_predictions_are_computed_again(again, machine):
     for path in lost:
         path.unlink()
     with pytest.raises(Stopped, match="stopped while predicting; type the same command to resume"):
-        in_process.train(again.run, machine, watcher=Silent(), stop=lambda: True)
+        in_process.train(again.run, machine, callback=Silent(), stop=lambda: True)
     assert not any(path.exists() for path in lost)
-    in_process.train(again.run, machine, watcher=Silent())
+    in_process.train(again.run, machine, callback=Silent())
     assert {path: path.read_bytes() for path in lost} == lost
     assert again.verify() == ([], [])
 
@@ -184,7 +184,7 @@ def test_predictions_computed_again_elsewhere_get_a_new_seal(again, machine, mon
     (again.path / "predictions/test-1.npy").unlink()
     real = predictions.predict
     monkeypatch.setattr(predictions, "predict", lambda *a: np.nextafter(real(*a), np.float32(9)))
-    in_process.train(again.run, machine, watcher=Silent())
+    in_process.train(again.run, machine, callback=Silent())
     assert RunDirectory(again.path).verify() == ([], [])
     assert RunDirectory(again.path).predictions("test", 1).shape == (23, 4)
 
@@ -192,7 +192,7 @@ def test_predictions_computed_again_elsewhere_get_a_new_seal(again, machine, mon
 def test_predictions_whose_weights_were_not_kept_are_not_computed(again, machine):
     shutil.rmtree(again.path / "snapshots")
     (again.path / "predictions/test-2.npy").unlink()
-    in_process.train(again.run, machine, watcher=Silent())
+    in_process.train(again.run, machine, callback=Silent())
     with pytest.raises(UserError) as caught:
         again.predictions("test", 2)
     path = again.path / "predictions/test-2.npy"
@@ -202,7 +202,7 @@ def test_predictions_whose_weights_were_not_kept_are_not_computed(again, machine
 def test_a_state_that_a_killed_process_left_behind_a_finished_run_goes(again, machine):
     again.resume_path.write_bytes(b"x")
     (again.path / ".done.json.12.tmp").write_bytes(b"x")
-    in_process.train(again.run, machine, watcher=Silent())
+    in_process.train(again.run, machine, callback=Silent())
     assert not again.resume_path.exists()
     assert not (again.path / ".done.json.12.tmp").exists()
     assert again.verify() == ([], [])
@@ -214,8 +214,8 @@ class Stop(Silent):
     def __init__(self, wanted):
         self.wanted, self.now = wanted, 0
 
-    def iteration(self, iteration, rate):
-        self.now = iteration
+    def on_step(self, step, lr):
+        self.now = step
 
     def __call__(self):
         return self.now >= self.wanted
@@ -225,7 +225,7 @@ class Stop(Silent):
 def partial(machine, tiny_run):
     run, stop = tiny_run(), Stop(10)
     with pytest.raises(Stopped):
-        in_process.train(run, machine, watcher=stop, stop=stop)
+        in_process.train(run, machine, callback=stop, stop=stop)
     return RunDirectory.of(run, machine.results)
 
 
@@ -234,11 +234,11 @@ def test_a_snapshot_that_changed_meanwhile_stops_the_run_at_once(partial, machin
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    watcher = Stop(99)
+    callback = Stop(99)
     with pytest.raises(UserError) as caught:
-        in_process.train(partial.run, machine, watcher=watcher)
+        in_process.train(partial.run, machine, callback=callback)
     assert str(caught.value) == f"{path}: differs from what the run wrote; delete {partial.path} and train it again"
-    assert watcher.now == 0  # not after hours of training
+    assert callback.now == 0  # not after hours of training
     path.unlink()
     again = f"delete {partial.path} and train it again"
     assert message(partial.run, machine) == f"{path}: the weights of this snapshot were not kept; {again}"
@@ -251,12 +251,12 @@ def test_going_on_elsewhere_is_told_and_recorded(partial, machine, monkeypatch):
     monkeypatch.setattr(hardware, "describe", lambda device, network: place | elsewhere | {"started": "later"})
     told, stop = [], Stop(12)
     with pytest.raises(Stopped):
-        in_process.train(partial.run, machine, watcher=stop, stop=stop, note=told.append)
+        in_process.train(partial.run, machine, callback=stop, stop=stop, note=told.append)
     assert told == [
         f"{partial.path}: goes on where device_name {place['device_name']} -> Abacus; threads {place['threads']} -> 7: "
         "numbers may differ in their last digits from those of a run that was not stopped"
     ]
-    in_process.train(partial.run, machine, watcher=Silent(), note=told.append)
+    in_process.train(partial.run, machine, callback=Silent(), note=told.append)
     assert len(told) == 1  # the second time nothing differs
     found = RunDirectory(partial.path)
     later = {"started": "later", **elsewhere}
@@ -268,7 +268,7 @@ def test_the_deterministic_mode_holds_during_the_training_and_is_recorded(machin
     seen, real = [], loop.step
     monkeypatch.setattr(loop, "step", lambda *a: (seen.append(torch.backends.cudnn.deterministic), real(*a))[1])
     run = tiny_run(budget=1)
-    in_process.train(run, replace(machine, deterministic=True), watcher=Silent())
+    in_process.train(run, replace(machine, deterministic=True), callback=Silent())
     assert set(seen) == {True}
     assert RunDirectory.of(run, machine.results).machine["deterministic"] is True
     assert not torch.backends.cudnn.deterministic
@@ -279,15 +279,15 @@ def test_a_state_of_an_earlier_version_was_not_deterministic(partial, machine):
     (partial.path / "machine.json").write_text(json.dumps(place))
     told, stop = [], Stop(12)
     with pytest.raises(Stopped):
-        in_process.train(partial.run, machine, watcher=stop, stop=stop, note=told.append)
+        in_process.train(partial.run, machine, callback=stop, stop=stop, note=told.append)
     assert told == []
-    in_process.train(partial.run, replace(machine, deterministic=True), watcher=Silent(), note=told.append)
+    in_process.train(partial.run, replace(machine, deterministic=True), callback=Silent(), note=told.append)
     assert told[0].startswith(f"{partial.path}: goes on where deterministic False -> True: numbers may differ")
 
 
 def test_going_on_at_the_same_place_is_not_recorded(partial, machine):
     before, told = (partial.path / "machine.json").read_bytes(), []
-    in_process.train(partial.run, machine, watcher=Silent(), note=told.append)
+    in_process.train(partial.run, machine, callback=Silent(), note=told.append)
     assert told == []
     assert (partial.path / "machine.json").read_bytes() == before
 
@@ -361,7 +361,7 @@ def test_signals_stop_a_process_and_it_goes_on_to_the_same_bytes(tiny_data, tmp_
         (metrics,) = broken.glob("runs/*/*/metrics.csv")
     (run,) = plan.runs(load.load(tmp_path / "tiny.yaml", (), training_examples={"tiny": 90}))
     for results in (broken, unbroken):
-        in_process.train(run, Machine(tiny_data, results, "cpu", 1), watcher=Silent())
+        in_process.train(run, Machine(tiny_data, results, "cpu", 1), callback=Silent())
     found = weights_and_predictions(broken)
     assert sorted(found) == [
         "predictions/test-1.npy",
@@ -387,7 +387,7 @@ def test_a_file_that_may_not_grow_so_large_is_told_and_the_run_goes_on_when_it_m
     )
     assert directory.status == "partial"
     assert not list(directory.path.rglob(".*"))
-    in_process.train(run, Machine(tiny_data, tmp_path / "results", "cpu", 1), watcher=Silent())
+    in_process.train(run, Machine(tiny_data, tmp_path / "results", "cpu", 1), callback=Silent())
     assert directory.verify() == ([], [])
 
 

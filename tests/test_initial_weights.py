@@ -122,7 +122,7 @@ def test_files_that_are_refused_before_anything_is_written(content, words, tiny_
     network = "resnet-14" if content == "resnet-14" else "resnet-8"
     run = tiny_run(network=network, initial_weights=weights_file.digest(path))
     with pytest.raises(UserError, match=f"^initial_weights: {path}: {words}"):
-        in_process.train(run, Machine(tiny_data, tmp_path / "results", device="cpu"), watcher=Silent())
+        in_process.train(run, Machine(tiny_data, tmp_path / "results", device="cpu"), callback=Silent())
     assert not (tmp_path / "results").exists()
 
 
@@ -158,12 +158,12 @@ def test_weights_that_are_gone_or_changed(tiny_run, tiny_data, tmp_path):
     (tmp_path / "w.pt").write_bytes(b"PK other")
     machine = Machine(tiny_data, tmp_path / "results", device="cpu")
     with pytest.raises(UserError, match=r"w\.pt: no longer the weights that the run starts from, which have sha256:"):
-        in_process.train(run, machine, watcher=Silent())
+        in_process.train(run, machine, callback=Silent())
     run = tiny_run(initial_weights=f"sha256:{'0' * 64}")
     with pytest.raises(
         UserError, match=r"^initial_weights: sha256:0+ is not in .*; name the file: --set initial_weigh"
     ):
-        in_process.train(run, machine, watcher=Silent())
+        in_process.train(run, machine, callback=Silent())
 
 
 def test_a_node_of_a_cluster_gets_them(tiny_run, tmp_path, monkeypatch):

@@ -21,10 +21,10 @@ class Silent(Lines):
     def __init__(self):
         pass
 
-    def begin(self, done, iterations, epoch_length):
+    def on_start(self, done, iterations, epoch_length):
         pass
 
-    def epoch(self, row):
+    def on_epoch(self, row):
         pass
 
 
@@ -34,7 +34,7 @@ def trained(tiny_run, tiny_dataset, tmp_path_factory):
     run = tiny_run(dropout=0.2, budget=2, alpha0=0.5)
     directory = RunDirectory.of(run, tmp_path_factory.mktemp("results"))
     directory.start(run, {"dataset_hash": tiny_dataset.manifest.content_hash})
-    loop.train(run, tiny_dataset, directory, Machine(device="cpu"), watcher=Silent())
+    loop.train(run, tiny_dataset, directory, Machine(device="cpu"), callback=Silent())
     return run, directory
 
 

@@ -26,13 +26,13 @@ class Silent:
     def __init__(self):
         self.seen = []
 
-    def begin(self, done, iterations, epoch_length):
+    def on_start(self, done, iterations, epoch_length):
         self.begun = (done, iterations, epoch_length)
 
-    def iteration(self, iteration, rate):
-        self.seen.append((iteration, rate))
+    def on_step(self, step, lr):
+        self.seen.append((step, lr))
 
-    def epoch(self, row):
+    def on_epoch(self, row):
         pass
 
 
@@ -42,15 +42,15 @@ def train(run, dataset, path, *, stop_at=(), **machine):
     if directory.status == "absent":
         directory.start(run, {})
     for wanted in [*stop_at, None]:
-        watcher = Silent()
+        callback = Silent()
         try:
             loop.train(
-                run, dataset, directory, Machine(**{"device": "cpu"} | machine), watcher=watcher,
-                stop=lambda wanted=wanted, watcher=watcher: dict(watcher.seen[-1:]).keys() == {wanted},
+                run, dataset, directory, Machine(**{"device": "cpu"} | machine), callback=callback,
+                stop=lambda wanted=wanted, callback=callback: dict(callback.seen[-1:]).keys() == {wanted},
             )  # fmt: skip
         except Stopped:
             assert wanted is not None
-        seen += watcher.seen
+        seen += callback.seen
     return directory, seen
 
 
@@ -230,16 +230,16 @@ def test_one_stop_at(unbroken, tiny_dataset, tiny_run, tmp_path, point):
 @pytest.mark.parametrize("asked", [1, 2, 3, 4])
 def test_a_stop_while_predicting_loses_nothing(unbroken, tiny_dataset, tiny_run, tmp_path, monkeypatch, asked):
     monkeypatch.setitem(predict.BATCH_SIZES, "cpu", 12)  # two batches of each of two snapshots
-    run, watcher, answers = tiny_run(), Silent(), []
+    run, callback, answers = tiny_run(), Silent(), []
 
     def stop():
-        answers.append(watcher.seen[-1][0] == LAST)
+        answers.append(callback.seen[-1][0] == LAST)
         return sum(answers) == asked
 
     directory = RunDirectory(tmp_path)
     directory.start(run, {})
     with pytest.raises(Stopped) as caught:
-        loop.train(run, tiny_dataset, directory, Machine(device="cpu"), watcher=watcher, stop=stop)
+        loop.train(run, tiny_dataset, directory, Machine(device="cpu"), callback=callback, stop=stop)
     assert str(caught.value) == f"{run.run_id}: stopped while predicting; type the same command to resume"
     assert (sum(answers), directory.status) == (asked, "partial")
     monkeypatch.undo()
@@ -265,7 +265,7 @@ def test_a_stop_says_where(tiny_dataset, tiny_run, tmp_path):
     run = tiny_run()
     with pytest.raises(Stopped) as caught:
         loop.train(
-            run, tiny_dataset, RunDirectory(tmp_path), Machine(device="cpu"), watcher=Silent(), stop=lambda: True
+            run, tiny_dataset, RunDirectory(tmp_path), Machine(device="cpu"), callback=Silent(), stop=lambda: True
         )
     assert str(caught.value) == f"{run.run_id}: stopped after 1 iterations; type the same command to resume"
     assert caught.value.exit_code == 75
@@ -303,12 +303,12 @@ def test_checkpoints_by_time_as_well(unbroken, tiny_dataset, tiny_run, tmp_path,
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(tiny_dataset, tiny_run, tmp_path):
     run, directory = tiny_run(), RunDirectory(tmp_path)
     training = loop.prepare(run, tiny_dataset, directory, Machine(device="cpu"))
-    loop.train_epoch(training, watcher=Silent(), stop=lambda: False)
+    loop.train_epoch(training, callback=Silent(), stop=lambda: False)
     before = directory.resume_path.read_bytes()
     with torch.no_grad():
         training.network.classifier.weight[0, 0] = math.nan
     with pytest.raises(UserError) as caught:
-        loop.train_epoch(training, watcher=Silent(), stop=lambda: False)
+        loop.train_epoch(training, callback=Silent(), stop=lambda: False)
     assert str(caught.value) == (
         f"{run.run_id}: the loss is not finite at iteration 7, where the rate is 0.025; try a smaller alpha0"
     )
@@ -332,7 +332,7 @@ def test_weights_that_are_not_finite_are_never_saved_as_a_good_state(tiny_datase
     with pytest.raises(UserError) as caught:  # the loss of the first iteration is still that of fresh weights
         loop.train(
             run.model_copy(update={"alpha0": math.inf}), tiny_dataset, RunDirectory(tmp_path), Machine(device="cpu"),
-            watcher=Silent(), stop=lambda: True,
+            callback=Silent(), stop=lambda: True,
         )  # fmt: skip
     assert "the weights are not finite after iteration 1, where the rate is inf" in str(caught.value)
     assert not (tmp_path / "resume.pt").exists()
@@ -351,7 +351,7 @@ def test_nothing_is_asked_of_the_device_during_an_epoch(tiny_dataset, tiny_run, 
     assert bool(torch.tensor(1))
     assert asked.pop() == "__bool__"  # the counter counts
     monkeypatch.setattr(loop, "close_epoch", lambda *arguments: training.progress.rows.append({}))
-    loop.train_epoch(training, watcher=Silent(), stop=lambda: False)
+    loop.train_epoch(training, callback=Silent(), stop=lambda: False)
     assert training.progress.iteration == 6
     assert asked == []
 

@@ -24,19 +24,19 @@ KINDS = (torch.Tensor, torch.nn.Parameter)
 def test_tensors_do_not_grow_over_epochs(tiny_dataset, tiny_run, tmp_path):
     sizes = []
 
-    class Watcher:
-        def begin(self, done, iterations, epoch_length):
+    class Callback:
+        def on_start(self, done, iterations, epoch_length):
             pass
 
-        def iteration(self, iteration, rate):
+        def on_step(self, step, lr):
             pass
 
-        def epoch(self, row):
+        def on_epoch(self, row):
             sizes.append(held())
 
     run, directory = tiny_run(budget=EPOCHS), RunDirectory(tmp_path)
     directory.start(run, {})
-    loop.train(run, tiny_dataset, directory, Machine(device="cpu"), watcher=Watcher())
+    loop.train(run, tiny_dataset, directory, Machine(device="cpu"), callback=Callback())
     assert len(sizes) == EPOCHS
     assert sizes[WARM] > 100_000
     assert max(sizes[WARM:]) <= sizes[WARM]

@@ -28,11 +28,11 @@ def drawn(renderable):
 def test_a_line_for_every_event_off_a_terminal(tmp_path, tiny_run):
     out = console(terminal=False)
     runs = {tiny_run(seed=seed): 270 for seed in (0, 1, 2)}
-    with ProgressTable(out, runs, tmp_path) as looking_on:
+    with ProgressTable(out, runs, tmp_path) as callback:
         for run, outcome in zip(runs, ("done", "failed", "stopped"), strict=True):
-            looking_on.started(run)
-            looking_on.look()
-            looking_on.ended(run, outcome)
+            callback.started(run)
+            callback.look()
+            callback.ended(run, outcome)
     first, second, third = (run.run_id for run in runs)
     assert out.file.getvalue() == (
         f"training {first}\ndone: {first} (1 of 3)\ntraining {second}\nfailed: {second} (2 of 3)\n"
@@ -48,13 +48,13 @@ def test_a_table_on_a_terminal(tmp_path, tiny_run, monkeypatch):
     (place.path / ".lock").write_text(json.dumps({"pid": os.getpid(), "host": "far", "since": "now"}))
     (RunDirectory.of(runs[2], tmp_path).path).mkdir(parents=True)
     (RunDirectory.of(runs[2], tmp_path).path / train_process.FAILURE).write_text("of an earlier try")
-    with ProgressTable(out, dict.fromkeys(runs, 270), tmp_path) as looking_on:
-        looking_on.started(runs[0])
-        looking_on.started(runs[1])
-        looking_on.ended(runs[0], "failed", "no room")
-        looking_on.look()
+    with ProgressTable(out, dict.fromkeys(runs, 270), tmp_path) as callback:
+        callback.started(runs[0])
+        callback.started(runs[1])
+        callback.ended(runs[0], "failed", "no room")
+        callback.look()
     assert "far, process" in out.file.getvalue()
-    assert drawn(progress_table.screen(looking_on._statuses.values(), 150, 40)) == [
+    assert drawn(progress_table.screen(callback._statuses.values(), 150, 40)) == [
         "run  state  done  lr  error  images/s  left  where, or why not",
         f"{in_words(runs[1])}  running  35.6 %  0.0500  45.68 %  87  2 s  far, process {os.getpid()}",
         f"{in_words(runs[0])}  failed  0.0 %  -  -  -  -  no room",

@@ -248,7 +248,7 @@ def breaking(directory, breaks):
 
 
 def assert_same_and_resumed(directory, run, tiny_data, tmp_path, broken):
-    unbroken = in_process.train(run, Machine(tiny_data, tmp_path / "unbroken", "cpu", 1), watcher=Silent())
+    unbroken = in_process.train(run, Machine(tiny_data, tmp_path / "unbroken", "cpu", 1), callback=Silent())
     assert directory.status == "done"
     for kind in ("snapshots/1.safetensors", "snapshots/2.safetensors", "predictions/test-2.npy"):
         assert (directory.path / kind).read_bytes() == (unbroken.path / kind).read_bytes()

@@ -101,7 +101,7 @@ def test_a_run_that_was_stopped_in_its_first_epoch(tiny_run, tiny_dataset, tmp_p
     directory = RunDirectory.of(run, tmp_path)
     directory.start(run, {"dataset_hash": tiny_dataset.manifest.content_hash})
     with pytest.raises(Stopped):
-        loop.train(run, tiny_dataset, directory, Machine(device="cpu"), watcher=silent.Silent(), stop=lambda: True)
+        loop.train(run, tiny_dataset, directory, Machine(device="cpu"), callback=silent.Silent(), stop=lambda: True)
     assert not directory.metrics()
     assert (look(directory, tmp_path).state, look(directory, tmp_path).seen) == ("stopped", run.batch_size)
 

@@ -170,15 +170,15 @@ def test_files_that_changed_since_are_named(data, workers, change, message):
 def test_the_wait_for_images_is_measured(data):
     feed = feeds(data)["train"]
     list(feed.training(0, 0, batch_size=4))
-    assert 0.5 < feed.starved <= 1  # this process decodes, and nothing is trained
+    assert 0.5 < feed.data_wait <= 1  # this process decodes, and nothing is trained
 
 
 class Counting(Silent):
     def __init__(self):
         self.seen = []
 
-    def iteration(self, iteration, rate):
-        self.seen.append(iteration)
+    def on_step(self, step, lr):
+        self.seen.append(step)
 
     def has_seen(self, iteration):
         return iteration in self.seen
@@ -188,11 +188,11 @@ def trained(data, results, *, stops=(), workers=0, **changes):
     """Train, stopped after each of some iterations, and return the run's directory."""
     machine = Machine(data, results, "cpu", 1, workers=workers)
     for iteration in (*stops, None):
-        watcher = Counting()
+        callback = Counting()
         try:
-            in_process.train(run(**changes), machine, watcher=watcher, stop=partial(watcher.has_seen, iteration))
+            in_process.train(run(**changes), machine, callback=callback, stop=partial(callback.has_seen, iteration))
         except Stopped:
-            assert watcher.seen[-1] == iteration
+            assert callback.seen[-1] == iteration
     return RunDirectory.of(run(**changes), results)
 
 
@@ -233,7 +233,7 @@ def test_a_decoding_process_that_dies_is_said(data, tmp_path, monkeypatch):
 def test_labels_are_those_of_the_folders(data):
     feed = feeds(data)["train"]
     assert [WNIDS[label] for label in feed.labels] == [feed.files.path(row).parent.name for row in range(21)]
-    assert replace(feed).starved == 0
+    assert replace(feed).data_wait == 0
 
 
 SMALL = 'mount -t tmpfs -o size=64k tmpfs /dev/shm && exec "$@"'
@@ -270,20 +270,20 @@ def test_a_stop_is_heard_while_a_batch_is_waited_for(data, tmp_path, monkeypatch
         patch.setattr(decoding.Decoding, "__getitem__", stuck)
         patch.setattr("snapshot_cli.datasets.streamed.POLL_SECONDS", 0.2)
         patch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.2)
-        machine, watcher = Machine(data, tmp_path / "stopped", "cpu", 1, workers=2), Counting()
+        machine, callback = Machine(data, tmp_path / "stopped", "cpu", 1, workers=2), Counting()
         with pytest.raises(Stopped, match="stopped after 6 iterations; type the same command to resume"):
-            in_process.train(run(), machine, watcher=watcher, stop=lambda: asked_after(watcher, 6))
+            in_process.train(run(), machine, callback=callback, stop=lambda: asked_after(callback, 6))
     assert not torch.multiprocessing.active_children()
     again = trained(data, tmp_path / "stopped")
     for name in ("snapshots/2.safetensors", "predictions/test-2.npy"):
         assert (again.path / name).read_bytes() == (expected.path / name).read_bytes()
 
 
-def asked_after(watcher, iteration):
+def asked_after(callback, iteration):
     """Tell, some time after an iteration, that training is to stop: not between it and the next."""
-    if not watcher.has_seen(iteration):
+    if not callback.has_seen(iteration):
         return False
-    begun = vars(watcher).setdefault("begun", time.monotonic())
+    begun = vars(callback).setdefault("begun", time.monotonic())
     return time.monotonic() > begun + 0.5
 
 

@@ -54,9 +54,9 @@ class Until(Silent):
     def __init__(self, waits, last):
         self.waits, self.last = waits, last
 
-    def iteration(self, iteration, rate):
+    def on_step(self, step, lr):
         self.waits.on = True
-        if iteration == self.last:
+        if step == self.last:
             raise StopIteration
 
 
@@ -73,7 +73,7 @@ def watch(run, dataset, tmp_path, last):
     with Waits() as found:
         training = loop.prepare(run, dataset, RunDirectory(tmp_path), Machine())
         with pytest.raises(StopIteration):
-            loop.train_epoch(training, watcher=Until(found, last), stop=lambda: False)
+            loop.train_epoch(training, callback=Until(found, last), stop=lambda: False)
     assert found.seen > 100
     return found.found
 

@@ -48,7 +48,7 @@ Step = Callable[[], object]
 
 @dataclass
 class Between:
-    """A watcher of the real loop that hands over to the others after every block of iterations, and stops the run."""
+    """A callback of the real loop: after every block of steps it runs a block of each other contender."""
 
     iterations: int
     blocks: int
@@ -58,13 +58,13 @@ class Between:
         self.times: dict[str, list[Time]] = {name: [] for name in ("ours", *self.others)}
         self.seen, self.started = 0, now()
 
-    def begin(self, done: int, iterations: int, epoch_length: int) -> None:
-        """Take no note."""
+    def on_start(self, done: int, iterations: int, epoch_length: int) -> None:
+        """Do nothing."""
 
-    def epoch(self, row: dict[str, float]) -> None:
-        """Take no note."""
+    def on_epoch(self, row: dict[str, float]) -> None:
+        """Do nothing."""
 
-    def iteration(self, iteration: int, rate: float) -> None:
+    def on_step(self, step: int, lr: float) -> None:
         """Do a block of each of the others; a first round is dropped."""
         self.seen += 1
         if self.seen % self.iterations:
@@ -154,7 +154,7 @@ def race(
     with tempfile.TemporaryDirectory() as folder:
         training = _prepared(way, dataset, Path(folder))
         with contextlib.suppress(Stopped):
-            loop.train_epoch(training, watcher=between, stop=between.enough)
+            loop.train_epoch(training, callback=between, stop=between.enough)
         saving = timed(lambda: loop.save(training))
     return between.times, saving.times(iterations / iterations_per_epoch(training.examples, images.BATCH))
 

@@ -25,16 +25,16 @@ SIZES = (5_000, 10_000, 20_000, 40_000)
 
 
 class Silent:
-    """A watcher that takes no note of anything."""
+    """A callback that does nothing."""
 
-    def begin(self, done: int, iterations: int, epoch_length: int) -> None:
-        """Take no note."""
+    def on_start(self, done: int, iterations: int, epoch_length: int) -> None:
+        """Do nothing."""
 
-    def iteration(self, iteration: int, rate: float) -> None:
-        """Take no note."""
+    def on_step(self, step: int, lr: float) -> None:
+        """Do nothing."""
 
-    def epoch(self, row: dict[str, float]) -> None:
-        """Take no note."""
+    def on_epoch(self, row: dict[str, float]) -> None:
+        """Do nothing."""
 
 
 def loader(dataset: Dataset, *, device: torch.device, blocks: int) -> list[Row]:
@@ -96,7 +96,7 @@ def _epoch(dataset: Dataset, size: int, device: torch.device) -> Time:
     training = _prepared("resnet-8", dataset, device, train_size=size)
     with tempfile.TemporaryDirectory() as folder:
         training.directory = RunDirectory(Path(folder))
-        return timed(lambda: loop.train_epoch(training, watcher=Silent(), stop=lambda: False))
+        return timed(lambda: loop.train_epoch(training, callback=Silent(), stop=lambda: False))
 
 
 def _prepared(network: str, dataset: Dataset, device: torch.device, **settings: Any) -> loop.Training:

@@ -101,16 +101,16 @@ def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> 
     from rich.console import Console
 
     from snapshot_cli.launch import in_process, torchrun, train_process
-    from snapshot_cli.launch.progress import say, watcher
+    from snapshot_cli.launch.progress import progress_callback, say
     from snapshot_cli.run_directory import RunDirectory
 
     console = Console(stderr=True, quiet=torchrun.rank() > 0)
     path = RunDirectory.of(run, machine.results).path
-    with watcher(console, run.batch_size) as progress:
+    with progress_callback(console, run.batch_size) as callback:
         in_process.train(
             run,
             machine,
-            watcher=progress,
+            callback=callback,
             stop=stop,
             note=lambda text: say(console, text),
             announce=lambda text: say(console, f"{title}{text}: {path}"),

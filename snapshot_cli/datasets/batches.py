@@ -37,7 +37,7 @@ class Feed(Protocol):
         """The number of images."""
 
     @property
-    def starved(self) -> float:
+    def data_wait(self) -> float:
         """The share of the time in which the device had nothing to do but wait for images."""
 
     def training(
@@ -65,7 +65,7 @@ class Batches:
     deviation: torch.Tensor
     flip: bool
     lighting: float = 0.0
-    starved: ClassVar[float] = 0.0
+    data_wait: ClassVar[float] = 0.0
 
     @property
     def examples(self) -> int:

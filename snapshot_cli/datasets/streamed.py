@@ -46,7 +46,7 @@ class Streamed:
     """Processes that decode; 0: the one that trains does it."""
     stop: Callable[[], bool] = lambda: False
     """Asked while a batch is waited for."""
-    starved: float = 0.0
+    data_wait: float = 0.0
     """The share of the time, since the last batches began, in which the device had nothing to do but wait for one."""
 
     @property
@@ -89,7 +89,7 @@ class Streamed:
                 images, normals = next(arriving)
                 if device.type != "cuda" or torch.cuda.current_stream(device).query():  # nothing left to do
                     waited += time.perf_counter() - asked
-                self.starved = waited / (time.perf_counter() - started)
+                self.data_wait = waited / (time.perf_counter() - started)
                 light = light_of(self.lighting * normals).to(device, non_blocking=True)
                 images, mean = images.to(device, non_blocking=True), self.mean - light[:, :, None, None]
                 images = normalise(images, mean, self.deviation)

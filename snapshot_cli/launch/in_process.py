@@ -24,7 +24,7 @@ from snapshot_cli.training.ranks import ALONE, Ranks, join
 if TYPE_CHECKING:
     import torch
 
-    from snapshot_cli.training.loop import Watcher
+    from snapshot_cli.training.loop import Callback
 
 ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DECODER_DIED = "DataLoader worker"  # how torch's message begins
@@ -34,7 +34,7 @@ def train(
     run: Run,
     machine: Machine,
     *,
-    watcher: Watcher,
+    callback: Callback,
     stop: Callable[[], bool] = lambda: False,
     note: Callable[[str], None] = lambda text: None,
     announce: Callable[[str], None] = lambda text: None,
@@ -80,7 +80,7 @@ def train(
             loop.predict_again(run, dataset, directory, machine, stop=stop, ranks=ranks)
             return directory
         initial = None if start is None else initial_weights.read(start)
-        loop.train(run, dataset, directory, machine, watcher=watcher, stop=stop, ranks=ranks, initial=initial)
+        loop.train(run, dataset, directory, machine, callback=callback, stop=stop, ranks=ranks, initial=initial)
     return directory
 
 

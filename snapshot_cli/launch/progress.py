@@ -32,30 +32,30 @@ class Bar:
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
-    def begin(self, done: int, iterations: int, epoch_length: int) -> None:
+    def on_start(self, done: int, iterations: int, epoch_length: int) -> None:
         """Show the bar."""
         self._length, self._epochs = epoch_length, -(-iterations // epoch_length)
         self._task = self._progress.add_task("", total=iterations, completed=done)
         self._progress.start()
         self._done, self._started = done, time.monotonic()
 
-    def iteration(self, iteration: int, lr: float) -> None:
+    def on_step(self, step: int, lr: float) -> None:
         """Move the bar, ten times a second at most."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + 0.1
-        epoch = (iteration - 1) // self._length + 1
-        text = f"epoch {epoch}/{self._epochs}  lr {lr:.4f}  {self._facts or self._speed(iteration)}"
-        self._progress.update(self._task, completed=iteration, description=text)
+        epoch = (step - 1) // self._length + 1
+        text = f"epoch {epoch}/{self._epochs}  lr {lr:.4f}  {self._facts or self._speed(step)}"
+        self._progress.update(self._task, completed=step, description=text)
 
-    def epoch(self, row: dict[str, float]) -> None:
+    def on_epoch(self, row: dict[str, float]) -> None:
         """Show the loss and the speed of the epoch."""
-        self._facts = f"loss {row['train_loss']:.4f}  {row['images_per_second']:,.0f} images/s{_starved(row)}"
+        self._facts = f"loss {row['train_loss']:.4f}  {row['images_per_second']:,.0f} images/s{_data_wait(row)}"
         self._progress.update(self._task, completed=int(row["iteration"]))
 
-    def _speed(self, iteration: int) -> str:
+    def _speed(self, step: int) -> str:
         """Return the images per second since the bar was shown, for the time before an epoch ends."""
-        images, seconds = (iteration - self._done) * self._batch_size, time.monotonic() - self._started
+        images, seconds = (step - self._done) * self._batch_size, time.monotonic() - self._started
         return f"{images / seconds:,.0f} images/s" if seconds > 0 else ""
 
 
@@ -71,31 +71,31 @@ class Lines:
     def __exit__(self, *error: object) -> None:
         pass
 
-    def begin(self, done: int, iterations: int, epoch_length: int) -> None:
+    def on_start(self, done: int, iterations: int, epoch_length: int) -> None:
         """Say where training goes on."""
         self._epochs = -(-iterations // epoch_length)
         if done:
             say(self._console, f"going on after {done} of {iterations} iterations")
 
-    def iteration(self, iteration: int, lr: float) -> None:
+    def on_step(self, step: int, lr: float) -> None:
         """Say nothing."""
 
-    def epoch(self, row: dict[str, float]) -> None:
+    def on_epoch(self, row: dict[str, float]) -> None:
         """Print the epoch's row."""
         say(
             self._console,
             f"epoch {row['epoch']:.0f}/{self._epochs}  lr {row['rate']:.4f}  loss {row['train_loss']:.4f}  "
-            f"error {row['train_error']:.2f} %  {row['images_per_second']:,.0f} images/s{_starved(row)}",
+            f"error {row['train_error']:.2f} %  {row['images_per_second']:,.0f} images/s{_data_wait(row)}",
         )
 
 
-def _starved(row: Mapping[str, float]) -> str:
+def _data_wait(row: Mapping[str, float]) -> str:
     """Return how much of the time the device waited for images, where that is worth a word."""
-    share = row.get("starved", 0.0)
-    return f"  starved: waits for images {share:.0%} of the time" if share >= WORTH_A_WORD else ""
+    share = row.get("data_wait", 0.0)
+    return f"  data wait {share:.0%}" if share >= WORTH_A_WORD else ""
 
 
-def watcher(console: Console, batch_size: int) -> Bar | Lines:
+def progress_callback(console: Console, batch_size: int) -> Bar | Lines:
     """Return a bar for a terminal, lines for anything else."""
     return Bar(console, batch_size) if console.is_terminal else Lines(console)
 

@@ -24,16 +24,16 @@ from snapshot_cli.training.ranks import ALONE, Ranks
 from snapshot_cli.training.record import Training, close_epoch, save, stopped, summary, take_snapshot
 
 
-class Watcher(Protocol):
+class Callback(Protocol):
     """Who looks on while a run is trained; nothing that it does is read back."""
 
-    def begin(self, done: int, iterations: int, epoch_length: int) -> None:
+    def on_start(self, done: int, iterations: int, epoch_length: int) -> None:
         """Take note of the iterations that are done already, of all of them, and of those of an epoch."""
 
-    def iteration(self, iteration: int, rate: float) -> None:
+    def on_step(self, step: int, lr: float) -> None:
         """Take note of a finished iteration, without asking the device for anything."""
 
-    def epoch(self, row: dict[str, float]) -> None:
+    def on_epoch(self, row: dict[str, float]) -> None:
         """Take note of a finished epoch: a row of metrics.csv, and the share of the time spent waiting for images."""
 
 
@@ -43,7 +43,7 @@ def train(
     directory: RunDirectory,
     machine: Machine,
     *,
-    watcher: Watcher,
+    callback: Callback,
     stop: Callable[[], bool] = lambda: False,
     ranks: Ranks = ALONE,
     initial: Mapping[str, torch.Tensor] | None = None,
@@ -57,9 +57,9 @@ def train(
     """
     training = prepare(run, dataset, directory, machine, stop=stop, ranks=ranks, initial=initial)
     last = run.snapshot_iterations(training.examples)[-1]
-    watcher.begin(training.progress.iteration, last, iterations_per_epoch(training.examples, run.batch_size))
+    callback.on_start(training.progress.iteration, last, iterations_per_epoch(training.examples, run.batch_size))
     while training.progress.iteration < last:
-        train_epoch(training, watcher=watcher, stop=stop)
+        train_epoch(training, callback=callback, stop=stop)
     predictions.store(
         run, directory, training.network, training.batches, training.progress.snapshots, stop=stop, ranks=ranks
     )
@@ -139,7 +139,7 @@ def prepare(
     return Training(run, network, forward, optimizer, batches, device, machine, directory, progress, ranks)
 
 
-def train_epoch(training: Training, *, watcher: Watcher, stop: Callable[[], bool]) -> None:
+def train_epoch(training: Training, *, callback: Callback, stop: Callable[[], bool]) -> None:
     """Train to the end of the current epoch, or of the run, and take the snapshots that fall there."""
     run, progress, examples, ranks = training.run, training.progress, training.examples, training.ranks
     length = iterations_per_epoch(examples, run.batch_size)
@@ -159,7 +159,7 @@ def train_epoch(training: Training, *, watcher: Watcher, stop: Callable[[], bool
             losses[progress.iteration % length] = loss
             wrong += mistakes
             progress.iteration += 1
-            watcher.iteration(progress.iteration, rate)
+            callback.on_step(progress.iteration, rate)
             if progress.iteration in ends:
                 take_snapshot(training, ends.index(progress.iteration) + 1)
             if progress.iteration == ends[-1] or progress.iteration % length == 0:
@@ -179,7 +179,7 @@ def train_epoch(training: Training, *, watcher: Watcher, stop: Callable[[], bool
         raise stopped(training) from None
     progress.record(ranks.sum(losses.cpu()), ranks.sum(wrong.cpu()), time.perf_counter() - started)
     close_epoch(training, epoch + 1, rate)
-    watcher.epoch(progress.rows[-1] | {"starved": training.batches["train"].starved})
+    callback.on_epoch(progress.rows[-1] | {"data_wait": training.batches["train"].data_wait})
     if progress.iteration < ends[-1] and ranks.agree(stop())[0]:
         raise stopped(training)
 
