@@ -13,13 +13,13 @@ from snapshot_cli.reporting.style import (
     LOOKS,
     Heading,
     LineEnd,
-    apart,
-    common,
-    counted,
+    common_heading,
+    integer_ticks,
     legend_rows,
     look,
     shades,
-    wrapped,
+    spread,
+    wrap_title,
 )
 
 
@@ -38,20 +38,20 @@ from snapshot_cli.reporting.style import (
     ],
 )
 def test_texts_of_one_size_are_moved_apart_as_little_as_possible(positions, moved):
-    assert apart(positions, [10] * len(positions), high=100) == pytest.approx(moved)
+    assert spread(positions, [10] * len(positions), high=100) == pytest.approx(moved)
 
 
 def test_a_tall_text_keeps_more_distance():
-    assert apart([50, 50, 50], [10, 30, 10], high=100) == pytest.approx([30, 50, 70])
+    assert spread([50, 50, 50], [10, 30, 10], high=100) == pytest.approx([30, 50, 70])
 
 
 def test_what_cannot_fit_starts_at_the_bottom():
-    assert apart([1, 2, 3], [10] * 3, high=15) == pytest.approx([0, 10, 20])
+    assert spread([1, 2, 3], [10] * 3, high=15) == pytest.approx([0, 10, 20])
 
 
 @given(st.lists(st.tuples(st.floats(-50, 150), st.floats(1, 12)), max_size=8))
 def test_order_distance_and_bounds_are_kept(texts):
-    moved = apart([place for place, _ in texts], [size for _, size in texts], high=100)
+    moved = spread([place for place, _ in texts], [size for _, size in texts], high=100)
     ordered = sorted(zip((place for place, _ in texts), range(len(texts)), moved, strict=True))
     for (_, one, low), (_, two, high) in pairwise(ordered):
         assert high - low >= (texts[one][1] + texts[two][1]) / 2 - 1e-6
@@ -80,13 +80,13 @@ def test_every_method_has_a_colour_and_a_marker_of_its_own():
     ("count", "ticks"), [(1, [1]), (6, [1, 2, 3, 4, 5, 6]), (12, [*range(1, 13)]), (20, [*range(1, 21, 2)])]
 )
 def test_an_axis_that_counts_has_as_many_ticks_as_there_is_room_for(count, ticks):
-    assert list(counted(count)) == ticks
+    assert list(integer_ticks(count)) == ticks
 
 
 def test_titles_break_between_words_but_not_within_equations():
     title = "DenseNet-40 on CIFAR-100 at α₀ = 0.2"
-    assert wrapped(title, 4).split("\n") == ["DenseNet-40 on CIFAR-100 at α₀\xa0=\xa00.2"]
-    assert wrapped(title, 1.1).split("\n") == ["DenseNet-40 on", "CIFAR-100 at", "α₀\xa0=\xa00.2"]
+    assert wrap_title(title, 4).split("\n") == ["DenseNet-40 on CIFAR-100 at α₀\xa0=\xa00.2"]
+    assert wrap_title(title, 1.1).split("\n") == ["DenseNet-40 on", "CIFAR-100 at", "α₀\xa0=\xa00.2"]
 
 
 def test_a_legend_has_as_few_rows_as_fit_and_splits_them_evenly():
@@ -105,11 +105,11 @@ def test_a_legend_has_as_few_rows_as_fit_and_splits_them_evenly():
 def test_what_panels_have_in_common_is_said_once():
     one = Heading("ResNet-8", "Digits", "Snapshot", facts=("1 seed", "test images"))
     two = Heading("ResNet-14", "Digits", "Snapshot", facts=("2 seeds", "test images"))
-    whole = common([one, two])
+    whole = common_heading([one, two])
     assert (whole.title, whole.facts) == ("Digits, Snapshot", ("test images",))
     assert [each.without(whole).title for each in (one, two)] == ["ResNet-8", "ResNet-14"]
     assert two.without(whole).facts == ("2 seeds",)
-    assert common([one, one]).title == "ResNet-8 on Digits, Snapshot"
+    assert common_heading([one, one]).title == "ResNet-8 on Digits, Snapshot"
 
 
 def test_names_stand_beside_the_axes_and_do_not_touch():

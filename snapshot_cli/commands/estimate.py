@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from snapshot_cli.config.machine import Machine
     from snapshot_cli.config.study import Study
     from snapshot_cli.launch.estimate import Needs
-    from snapshot_cli.reporting.rate_curve import RateCurve
+    from snapshot_cli.reporting.lr_curve import LRCurve
 
 
 @click.command(short_help="Show the time, memory and disk that FILE needs.")
@@ -71,7 +71,7 @@ def estimate(
 def _schedule(runs: Sequence[Run], machine: Machine) -> list[str]:
     """Return the learning rate as lines of text and the steps of the snapshots; nothing if the runs differ in it."""
     from snapshot_cli.launch.estimate import manifest_of
-    from snapshot_cli.reporting.rate_curve import in_characters
+    from snapshot_cli.reporting.lr_curve import plot_as_text
 
     whole = list(dict.fromkeys(run.model_copy(update={"cycle": None, "seed": 0}) for run in runs))
     if len(whole) > 1:
@@ -79,7 +79,7 @@ def _schedule(runs: Sequence[Run], machine: Machine) -> list[str]:
     examples = whole[0].training_examples(manifest_of(whole[0].dataset, machine).train)
     ends = whole[0].snapshot_iterations(examples)
     return [
-        *in_characters(whole[0], examples),
+        *plot_as_text(whole[0], examples),
         f"snapshots after steps {', '.join(f'{end:,}' for end in ends)}",
     ]
 
@@ -115,7 +115,7 @@ def _draw(loaded: Experiment | Study | Run, machine: Machine, output: Path, file
     from snapshot_cli.config import plan
     from snapshot_cli.launch.estimate import manifest_of
     from snapshot_cli.reporting import labels, save
-    from snapshot_cli.reporting.rate_curve import draw_curves, planned
+    from snapshot_cli.reporting.lr_curve import draw_curves, plan_curve
     from snapshot_cli.reporting.style import Heading, look
 
     experiments = options.as_study(loaded, file).experiments
@@ -124,10 +124,10 @@ def _draw(loaded: Experiment | Study | Run, machine: Machine, output: Path, file
             f"-o {output}: {file} has several networks or datasets; choose one with --set, or leave -o out"
         )
     examples = experiments[0].training_examples(manifest_of(experiments[0].dataset, machine).train)
-    curves: dict[Run, RateCurve] = {}
+    curves: dict[Run, LRCurve] = {}
     for experiment in experiments:
         run = plan.cell(experiment).runs[0].model_copy(update={"cycle": None, "seed": 0, "dropout": 0.0})
-        curves.setdefault(run, planned(run, examples, label=plan.label(experiment), look=look(experiment)))
+        curves.setdefault(run, plan_curve(run, examples, label=plan.label(experiment), look=look(experiment)))
     first = experiments[0]
     facts = (f"{examples:,} training images",)
     heading = Heading(labels.network(first.network), labels.dataset(first.dataset), facts=facts)

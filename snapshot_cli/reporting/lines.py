@@ -94,7 +94,7 @@ def small_multiples(
         for (axes,) in drawn:
             axes.set_ylabel("Error (%)")
             axes.set_xlabel(x)
-        style.outer_labels(drawn)
+        style.keep_outer_labels(drawn)
         if is_single:
             style.name_ends(drawn[0][0], ends[0])
         handles = {} if is_single else legend_handles([axes for (axes,) in drawn])

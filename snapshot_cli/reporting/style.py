@@ -1,4 +1,4 @@
-"""The style of all figures: a fixed colour for each method, panels placed in inches, and names beside lines."""
+"""The style of all figures: a fixed colour per method, panels laid out in inches, and line labels."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, TEXT_WIDTH = 3.5, 7.0  # inches; a column of the paper, and both
+WIDTH, TEXT_WIDTH = 3.5, 7.0  # inches; one column of a paper, and the full text width
 HEIGHT = 1.9  # inches of a panel's axes
 LABEL_SIZE, TITLE_SIZE = 7.5, 8.0  # points
 DPI = 400
-LEFT, INNER, RIGHT, BOTTOM = 0.54, 0.4, 0.14, 0.42  # inches around axes for ticks and labels; INNER: no y label
+LEFT, INNER, RIGHT, BOTTOM = 0.54, 0.4, 0.14, 0.42  # inches around axes for ticks and labels; INNER: without y label
 TITLE_LINE, GAP, LEGEND_LINE = 0.14, 0.12, 0.19  # inches
 GREY, PALE = "#6b6b6b", "#8a8a8a"
 DASHED = (0, (4, 2.5))
@@ -49,21 +49,21 @@ STYLE: dict[str, Any] = {
     "ytick.major.size": 0,
     "lines.linewidth": 1.5,
     "lines.markersize": 4,
-    "svg.fonttype": "path",  # text as outlines: the same in every browser and paper
+    "svg.fonttype": "path",  # text as outlines looks the same everywhere
     "svg.hashsalt": "snapshot",
     "text.parse_math": False,
 }
 
 
 class Look(NamedTuple):
-    """The colour and the marker of a method; hollow markers are joined by a dotted line."""
+    """The colour and the marker of a method; hollow markers are connected by a dotted line."""
 
     colour: str
     marker: str
     is_hollow: bool = False
 
 
-# Okabe and Ito's colours, told apart by colour-blind readers too, and a marker for print without colour.
+# Okabe and Ito's colours, which colour-blind readers can distinguish, and markers for print without colour.
 LOOKS = {
     "single": Look("#444444", "X"),
     "dropout": Look("#e69f00", "v"),
@@ -75,11 +75,11 @@ LOOKS = {
     "ensemble": Look("#009e73", "P"),
 }
 ALONE = Look(GREY, "o", is_hollow=True)
-"""A snapshot beside the ensemble that it is a member of."""
+"""Single snapshots in a figure that also shows their ensemble."""
 
 
 def look(experiment: Experiment) -> Look:
-    """Return the look of a method: one colour whatever it is combined with, Snapshot by its alpha0."""
+    """Return the look of a method: its colour, for Snapshot by alpha0, and a marker for added implicit ensembles."""
     method = LOOKS.get(f"{experiment.method} {experiment.alpha0}") or LOOKS[experiment.method]
     if experiment.stochastic_depth:
         return method._replace(marker="p")
@@ -90,7 +90,7 @@ def look(experiment: Experiment) -> Look:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw and write figures in the style of this module, whatever a person's matplotlibrc says."""
+    """Draw and write figures in the style of this module, ignoring the user's matplotlibrc."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -111,9 +111,9 @@ def new_figure(width: float, height: float) -> Figure:
 
 @dataclass(frozen=True)
 class Heading:
-    """What stands above a panel: what it shows, part by part, and below it facts such as seeds and split.
+    """The heading of a panel: a title made of parts, and a line of facts such as seeds and split.
 
-    What all panels of a figure have in common is written once, above them. Headings of a figure have as many parts.
+    Parts and facts that all panels of a figure share are written once, above the panels.
     """
 
     network: str = ""
@@ -124,12 +124,12 @@ class Heading:
 
     @property
     def title(self) -> str:
-        """The parts in words."""
+        """The title: all parts in words."""
         place = " on ".join(part for part in (self.network, self.dataset) if part)
         return ", ".join(part for part in (place, self.method, self.detail) if part)
 
     def without(self, common: Heading) -> Heading:
-        """Return what a heading says beside what is common."""
+        """Return the heading without the parts and facts of the common heading."""
         parts: dict[str, Any] = {
             name: getattr(self, name) for name in PARTS if getattr(self, name) != getattr(common, name)
         }
@@ -139,13 +139,14 @@ class Heading:
 PARTS = ("network", "dataset", "method", "detail")
 
 
-def common(headings: Sequence[Heading]) -> Heading:
-    """Return what all headings say."""
+def common_heading(headings: Sequence[Heading]) -> Heading:
+    """Return the parts and facts that all headings share."""
     first = headings[0]
     parts: dict[str, Any] = {
-        name: getattr(first, name) for name in PARTS if len({getattr(each, name) for each in headings}) == 1
+        name: getattr(first, name) for name in PARTS if len({getattr(heading, name) for heading in headings}) == 1
     }
-    return Heading(**parts, facts=tuple(fact for fact in first.facts if all(fact in each.facts for each in headings)))
+    facts = tuple(fact for fact in first.facts if all(fact in heading.facts for heading in headings))
+    return Heading(**parts, facts=facts)
 
 
 def panels(
@@ -156,55 +157,56 @@ def panels(
     width: float | None = None,
     names: Sequence[str] | None = None,
     legend: Sequence[str] | None = None,
-    beside: float = 0.0,
+    right_margin: float = 0.0,
 ) -> tuple[Figure, list[list[Axes]]]:
-    """Return a figure with a panel a heading, `columns` a row: for each panel its axes from top to bottom.
+    """Return a figure with one panel per heading, and the axes of every panel from top to bottom.
 
-    The axes of a panel share x and have `heights` in inches. One panel has a column's width, several have the text's,
-    or `width` inches. Room is left for `names` right of the axes, a `legend` below all panels and `beside` inches right
-    of all.
+    The axes of a panel share x; `heights` are in inches. The figure is `width` inches wide, by default a column for a
+    single column of panels and the text width otherwise. Leaves room for line `names` right of the axes, a `legend`
+    below the panels and `right_margin` inches right of them.
     """
     columns = min(columns, len(headings))
     width = width or (WIDTH if columns == 1 else TEXT_WIDTH)
-    right = RIGHT if not names else 0.22 + max(text_width(line) for name in names for line in name_lines(name))
-    across = (width - beside - LEFT - INNER * (columns - 1)) / columns - right
-    whole = common(headings) if len(headings) > 1 else headings[0]
-    parts = [heading.without(whole) for heading in headings]
-    titles = [wrapped(heading.title, across + right) for heading in parts]
+    right = RIGHT if not names else 0.22 + max(text_width(row) for name in names for row in wrap_name(name))
+    axes_width = (width - right_margin - LEFT - INNER * (columns - 1)) / columns - right
+    common = common_heading(headings) if len(headings) > 1 else headings[0]
+    parts = [heading.without(common) for heading in headings]
+    titles = [wrap_title(heading.title, axes_width + right) for heading in parts]
     rows = [range(start, min(start + columns, len(parts))) for start in range(0, len(parts), columns)]
-    heads = [max(_head_height(titles[k], parts[k].facts) for k in row) for row in rows]
-    top_title = wrapped(whole.title, width - LEFT - RIGHT)
-    above = _head_height(top_title, whole.facts) + 0.05
-    below = 0.0 if not legend else LEGEND_LINE * len(legend_rows(legend, width)) + 0.04
-    tall = sum(heights) + GAP * (len(heights) - 1)
-    figure = new_figure(width, above + sum(heads) + (0.09 + tall + BOTTOM) * len(rows) + below)
+    heading_heights = [max(_heading_height(titles[k], parts[k].facts) for k in row) for row in rows]
+    common_title = wrap_title(common.title, width - LEFT - RIGHT)
+    common_height = _heading_height(common_title, common.facts) + 0.05
+    legend_height = 0.0 if not legend else LEGEND_LINE * len(legend_rows(legend, width)) + 0.04
+    stack_height = sum(heights) + GAP * (len(heights) - 1)
+    rows_height = sum(heading_heights) + (0.09 + stack_height + BOTTOM) * len(rows)
+    figure = new_figure(width, common_height + rows_height + legend_height)
     drawn = []
     top = figure.get_figheight() - 0.03
-    _head(figure, LEFT, top, top_title, whole.facts)
-    top -= above
-    for row, head in zip(rows, heads, strict=True):
+    _write_heading(figure, LEFT, top, common_title, common.facts)
+    top -= common_height
+    for row, heading_height in zip(rows, heading_heights, strict=True):
         for column, index in enumerate(row):
-            left = LEFT + column * (INNER + across + right)
-            _head(figure, left, top, titles[index], parts[index].facts)
-            drawn.append(_stack(figure, left, top - head - 0.06, across, heights))
-        top -= 0.09 + head + tall + BOTTOM
+            left = LEFT + column * (INNER + axes_width + right)
+            _write_heading(figure, left, top, titles[index], parts[index].facts)
+            drawn.append(_stack_axes(figure, left, top - heading_height - 0.06, axes_width, heights))
+        top -= 0.09 + heading_height + stack_height + BOTTOM
     return figure, drawn
 
 
-def _head_height(title: str, facts: Sequence[str]) -> float:
+def _heading_height(title: str, facts: Sequence[str]) -> float:
     return TITLE_LINE * ((title.count("\n") + 1 if title else 0) + bool(facts))
 
 
-def _head(figure: Figure, left: float, top: float, title: str, facts: Sequence[str]) -> None:
+def _write_heading(figure: Figure, left: float, top: float, title: str, facts: Sequence[str]) -> None:
     if title:
-        write(figure, left, top, title, fontsize=TITLE_SIZE, fontweight="bold", va="top", linespacing=1.25)
+        add_text(figure, left, top, title, fontsize=TITLE_SIZE, fontweight="bold", va="top", linespacing=1.25)
         top -= TITLE_LINE * (title.count("\n") + 1) + 0.01
     if facts:
-        write(figure, left, top, ", ".join(facts), color=GREY, va="top")
+        add_text(figure, left, top, ", ".join(facts), color=GREY, va="top")
 
 
-def outer_labels(drawn: Sequence[Sequence[Axes]]) -> None:
-    """Leave the labels of the y axes to the panels of the first column."""
+def keep_outer_labels(drawn: Sequence[Sequence[Axes]]) -> None:
+    """Remove the y labels of all panels but those in the first column."""
     first = min(panel[0].get_position().x0 for panel in drawn)
     for panel in drawn:
         if panel[0].get_position().x0 > first + 1e-9:
@@ -212,49 +214,50 @@ def outer_labels(drawn: Sequence[Sequence[Axes]]) -> None:
                 axes.set_ylabel("")
 
 
-def _stack(figure: Figure, left: float, top: float, across: float, heights: Sequence[float]) -> list[Axes]:
+def _stack_axes(figure: Figure, left: float, top: float, width: float, heights: Sequence[float]) -> list[Axes]:
     drawn: list[Axes] = []
     for height in heights:
         top -= height
-        drawn.append(place(figure, left, top, across, height, sharex=drawn[0] if drawn else None))
+        drawn.append(add_axes(figure, left, top, width, height, sharex=drawn[0] if drawn else None))
         top -= GAP
     for axes in drawn[:-1]:
         axes.tick_params(labelbottom=False)
     return drawn
 
 
-def place(figure: Figure, left: float, bottom: float, width: float, height: float, **settings: Any) -> Axes:
-    """Add axes at a place in inches, with axis labels at fixed distances, which need not be measured."""
-    across, up = figure.get_size_inches()
-    axes = figure.add_axes((left / across, bottom / up, width / across, height / up), **settings)
+def add_axes(figure: Figure, left: float, bottom: float, width: float, height: float, **settings: Any) -> Axes:
+    """Add axes at a position in inches, with axis labels at fixed distances: measuring text is slow."""
+    figure_width, figure_height = figure.get_size_inches()
+    box = (left / figure_width, bottom / figure_height, width / figure_width, height / figure_height)
+    axes = figure.add_axes(box, **settings)
     axes.xaxis.set_label_coords(0.5, -0.25 / height)
     axes.yaxis.set_label_coords(-0.41 / width, 0.5)
     return axes
 
 
-def write(figure: Figure, x: float, y: float, text: str, **settings: Any) -> None:
-    """Write text at a place in inches."""
-    across, up = figure.get_size_inches()
-    figure.text(x / across, y / up, text, **settings)
+def add_text(figure: Figure, x: float, y: float, text: str, **settings: Any) -> None:
+    """Add text at a position in inches."""
+    figure_width, figure_height = figure.get_size_inches()
+    figure.text(x / figure_width, y / figure_height, text, **settings)
 
 
-def corner(axes: Axes) -> tuple[float, float]:
-    """Return where the lower left corner of axes is, in inches."""
-    across, up = axes.figure.get_size_inches()  # type: ignore[union-attr]
+def lower_left_corner(axes: Axes) -> tuple[float, float]:
+    """Return the position of the lower left corner of axes in inches."""
+    figure_width, figure_height = axes.figure.get_size_inches()  # type: ignore[union-attr]
     box = axes.get_position()
-    return box.x0 * across, box.y0 * up
+    return box.x0 * figure_width, box.y0 * figure_height
 
 
 def size_in_inches(axes: Axes) -> tuple[float, float]:
     """Return the width and height of axes."""
-    across, up = axes.figure.get_size_inches()  # type: ignore[union-attr]
+    figure_width, figure_height = axes.figure.get_size_inches()  # type: ignore[union-attr]
     box = axes.get_position()
-    return box.width * across, box.height * up
+    return box.width * figure_width, box.height * figure_height
 
 
 @lru_cache(maxsize=1000)
 def text_width(text: str, size: float = LABEL_SIZE, weight: str = "normal") -> float:
-    """Return how many inches a line of text is wide."""
+    """Return the width of a line of text in inches."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
@@ -263,8 +266,8 @@ def text_width(text: str, size: float = LABEL_SIZE, weight: str = "normal") -> f
     return float(width) / 72
 
 
-def wrapped(title: str, width: float) -> str:
-    """Return a title in lines that fit into so many inches, broken after commas if possible, equations kept whole."""
+def wrap_title(title: str, width: float) -> str:
+    """Wrap a title to a width in inches: after commas if possible, never inside equations."""
     lines = [""]
     for part in title.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}").split(", "):
         comma = "," if lines[-1] else ""
@@ -285,20 +288,22 @@ def _fits(line: str, width: float) -> bool:
     return text_width(line.strip(), TITLE_SIZE, "bold") <= width
 
 
-def name_lines(name: str) -> list[str]:
-    """Return the name of a line in short lines, equations kept whole."""
-    whole = re.sub(r"(\d+)( of \d+)? seed|α₀ = ", lambda part: part.group().replace(" ", "\N{NO-BREAK SPACE}"), name)
-    return textwrap.wrap(whole, 25, break_long_words=False, break_on_hyphens=False)
+def wrap_name(name: str) -> list[str]:
+    """Wrap the name of a line into short rows of text, never inside equations."""
+    unbroken = re.sub(
+        r"(\d+)( of \d+)? seed|α₀ = ", lambda match: match.group().replace(" ", "\N{NO-BREAK SPACE}"), name
+    )
+    return textwrap.wrap(unbroken, 25, break_long_words=False, break_on_hyphens=False)
 
 
 def legend_rows(labels: Sequence[str], width: float) -> list[list[str]]:
-    """Return labels in as few rows as fit side by side into so many inches, the rows about equally long."""
-    fewest = _filled(labels, width - 0.1)
-    narrower = (_filled(labels, width * share) for share in (0.5, 0.6, 0.7, 0.8, 0.9))
+    """Arrange labels in the fewest rows that fit into a width in inches, with rows of similar length."""
+    fewest = _fill_rows(labels, width - 0.1)
+    narrower = (_fill_rows(labels, width * fraction) for fraction in (0.5, 0.6, 0.7, 0.8, 0.9))
     return next((rows for rows in narrower if len(rows) == len(fewest)), fewest)
 
 
-def _filled(labels: Sequence[str], width: float) -> list[list[str]]:
+def _fill_rows(labels: Sequence[str], width: float) -> list[list[str]]:
     rows: list[list[str]] = [[]]
     used = 0.0
     for label in labels:
@@ -312,33 +317,33 @@ def _filled(labels: Sequence[str], width: float) -> list[list[str]]:
 
 
 def legend_below(figure: Figure, handles: dict[str, Artist]) -> None:
-    """Write a legend at the bottom of a figure that `panels` left room for: a handle and its label, row by row."""
+    """Add a legend at the bottom of a figure, in the room that `panels` left for it."""
     width = figure.get_figwidth()
     rows = legend_rows(list(handles), width) if handles else []
-    for place_, row in enumerate(reversed(rows)):
+    for index, row in enumerate(reversed(rows)):
         widths = [0.5 + text_width(label) for label in row]
         left = (width - sum(widths)) / 2 + 0.05
-        y = LEGEND_LINE * (place_ + 0.5) + 0.02
+        y = LEGEND_LINE * (index + 0.5) + 0.02
         for label, start in zip(row, accumulate([0.0, *widths[:-1]]), strict=True):
-            _sample(figure, handles[label], left + start, y)
-            write(figure, left + start + 0.34, y, label, va="center_baseline")
+            _draw_handle(figure, handles[label], left + start, y)
+            add_text(figure, left + start + 0.34, y, label, va="center_baseline")
 
 
-def _sample(figure: Figure, handle: Artist, left: float, y: float) -> None:
-    """Draw what a legend's label stands for: a piece of line with its marker, or a patch."""
+def _draw_handle(figure: Figure, handle: Artist, left: float, y: float) -> None:
+    """Draw the handle of a legend entry: a piece of line with its marker, or a patch."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch, Rectangle
 
-    across, up = figure.get_size_inches()
+    width, height = figure.get_size_inches()
     if isinstance(handle, Line2D):
-        line = Line2D([(left + x) / across for x in (0.02, 0.16, 0.3)], [y / up] * 3, markevery=[1])
+        line = Line2D([(left + x) / width for x in (0.02, 0.16, 0.3)], [y / height] * 3, markevery=[1])
         line.update_from(handle)
         line.set_transform(figure.transFigure)
         line.set_markevery([1])
         line.set_clip_on(False)
         figure.add_artist(line)
     elif isinstance(handle, Patch):
-        patch = Rectangle(((left + 0.04) / across, (y - 0.045) / up), 0.24 / across, 0.09 / up)
+        patch = Rectangle(((left + 0.04) / width, (y - 0.045) / height), 0.24 / width, 0.09 / height)
         patch.update_from(handle)
         patch.set_transform(figure.transFigure)
         figure.add_artist(patch)
@@ -353,13 +358,13 @@ def share_y(drawn: Sequence[Axes], *, min_span: float = 0.0) -> None:
         axes.set_ylim(low - padding, high + padding)
 
 
-def counted(count: int, most: int = 12) -> range:
-    """Return the ticks of an axis that counts 1..count: all of them, or as many as there is room for."""
-    return range(1, count + 1, -(-count // most))
+def integer_ticks(count: int, max_ticks: int = 12) -> range:
+    """Return evenly spaced ticks from 1 to `count`, at most `max_ticks`."""
+    return range(1, count + 1, -(-count // max_ticks))
 
 
 def shades(count: int) -> list[str]:
-    """Return colours from dark to light for snapshots 1..count, in an order that colour-blind readers see too."""
+    """Return colours from dark to light for snapshots 1..count; colour-blind readers see the order too."""
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
@@ -367,7 +372,7 @@ def shades(count: int) -> list[str]:
 
 
 class LineEnd(NamedTuple):
-    """The name of a line, its look, and the place (data) where the line ends."""
+    """The label and look of a line, and its last point in data coordinates."""
 
     label: str
     look: Look
@@ -375,52 +380,52 @@ class LineEnd(NamedTuple):
     y: float
 
 
-FAR = 0.3  # inches from the right of the axes; from there a dotted line would cross what others draw
+FAR = 0.3  # inches from the right of the axes; a dotted line from farther away would cross other lines
 
 
 def name_ends(axes: Axes, ends: Sequence[LineEnd]) -> None:
-    """Write each line's name right of the axes at the height of its end, moved where names would touch.
+    """Write the name of every line right of the axes at the height of its end, moved so that names do not overlap.
 
-    A dotted line leads to the name, or its marker stands beside it where the line ends far away.
+    A dotted line connects end and name. If the line ends far away, the name has the line's marker instead.
     """
     from matplotlib.lines import Line2D
 
     width, height = size_in_inches(axes)
     axes.set_ylim(axes.get_ylim())
-    places = [_fraction(axes, end) for end in ends]
-    lines = [name_lines(end.label) for end in ends]
-    needed = [1.2 * LABEL_SIZE * len(each) + 2 for each in lines]
-    moved = apart([72 * height * y for _, y in places], needed, high=72 * height)
-    for end, (x, y), text, to in zip(ends, places, lines, moved, strict=True):
-        up, colour = to / 72 / height, end.look.colour
+    positions = [_axes_position(axes, end) for end in ends]
+    names = [wrap_name(end.label) for end in ends]
+    name_heights = [1.2 * LABEL_SIZE * len(rows) + 2 for rows in names]
+    name_positions = spread([72 * height * y for _, y in positions], name_heights, high=72 * height)
+    for end, (x, y), rows, name_position in zip(ends, positions, names, name_positions, strict=True):
+        name_y, colour = name_position / 72 / height, end.look.colour
         if (1 - x) * width > FAR:
-            leader = Line2D([1 + 0.09 / width], [up], color=colour, marker=end.look.marker, markeredgewidth=0)
+            leader = Line2D([1 + 0.09 / width], [name_y], color=colour, marker=end.look.marker, markeredgewidth=0)
         else:
             x_pair = [min(1, x) + 0.05 / width, 1 + 0.16 / width]
-            leader = Line2D(x_pair, [y, up], color=colour, linewidth=0.6, linestyle=":")
+            leader = Line2D(x_pair, [y, name_y], color=colour, linewidth=0.6, linestyle=":")
         leader.set(transform=axes.transAxes, clip_on=False, label="_nolegend_")
         axes.add_artist(leader)
         axes.text(
-            1 + 0.19 / width, up, "\n".join(text), color=darker(colour), va="center", transform=axes.transAxes,
+            1 + 0.19 / width, name_y, "\n".join(rows), color=darken(colour), va="center", transform=axes.transAxes,
             linespacing=1.15,
         )  # fmt: skip
 
 
-def _fraction(axes: Axes, end: LineEnd) -> tuple[float, float]:
-    """Return where a line ends on its axes, 0 to 1 from left to right and from bottom to top."""
-    place_ = axes.transLimits.transform(axes.transScale.transform((end.x, end.y)))
-    return float(place_[0]), float(place_[1])
+def _axes_position(axes: Axes, end: LineEnd) -> tuple[float, float]:
+    """Return the end of a line in axes coordinates, 0 to 1."""
+    x, y = axes.transLimits.transform(axes.transScale.transform((end.x, end.y)))
+    return float(x), float(y)
 
 
-def apart(positions: Sequence[float], sizes: Sequence[float], *, high: float) -> list[float]:
-    """Move the middles of texts of some sizes until they do not touch: as little as possible, in order, from 0 to high.
+def spread(positions: Sequence[float], sizes: Sequence[float], *, high: float) -> list[float]:
+    """Move the centres of texts as little as possible until they do not overlap, in order and within 0 to `high`.
 
-    Where they cannot all fit, they start at the bottom.
+    Texts that cannot all fit start at the bottom.
     """
     order = sorted(range(len(positions)), key=lambda index: positions[index])
-    gaps = [(sizes[one] + sizes[two]) / 2 for one, two in pairwise(order)]
+    gaps = [(sizes[lower] + sizes[upper]) / 2 for lower, upper in pairwise(order)]
     offsets = list(accumulate(gaps, initial=0.0))
-    blocks: list[tuple[float, int]] = []  # sum and length of runs that share one value: isotonic regression
+    blocks: list[tuple[float, int]] = []  # isotonic regression: sum and number of positions with the same value
     for index, offset in zip(order, offsets, strict=False):
         total, count = positions[index] - offset, 1
         while blocks and blocks[-1][0] / blocks[-1][1] >= total / count:
@@ -431,8 +436,8 @@ def apart(positions: Sequence[float], sizes: Sequence[float], *, high: float) ->
     return [moved[index] for index in range(len(positions))]
 
 
-def darker(colour: str) -> tuple[float, float, float]:
-    """Return a colour dark enough for small text on white."""
+def darken(colour: str) -> tuple[float, float, float]:
+    """Darken a colour for small text on white."""
     from matplotlib.colors import to_rgb
 
     red, green, blue = to_rgb(colour)

@@ -97,7 +97,7 @@ def _figure(outcomes: Sequence[Outcome]) -> Figure:
             width = 1 / _count(outcome)
             _draw_reliability(above, part, width, look(outcome.experiment).colour)
             _draw_shares(below, part, width, top)
-        style.outer_labels(drawn)
+        style.keep_outer_labels(drawn)
         style.legend_below(figure, handles)
     return figure
 

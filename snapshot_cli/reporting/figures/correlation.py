@@ -63,12 +63,12 @@ def _figure(outcomes: Sequence[Outcome], values: Sequence[Matrix]) -> Figure:
             [lines.heading([outcome], method=outcome.label) for outcome in outcomes],
             columns=columns,
             heights=(side,),
-            beside=BAR,
+            right_margin=BAR,
         )
         maps = [_draw(axes, matrix, low, side) for (axes,), matrix in zip(drawn, values, strict=True)]
-        style.outer_labels(drawn)
-        left, bottom = style.corner(drawn[columns - 1][0])
-        bar = style.place(figure, left + side + 0.1, bottom + 0.1 * side, 0.09, 0.8 * side)
+        style.keep_outer_labels(drawn)
+        left, bottom = style.lower_left_corner(drawn[columns - 1][0])
+        bar = style.add_axes(figure, left + side + 0.1, bottom + 0.1 * side, 0.09, 0.8 * side)
         figure.colorbar(maps[0], cax=bar, label="Correlation").outline.set_visible(False)
         bar.yaxis.set_label_coords(0.48 / 0.09, 0.5)
         bar.grid(visible=False)
@@ -87,8 +87,8 @@ def _draw(axes: Axes, matrix: Matrix, low: float, side: float) -> QuadMesh:
         edges, edges, matrix, cmap="cividis", vmin=low if low < 1 else 0, vmax=1, edgecolor="white", linewidth=0.5
     )
     axes.set_ylim(members + 0.5, 0.5)
-    axes.set_xticks(style.counted(members))
-    axes.set_yticks(style.counted(members))
+    axes.set_xticks(style.integer_ticks(members))
+    axes.set_yticks(style.integer_ticks(members))
     axes.tick_params(length=0)
     axes.set_xlabel("Member")
     axes.set_ylabel("Member")

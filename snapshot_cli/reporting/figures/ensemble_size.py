@@ -56,7 +56,7 @@ def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> lis
         else:
             values = outcome.by_replicate(lambda scores: errors(scores.last))
             ends.append(lines.draw_line(axes, label, looks, range(1, _size(outcome) + 1), values, shift=shift))
-    axes.set_xticks(style.counted(largest))
+    axes.set_xticks(style.integer_ticks(largest))
     axes.margins(y=0.08)
     return ends
 

@@ -76,7 +76,7 @@ def _figure(panels: Sequence[_Panel], stored: Sequence[str]) -> Figure:
             _draw(axes, panel)
         for name in stored:
             style.share_y([axes for panel, (axes,) in zip(panels, drawn, strict=True) if panel.statistics == name])
-        style.outer_labels(drawn)
+        style.keep_outer_labels(drawn)
         style.legend_below(figure, lines.legend_handles([axes for (axes,) in drawn]))
     return figure
 

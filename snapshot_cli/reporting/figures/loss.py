@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from snapshot_cli.analysis import paper
 from snapshot_cli.config.experiment import iterations_per_epoch
-from snapshot_cli.reporting import claims, lines, rate_curve, style
+from snapshot_cli.reporting import claims, lines, lr_curve, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split_by_pair
 from snapshot_cli.reporting.figures.schedule import curve, of_one_run
 from snapshot_cli.reporting.outcomes import Outcome, means
@@ -81,7 +81,7 @@ def _figure(outcomes: Sequence[Outcome]) -> Figure:
         )
         ends = [_draw(above, outcome, label) for outcome, label in zip(outcomes, labels, strict=True)]
         curves = [curve(outcome) for outcome in outcomes]
-        rate_curve.draw_rates(below, curves)
+        lr_curve.draw_lrs(below, curves)
         below.set_xlabel("Epochs")
         above.set_yscale("log")
         low, high = above.get_ylim()
@@ -95,7 +95,7 @@ def _figure(outcomes: Sequence[Outcome]) -> Figure:
                 x: (y, y * paper.FIGURE2_UNCERTAINTY) for x, y in points.items()
             }
             lines.draw_paper(above, about, look(outcome.experiment))
-        rate_curve.draw_cycles(above, rate_curve.cycles(curves))
+        lr_curve.draw_cycle_ends(above, lr_curve.cycle_ends(curves))
         style.name_ends(above, ends)
         style.legend_below(figure, lines.paper_handle() if any(published) else {})
     return figure

@@ -72,6 +72,6 @@ def _draw(axes: Axes, part: Sequence[Outcome], ensemble: Look) -> list[LineEnd]:
         lines.draw_line(axes, ENSEMBLE, ensemble, x, outcome.by_replicate(_first), shift=-0.012 * members),
     ]
     ends += [lines.draw_level(axes, SINGLE, look(each.experiment), each.error) for each in single]
-    axes.set_xticks(style.counted(members))
+    axes.set_xticks(style.integer_ticks(members))
     axes.margins(y=0.1)
     return ends

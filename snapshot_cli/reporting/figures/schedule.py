@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from snapshot_cli.reporting import lines, rate_curve
+from snapshot_cli.reporting import lines, lr_curve
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split_by_pair
+from snapshot_cli.reporting.lr_curve import LRCurve
 from snapshot_cli.reporting.outcomes import Outcome
-from snapshot_cli.reporting.rate_curve import RateCurve
 from snapshot_cli.reporting.style import look
 
 PER = ("network", "dataset")
@@ -22,9 +22,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     drawn: list[Drawn] = []
     for part, part_request in split_by_pair(of_one_run(outcomes), request):
         curves = [curve(outcome) for outcome in part]
-        figure = partial(
-            rate_curve.draw_curves, curves, replace(lines.heading(part), facts=("the same for every seed",))
-        )
+        figure = partial(lr_curve.draw_curves, curves, replace(lines.heading(part), facts=("the same for every seed",)))
         words = ", ".join(f"{each.label} with {len(each.snapshots)} snapshots" for each in curves)
         drawn.append(Picture(part_request, CAPTION, figure, f"{part[0].group}: {words}", lines.count_cells(part)))
     return drawn
@@ -39,8 +37,8 @@ def of_one_run(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return list(first.values())
 
 
-def curve(outcome: Outcome) -> RateCurve:
+def curve(outcome: Outcome) -> LRCurve:
     """Return the learning rate of an experiment's run against epochs."""
     run = outcome.run
     assert run, "an experiment of one run"
-    return rate_curve.planned(run.config, run.train_examples, label=outcome.label, look=look(outcome.experiment))
+    return lr_curve.plan_curve(run.config, run.train_examples, label=outcome.label, look=look(outcome.experiment))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from snapshot_cli.config.plan import implicit
-from snapshot_cli.reporting import lines, rate_curve, style
+from snapshot_cli.reporting import lines, lr_curve, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
 from snapshot_cli.reporting.figures.schedule import curve
 from snapshot_cli.reporting.outcomes import Outcome, errors, find_baseline, group_by, means
@@ -69,7 +69,7 @@ def _figure(parts: Sequence[Sequence[Outcome]]) -> Figure:
         )
         ends = [_draw(above, below, part) for (above, below), part in zip(drawn, parts, strict=True)]
         lines.share_y([below for _, below in drawn], parts)
-        style.outer_labels(drawn)
+        style.keep_outer_labels(drawn)
         if one:
             style.name_ends(drawn[0][1], ends[0])
         else:
@@ -79,11 +79,11 @@ def _figure(parts: Sequence[Sequence[Outcome]]) -> Figure:
 
 def _draw(above: Axes, below: Axes, part: Sequence[Outcome]) -> list[LineEnd]:
     outcome, *single = part
-    rates = curve(outcome)
-    rate_curve.draw_rates(above, [rates])
-    rate_curve.draw_cycles(below, rates.snapshots, most=6)
+    lrs = curve(outcome)
+    lr_curve.draw_lrs(above, [lrs])
+    lr_curve.draw_cycle_ends(below, lrs.snapshots, max_ticks=6)
     above.set_ylabel("Learning rate")
-    epochs = rates.snapshots
+    epochs = lrs.snapshots
     shift = 0.012 * epochs[-1]
     ends = [
         lines.draw_line(below, ALONE, style.ALONE, epochs, outcome.by_replicate(_alone), shift=-shift),
