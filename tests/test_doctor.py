@@ -126,7 +126,7 @@ def test_the_command(tmp_path, monkeypatch):
     assert snapshot("doctor") == (
         1,
         "ok  Python: 3.11\nNO  disk: full\n    -> make room\n",
-        "needed and missing: disk; do what stands below each NO, then try again\n",
+        "missing: disk; fix the lines marked NO, then try again\n",
     )
 
 

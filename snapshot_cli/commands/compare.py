@@ -28,9 +28,9 @@ def compare(
 ) -> None:
     """Print the error of each run, experiment or method of a study, and the difference of every pair.
 
-    Give run directories, files of experiments or studies, or their bare names. A pair with three seeds or more has the
-    mean difference with its 95 % interval; a pair of one seed has McNemar's exact p, which is about these weights only.
-    Pairs on different images are left out.
+    Give run directories, experiments or studies. A positive difference means that the first has the lower error. With
+    three seeds or more, a pair has the mean difference with its 95 % interval. With one seed it has McNemar's exact p,
+    which says nothing about other seeds. Pairs scored on different images are left out.
     """
     from snapshot_cli.reporting import comparison
 

@@ -27,8 +27,8 @@ def config() -> None:
 def show(file: Path, sets: tuple[str, ...], data: Path) -> None:
     """Print every value of FILE: what it means, and where it comes from.
 
-    A comment behind a value names the file and line, --set, or `default`; for a study also the part of it. The output
-    is a file with the same meaning as FILE.
+    The comment after a value says where it comes from: file and line, --set, or default; in a study also the section.
+    The output is YAML with the same meaning as FILE.
     """
     from snapshot_cli.config import commented, load, plan
     from snapshot_cli.config.study import Study

@@ -16,11 +16,10 @@ MARKS = {"good": "ok", "note": "--", "missing": "NO"}
 @options.data_option
 @options.all_results_option("Folder of results.")
 def doctor(data: Path, results: Path) -> None:
-    """Say what this machine lacks for training and what to type.
+    """Check whether this machine can train, and say what to type if not.
 
-    Looks at Python, packages, GPU and driver, free memory and disk, whether the folders can be written to, prepared
-    datasets and optional extras. NO marks what is needed and missing, and then the exit code is 1; -- what is merely
-    worth knowing.
+    Checks Python, packages, GPU and driver, free memory and disk, write access, prepared datasets and optional extras.
+    NO marks a missing requirement; the exit code is then 1. -- marks a remark.
     """
     from snapshot_cli.config.machine import Machine
     from snapshot_cli.launch import doctor as examination
@@ -32,4 +31,4 @@ def doctor(data: Path, results: Path) -> None:
             click.echo(f"    -> {finding.remedy}")
     missing = [finding.subject for finding in findings if finding.state == "missing"]
     if missing:
-        raise UserError(f"needed and missing: {', '.join(missing)}; do what stands below each NO, then try again")
+        raise UserError(f"missing: {', '.join(missing)}; fix the lines marked NO, then try again")

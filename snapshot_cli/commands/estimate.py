@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     default=5,
     show_default=True,
     metavar="N",
-    help="Steps to time per network, on random images, after two warm-up steps; 0: give no time.",
+    help="Steps to time per network, on random images, after two warm-up steps; 0: no timing.",
 )
 @click.option(
-    "-o", "output", type=options.FILE, metavar="FIGURE", help="Draw the learning rate: a name in .svg, .png or .pdf."
+    "-o", "output", type=options.FILE, metavar="FIGURE", help="Also draw the learning rate to this .svg, .png or .pdf."
 )
 def estimate(
     file: Path,
@@ -47,9 +47,9 @@ def estimate(
 ) -> None:
     """Show the time, memory and disk that FILE needs; train nothing.
 
-    For an experiment: the learning rate as a curve, and the steps of its snapshots. For every network: runs, training
-    images, parameters, multiply-adds per image, memory, disk, and the time of all runs in sequence, from a few measured
-    steps. Datasets need not be prepared.
+    Prints a row per network and dataset: runs, training images over all epochs, parameters, multiply-adds per image,
+    memory, disk, and the time of all runs in sequence, extrapolated from a few steps. For an experiment it also draws
+    the learning rate and lists the steps of the snapshots. Datasets need not be prepared.
     """
     from snapshot_cli.config import plan
     from snapshot_cli.launch import estimate as estimates

@@ -44,9 +44,9 @@ def evaluate(
 ) -> None:
     """Print the errors of snapshots and ensembles.
 
-    Give the FILE that was trained: one experiment shows each snapshot and the ensembles of the last m = 1..M, a study
-    its methods side by side. Or give run directories: all their snapshots, in the order given, become one ensemble;
-    `snapshot compare` puts runs side by side.
+    Give the FILE that was trained. For an experiment, prints every snapshot and the ensembles of the last m = 1..M; for
+    a study, its methods side by side. Or give run directories, whose snapshots form one ensemble in the order given. To
+    compare runs, use `snapshot compare`.
     """
     from snapshot_cli.config.experiment import Run
     from snapshot_cli.config.study import Study

@@ -60,7 +60,7 @@ threads_option = click.option(
     "--threads",
     type=click.IntRange(1),
     metavar="N",
-    help="CPU threads per run.  [default: torch's choice; of parallel runs an equal share, with Ray 1]",
+    help="CPU threads per run.  [default: torch's choice; parallel runs: an equal share; Ray: 1]",
 )
 checkpoint_option = click.option(
     "--checkpoint-seconds",
@@ -68,10 +68,10 @@ checkpoint_option = click.option(
     default=300,
     show_default=True,
     metavar="N",
-    help="Seconds between checkpoints; there is one after every epoch, too.",
+    help="Seconds between checkpoints, besides one after every epoch.",
 )
 deterministic_option = click.option(
-    "--deterministic", is_flag=True, help="Use only deterministic GPU kernels: the same numbers every time, slower."
+    "--deterministic", is_flag=True, help="Use only deterministic GPU kernels: reproducible, but slower."
 )
 compile_option = click.option(
     "--compile", is_flag=True, help="Use torch.compile: faster after one or two minutes of compiling."
@@ -86,7 +86,7 @@ workers_option = click.option(
 other_ranks_option = click.option(
     "--other-ranks",
     is_flag=True,
-    help="Resume with another number of torchrun processes than before; this changes the numbers.",
+    help="Allow a run to resume with another number of torchrun processes; this changes its results.",
 )
 
 jobs_option = click.option(
@@ -114,7 +114,7 @@ plugin_option = click.option(
     metavar="FILE.py",
     expose_value=False,
     callback=_load_plugins,
-    help="Python file with networks in NETWORKS, which FILE names plugin:NAME; repeatable.",
+    help="Python file that defines the networks plugin:NAME, in NETWORKS; repeatable.",
 )
 
 engine_option = click.option(

@@ -23,8 +23,8 @@ KINDS = kinds.figures()
     short_help="Draw one figure from finished runs.",
     help=f"""Draw one figure from finished runs.
 
-    KIND is {", ".join(KINDS[:-1])} or {KINDS[-1]}. Give the FILE that was trained, or run directories, each a method of
-    its own.
+    KIND is {", ".join(KINDS[:-1])} or {KINDS[-1]}. Give the FILE that was trained, or run directories, each
+    drawn as a separate method.
     """,
 )
 @click.argument("kind", type=click.Choice(KINDS), metavar="KIND")
@@ -33,7 +33,7 @@ KINDS = kinds.figures()
 @options.data_option
 @options.results_option
 @click.option(
-    "-o", "output", type=options.FILE, required=True, metavar="FIGURE", help="Where to draw: .svg, .png or .pdf."
+    "-o", "output", type=options.FILE, required=True, metavar="FIGURE", help="Output file, .svg, .png or .pdf."
 )
 def plot(
     kind: str,

@@ -26,13 +26,13 @@ IDLE_LOOKS = 15  # without a run that runs or waits: between two runs of reprodu
 @options.set_option
 @options.data_option
 @options.results_option
-@click.option("--watch", is_flag=True, help="Look again every two seconds until nothing runs any more, or Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Refresh every two seconds until no run is active, or Ctrl-C.")
 def status(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: Path | None, watch: bool) -> None:
-    """Show where the runs of studies stand: state, progress, rate, training error, speed, time left, host.
+    """Show the progress of runs: state, epochs, learning rate, training error, speed, time left, host.
 
-    STUDY is as for reproduce; without one, every run below results/, or R, that was ever started. Progress is that of
-    the last finished epoch or checkpoint. Only files are read, so it works while others train, from any host that sees
-    them. Ends with 1 where a run cannot be shown.
+    STUDY is as for reproduce. Without STUDY, shows every run in the results folder that was ever started. Progress is
+    that of the last finished epoch or checkpoint. Only reads files, so it works during training, from any host that
+    sees them. Exits with 1 if a run cannot be shown.
     """
     problems: list[str] = []
     if names:

@@ -27,8 +27,8 @@ class Recipe(Model):
     """What a run and an experiment share; the defaults are the paper's, and a default's meaning never changes."""
 
     dataset: Name
-    """Dataset: digits, cifar10, cifar100, svhn, tiny-imagenet, imagenet, one averaged to a smaller side (cifar10-16),
-    or your own."""
+    """Dataset: digits, cifar10, cifar100, svhn, tiny-imagenet, imagenet, a smaller version (cifar10-16 is
+    averaged to 16x16 pixels), or your own."""
 
     network: Name
     """Network: family and sizes as in the paper (resnet-110, wide-resnet-32-4, densenet-40-12), or torchvision:NAME,
@@ -38,7 +38,7 @@ class Recipe(Model):
     """Arguments of a torchvision, timm or plug-in network: a mapping of names to plain values."""
 
     initial_weights: str | None = None
-    """File of initial weights, .safetensors or .pt; its sha256 is part of the run's name, its path is not."""
+    """File of initial weights, .safetensors or .pt; the run id depends on its sha256, not on its path."""
 
     budget: Positive
     """B, the budget of one full training, in epochs."""
@@ -50,7 +50,7 @@ class Recipe(Model):
     """Number of training images to use, a class-balanced subset drawn with split_seed; null: all."""
 
     holdout: Count = 0
-    """Number of training images to withhold, drawn with split_seed; they are predicted too, to choose settings on."""
+    """Number of training images to withhold, drawn with split_seed; choose settings on them."""
 
     split_seed: Count = 0
     """Seed of train_size and holdout, the same for all members and replicates."""
@@ -62,7 +62,7 @@ class Recipe(Model):
     """Initial learning rate, and the learning rate after every restart."""
 
     drops: Annotated[tuple[Fraction, ...], Field(strict=False)] = (0.5, 0.75)
-    """Fractions of the budget after which the step schedule divides the learning rate by 10; ImageNet: 1/3, 2/3."""
+    """Fractions of the budget at which the step schedule divides the lr by 10; ImageNet's files set 1/3 and 2/3."""
 
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Momentum of SGD."""
@@ -74,19 +74,19 @@ class Recipe(Model):
     """L2 penalty on all parameters, batch norm and biases included."""
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Dropout probability, with any method; the method dropout takes 0.2 in place of 0."""
+    """Dropout probability, with any method; the method dropout uses 0.2 instead of 0."""
 
     stochastic_depth: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Probability of skipping the last block of a ResNet in training; for earlier blocks it is proportionally lower."""
 
     padding: Count | None = None
-    """Border for random crops, in pixels of the mean colour; null: the dataset's, mostly an eighth of the side."""
+    """Border for random crops, in pixels, of the mean colour; null: the dataset's setting, usually side / 8."""
 
     flip: bool | None = None
     """Mirror half of the training images; null: the dataset's setting."""
 
     lighting: Annotated[float, Field(ge=0)] | None = None
-    """Strength of PCA colour noise (Krizhevsky et al., 2012); null: the dataset's, such as 0.1 for Tiny ImageNet."""
+    """Strength of PCA colour noise (Krizhevsky et al., 2012); null: the dataset's setting (0.1 for Tiny ImageNet)."""
 
     precision: Precision = "float32"
     """Arithmetic of the forward and backward pass; bfloat16 is autocast, the weights stay float32."""

@@ -47,7 +47,7 @@ class Where(Model):
     """Other settings, or no experiment at all, for the experiments that match."""
 
     match: dict[str, Any]
-    """Settings that choose experiments, as the study writes them: a value, or a list of values one of which fits."""
+    """Settings that choose experiments, written as in the study: a value, or a list of allowed values."""
 
     set: dict[str, Any] = {}
     """Settings that override those of base and axes."""
@@ -120,7 +120,7 @@ class StudyFile(Model):
     """Images to score on: test, or holdout, the withheld training images."""
 
     render: dict[str, Drawing] = {}
-    """Files to draw, by name without ending: a kind, or a kind and the experiments that it shows."""
+    """Tables and figures: a file name without ending, and its kind, or its kind and the experiments to show."""
 
     @field_validator("render", mode="before")
     @classmethod
