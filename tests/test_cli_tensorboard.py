@@ -20,7 +20,7 @@ from snapshot_cli.run_directory import RunDirectory
 SETTINGS = {"dataset": "tiny", "network": "resnet-8", "method": "snapshot", "budget": 3, "cycles": 2, "batch_size": 16}
 ROW = {"epoch": 1.0, "rate": 0.1, "train_loss": 2.5, "train_error": 80.0, "seconds": 3.0, "images_per_second": 50.0}
 COLUMNS = {
-    "train/loss": "train_loss", "train/error": "train_error", "train/rate": "rate",
+    "train/loss": "train_loss", "train/error": "train_error", "train/lr": "rate",
     "train/images_per_second": "images_per_second",
 }  # fmt: skip
 
@@ -57,7 +57,7 @@ def test_a_trained_experiment(run):
     before = content("results/own/runs")
     code, out, errors = snapshot("tensorboard", "e.yaml")
     logs = Path("results/own/tensorboard")
-    assert (code, out, errors) == (0, f"1 run: 1 done; tensorboard --logdir {logs} shows them\n", "")
+    assert (code, out, errors) == (0, f"1 run: 1 done; view them with tensorboard --logdir {logs}\n", "")
     with Path(f"results/own/runs/{run.run_id}/metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     found = scalars(logs / "runs" / run.run_id)
@@ -82,7 +82,7 @@ def test_a_trained_experiment(run):
 
 def test_the_printed_command_is_quoted_for_a_shell():
     _, out, _ = snapshot("tensorboard", "e.yaml", "-o", "logs of; today")
-    assert out.endswith("; tensorboard --logdir 'logs of; today' shows them\n")
+    assert out.endswith("; view them with tensorboard --logdir 'logs of; today'\n")
 
 
 def test_once_more_nothing_is_written():
@@ -96,7 +96,7 @@ def test_once_more_nothing_is_written():
 
 def test_the_directory_of_a_run_and_its_config(run, tmp_path):
     place = f"results/own/runs/{run.run_id}"
-    assert snapshot("tensorboard", place)[1].endswith("tensorboard --logdir results/own/tensorboard shows them\n")
+    assert snapshot("tensorboard", place)[1].endswith("tensorboard --logdir results/own/tensorboard\n")
     for number, words in enumerate([[place], [f"{place}/config.yaml"]]):
         assert snapshot("tensorboard", *words, "-o", tmp_path / str(number))[0] == 0
         assert list(scalars(tmp_path / str(number) / "runs" / run.run_id)) != []
@@ -108,8 +108,8 @@ def test_a_run_and_a_copy_of_it_would_share_a_log(run, tmp_path):
     shutil.copytree(own, copy)
     assert snapshot("tensorboard", own, own.resolve(), copy, "-o", tmp_path / "logs") == (
         2, "",
-        f"{copy}: the same run as {own.resolve()}, whose log it would overwrite; give one of them a DIR of its own, "
-        "with -o\n",
+        f"{copy}: the same run as {own.resolve()}, whose log it would overwrite; write one of them to another "
+        "DIR with -o\n",
     )  # fmt: skip
 
 
@@ -139,8 +139,8 @@ def test_following_until_all_is_done(tmp_path, monkeypatch):
     monkeypatch.setattr(tensorboard.time, "sleep", sleep)
     assert snapshot("tensorboard", "s.yaml", "--follow") == (
         0,
-        "2 runs: 2 done; tensorboard --logdir results/own/tensorboard shows them\n",
-        "2 runs: 2 waiting\n2 runs: 1 under way, 1 waiting\n",
+        "2 runs: 2 done; view them with tensorboard --logdir results/own/tensorboard\n",
+        "2 runs: 2 waiting\n2 runs: 1 unfinished, 1 waiting\n",
     )
     assert looked == [5.0, 5.0, 5.0]
     assert shown() == [(7, 2.5)]
@@ -168,7 +168,7 @@ def test_what_cannot_be_read_hides_nothing_else(tmp_path, monkeypatch):
     path.write_text("epoch\n")
     before = content("results/own/runs")
     code, out, errors = snapshot("tensorboard", "s.yaml")
-    assert (code, out) == (1, "3 runs: 3 done; tensorboard --logdir results/own/tensorboard shows them\n")
+    assert (code, out) == (1, "3 runs: 3 done; view them with tensorboard --logdir results/own/tensorboard\n")
     relative = path.relative_to(tmp_path)
     assert errors.splitlines()[0].startswith(f"{relative}: differs from what the run wrote; ")
     assert scalars(f"results/own/tensorboard/runs/{other.run.run_id}")["train/loss"] == [(23, 2.5)]
@@ -211,7 +211,7 @@ def test_mistakes(words, code, message):
 def test_of_a_dataset_that_is_not_prepared(run, tmp_path):
     place = f"results/own/runs/{run.run_id}"
     assert snapshot("tensorboard", place, "--data-dir", tmp_path) == (
-        1, "", f"{place}: of the dataset 'tiny', which is not prepared in {tmp_path}; see --data-dir\n"
+        1, "", f"{place}: its dataset 'tiny' is not prepared in {tmp_path}; see --data-dir\n"
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from snapshot_cli.tracking.event_file import grow
+from snapshot_cli.tracking.event_file import extend
 
 
 def files(folder):
@@ -9,32 +9,32 @@ def files(folder):
 
 def test_it_grows_in_place(tmp_path):
     folder = tmp_path / "new/folder"
-    grow(folder, b"one")
+    extend(folder, b"one")
     (path,) = folder.iterdir()
     inode = path.stat().st_ino
-    grow(folder, b"one, two")
+    extend(folder, b"one, two")
     assert files(folder) == {"events.out.tfevents.0000000000.snapshot": b"one, two"}
     assert path.stat().st_ino == inode  # a TensorBoard that has it open reads on
 
 
 def test_the_same_again_adds_nothing(tmp_path):
-    grow(tmp_path, b"one")
-    grow(tmp_path, b"one")
+    extend(tmp_path, b"one")
+    extend(tmp_path, b"one")
     assert list(files(tmp_path).values()) == [b"one"]
 
 
 def test_what_was_torn_is_completed(tmp_path):
-    grow(tmp_path, b"one, tw")
-    grow(tmp_path, b"one, two, three")
+    extend(tmp_path, b"one, tw")
+    extend(tmp_path, b"one, two, three")
     assert list(files(tmp_path).values()) == [b"one, two, three"]
 
 
 @pytest.mark.parametrize("other", [b"another", b"on"])
 def test_something_else_takes_the_next_number(tmp_path, other):
-    grow(tmp_path, b"one")
+    extend(tmp_path, b"one")
     (tmp_path / "events.out.tfevents.170000.host").write_bytes(b"of another program")
-    grow(tmp_path, other)
-    grow(tmp_path, b"!")
+    extend(tmp_path, other)
+    extend(tmp_path, b"!")
     assert files(tmp_path) == {
         "events.out.tfevents.170000.host": b"of another program",
         "events.out.tfevents.0000000000.snapshot": b"",
@@ -46,4 +46,4 @@ def test_something_else_takes_the_next_number(tmp_path, other):
 def test_a_file_in_the_place_of_the_folder(tmp_path):
     (tmp_path / "folder").write_text("")
     with pytest.raises(OSError, match="folder"):
-        grow(tmp_path / "folder", b"one")
+        extend(tmp_path / "folder", b"one")

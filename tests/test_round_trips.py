@@ -27,7 +27,7 @@ from snapshot_cli.reporting.table import LATEX, Cell, Column, Table, csv_text, l
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.serving import card
 from snapshot_cli.tracking import events
-from snapshot_cli.tracking.event_file import grow
+from snapshot_cli.tracking.event_file import extend
 
 AWKWARD = [
     "1e3", "0o17", "25921e05", "010", "1_000", ".5", "0x1f", "-", "yes", "no", "on", "null", "~", "true", "2026-11-28",
@@ -148,7 +148,7 @@ def test_csv(text):
 
 def test_event_files(tmp_path):
     given_settings = {f"{number} {text}": text for number, text in enumerate(CONTROL[:-1])}
-    grow(tmp_path, events.of_session("1e3/é", given_settings, [], start=1.0))
+    extend(tmp_path, events.session_file("1e3/é", given_settings, [], start=1.0))
     assert event_files.settings(tmp_path) == given_settings
 
 

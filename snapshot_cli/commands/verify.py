@@ -1,4 +1,4 @@
-"""snapshot verify: whether the files of finished runs are what the runs wrote."""
+"""snapshot verify: check the files of finished runs against their hashes."""
 
 from __future__ import annotations
 
@@ -21,31 +21,30 @@ if TYPE_CHECKING:
 def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> None:
     """Compare every file of finished runs with its sha256, and with --all the scores with the predictions.
 
-    Weights, and the predictions of a whole split, that were deleted to save room are not kept, which is no fault. Ends
-    with 1 where a file differs.
+    Deleted weights, and deleted predictions of a whole split, are no error. Exits with code 1 if a file differs.
     """
     from snapshot_cli.run_directory import RunDirectory
 
     if everything == bool(directories):
         given = "both" if everything else "neither"
         raise ConfigError(f"snapshot verify: expected either run directories or --all, given {given}")
-    found = _below(results) if everything else directories
+    runs = _run_paths(results) if everything else directories
     scored = sorted(results.rglob("scores/*/*.json")) if everything else []
-    if not found and not scored:
+    if not runs and not scored:
         raise UserError(f"{results}: no run in it; snapshot train FILE trains one, or give another --results-dir")
-    wrong = [line for path in found for line in _check(RunDirectory(path))]
+    wrong = [line for path in runs for line in _check_run(RunDirectory(path))]
     wrong += [line for path in scored for line in _check_scores(path)]
     if wrong:
         raise UserError("\n".join(wrong))
 
 
-def _below(results: Path) -> list[Path]:
-    """Return the directories of runs below a folder, also of those that lost some of their files."""
+def _run_paths(results: Path) -> list[Path]:
+    """Return the run directories below a folder, also those that lost some files."""
     return sorted({path.parent for name in ("config.yaml", "done.json") for path in results.rglob(name)})
 
 
-def _check(directory: RunDirectory) -> list[str]:
-    """Say how a run is on stdout and return a line for every file that is wrong."""
+def _check_run(directory: RunDirectory) -> list[str]:
+    """Print the state of a run and return a line for every wrong file."""
     if directory.status != "done":
         try:
             _ = directory.run
@@ -60,7 +59,7 @@ def _check(directory: RunDirectory) -> list[str]:
 
 
 def _check_scores(path: Path) -> list[str]:
-    """Say how a file of scores is on stdout and return a line for what is wrong with it."""
+    """Print the state of a file of scores and return a line for every error in it."""
     from snapshot_cli import scores
     from snapshot_cli.analysis import scoring
 

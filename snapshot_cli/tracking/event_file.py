@@ -1,4 +1,4 @@
-"""A folder's one event file, which grows while a TensorBoard reads it."""
+"""The event file of a folder, extended while a TensorBoard reads it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from snapshot_cli.files import make_folder, write_atomically
 PATTERN, NAME = "events.out.tfevents.*.snapshot", "events.out.tfevents.{:010}.snapshot"
 
 
-def grow(folder: Path, content: bytes) -> None:
-    """Make the event file of a folder hold `content`: append what is new, nothing where all is there.
+def extend(folder: Path, content: bytes) -> None:
+    """Extend the event file of a folder to `content`, which begins with what is there.
 
-    Where it holds something else, such as an epoch that was trained again, it is emptied and a file with the next
-    number takes its place: TensorBoard reads files in the order of their names and never the same bytes twice. Event
-    files of other programs are left alone. Raises OSError, which names the file.
+    If it begins differently, as after an epoch was trained again, the file is truncated and a file with the next number
+    is written: TensorBoard reads files by name and never reads a byte twice. Event files of other programs are kept.
+    Raises OSError, which names the file.
     """
     make_folder(folder)
     old = sorted(folder.glob(PATTERN))
@@ -27,8 +27,8 @@ def grow(folder: Path, content: bytes) -> None:
             file.write(content[len(held) :])
         return
     write_atomically(folder / NAME.format(_number(path) + 1), content)
-    for each in old:
-        os.truncate(each, 0)  # a TensorBoard that has it open stops for good where it is gone
+    for old_path in old:
+        os.truncate(old_path, 0)  # a TensorBoard that reads it stops for good if it is deleted
 
 
 def _number(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""TensorBoard's event files, made in memory, without torch or TensorFlow: the extra `tensorboard`."""
+"""The bytes of TensorBoard's event files; needs the extra `tensorboard`, not torch or TensorFlow."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from snapshot_cli.tracking.curves import Point, Setting
 
 
 def require() -> None:
-    """Raise UserError with the command to type where tensorboard is not installed."""
+    """Raise UserError, with the command to type, if tensorboard is not installed."""
     if find_spec("tensorboard") is None:
         raise UserError(
             "snapshot tensorboard needs tensorboard, which is not installed; type: "
@@ -21,10 +21,10 @@ def require() -> None:
         )
 
 
-def of_session(name: str, settings: Mapping[str, Setting], points: Iterable[Point], *, start: float) -> bytes:
-    """Return the event file of a run or an ensemble: its hyper-parameters, then its points.
+def session_file(name: str, settings: Mapping[str, Setting], points: Iterable[Point], *, start: float) -> bytes:
+    """Return the event file of a run or an ensemble: hyper-parameters, then points.
 
-    With more points it begins with the same bytes, so that a file can be appended to.
+    More points only add bytes at the end.
     """
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -36,8 +36,8 @@ def of_session(name: str, settings: Mapping[str, Setting], points: Iterable[Poin
     return _file(values, start)
 
 
-def of_pictures(pictures: Mapping[str, bytes], *, time: float) -> bytes:
-    """Return the event file of some PNGs by their names."""
+def picture_file(pictures: Mapping[str, bytes], *, time: float) -> bytes:
+    """Return the event file of PNG images by name."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -50,7 +50,7 @@ def of_pictures(pictures: Mapping[str, bytes], *, time: float) -> bytes:
 
 
 def _session(name: str, settings: Mapping[str, Setting], start: float) -> Any:
-    """Return what the plugin for hyper-parameters reads; its own writer is not reproducible to the byte."""
+    """Return hyper-parameters for TensorBoard's plugin, whose writer does not reproduce bytes."""
     from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
     from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
@@ -67,7 +67,7 @@ def _session(name: str, settings: Mapping[str, Setting], start: float) -> Any:
 
 
 def _file(events: Iterable[Any], start: float) -> bytes:
-    """Return events as records; the second tells a TensorBoard that has read an older file to forget what that said."""
+    """Return events as records; SessionLog.START makes a TensorBoard discard what it read from an older file."""
     from tensorboard.compat.proto.event_pb2 import Event, SessionLog
     from tensorboard.summary.writer.record_writer import RecordWriter
 
