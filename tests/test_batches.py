@@ -6,6 +6,7 @@ import torch
 
 from snapshot_cli.datasets import augment, batches
 from snapshot_cli.datasets.batches import Batches, subsets
+from snapshot_cli.errors import UserError
 from snapshot_cli.randomness import generator
 
 CPU = torch.device("cpu")
@@ -102,10 +103,35 @@ def test_subsets_are_disjoint_sorted_and_of_the_size_asked_for(train_size, holdo
 
 def test_classes_are_balanced_while_they_last():
     chosen = subsets(UNEVEN, train_size=10, holdout=6, seed=0)
-    for rows in (chosen.training, chosen.holdout):
-        assert max(counts(rows)) - min(counts(rows)) <= 1
+    assert max(counts(chosen.training)) - min(counts(chosen.training)) <= 1
     # class 1 has only 5 images, and the other 55 places are shared by three
     assert counts(subsets(UNEVEN, train_size=60, holdout=0, seed=0).training) == [19, 5, 18, 18]
+
+
+def test_a_holdout_is_in_proportion_and_leaves_every_class_an_image():
+    def left_and_withheld(sizes, holdout):
+        labels = np.repeat(np.arange(len(sizes)), sizes)
+        chosen = subsets(labels, train_size=None, holdout=holdout, seed=0)
+        return [np.bincount(labels[rows], minlength=len(sizes)).tolist() for rows in (chosen.training, chosen.holdout)]
+
+    assert left_and_withheld([30, 3000, 2000], 300) == [[28, 2821, 1881], [2, 179, 119]]
+    assert left_and_withheld([1, 1, 8], 7) == [[1, 1, 1], [0, 0, 7]]
+    assert left_and_withheld([2, 2, 2], 3) == [[1, 1, 1], [1, 1, 1]]
+    with pytest.raises(UserError, match=r"holdout: 8 of 10 training images leaves a class without any; .* at most 7"):
+        left_and_withheld([1, 1, 8], 8)
+
+
+@pytest.mark.parametrize(("train_size", "holdout"), [(None, 6), (7, 6), (20, 8), (11, 0), (4, 36)])
+def test_of_classes_of_equal_size_the_same_rows_are_chosen_as_ever(train_size, holdout):
+    """Runs that were trained before the holdout was in proportion resume with the same images."""
+    labels = np.tile([0, 1, 2, 3], 10)
+    shuffled = torch.randperm(40, generator=generator(5, "subset")).numpy()
+    turns = {row: turn for k in range(4) for turn, row in enumerate(shuffled[labels[shuffled] == k])}
+    ordered = sorted(range(40), key=lambda row: (turns[row], labels[row]))
+    end = None if train_size is None else holdout + train_size
+    chosen = subsets(labels, train_size=train_size, holdout=holdout, seed=5)
+    assert chosen.holdout.tolist() == sorted(ordered[:holdout])
+    assert chosen.training.tolist() == sorted(ordered[holdout:end])
 
 
 def test_a_larger_subset_holds_the_smaller_and_a_seed_decides():

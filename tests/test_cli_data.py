@@ -11,7 +11,10 @@ from PIL import Image
 from snapshot_cli.datasets import catalogue
 
 DIGITS = "digits: 400 training and 1,397 test images of 8x8 pixels in 10 classes: data/digits\n"
-OWN = "snapshot data prepare {} --from PATH --size PIXELS (PATH: a folder or zip with {{train,test}}/<class>/<file>)"
+OWN = (
+    "snapshot data prepare {} --from PATH --size PIXELS"
+    " (PATH: a folder or zip with a folder for each class; without a test set, add --test-share 0.2)"
+)
 CIFAR10 = (
     "snapshot data prepare cifar10 (downloads cifar-10-binary.tar.gz; to take what is here already, add --from PATH)"
 )
@@ -115,7 +118,7 @@ def test_what_cannot_be(words, code, message):
 def test_show_draws_a_sheet(tmp_path):
     snapshot("data", "prepare", "digits")
     assert snapshot("data", "show", "digits", "-o", "folder/new.png", "--images", "10") == (
-        0, "folder/new.png: 10 training images of digits, each 4 times augmented\n", ""
+        0, "folder/new.png: 10 training images of digits, augmented 4 times\n", ""
     )  # fmt: skip
     with Image.open(tmp_path / "folder/new.png") as sheet:
         assert sheet.format == "PNG"

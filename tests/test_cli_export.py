@@ -87,7 +87,7 @@ def test_chosen_members_and_the_images_that_they_were_chosen_on(no_program):
     assert (selected["numbers"], selected["withheld_error"]) == (list(best.members), best.error)
     line = (
         f"members {', '.join(map(str, best.members))} ({best.rule}), chosen on 20 withheld training images "
-        f"({best.error:.2f} % wrong); the test images had no say in it"
+        f"({best.error:.2f} % wrong); test images were not used"
     )
     assert line in out
     assert line in Path("new/c.pt2.md").read_text()
@@ -102,9 +102,9 @@ MISTAKES = [
         2, "snapshot export: expected one FILE, or run directories only, given RUN, e.yaml",
     ),
     (["RUN", "-o", "e.pt2", "--members", "last:9"], 2,
-     "--members last:9: expected numbers from 1 to 2, the snapshots that there are"),
+     "--members last:9: expected numbers from 1 to 2, the number of snapshots"),
     (["RUN", "-o", "e.pt2", "--members", "0,1"], 2,
-     "--members 0,1: expected numbers from 1 to 2, the snapshots that there are"),
+     "--members 0,1: expected numbers from 1 to 2, the number of snapshots"),
     (["RUN", "-o", "e.pt2", "--members", "best"], 2,
      "--members best: expected all, last:M, chosen, or numbers such as 1,3,5"),
     (["RUN", "-o", "e.pt2", "--members", "chosen"], 1,

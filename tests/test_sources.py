@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from snapshot_cli.datasets.sources import _shares, digits
+from snapshot_cli.datasets import proportions
+from snapshot_cli.datasets.sources import digits
 from snapshot_cli.datasets.store import Arrays, canonical_order, content_hash, digests_of
 
 
@@ -47,4 +48,4 @@ def test_digits_never_change(splits):
     [([10, 10], 4, [2, 2]), ([10, 11], 4, [2, 2]), ([1, 1, 1], 2, [1, 1, 0]), ([7, 2, 1], 5, [4, 1, 0])],
 )
 def test_shares_add_up(counts, examples, shares):
-    assert _shares(counts, examples) == shares
+    assert proportions.shares(counts, examples) == shares

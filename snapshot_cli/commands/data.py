@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from snapshot_cli.datasets.listing import TestFrom
     from snapshot_cli.datasets.manifest import Manifest
 
-VERSIONS = 4  # augmented ones of an image on a sheet
+VERSIONS = 4  # augmented versions of an image on a sheet
 
 
 @click.group()
@@ -23,10 +23,10 @@ def data() -> None:
     """Prepare, list, show and verify datasets."""
 
 
-@data.command("list", short_help="List the datasets, prepared or not.")
+@data.command("list", short_help="List all datasets, prepared or not.")
 @options.data_option
 def list_(data: Path) -> None:
-    """List the datasets, prepared or not: what they hold, where they lie, where they come from, under which terms."""
+    """List all datasets, prepared or not: classes, image side, counts, size on disk, source and licence."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -67,34 +67,37 @@ def _row(name: str, manifest: Manifest | None, folder: Path) -> tuple[str, ...]:
 
 @data.command(short_help="Turn images into a prepared dataset.")
 @click.argument("name", shell_complete=completion.datasets)
-@click.option("--from", "source", type=options.FILE, metavar="PATH", help="Archive, folder or zip that has the images.")
+@click.option("--from", "source", type=options.FILE, metavar="PATH", help="Archive, folder or zip with the images.")
 @click.option(
     "--size", type=click.IntRange(4), metavar="PIXELS", help="Average the images down to this side, a multiple of 4."
 )
 @click.option(
     "--streamed/--resident",
     default=None,
-    help="Read images of your own from their files in training, or hold them on the device.  [default: by their size]",
+    help="For your own images: read the files during training, or hold all images on the device.  [default: by size]",
 )
 @click.option(
     "--test-from",
     type=click.Choice(["test", "val"]),
-    help="Split to test on.  [default: test if it has classes, else val]",
+    help="Split to use as the test set.  [default: test if it has class folders, else val]",
 )
 @click.option(
     "--test-share",
     type=float,
     metavar="SHARE",
-    help="Draw this share of every class as test images, where there is no test split.",
+    help="Share of every class to draw as test images, if there is no test split; such as 0.2.",
 )
 @click.option(
     "--split-seed", type=click.IntRange(0), default=0, show_default=True, metavar="N", help="Seed of that draw."
 )
 @click.option(
-    "--labels", type=options.FILE, metavar="FILE", help="CSV file with the columns file, class and perhaps split."
+    "--labels",
+    type=options.FILE,
+    metavar="FILE",
+    help="Table (CSV) with the columns file, class and, optionally, split.",
 )
-@click.option("--skip-broken", is_flag=True, help="Leave out files that cannot be read, and list them in the manifest.")
-@click.option("--replace", "overwrite", is_flag=True, help="Replace other images that are prepared under this name.")
+@click.option("--skip-broken", is_flag=True, help="Leave out unreadable files and list them in the manifest.")
+@click.option("--replace", "overwrite", is_flag=True, help="Replace other images already prepared under this name.")
 @options.data_option
 def prepare(
     name: str,
@@ -111,16 +114,16 @@ def prepare(
 ) -> None:
     """Turn images into a prepared dataset: arrays, a manifest and a content hash.
 
-    NAME is one of `snapshot data list`, or a name for images of your own in a folder or zip: {train,test}/CLASS/FILE
-    (or val), CLASS/FILE with --test-share, images with --labels, or the layout of Tiny ImageNet. With --size, cifar10
-    becomes the dataset cifar10-SIZE.
+    NAME is a name from `snapshot data list`, or any new name for your own images. Those are a folder or zip with
+    {train,test}/CLASS/FILE (or val), CLASS/FILE with --test-share, images with --labels, or Tiny ImageNet's layout.
+    With --size, cifar10 becomes the dataset cifar10-SIZE.
 
-    Of imagenet, and of a folder of your own that is large or --streamed, an index is kept: the files stay where they
-    are, and --size is the side of the crops (224).
+    ImageNet and large folders are streamed: only an index is stored, the files stay in place, and --size is the side of
+    the crops (default 224).
 
-    Without --from the official files are downloaded to D/.downloads, or from the address SNAPSHOT_MIRROR if that is
-    set, and a download that was cut goes on where it was. --from takes them where they are here already, packed or
-    extracted, or the same images as {train,test}/CLASS/FILE.
+    Without --from, the official files are downloaded to D/.downloads; an interrupted download resumes. The environment
+    variable SNAPSHOT_MIRROR sets another address. --from reads local files: the official archive, packed or extracted,
+    or the same images as {train,test}/CLASS/FILE.
     """
     from snapshot_cli.commands.data_progress import Downloads, files_read
     from snapshot_cli.datasets.download import official_files
@@ -145,7 +148,7 @@ def prepare(
     )
 
 
-@data.command(short_help="Draw training images, stored and augmented.")
+@data.command(short_help="Draw a sheet of training images.")
 @click.argument("name", shell_complete=completion.datasets)
 @click.option("-o", "--output", type=options.FILE, required=True, metavar="FILE", help="A .png, .svg or .pdf.")
 @click.option(
@@ -154,13 +157,13 @@ def prepare(
     default=30,
     show_default=True,
     metavar="N",
-    help="How many, of all classes.",
+    help="Number of images, spread over all classes.",
 )
 @options.data_option
 def show(name: str, output: Path, images: int, data: Path) -> None:
-    """Draw a labelled sheet of training images, as they are stored and as augmentation makes them.
+    """Draw a labelled sheet of training images, stored and augmented.
 
-    One look tells whether labels, colours, crops and mirror images are right.
+    Use it to check labels, colours, crops and mirroring.
     """
     from snapshot_cli.datasets import store
 
@@ -180,14 +183,14 @@ def show(name: str, output: Path, images: int, data: Path) -> None:
     ]
     title = f"{name}: {len(rows)} of {manifest.train:,} training images, {manifest.size}x{manifest.size}"
     save.save(draw(drawn, title=title), output)
-    click.echo(f"{output}: {len(rows)} training images of {name}, each {VERSIONS} times augmented")
+    click.echo(f"{output}: {len(rows)} training images of {name}, augmented {VERSIONS} times")
 
 
 @data.command(short_help="Check a prepared dataset, byte for byte.")
 @click.argument("name", shell_complete=completion.datasets)
 @options.data_option
 def verify(name: str, data: Path) -> None:
-    """Compare a prepared dataset with its manifest, byte for byte."""
+    """Compare a prepared dataset with its manifest, byte for byte; for streamed datasets also every image file."""
     from snapshot_cli.commands.data_progress import files_read
     from snapshot_cli.datasets import store
 

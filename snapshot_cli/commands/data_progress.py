@@ -1,4 +1,4 @@
-"""What a person sees while files are downloaded or read: a bar on a terminal, a line elsewhere; on stderr."""
+"""Progress of downloads and of reading files, on stderr: a bar on a terminal, a line elsewhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Downloads:
-    """Show how far downloads are; called with an address, the bytes that are there, and those of the whole file."""
+    """Show the progress of downloads; call it with the URL, the bytes received, and the size of the file."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
@@ -51,7 +51,7 @@ class Downloads:
 
 @contextmanager
 def files_read(console: Console | None = None) -> Iterator[Reading]:
-    """Show how many files are read of how many; nothing where none are."""
+    """Yield a function that shows how many files are read; it shows nothing before its first call."""
     console = console or Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -1,4 +1,4 @@
-"""snapshot export: an ensemble as one file that runs without this package, and its model card."""
+"""snapshot export: write an ensemble as one standalone file, with a model card."""
 
 from __future__ import annotations
 
@@ -25,15 +25,13 @@ FORMATS = ("pt2", "onnx")
 @options.plugin_option
 @options.data_option
 @options.results_option
-@click.option(
-    "-o", "output", type=options.FILE, required=True, metavar="OUT", help="Where to write: a name in .pt2 or .onnx."
-)
+@click.option("-o", "output", type=options.FILE, required=True, metavar="OUT", help="Output file, .pt2 or .onnx.")
 @click.option(
     "--members",
     default="all",
     show_default=True,
     metavar="WHICH",
-    help="all, last:M, numbers such as 1,3,5, or chosen: those that are best on images withheld by `holdout: N`.",
+    help="all, last:M, numbers such as 1,3,5, or chosen: the best on the images withheld by `holdout: N`.",
 )
 @click.option(
     "--format", "kind", type=click.Choice(FORMATS), help="pt2 is torch.export's.  [default: by the ending of -o]"
@@ -48,13 +46,13 @@ def export(
     members: str,
     kind: str | None,
 ) -> None:
-    """Write an ensemble into one file that runs without this package.
+    """Write an ensemble as one file that runs without this package.
 
-    The file maps raw images, uint8 (batch, 3, side, side), to averaged probabilities and the members' agreement; a
-    program opens it with torch.export.load or onnxruntime. Its model card lies beside it, as JSON and Markdown. Give
-    the FILE that was trained, or run directories: their snapshots, in the order given, are then one ensemble.
+    The file maps raw images, uint8 (batch, 3, side, side), to averaged probabilities and the agreement of the members.
+    Open it with torch.export.load or onnxruntime. A model card is written next to it, as JSON and Markdown. Give the
+    FILE that was trained, or run directories, whose snapshots form one ensemble in the order given.
     """
-    endings = [f".{each}" for each in FORMATS if kind in (None, each)]
+    endings = [f".{name}" for name in FORMATS if kind in (None, name)]
     if output.suffix not in endings:
         raise ConfigError(f"-o {output}: expected a name that ends in {' or '.join(endings)}")
     from snapshot_cli.run_directory import RunDirectory
@@ -79,7 +77,7 @@ def export(
 def members_of_file(
     file: Path, sets: tuple[str, ...], data: Path, results: Path | None
 ) -> tuple[Experiment | None, list[Snapshot]]:
-    """Return the one experiment that a file asks for, None for a run, and its members, of the first replicate."""
+    """Return the experiment of a file, None for a run, and the members of its first replicate."""
     from snapshot_cli.analysis import scoring
     from snapshot_cli.config import plan
     from snapshot_cli.config.experiment import Run
@@ -87,15 +85,15 @@ def members_of_file(
     from snapshot_cli.run_directory import RunDirectory
     from snapshot_cli.serving import finished
 
-    asked, folder = options.load(file, sets, data), options.results_folder(file, results)
-    if isinstance(asked, Study):
+    loaded, folder = options.load(file, sets, data), options.results_folder(file, results)
+    if isinstance(loaded, Study):
         raise ConfigError(f"{file}: expected one experiment, given a study; give run directories of it instead")
-    missing = scoring.unfinished(plan.runs(asked), folder)
+    missing = scoring.unfinished(plan.runs(loaded), folder)
     if missing:
         run_id = missing[0].run_id
         command = f"{options.train_command(file, sets, results)} --run {run_id}"
         raise UserError(f"{file}: {run_id} is not finished in {folder}; type {command}")
-    if isinstance(asked, Run):
-        return None, finished.all_snapshots([RunDirectory.of(asked, folder)])
-    members = plan.cell(asked).members
-    return asked, [(RunDirectory.of(member.run, folder), member.snapshot) for member in members]
+    if isinstance(loaded, Run):
+        return None, finished.all_snapshots([RunDirectory.of(loaded, folder)])
+    members = plan.cell(loaded).members
+    return loaded, [(RunDirectory.of(member.run, folder), member.snapshot) for member in members]

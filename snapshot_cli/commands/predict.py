@@ -1,4 +1,4 @@
-"""snapshot predict: what an ensemble says of images."""
+"""snapshot predict: classify images with an ensemble."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 @options.plugin_option
 @options.data_option
 @options.results_option
-@click.option("-o", "output", type=options.FILE, metavar="FILE", help="Write the CSV there.  [default: print it]")
+@click.option(
+    "-o", "output", type=options.FILE, metavar="FILE", help="Write the CSV to this file.  [default: print it]"
+)
 def predict(
     ensemble: str,
     images: tuple[Path, ...],
@@ -41,14 +43,14 @@ def predict(
     """
     from snapshot_cli.formats import table_to_bytes
     from snapshot_cli.serving import answers
-    from snapshot_cli.serving.images import found
+    from snapshot_cli.serving.images import list_images
 
     missing = [path for path in images if not path.exists()]
     if missing:
         raise UserError("\n".join(f"{path}: no such file or folder" for path in missing))
     refused: list[str] = []
     classifier = _classifier(ensemble, sets, data, results)
-    rows = list(answers.rows(classifier, found(images), unreadable=refused.append))
+    rows = list(answers.rows(classifier, list_images(images), unreadable=refused.append))
     if rows:
         _deliver(table_to_bytes(rows), output)
     if refused:

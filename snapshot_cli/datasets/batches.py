@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 import numpy as np
 import torch
 
-from snapshot_cli.datasets import augment, store
+from snapshot_cli.datasets import augment, proportions, store
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.index import ImageFiles
 from snapshot_cli.datasets.manifest import crop_border
@@ -115,10 +115,10 @@ class Subsets:
 
 
 def subsets(labels: np.ndarray, *, train_size: int | None, holdout: int, seed: int) -> Subsets:
-    """Choose class-balanced rows for the holdout and, disjoint from it, for training; both sorted.
+    """Choose rows for the holdout, in proportion to the classes, and for training, as many of each class; both sorted.
 
-    Within a class the rows are shuffled by the seed; the classes then take turns. So a larger subset holds the smaller
-    one, and the shares of the classes differ by at most one row while rows of every class are left.
+    The seed shuffles the rows of a class. Of what the holdout leaves the classes take turns, so a larger training set
+    contains a smaller one. Raises UserError if a holdout leaves a class without training images.
     """
     if train_size is None and not holdout:
         return Subsets(np.arange(len(labels)), np.arange(0))
@@ -127,9 +127,12 @@ def subsets(labels: np.ndarray, *, train_size: int | None, holdout: int, seed: i
     for label in np.unique(labels):
         rows = shuffled[labels[shuffled] == label]
         turn[rows] = np.arange(len(rows))
-    ordered = np.lexsort((labels, turn))
-    end = len(labels) if train_size is None else holdout + train_size
-    return Subsets(np.sort(ordered[holdout:end]), np.sort(ordered[:holdout]))
+    counts = np.bincount(labels)
+    withheld = np.array(proportions.withheld(counts.tolist(), holdout))
+    rounded_up = withheld > counts * holdout // len(labels)  # classes that gave one image more take their turn later
+    rest = np.flatnonzero(turn >= withheld[labels])
+    order = np.lexsort((labels[rest], rounded_up[labels[rest]], (turn - withheld[labels])[rest]))
+    return Subsets(np.sort(rest[order[:train_size]]), np.flatnonzero(turn < withheld[labels]))
 
 
 def of_run(

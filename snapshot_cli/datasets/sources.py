@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from snapshot_cli.datasets.proportions import shares
 from snapshot_cli.datasets.store import Arrays, Images, Labels, Reordered, canonical_order, digests_of
 
 
@@ -75,17 +76,7 @@ def digits() -> Splits:
 def _stratified(images: Images, labels: Labels, examples: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     digests = [hashlib.sha256(image.tobytes()).digest() for image in images]
     chosen = np.zeros(len(labels), dtype=np.bool_)
-    for label, share in enumerate(_shares(np.bincount(labels).tolist(), examples)):
+    for label, count in enumerate(shares(np.bincount(labels).tolist(), examples)):
         rows = np.flatnonzero(labels == label)
-        chosen[sorted(rows, key=lambda row: digests[row])[:share]] = True
+        chosen[sorted(rows, key=lambda row: digests[row])[:count]] = True
     return chosen
-
-
-def _shares(counts: list[int], examples: int) -> list[int]:
-    """Share examples among classes in proportion to their counts, in integers: the largest remainders round up."""
-    total = sum(counts)
-    shares = [count * examples // total for count in counts]
-    by_remainder = sorted(range(len(counts)), key=lambda label: -(counts[label] * examples % total))
-    for label in by_remainder[: examples - sum(shares)]:
-        shares[label] += 1
-    return shares

@@ -1,4 +1,4 @@
-"""What an ensemble says of images: a row a file."""
+"""Predictions of an ensemble as rows, one per image file."""
 
 from __future__ import annotations
 
@@ -20,20 +20,22 @@ Row = dict[str, str | float]
 def rows(
     classifier: Classifier, images: Iterable[tuple[str, Reader]], *, unreadable: Callable[[str], None]
 ) -> Iterator[Row]:
-    """Yield file, class, its probability and the members' agreement for every image, in order.
+    """Yield file, class, probability and agreement of the members for every image, in order.
 
-    `unreadable` is told, in a line, of every file that is no image or too small.
+    Files that are not images or are too small are left out; `unreadable` is called with a line about each.
     """
     readable = _readable(classifier.transform, images, unreadable)
     while batch := list(islice(readable, BATCH_SIZE)):
         pixels = np.stack([image for _, image in batch]).transpose(0, 3, 1, 2)
         probabilities, agreement = classifier.answer(np.ascontiguousarray(pixels))
         chosen = probabilities.argmax(1)
-        for (name, _), label, own, agreeing in zip(batch, chosen, probabilities, agreement, strict=True):
+        for (name, _), label, image_probabilities, agreeing in zip(
+            batch, chosen, probabilities, agreement, strict=True
+        ):
             yield {
                 "file": visible(name),
                 "class": classifier.classes[label],
-                "probability": round(float(own[label]), 6),
+                "probability": round(float(image_probabilities[label]), 6),
                 "agreement": round(float(agreeing), 6),
             }
 

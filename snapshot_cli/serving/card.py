@@ -1,4 +1,4 @@
-"""The model card of an exported ensemble: what it was trained on, how, and what it is worth; as JSON and Markdown."""
+"""The model card of an exported ensemble, as JSON and Markdown: data, training, members, errors and calibration."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SCORES = {
 def facts(
     snapshots: Sequence[Snapshot], scores: Scores, manifest: Manifest, experiment: Experiment | None
 ) -> dict[str, Any]:
-    """Return all that is said of an ensemble, ready for JSON; `scores` are of its snapshots, on test images."""
+    """Return the card as values for JSON; `scores` are those of the snapshots on the test images."""
     transform = EvaluationTransform.of(manifest)
     return {
         "classes": list(manifest.classes),
@@ -76,7 +76,7 @@ def facts(
 
 
 def markdown(card: Mapping[str, Any]) -> str:
-    """Return the card for people."""
+    """Return the card as Markdown."""
     data, test = card["data"], card["test"]
     networks = ", ".join(dict.fromkeys(run["config"]["network"] for run in card["runs"].values()))
     lines = [
@@ -120,37 +120,37 @@ def markdown(card: Mapping[str, Any]) -> str:
 
 
 def selection(selected: Mapping[str, Any]) -> str:
-    """Return in a sentence how the members were selected."""
+    """Describe in a sentence how the members were selected."""
     numbers = ", ".join(map(str, selected["numbers"]))
     if selected["members"] != "chosen":
         return f"members {numbers}, selected by hand ({selected['members']})"
     return (
         f"members {numbers} ({selected['rule']}), chosen on {selected['withheld_images']:,} withheld training images "
-        f"({selected['withheld_error']:.2f} % wrong); the test images had no say in it"
+        f"({selected['withheld_error']:.2f} % wrong); test images were not used"
     )
 
 
 def _data(manifest: Manifest) -> dict[str, Any]:
-    known = CATALOGUE.get(split_name(manifest.name)[0])
+    published = CATALOGUE.get(split_name(manifest.name)[0])
     return {
         "dataset": manifest.name,
-        "title": manifest.name if known is None else known.title,
+        "title": manifest.name if published is None else published.title,
         "source": manifest.source,
-        "licence": None if known is None else known.licence,
+        "licence": None if published is None else published.licence,
         "training_images": manifest.train,
         "test_images": manifest.test,
         "side": manifest.size,
         "channel_means": list(manifest.mean),
         "channel_deviations": list(manifest.std),
         "content_hash": manifest.content_hash,
-        "duplicates": _duplicates(manifest, known),
+        "duplicates": _duplicates(manifest, published),
         "broken_files_left_out": len(manifest.broken) or None,
         "test_share_drawn": manifest.test_share,
     }
 
 
 def _duplicates(manifest: Manifest, published: Facts | None) -> str | None:
-    """Say how many images stand twice; of older manifests what the catalogue knows. None where nothing is known."""
+    """Describe the duplicates that the manifest, or else the catalogue, counts; None if nobody counted."""
     if manifest.duplicates is not None:
         return "; ".join(manifest.duplicates.phrases().values()) or "none"
     if published is None or published.test_in_training is None:
@@ -178,9 +178,9 @@ def _run(directory: RunDirectory) -> dict[str, Any]:
 
 def _score_rows(test: Mapping[str, Any]) -> list[list[str]]:
     ensemble, member = test["ensemble"], test["last_member"]
-    known = [name for name in SCORES if ensemble[name] is not None]
-    digits = {name: 2 if name.endswith("error") else 4 for name in known}
-    return [[SCORES[name], *(f"{each[name]:.{digits[name]}f}" for each in (ensemble, member))] for name in known]
+    names = [name for name in SCORES if ensemble[name] is not None]
+    digits = {name: 2 if name.endswith("error") else 4 for name in names}
+    return [[SCORES[name], *(f"{metrics[name]:.{digits[name]}f}" for metrics in (ensemble, member))] for name in names]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Whatever answers for images, with what one must know to ask it; no torch."""
+"""A classifier of images, whatever computes it: its classes, image transform and function; without torch."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FACTS = "snapshot.json"  # the name of the card inside an exported file
 
 @dataclass(frozen=True)
 class Classifier:
-    """Classes in order, the transform of images, and what maps uint8 (batch, 3, side, side) to answers.
+    """Hold the classes in order, the transform of images, and a function of images uint8 (batch, 3, side, side).
 
-    These are the averaged probabilities (batch, classes) and the members' agreement (batch): the share of members whose
-    most probable class is the ensemble's.
+    The function returns the averaged probabilities (batch, classes) and the agreement (batch): the share of members
+    whose most probable class is the ensemble's.
     """
 
     classes: tuple[str, ...]
@@ -31,7 +31,7 @@ class Classifier:
 
 
 def of_facts(facts: Mapping[str, Any], path: Path, answer: Callable[[NDArray[np.uint8]], Answers]) -> Classifier:
-    """Return the classifier that an exported file describes; UserError where it is none or its answers do not fit."""
+    """Return the classifier that an exported file describes; UserError if it is not one, or its answers misfit."""
     try:
         classes, transform = tuple(map(str, facts["classes"])), transform_of(facts)
     except (LookupError, TypeError, ValueError, OverflowError):
@@ -49,7 +49,7 @@ def of_facts(facts: Mapping[str, Any], path: Path, answer: Callable[[NDArray[np.
 
 
 def transform_of(facts: Mapping[str, Any]) -> EvaluationTransform:
-    """Return the transform of the images of an exported file; files of older versions only averaged."""
+    """Return the image transform of an exported file; files of older versions have none and average areas."""
     averaging = {"side": facts["side"], "shorter_side": None, "interpolation": None}
     transform = EvaluationTransform.from_facts(facts.get("transform", averaging))
     if transform.side != int(facts["side"]):
@@ -58,5 +58,5 @@ def transform_of(facts: Mapping[str, Any]) -> EvaluationTransform:
 
 
 def unreadable(path: Path) -> UserError:
-    """Return the error that says that a file is not what `snapshot export` writes."""
+    """Return the error for a file that `snapshot export` did not write."""
     return UserError(f"{path}: neither a run's directory nor a file that snapshot export has written")

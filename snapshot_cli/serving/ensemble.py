@@ -1,4 +1,4 @@
-"""Networks that answer together: the mean of their softmax outputs, as one module of torch."""
+"""The ensemble: a torch module that averages the softmax outputs of its members."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ MakeNetwork = Callable[[], nn.Module]
 
 
 class SnapshotEnsemble(nn.Module):
-    """Average the softmax outputs of members, which are never in training mode.
+    """Average the softmax outputs of members, which stay in evaluation mode.
 
-    With `mean` and `std` of the channels, the images are normalised before a member sees them, so that an ensemble of
-    finished runs takes raw ones: uint8 (batch, 3, side, side). `classes` are the names of the labels, in order, and
-    `transform` maps an image of any size, uint8 (height, width, 3), to (side, side, 3) as in the test of the runs.
+    With `mean` and `std` of the channels, the ensemble takes raw images, uint8 (batch, 3, side, side), and normalises
+    them. `classes` are the class names, in the order of the labels. `transform` maps an image of any size, uint8
+    (height, width, 3), to (side, side, 3), as the test images of the runs were.
     """
 
     mean: Tensor | None
@@ -75,10 +75,10 @@ class SnapshotEnsemble(nn.Module):
     ) -> Self:
         """Return a saved ensemble, or all snapshots of finished runs, on the CPU.
 
-        `load(path, make_network)` reads what `save` wrote; `make_network()` returns a network as the members were.
-        `load(run, ...)` takes the directories of runs; `data` is the folder of their prepared datasets:
-        SNAPSHOT_DATA_DIR, else `data`. Raises UserError for a file or directory that is neither, for a run that is not
-        finished, whose weights were not kept or are not what it wrote, or whose dataset is not prepared there.
+        `load(path, make_network)` reads a file written by `save`; `make_network()` returns an untrained member.
+        `load(run, ...)` takes run directories; `data` is the folder of prepared datasets (default: SNAPSHOT_DATA_DIR,
+        else `data`). Raises UserError for any other file or directory, for an unfinished run, for missing or changed
+        weights, and if the dataset is not prepared.
         """
         for other in others:
             make_network = other if callable(other) else make_network
@@ -87,11 +87,11 @@ class SnapshotEnsemble(nn.Module):
             return cls._saved(runs[0], make_network)
         folder = Path(data or os.environ.get("SNAPSHOT_DATA_DIR", "data"))
         snapshots = finished.all_snapshots([RunDirectory(run) for run in runs])
-        return cls.of(snapshots, finished.manifest(snapshots, folder))
+        return cls.of(snapshots, finished.read_dataset(snapshots, folder))
 
     @classmethod
     def of(cls, snapshots: Sequence[Snapshot], manifest: Manifest) -> Self:
-        """Return some snapshots of finished runs that were trained on a prepared dataset; one may be there twice."""
+        """Return an ensemble of snapshots of finished runs; a repeated snapshot counts twice."""
         transform = EvaluationTransform.of(manifest)
         ensemble = cls(mean=manifest.mean, std=manifest.std, classes=manifest.classes, transform=transform)
         networks: dict[Snapshot, nn.Module] = {}
@@ -110,11 +110,11 @@ class SnapshotEnsemble(nn.Module):
         return iter(self.members)
 
     def add(self, network: nn.Module) -> None:
-        """Take a snapshot: add a copy of a network as it is now."""
+        """Take a snapshot: add a copy of the network."""
         self.members.append(copy.deepcopy(network).eval().requires_grad_(False))
 
     def last(self, m: int) -> Self:
-        """Return the ensemble of the last m members, which are shared, not copied; ValueError where there are fewer."""
+        """Return the ensemble of the last m members, shared, not copied; ValueError if there are fewer."""
         self._check_members()
         if not 1 <= m <= len(self.members):
             raise ValueError(f"expected 1 to {len(self.members)} members, given {m}")
@@ -126,7 +126,7 @@ class SnapshotEnsemble(nn.Module):
     def open_images(self, *files: str | Path) -> Tensor:
         """Read image files and transform them as the test images were: uint8 (files, 3, side, side).
 
-        Raises UserError, naming the file, for what is no image or too small, ValueError without a transform.
+        Raises UserError, with the file, if it is not an image or is too small; ValueError without a transform.
         """
         if self.transform is None:
             raise ValueError("expected an ensemble with a transform, such as SnapshotEnsemble.load returns")
@@ -136,19 +136,18 @@ class SnapshotEnsemble(nn.Module):
     def predict(self, images: Tensor | NDArray[np.generic]) -> Tensor:
         """Return the averaged probabilities, float32 (images, classes), of any number of images.
 
-        Raises UserError for images that the members were not trained on: in 0 to 1, or of another side, where uint8 of
-        the runs' side is expected.
+        Raises UserError for images in 0 to 1, or of another side, if uint8 of the runs' side is expected.
         """
         return self._in_batches(images).mean(0)
 
     def members_agree(self, images: Tensor | NDArray[np.generic]) -> Tensor:
-        """Return for each image the share of members whose most probable class is the ensemble's, float32 (images)."""
+        """Return the share of members that choose the class of the ensemble, float32 (images)."""
         return agreement(self._in_batches(images))
 
     def evaluate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Evaluation:
         """Score the members and the ensembles of the last 1..M of them on batches (images, labels), as `eval` does.
 
-        Raises UserError for no batches, and for images as `predict` does.
+        Raises UserError without batches, and for the images that `predict` refuses.
         """
         logits: list[Tensor] = []
         labels: list[Tensor] = []
@@ -161,7 +160,7 @@ class SnapshotEnsemble(nn.Module):
         return ensembles.evaluate(torch.cat(logits, 1).numpy(), torch.cat(labels).numpy())
 
     def save(self, path: str | Path) -> None:
-        """Write all members into one .safetensors file, with classes, normalisation and transform; `load` reads it."""
+        """Write all members, classes, normalisation and transform into one .safetensors file; `load` reads it."""
         self._check_members()
         facts = {
             "members": len(self),
@@ -171,10 +170,10 @@ class SnapshotEnsemble(nn.Module):
         write_atomically(Path(path), save(tensors(self), {"format": FORMAT, "ensemble": json.dumps(facts)}))
 
     def export(self, path: str | Path, example: Tensor | None = None) -> None:
-        """Write a program that runs without this package: .pt2 of torch.export, or .onnx.
+        """Write a program that runs without this package: .pt2 (torch.export) or .onnx, by the ending of `path`.
 
-        It maps images to probabilities (batch, classes) and the members' agreement (batch). `example` are images as it
-        will be given them; an ensemble of finished runs needs none. Raises UserError for another ending.
+        It maps images to probabilities (batch, classes) and agreement (batch). `example` is a batch of images, which an
+        ensemble of finished runs does not need. Raises UserError for another ending.
         """
         self._check_members()
         write = program.WRITERS.get(Path(path).suffix)
@@ -194,7 +193,7 @@ class SnapshotEnsemble(nn.Module):
         return self.member_probabilities(images).mean(0)
 
     def train(self, mode: bool = True) -> Self:
-        """Stay in evaluation mode, whatever a training loop around asks for."""
+        """Stay in evaluation mode; `mode` is ignored."""
         return super().train(False)
 
     @property
@@ -207,7 +206,7 @@ class SnapshotEnsemble(nn.Module):
         if self.mean is not None and self.std is not None:
             self._check_images(images)
             images = (images.to(self.mean.dtype) - self.mean) / self.std
-        logits = {member: member(images) for member in dict.fromkeys(self.members)}  # one may be there twice
+        logits = {member: member(images) for member in dict.fromkeys(self.members)}  # a repeated member computes once
         return torch.stack([logits[member] for member in self.members])
 
     def _in_batches(self, images: Tensor | NDArray[np.generic]) -> Tensor:

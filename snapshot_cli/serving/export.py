@@ -1,4 +1,4 @@
-"""Write an ensemble of finished runs into one file, with its model card beside it."""
+"""Write an ensemble of finished runs into one file, and its model card."""
 
 from __future__ import annotations
 
@@ -26,20 +26,18 @@ def export(
     experiment: Experiment | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> dict[str, Any]:
-    """Write the ensemble of some snapshots as `output`, a name in .pt2 or .onnx, and return its card.
+    """Write the ensemble of some snapshots to `output`, a .pt2 or .onnx file, and return its model card.
 
-    `members` are all, last:M, numbers such as 1,3,5, or chosen: those that are best on the withheld images.
+    `members` is all, last:M, numbers such as 1,3,5, or chosen: the best on the withheld images. `note` is called with a
+    line before the export, which can be slow. The card is written to `output` plus .json and .md.
 
-    `note` is called with a line before the export, which can be slow.
-
-    The card lies beside it, with .json and .md after its name. Raises UserError for weights that were not kept, for
-    images that are not those of the runs, and for .onnx where the packages that write it are not installed; OSError,
-    naming the file, where it cannot be written.
+    Raises UserError for missing weights, for a dataset that is not the runs', and for .onnx without the packages that
+    write it; OSError, with the file, if it cannot be written.
     """
     if output.suffix == ".onnx":
         onnx_file.require("onnx", "onnxscript")
-    make_folder(output.parent)  # before what takes long
-    manifest = finished.manifest(snapshots, data)
+    make_folder(output.parent)  # fail before the slow part
+    manifest = finished.read_dataset(snapshots, data)
     snapshots, selected = _selected(snapshots, members, manifest)
     ensemble = SnapshotEnsemble.of(snapshots, manifest)
     facts = card.facts(snapshots, scoring.score(snapshots), manifest, experiment) | {"selection": selected}
@@ -52,7 +50,7 @@ def export(
 
 
 def _selected(snapshots: Sequence[Snapshot], members: str, manifest: Manifest) -> tuple[list[Snapshot], dict[str, Any]]:
-    """Return the members and how they were selected, ready for JSON; test images have no say in it."""
+    """Return the members and how they were selected, ready for JSON; test images are not used."""
     if members != "chosen":
         chosen = finished.numbers(members, len(snapshots))
         return [snapshots[number - 1] for number in chosen], {"members": members, "numbers": chosen}

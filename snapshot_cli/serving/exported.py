@@ -1,4 +1,4 @@
-"""Ensembles as one file of torch.export, which runs wherever torch does, without this package."""
+"""Read the .pt2 files of exported ensembles without executing code from them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ LARGEST = 16_000_000  # bytes of JSON; that of a hundred members has some hundre
 
 
 def read(path: Path) -> Classifier:
-    """Return an exported file as a classifier; UserError where it is none.
+    """Return an exported file as a classifier; UserError if it is not one.
 
-    The networks are built by the names in the file and take its numbers alone: its program is not run, for
-    torch.export.load would unpickle, and run, whatever somebody has put there. Raises ConfigError where a network comes
-    from elsewhere and is not there: timm, or a plug-in.
+    The networks are built from their names in the file and loaded with its weights. Its program is not executed:
+    torch.export.load would unpickle it, which can run any code. Raises ConfigError if timm or a plug-in is missing.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -38,7 +37,13 @@ def read(path: Path) -> Classifier:
         raise unreadable(path) from None
     except ConfigError:
         raise
-    except (UserError, ValueError, LookupError, TypeError, AttributeError):  # of facts that are not ours
+    except (
+        UserError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ):  # the file does not describe an ensemble of this package
         raise unreadable(path) from None
     answering = Answering(ensemble).eval()
 
@@ -51,7 +56,7 @@ def read(path: Path) -> Classifier:
 
 
 def _ensemble(facts: Mapping[str, Any], archive: zipfile.ZipFile) -> SnapshotEnsemble:
-    """Return the ensemble that the facts describe with the weights that lie in the file."""
+    """Return the ensemble that the facts describe, with the weights in the file."""
     classes, transform = [str(name) for name in facts["classes"]], transform_of(facts)
     files = json.loads(_member(archive, "data/weights/model_weights_config.json", most=LARGEST))["config"]
     ensemble = SnapshotEnsemble(mean=(0.0,) * 3, std=(1.0,) * 3, classes=classes, transform=transform)
@@ -73,7 +78,7 @@ def _ensemble(facts: Mapping[str, Any], archive: zipfile.ZipFile) -> SnapshotEns
 def _network(
     run: Run, classes: int, side: int, prefix: str, files: Mapping[str, Any], archive: zipfile.ZipFile
 ) -> nn.Module:
-    """Return a member with its weights, made of shapes alone first: that takes no memory, whatever the name says."""
+    """Return a member with its weights, built on the meta device first: a hostile name then allocates no memory."""
     try:
         with torch.device("meta"):
             network = of_run(run, classes=classes, side=side)
@@ -86,7 +91,7 @@ def _network(
         return network
     weights = network.state_dict()
     with torch.random.fork_rng(devices=[]):
-        network = of_run(run, classes=classes, side=side)  # which computes the buffers that are not among its weights
+        network = of_run(run, classes=classes, side=side)  # computes the buffers that the weights lack
     network.load_state_dict(weights)
     return network
 
@@ -100,13 +105,13 @@ def _fill(network: nn.Module, prefix: str, files: Mapping[str, Any], archive: zi
 
 
 def _tensor(like: Tensor, name: str, archive: zipfile.ZipFile) -> Tensor:
-    """Return a file of weights as a tensor of the kind and shape of another; ValueError where it has not its size."""
+    """Return a file of weights as a tensor of the dtype and shape of `like`; ValueError if the size differs."""
     data = _member(archive, f"data/weights/{name}", most=like.nbytes)
     return torch.frombuffer(bytearray(data), dtype=like.dtype).view(like.shape)
 
 
 def _member(archive: zipfile.ZipFile, name: str, *, most: int) -> bytes:
-    """Return the bytes of a member, which torch never packs; ValueError where it is packed or has more than `most`."""
+    """Return the bytes of a member; ValueError if it is compressed, which torch never does, or longer than `most`."""
     top = archive.namelist()[0].partition("/")[0]
     member = archive.getinfo(f"{top}/{name}")
     if member.compress_type != zipfile.ZIP_STORED or member.file_size > most:

@@ -1,4 +1,4 @@
-"""Images to classify: files and folders, transformed as the test images of the ensemble were."""
+"""Images to classify: files, folders and zips, transformed as the test images of the ensemble were."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from snapshot_cli.errors import UserError
 Reader = Callable[[], bytes]
 
 
-def found(paths: Iterable[Path]) -> Iterator[tuple[str, Reader]]:
-    """Yield name and bytes of every file that is named, and of every one in a folder, sorted; hidden ones left out.
+def list_images(paths: Iterable[Path]) -> Iterator[tuple[str, Reader]]:
+    """Yield the name and a reader of every file; folders and zips yield their files by name, without hidden ones.
 
-    Raises UserError for a folder without files.
+    Raises UserError for a folder or zip without files.
     """
     for path in paths:
         if not path.is_dir() and path.suffix.lower() != ".zip":
@@ -32,7 +32,7 @@ def found(paths: Iterable[Path]) -> Iterator[tuple[str, Reader]]:
 def fitted(read: Reader, name: str, transform: EvaluationTransform) -> Images:
     """Return an image as uint8 (side, side, 3), transformed as the test images of the ensemble were.
 
-    Raises UserError, naming it, for what is no image or too small.
+    Raises UserError, with `name`, for a file that is not an image or is too small.
     """
     image = pixels(read, name)
     try:

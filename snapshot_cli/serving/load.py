@@ -16,9 +16,9 @@ from snapshot_cli.serving.finished import Snapshot
 
 
 def load(path: Path, data: Path) -> Classifier:
-    """Return a run's directory or an exported file as a classifier; a run needs its dataset prepared in `data`.
+    """Return a run directory or an exported file as a classifier; a run needs its dataset prepared in `data`.
 
-    Raises UserError for what is neither, and what the readers of both raise.
+    Raises UserError for anything else, and what the readers raise.
     """
     if path.is_dir():
         return of_snapshots(finished.all_snapshots([RunDirectory(path)]), data)
@@ -38,7 +38,7 @@ def of_snapshots(snapshots: Sequence[Snapshot], data: Path) -> Classifier:
     from snapshot_cli.serving.ensemble import SnapshotEnsemble
     from snapshot_cli.serving.program import agreement
 
-    ensemble = SnapshotEnsemble.of(snapshots, finished.manifest(snapshots, data))
+    ensemble = SnapshotEnsemble.of(snapshots, finished.read_dataset(snapshots, data))
 
     def answer(images: NDArray[np.uint8]) -> Answers:
         with torch.inference_mode():

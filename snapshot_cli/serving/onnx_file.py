@@ -1,4 +1,4 @@
-"""Ensembles as ONNX, read by onnxruntime: the extra `onnx`."""
+"""Read exported .onnx files with onnxruntime, which the extra `onnx` installs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OUTPUTS = ("probabilities", "agreement")
 
 
 def require(*names: str) -> None:
-    """Raise UserError with the command to type where a package is not installed."""
+    """Raise UserError, with the command to type, if a package is not installed."""
     absent = [name for name in names if find_spec(name) is None]
     if absent:
         verb = "is" if len(absent) == 1 else "are"
@@ -26,7 +26,7 @@ def require(*names: str) -> None:
 
 
 def read(path: Path) -> Classifier:
-    """Return an ONNX file as a classifier; UserError where it is none."""
+    """Return an ONNX file as a classifier; UserError if it is not one."""
     require("onnxruntime")
     import onnxruntime  # type: ignore[import-untyped, unused-ignore]
 
@@ -35,7 +35,7 @@ def read(path: Path) -> Classifier:
     try:
         session = onnxruntime.InferenceSession(path.read_bytes(), quiet, providers=["CPUExecutionProvider"])
         facts = json.loads(session.get_modelmeta().custom_metadata_map[FACTS])
-    except Exception:  # onnxruntime raises nearly anything on files that it does not know
+    except Exception:  # onnxruntime raises many kinds of errors on files of others
         raise unreadable(path) from None
 
     def answer(images: NDArray[np.uint8]) -> Answers:

@@ -1,4 +1,4 @@
-"""An ensemble as a program of torch.export, and the two files that it is written into."""
+"""Export an ensemble with torch.export, as a .pt2 or an .onnx file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Answering(nn.Module):
-    """Map images to averaged probabilities (batch, classes) and the members' agreement (batch)."""
+    """Map images to averaged probabilities (batch, classes) and the agreement of the members (batch)."""
 
     def __init__(self, ensemble: SnapshotEnsemble) -> None:
         super().__init__()
@@ -38,17 +38,17 @@ def agreement(member_probabilities: Tensor) -> Tensor:
 
 
 def program(ensemble: SnapshotEnsemble, example: Tensor | None = None) -> ExportedProgram:
-    """Return an ensemble as a program that takes any number of images at once.
+    """Return an ensemble as a program that takes any batch size.
 
-    `example` are images (batch, ...) as the program will be given them; an ensemble of finished runs needs none. Raises
-    UserError where it lacks, and where torch cannot follow what a member computes.
+    `example` is a batch of images, which an ensemble of finished runs does not need. Raises UserError if it is missing,
+    and if torch.export cannot trace a member.
     """
     if example is None:
         if ensemble.transform is None:
             raise UserError("give an example of the images: ensemble.export(path, example)")
         side = ensemble.transform.side
         example = torch.zeros(2, 3, side, side, dtype=torch.uint8)
-    if len(example) == 1:  # which torch.export would take for a constant
+    if len(example) == 1:  # torch.export would take a batch size of 1 for a constant
         example = torch.cat((example, example))
     try:
         return torch.export.export(Answering(ensemble).eval(), (example,), dynamic_shapes=({0: Dim("batch", min=1)},))
@@ -56,18 +56,18 @@ def program(ensemble: SnapshotEnsemble, example: Tensor | None = None) -> Export
         raise
     except Exception as error:
         words = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(f"torch.export cannot follow what the members compute: {words[0]}") from error
+        raise UserError(f"torch.export cannot trace the members: {words[0]}") from error
 
 
 def to_pt2(ensemble: SnapshotEnsemble, facts: Mapping[str, Any], example: Tensor | None = None) -> bytes:
-    """Return the file of torch.export, with what `snapshot predict` must know inside."""
+    """Return the bytes of a .pt2 file, with the facts that `snapshot predict` needs."""
     content = io.BytesIO()
     torch.export.save(program(ensemble, example), content, extra_files={FACTS: json.dumps(facts)})
     return content.getvalue()
 
 
 def to_onnx(ensemble: SnapshotEnsemble, facts: Mapping[str, Any], example: Tensor | None = None) -> bytes:
-    """Return the ONNX file: input `images`, outputs `probabilities` and `agreement`, any batch size."""
+    """Return the bytes of an ONNX file: input `images`, outputs `probabilities` and `agreement`, any batch size."""
     require("onnx", "onnxscript")
     made = torch.onnx.export(
         program(ensemble, example), dynamo=True, input_names=["images"], output_names=list(OUTPUTS), verbose=False
