@@ -1,4 +1,4 @@
-"""The scores of a cell: what tables, figures and claims need of it, in one sealed file of kilobytes; no torch."""
+"""The scores of a cell: everything that tables, figures and claims need, in one small sealed file."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VERSION: Literal[1] = 1
-"""Of the definitions: raised whenever a number here is computed in another way."""
+"""The version of the definitions; raise it whenever a number here is defined differently."""
 DIGITS = 9
-"""Significant digits of a stored number, so that processors that differ in the last bits write the same file."""
-LARGEST = 64_000_000  # bytes; the file of ten members on ImageNet has two million
+"""Significant digits of a stored number; processors differ in the digits after these."""
+LARGEST = 64_000_000  # bytes; ten members on ImageNet take two million
 
 
 def _rounded(value: float) -> float:
@@ -37,7 +37,7 @@ def _rounded(value: float) -> float:
 
 
 class _Digits:
-    """Round numbers as they are computed; in a file they are rounded already, and NaN, which JSON lacks, is a text."""
+    """Round computed numbers; numbers in a file are rounded already. JSON has no NaN, so it is the text nan there."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -55,7 +55,7 @@ class _Digits:
 
 
 Number = Annotated[float, _Digits]
-"""A number of nine significant digits; NaN is the text nan in a file."""
+"""A float of nine significant digits."""
 
 
 class _Stored(Model):
@@ -63,7 +63,7 @@ class _Stored(Model):
 
 
 class Reliability(_Stored):
-    """The images in 15 bins of equal width of top-1 confidence, their mean confidence and accuracy; NaN where empty."""
+    """Images, mean confidence and accuracy in 15 equal-width bins of top-1 confidence; NaN for an empty bin."""
 
     count: list[Count]
     confidence: list[Number]
@@ -78,19 +78,19 @@ class Reliability(_Stored):
 
 
 class Metrics(_Stored):
-    """One network or ensemble on the images of a split: errors in percent, NLL in nats, Brier 0 to 2."""
+    """The metrics of a network or ensemble on a split: errors in percent, NLL in nats, Brier score 0 to 2."""
 
     error: Number
     top5_error: Number | None
-    """None below six classes."""
+    """None for fewer than six classes."""
     nll: Number
     brier: Number
     reliability: Reliability
     temperatures: tuple[Number, Number]
-    """Of the two halves of the images, each fitted on the other half."""
+    """For the even and the odd images, each fitted on the other half."""
     calibrated_nll: Number
     correct: str
-    """A bit an image, in order, whether it is classified right: numpy.packbits in base64."""
+    """One bit per image, 1 if it is classified correctly: numpy.packbits in base64."""
 
     @property
     def ece(self) -> float:
@@ -99,7 +99,7 @@ class Metrics(_Stored):
 
 
 class Curve(_Stored):
-    """The rows of a run's metrics.csv, an entry an epoch."""
+    """Columns of a run's metrics.csv, one entry per epoch."""
 
     step: list[Positive]
     train_loss: list[Number]
@@ -112,55 +112,55 @@ class Line(_Stored):
 
     snapshot: Positive
     statistics: str
-    """Where the batch-norm statistics come from: reestimated, final or mixed."""
+    """The source of the batch-norm statistics: reestimated, final or mixed."""
     lambdas: list[Number]
     errors: list[Number]
 
 
 class TrainedRun(_Stored):
-    """A run behind a cell: its configuration, what it was trained on, where and how long."""
+    """A run of a cell: its configuration, dataset, machine and training curve."""
 
     config: Run
     dataset_hash: str
     train_examples: Positive
     steps: Positive
     machine: list[dict[str, Any]]
-    """machine.json as of the start, then what differed whenever the run was resumed."""
+    """machine.json at the start, then the differences at each resume."""
     curve: Curve
     lines: list[Line] = []
     files: dict[str, str]
-    """The sha256 of the run's files that the scores were computed from, as its manifest has them."""
+    """The sha256, from the manifest, of the files that the scores were computed from."""
 
     @property
     def seconds(self) -> float:
-        """The seconds of its epochs, pauses left out."""
+        """The training time in seconds, without pauses."""
         return sum(self.curve.seconds)
 
 
 class Member(_Stored):
-    """A network of an ensemble: the k-th snapshot, from 1, of a run."""
+    """A network of an ensemble: a snapshot, counted from 1, of a run."""
 
     run: str
     snapshot: Positive
 
 
 class Choice(_Stored):
-    """Members chosen on withheld images, the error of their ensemble there and on test images."""
+    """Members chosen on withheld images, with the error of their ensemble there and on test images."""
 
     rule: str
-    """best: of its size the subset with the fewest errors; last M or greedy as in analysis.selection."""
+    """"best" (the subset of its size with the fewest errors), "last M" or "greedy"; see analysis.selection."""
     members: list[Positive]
-    """By number, from 1, each as often as it counts."""
+    """Numbers from 1, repeated by weight."""
     withheld_error: Number
     error: Number
 
 
 class Scores(_Stored):
-    """The scores of an ensemble, of each of its members and of the ensembles of some of them, on one split."""
+    """The scores of an ensemble, its members and its sub-ensembles on one split."""
 
     version: Literal[1] = VERSION
     experiment: Experiment | None
-    """The cell as an experiment of one replicate; None for run directories that are scored together."""
+    """The cell as an experiment with one replicate; None for run directories that are scored as one ensemble."""
     split: Split
     images: Positive
     labels_sha256: str
@@ -169,19 +169,19 @@ class Scores(_Stored):
     runs: dict[str, TrainedRun]
     """By run id, in the order of the members."""
     alone: list[Metrics]
-    """Each member."""
+    """One for each member."""
     later: list[Metrics]
     """The ensembles of the last m = 2..M members."""
     earlier: list[Metrics]
     """The ensembles of the first m = 2..M-1 members."""
     correlation: list[list[Number]]
-    """Pearson's, of every two members, over all softmax entries."""
+    """Pairwise Pearson correlation of members over all softmax entries."""
     disagreement: list[list[Number]]
-    """The percentage of the images on which two members' most probable classes differ."""
+    """Pairwise percentage of images on which the members' most probable classes differ."""
     chosen: list[Choice] = []
-    """Where images were withheld: the best subset of every size m = 1..M, the best last m, and the greedy choice."""
+    """If images were withheld: the best subset of every size m = 1..M, the best last m, and the greedy choice."""
     cost: Number
-    """What the runs cost, in full budgets."""
+    """Training cost in full budgets."""
 
     @property
     def last(self) -> list[Metrics]:
@@ -200,11 +200,11 @@ class Scores(_Stored):
 
     @cached_property
     def only_run(self) -> TrainedRun | None:
-        """The run behind all members; None where there are several."""
+        """The run of all members, None if there are several."""
         return next(iter(self.runs.values())) if len(self.runs) == 1 else None
 
     def right(self, metrics: Metrics) -> NDArray[np.bool_]:
-        """Return for each image (images,) whether it is classified right."""
+        """Return for each image (images,) whether it is classified correctly."""
         import numpy as np
 
         packed = np.frombuffer(base64.b64decode(metrics.correct), np.uint8)
@@ -212,14 +212,14 @@ class Scores(_Stored):
 
 
 def pack(correct: NDArray[np.bool_]) -> str:
-    """Return booleans (images,) as base64 of a bit an image."""
+    """Return booleans (images,) as base64 with one bit per image."""
     import numpy as np
 
     return base64.b64encode(np.packbits(correct).tobytes()).decode()
 
 
 def path(cell: Cell, results: Path, split: Split) -> Path:
-    """Return where the scores of a cell lie below a folder of results."""
+    """Return the file of the scores of a cell in a results folder."""
     return results / "scores" / f"{cell.cell_id}-{split}.json"
 
 
@@ -231,7 +231,7 @@ def write(scores: Scores, file: Path) -> None:
 
 
 def read(file: Path) -> Scores:
-    """Return the scores of a file; UserError where it is not what `write` wrote, or of another version."""
+    """Return the scores of a file; UserError if it differs from what `write` wrote or has another version."""
     remedy = "delete it; snapshot reproduce scores the runs again, or trains them where they are gone"
     if file.stat().st_size > LARGEST:
         raise UserError(f"{file}: too large to be scores; {remedy}")
@@ -251,7 +251,7 @@ def read(file: Path) -> Scores:
 
 
 def differences(one: Scores, other: Scores) -> list[str]:
-    """Return the names of the fields that differ, numbers by more than processors differ in."""
+    """Return the names of the fields that differ, beyond rounding differences between processors."""
     first, second = one.model_dump(mode="json"), other.model_dump(mode="json")
     return [name for name in first if not _alike(first[name], second[name])]
 

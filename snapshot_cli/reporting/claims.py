@@ -81,10 +81,10 @@ FURTHER: dict[findings.Question, _Words] = {
         "Error of the single model minus that of the last two snapshots",
     ),
     "bump": _Words(
-        "Figure 5. The paper: the error has a bump between most earlier snapshots and the last one, so they are in "
+        "Figure 5. The paper: between most earlier snapshots and the last one the error has a bump, so they are in "
         "different minima.",
-        "Highest error between the two minus that of the worse one, mean over the lines of a run, batch-norm "
-        "statistics re-estimated; seen (yes) where this is above 0 for every seed, else not seen (no)",
+        "Height of the bump: the highest error between the two minus that of the worse one, with re-estimated "
+        "batch-norm statistics, mean over the lines of a run; yes if it is above 0 for all seeds, else no",
     ),
     "correlation": _Words(
         "Figure 6. The paper: the last three snapshots of the standard schedule correlate more than those of the "
