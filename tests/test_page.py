@@ -17,7 +17,7 @@ def html(tmp_path_factory):
     asked = study(*METHODS, render=rendered).model_copy(update={"title": "Table <1>"})
     finish_cells(asked, results, lambda run, k: 3 * k)
     nothing = study(experiment(seed=7)).model_copy(update={"title": "Nothing & none"})
-    sheets = [report.draw(nothing, results, {}, called="b"), report.draw(asked, results, {}, called="a")]
+    sheets = [report.draw(nothing, results, {}, argument="b"), report.draw(asked, results, {}, argument="a")]
     return page.page(sheets, title="All")
 
 

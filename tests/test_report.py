@@ -158,7 +158,7 @@ def test_a_half_finished_study_names_what_is_missing(tmp_path):
     renders = {"rows": "methods", "size": "ensemble-size", "line": "interpolation"}
     asked = study(experiment("single", replicates=2), experiment(), experiment("dropout"), render=renders)
     finish_cells(study(experiment("single"), experiment()), tmp_path, lambda run, k: 1)
-    html = page.page([report.draw(asked, tmp_path, {}, called="mine")], title="T")
+    html = page.page([report.draw(asked, tmp_path, {}, argument="mine")], title="T")
     assert "Nothing to draw yet: line." in html
     assert "2 of 3 experiments lack seeds" in html
     names = re.findall(r"<li>([^<]*: \d of \d seeds?)</li>", html)

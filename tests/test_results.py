@@ -60,10 +60,10 @@ def test_tables_are_what_the_scores_give(path, tmp_path):
         if "reporting.tables" in names[one.kind] and (results / f"{stem}.md").is_file()
     }
     drawn = report.draw(
-        study.model_copy(update={"render": tables}), results, {}, called=f"{path.parent.name}/{path.stem}"
+        study.model_copy(update={"render": tables}), results, {}, argument=f"{path.parent.name}/{path.stem}"
     )
     for file in report.write(drawn.drawn, tmp_path).paths:
-        assert file.read_bytes() == (results / file.name).read_bytes(), f"snapshot report {drawn.called}"
+        assert file.read_bytes() == (results / file.name).read_bytes(), f"snapshot report {drawn.argument}"
 
 
 def test_numbers_in_the_readme_are_in_the_tables():

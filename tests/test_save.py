@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from snapshot_cli.reporting import style
-from snapshot_cli.reporting.save import inline_svg, rendered, save, size, write_pair
+from snapshot_cli.reporting.save import inline_svg, render, save, svg_size, write_pair
 from snapshot_cli.reporting.style import Heading
 
 
@@ -21,7 +21,7 @@ def draw(values=(5.0, 4.0)):
 
 
 def write(figure, stem):
-    return write_pair(rendered(figure, "svg"), lambda: rendered(figure, "png"), stem)
+    return write_pair(render(figure, "svg"), lambda: render(figure, "png"), stem)
 
 
 @pytest.mark.parametrize(("name", "start"), [("f.svg", b"<?xml"), ("f.png", b"\x89PNG"), ("f.pdf", b"%PDF")])
@@ -47,7 +47,7 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path):
 def test_a_png_has_400_pixels_an_inch_and_the_figures_colours(tmp_path):
     figure = draw()
     path = save(figure, tmp_path / "a.png")
-    assert size(rendered(figure, "svg")) == pytest.approx(figure.get_size_inches(), abs=1e-4)
+    assert svg_size(render(figure, "svg")) == pytest.approx(figure.get_size_inches(), abs=1e-4)
     with Image.open(path) as image:
         assert image.size == tuple(np.rint(400 * figure.get_size_inches()).astype(int))
         pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
@@ -62,20 +62,20 @@ def test_a_png_is_drawn_again_only_where_the_svg_differs(tmp_path):
     assert image.stat().st_mtime == 1
     other = draw((5.0, 3.0))
     write(other, tmp_path / "a")
-    assert image.read_bytes() == rendered(other, "png")
+    assert image.read_bytes() == render(other, "png")
     image.write_bytes(b"a part of it")
     write(other, tmp_path / "a")
-    assert image.read_bytes() == rendered(other, "png")
+    assert image.read_bytes() == render(other, "png")
     image.unlink()
     write(other, tmp_path / "a")
-    assert image.read_bytes() == rendered(other, "png")
+    assert image.read_bytes() == render(other, "png")
     svg.unlink()
     write(draw(), tmp_path / "a")
-    assert image.read_bytes() == rendered(draw(), "png")
+    assert image.read_bytes() == render(draw(), "png")
 
 
 def test_inline_svg_has_ids_of_its_own_and_no_address():
-    one, two = (inline_svg(rendered(draw(), "svg"), name) for name in ("one", "two"))
+    one, two = (inline_svg(render(draw(), "svg"), name) for name in ("one", "two"))
     ids = re.findall(r'id="([^"]*)"', one)
     assert ids
     assert all(name.startswith("one-") for name in ids)

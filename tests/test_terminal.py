@@ -48,7 +48,7 @@ def test_a_single_model_has_no_table_of_ensembles(tmp_path):
 def test_methods_stand_side_by_side_as_means_over_seeds(tmp_path):
     asked = study(experiment("single", replicates=2), experiment(replicates=3))
     finish_cells(asked, tmp_path, lambda run, k: run.seed + 1)
-    title, table = terminal.side_by_side(outcomes.collect(asked, tmp_path, {}))
+    title, table = terminal.compare_methods(outcomes.collect(asked, tmp_path, {}))
     assert title == "resnet-8 on digits, 20 images: error (%) of the last m"
     assert shown(table) == [
         ["Single model", "2 of 2", "7.50", ""],

@@ -69,7 +69,7 @@ def evaluate(
         name = asked.name if isinstance(asked, Study) else None
         click.echo(json.dumps(terminal.study_as_json(name, outcomes), indent=2))
     else:
-        options.show(terminal.side_by_side(outcomes))
+        options.show(terminal.compare_methods(outcomes))
 
 
 def show(asked: Experiment | Study | Run, file: Path, results: Path, data: Path) -> None:
@@ -85,7 +85,7 @@ def show(asked: Experiment | Study | Run, file: Path, results: Path, data: Path)
     if len(outcomes) == 1 and outcomes[0].experiment.replicates == 1:
         _print(outcomes[0].finished[0], as_json=False)
     else:
-        options.show(terminal.side_by_side(outcomes))
+        options.show(terminal.compare_methods(outcomes))
 
 
 def collect(

@@ -65,7 +65,7 @@ def _check_one(kind: str, outcomes: Sequence[Outcome], source: str, *, from_file
     """Raise ConfigError where one figure of a kind cannot show all that was given."""
     from snapshot_cli.reporting import report
 
-    fields = report.fields_of_one(kind)
+    fields = report.single_valued_fields(kind)
     if len({tuple(getattr(outcome.experiment, name) for name in fields) for outcome in outcomes}) > 1:
         several = " or ".join(f"{name}s" for name in fields)
         hint = f"{command('report', Path(source))} draws a figure for each" if from_file else "give runs of one of them"
@@ -93,7 +93,7 @@ def _nothing(kind: str, outcomes: Sequence[Outcome], file: Path | None, director
 
     several = [outcome for outcome in outcomes if outcome.run and len(outcome.finished[0].members) > 1]
     train = f"type {train}{' --interpolate' * (kind == 'interpolation')}"
-    needs = report.needs(kind)
+    needs = report.requirement(kind)
     if kind == "interpolation" and several:
         return f"{file or directories[0]}: no errors between snapshots are stored; {train}"
     if file is None:

@@ -202,7 +202,7 @@ def _draw(
 
     hashes = dataset_hashes(data)
     sheets = {
-        one.file.resolve(): report.draw(one.study, results, hashes, called=arguments(Path(one.name)) + given)
+        one.file.resolve(): report.draw(one.study, results, hashes, argument=arguments(Path(one.name)) + given)
         for one in named
     }
     if not any(sheet.drawn for sheet in sheets.values()):
@@ -211,7 +211,7 @@ def _draw(
     drawn_sheets, written = list(sheets.values()), []
     for sheet in drawn_sheets:
         if not sheet.drawn:
-            click.echo(f"{sheet.called}: nothing is finished; type snapshot reproduce {sheet.called}", err=True)
+            click.echo(f"{sheet.argument}: nothing is finished; type snapshot reproduce {sheet.argument}", err=True)
         written.append(report.write(sheet.drawn, results, force=force))
     sheets |= _others(named[0].file, list(sheets), results, hashes, data)
     title = f"Snapshot ensembles: {results.name} results"
@@ -241,7 +241,7 @@ def _others(
         try:
             study = options.load(sibling, (), data, results)
             if isinstance(study, Study):
-                sheets[sibling.resolve()] = report.draw(study, results, hashes, called=name)
+                sheets[sibling.resolve()] = report.draw(study, results, hashes, argument=name)
         except UserError as error:
             click.echo(f"{name} is not on the page: {error}", err=True)
     return sheets

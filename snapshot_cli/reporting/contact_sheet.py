@@ -1,4 +1,4 @@
-"""Draw training images as they are stored and as the network sees them, side by side, to be looked at."""
+"""Draw a contact sheet of training images: as stored, and as augmented for the network."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLOCKS = 3  # columns of examples
-IMAGE, LABEL, TITLE, MARGIN = 0.55, 1.05, 0.55, 0.1  # inches: an image's side, a label's width, the head's height
+IMAGE, LABEL, TITLE, MARGIN = 0.55, 1.05, 0.55, 0.1  # inches: side of an image, width of a label, height of the title
 
 
 @dataclass(frozen=True)
 class Example:
-    """Hold a training image and what the augmentation makes of it: uint8 (height, width, 3) each."""
+    """A training image and augmented versions of it; all are uint8 (height, width, 3)."""
 
     label: str
     raw: NDArray[np.uint8]
@@ -31,9 +31,9 @@ class Example:
 
 
 def draw(examples: Sequence[Example], *, title: str) -> Figure:
-    """Return a sheet that has for each image its label, itself and its versions.
+    """Draw a row for every example: its label, the stored image and its augmented versions.
 
-    All examples have equally many augmented versions.
+    All examples must have the same number of augmented versions.
     """
     from matplotlib.figure import Figure
 
@@ -47,19 +47,19 @@ def draw(examples: Sequence[Example], *, title: str) -> Figure:
         axes.axis("off")
         axes.text(MARGIN, MARGIN, title, va="top", fontsize=9, fontweight="bold", parse_math=False)
         for block in range(min(BLOCKS, len(examples))):
-            _head(axes, block * (LABEL + columns * IMAGE) + LABEL)
+            _draw_head(axes, block * (LABEL + columns * IMAGE) + LABEL)
         for index, example in enumerate(examples):
             block, row = divmod(index, rows)
-            _example(axes, example, left=block * (LABEL + columns * IMAGE), top=TITLE + row * IMAGE)
+            _draw_example(axes, example, left=block * (LABEL + columns * IMAGE), top=TITLE + row * IMAGE)
     return figure
 
 
-def _head(axes: Axes, left: float) -> None:
-    for words, place in (("stored", left), ("augmented", left + IMAGE)):
-        axes.text(place + 0.03, TITLE - 0.06, words, fontsize=7, color="#555555")
+def _draw_head(axes: Axes, left: float) -> None:
+    for heading, x in (("stored", left), ("augmented", left + IMAGE)):
+        axes.text(x + 0.03, TITLE - 0.06, heading, fontsize=7, color="#555555")
 
 
-def _example(axes: Axes, example: Example, *, left: float, top: float) -> None:
+def _draw_example(axes: Axes, example: Example, *, left: float, top: float) -> None:
     axes.text(
         left + LABEL - 0.06,
         top + IMAGE / 2,

@@ -51,12 +51,12 @@ class Picture:
     @cached_property
     def svg(self) -> bytes:
         """The figure as SVG."""
-        return save.rendered(self.figure, "svg")
+        return save.render(self.figure, "svg")
 
     @cached_property
     def png(self) -> bytes:
         """The figure as PNG."""
-        return save.rendered(self.figure, "png")
+        return save.render(self.figure, "png")
 
     def write(self, folder: Path) -> list[Path]:
         """Write the figure as SVG and PNG, and return the paths."""

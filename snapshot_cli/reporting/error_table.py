@@ -1,4 +1,4 @@
-"""The table of errors in the paper's layout: ours, the paper's value beside it, the difference, and what is missing."""
+"""The error table in the paper's layout: our error, the paper's value, the difference, and notes on missing runs."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ BOLD = "Bold: the lowest of ours for each network and dataset."
 
 
 def error_table(outcomes: Sequence[Outcome], request: Request, *, caption: str, notes: Sequence[str]) -> Table:
-    """Return a row for each network and method, columns (dataset, ours | paper | difference).
+    """Return a table with one row per network and method, and columns (dataset, ours | paper | difference).
 
-    Paper and difference are only beside datasets of which the paper has a number.
+    The columns paper and difference exist only for datasets with a value in the paper.
     """
-    cells = {(*_line(outcome), outcome.experiment.dataset): outcome for outcome in outcomes}
+    by_cell = {(*_row(outcome), outcome.experiment.dataset): outcome for outcome in outcomes}
     columns = _columns(outcomes)
-    best = _best(outcomes)
+    lowest = _lowest_errors(outcomes)
 
-    def cell(line: tuple[str, str], dataset: str, column: str) -> Cell:
-        outcome = cells.get((*line, dataset))
+    def cell(row: tuple[str, str], dataset: str, column: str) -> Cell:
+        outcome = by_cell.get((*row, dataset))
         if outcome is None:
             return Cell()
-        return _ours(outcome, best, request) if column == "ours" else Cell(_beside(outcome, column))
+        return _our_cell(outcome, lowest, request) if column == "ours" else Cell(_paper_text(outcome, column))
 
     return Table(
         request,
@@ -35,14 +35,14 @@ def error_table(outcomes: Sequence[Outcome], request: Request, *, caption: str, 
         cells=sum(len(outcome.scores) for outcome in outcomes),
         title=request.title,
         columns=[_column(dataset, name) for dataset, name in columns],
-        rows={line: [cell(line, *column) for column in columns] for line in dict.fromkeys(map(_line, outcomes))},
+        rows={row: [cell(row, *column) for column in columns] for row in dict.fromkeys(map(_row, outcomes))},
         records=[_record(outcome) for outcome in outcomes],
-        legend=[" ".join([*_legend(outcomes), *([BOLD] if best else [])])],
-        notes=[*_processes(outcomes), *notes],
+        legend=[" ".join([*_legend(outcomes), *([BOLD] if lowest else [])])],
+        notes=[*_processes_note(outcomes), *notes],
     )
 
 
-def _line(outcome: Outcome) -> tuple[str, str]:
+def _row(outcome: Outcome) -> tuple[str, str]:
     return labels.network(outcome.experiment.network), outcome.label
 
 
@@ -58,8 +58,8 @@ def _column(dataset: str, name: str) -> Column:
     return Column(title, name, title if name == "ours" else f"{title} {name}")
 
 
-def _best(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], float]:
-    """Return the lowest printed error of each network and dataset that has two or more to compare."""
+def _lowest_errors(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], float]:
+    """Return the lowest printed error by network and dataset, where at least two are finished."""
     groups: dict[tuple[str, str], list[float]] = {}
     for outcome in outcomes:
         if outcome.scores and not math.isnan(outcome.error):
@@ -71,15 +71,15 @@ def _pair(outcome: Outcome) -> tuple[str, str]:
     return outcome.experiment.network, outcome.experiment.dataset
 
 
-def _ours(outcome: Outcome, best: Mapping[tuple[str, str], float], request: Request) -> Cell:
+def _our_cell(outcome: Outcome, lowest: Mapping[tuple[str, str], float], request: Request) -> Cell:
     footnote = _footnote(outcome, request.study)
     if not outcome.scores:
         return Cell(DASH, footnote=footnote)
-    bold = round(outcome.error, 2) == best.get(_pair(outcome))
+    bold = round(outcome.error, 2) == lowest.get(_pair(outcome))
     return number(outcome.error, interval_half_width(outcome.errors))._replace(bold=bold, footnote=footnote)
 
 
-def _beside(outcome: Outcome, column: str) -> str:
+def _paper_text(outcome: Outcome, column: str) -> str:
     value = paper_value(outcome)
     if value is None:
         return ""
@@ -93,12 +93,12 @@ def _beside(outcome: Outcome, column: str) -> str:
 def _footnote(outcome: Outcome, study: str | None) -> str | None:
     if outcome.is_complete:
         return None
-    so_far, what = (f"{outcome.seeds} so far", "the rest") if outcome.scores else ("not finished", "it")
-    return so_far + (f": snapshot reproduce {study} trains {what}" if study else "")
+    status, missing = (f"{outcome.seeds} so far", "the rest") if outcome.scores else ("not finished", "it")
+    return status + (f": snapshot reproduce {study} trains {missing}" if study else "")
 
 
 def _legend(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return the sentences that explain the columns and marks, as far as the table has them."""
+    """Return sentences that explain the columns and marks of the table."""
     sentences = ["Errors in percent."]
     counts = sorted({len(outcome.scores) for outcome in outcomes if len(outcome.scores) > 1})
     if counts:
@@ -129,27 +129,29 @@ def _record(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _processes(outcomes: Sequence[Outcome]) -> list[str]:
-    """Return a sentence where the runs of a table were trained in differing numbers of processes, else nothing."""
+def _processes_note(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return a note if the runs of the table were trained with different numbers of processes."""
     runs = {
         f"{outcome.label}, {outcome.group}": [run for scores in outcome.finished for run in scores.runs.values()]
         for outcome in outcomes
         if outcome.scores
     }
-    if len({_counts(run) for several in runs.values() for run in several}) < 2:
+    if len({_process_counts(run) for trained in runs.values() for run in trained}) < 2:
         return []
-    listed = [f"{name}: {' and '.join(dict.fromkeys(map(_words, several)))}" for name, several in runs.items()]
+    listed = [
+        f"{name}: {' and '.join(dict.fromkeys(map(_describe_processes, trained)))}" for name, trained in runs.items()
+    ]
     return [
         "Trained in differing numbers of processes, of which each has batch norm over its own images alone. "
         f"{'; '.join(listed)}."
     ]
 
 
-def _counts(run: TrainedRun) -> tuple[int, ...]:
-    """Return in how many processes a run was trained: the first number, and each to which it changed."""
-    first, *later = run.machine or [{}]
-    return (first.get("ranks", 1), *(place["ranks"] for place in later if "ranks" in place))
+def _process_counts(run: TrainedRun) -> tuple[int, ...]:
+    """Return the number of processes at the start of a run, followed by every change."""
+    first, *resumed = run.machine or [{}]
+    return (first.get("ranks", 1), *(session["ranks"] for session in resumed if "ranks" in session))
 
 
-def _words(run: TrainedRun) -> str:
-    return ", then ".join(f"{count} with {run.config.batch_size / count:g} images" for count in _counts(run))
+def _describe_processes(run: TrainedRun) -> str:
+    return ", then ".join(f"{count} with {run.config.batch_size / count:g} images" for count in _process_counts(run))

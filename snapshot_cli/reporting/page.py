@@ -1,4 +1,4 @@
-"""One self-contained HTML page over the studies of a size: the answer first, then tables and figures, then the runs."""
+"""Render studies as one self-contained HTML page: the answer first, then tables and figures, then the runs."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from snapshot_cli.reporting.report import Sheet
 
 TEMPLATES = Path(__file__).parent / "templates"
-COLUMN = 4.0  # inches; a wider figure is shown twice as wide
-SPANNING = 7  # columns of a table that spans the page, its caption below
+COLUMN = 4.0  # inches; wider figures are shown at double width
+SPANNING = 7  # columns; wider tables span the page and have their caption below
 SPLITS = {"test": "test images", "holdout": "training images that were withheld"}
 
 
 def page(sheets: Sequence[Sheet], *, title: str) -> str:
-    """Return the HTML of a page; text is escaped, figures are inline SVG, and nothing is loaded from elsewhere.
+    """Return the HTML of a page with inline SVG figures and escaped text; it loads nothing from other addresses.
 
-    The same content gives the same page. Studies with nothing finished are listed at the end.
+    Equal input gives equal bytes. Studies without finished experiments are listed at the end.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -51,17 +51,19 @@ def duration(seconds: float) -> str:
 
 
 def _answer(sheets: Sequence[Sheet]) -> dict[str, Any] | None:
-    """Return what stands at the top of the page: of the first study that compares methods, and its story."""
+    """Return the top of the page: the claims and the story figure of the first study that compares methods."""
     sheet = next((sheet for sheet in sheets if _kinds(sheet) & {"methods"}), None)
     if sheet is None:
         return None
     stems = [stem for stem, drawing in sheet.study.render.items() if drawing.kind == "story"]
-    story = next((one for one in sheet.drawn if one.request.stem in stems), None)
+    story = next((artifact for artifact in sheet.drawn if artifact.request.stem in stems), None)
     return {
         "study": sheet.study.title,
         "sentences": claims.sentences(sheet.outcomes),
         "matrix": claims.matrix(sheet.outcomes),
-        "further": [note.split("\n- ") for note in claims.further([one for sheet in sheets for one in sheet.outcomes])],
+        "further": [
+            note.split("\n- ") for note in claims.further([outcome for sheet in sheets for outcome in sheet.outcomes])
+        ],
         "story": None if story is None else _block(story, "story"),
     }
 
@@ -69,16 +71,16 @@ def _answer(sheets: Sequence[Sheet]) -> dict[str, Any] | None:
 def _section(sheet: Sheet, number: int, listed: set[str]) -> dict[str, Any]:
     slug = re.sub(r"[^a-z0-9]+", "-", sheet.study.title.lower()).strip("-")
     stories = {stem for stem, drawing in sheet.study.render.items() if drawing.kind == "story"}
-    shown = [one for one in sheet.drawn if number > 1 or one.request.stem not in stories]
+    shown = [artifact for artifact in sheet.drawn if number > 1 or artifact.request.stem not in stories]
     return {
         "anchor": f"s{number}-{slug}".strip("-"),
         "title": sheet.study.title,
         "split": SPLITS[sheet.study.split],
-        "called": sheet.called,
+        "argument": sheet.argument,
         "empty": ", ".join(sheet.empty),
         "experiments": len(sheet.outcomes),
         "unfinished": list(_unfinished(sheet)),
-        "blocks": [_block(one, f"s{number}f{place}") for place, one in enumerate(shown, start=1)],
+        "blocks": [_block(artifact, f"s{number}f{index}") for index, artifact in enumerate(shown, start=1)],
         "runs": list(_runs(sheet, listed)),
     }
 
@@ -88,25 +90,26 @@ def _kinds(sheet: Sheet) -> set[str]:
 
 
 def _unfinished(sheet: Sheet) -> Iterator[str]:
-    """Yield the name of each experiment that lacks seeds, and how many are finished."""
+    """Yield the label of every unfinished experiment with its number of finished seeds."""
     for outcome in sheet.outcomes:
         if not outcome.is_complete:
             yield f"{outcome.group}, {outcome.label}: {outcome.seeds}"
 
 
-def _block(one: Drawn, prefix: str) -> dict[str, Any]:
+def _block(artifact: Drawn, prefix: str) -> dict[str, Any]:
     from markupsafe import Markup
 
-    common = {"caption": one.caption, "notes": [note.split("\n- ") for note in one.notes]}
-    if not isinstance(one, Picture):
-        return {"kind": "table" if len(one.columns) < SPANNING else "spanning", "table": one.html(), **common}
-    kind = "wide" if save.size(one.svg)[0] > COLUMN else "column"
-    svg = Markup(save.inline_svg(one.svg, prefix))  # matplotlib's own, text drawn as outlines
-    return {"kind": kind, "table": None, "svg": svg, "alt_text": one.alt_text, **common}
+    common = {"caption": artifact.caption, "notes": [note.split("\n- ") for note in artifact.notes]}
+    if not isinstance(artifact, Picture):
+        kind = "table" if len(artifact.columns) < SPANNING else "spanning"
+        return {"kind": kind, "table": artifact.html(), **common}
+    kind = "wide" if save.svg_size(artifact.svg)[0] > COLUMN else "column"
+    svg = Markup(save.inline_svg(artifact.svg, prefix))  # safe: written by matplotlib, text as outlines
+    return {"kind": kind, "table": None, "svg": svg, "alt_text": artifact.alt_text, **common}
 
 
 def _runs(sheet: Sheet, listed: set[str]) -> Iterator[dict[str, Any]]:
-    """Yield the runs that no section before has listed."""
+    """Yield the runs that no previous section lists."""
     for outcome in sheet.outcomes:
         for scores in outcome.finished:
             for run_id, run in scores.runs.items():
@@ -118,7 +121,7 @@ def _runs(sheet: Sheet, listed: set[str]) -> Iterator[dict[str, Any]]:
 def _run(run_id: str, run: TrainedRun) -> dict[str, Any]:
     machine = run.machine[0] if run.machine else {}
     versions = machine.get("versions", {})
-    dirty = any(place.get("uncommitted_changes") is True for place in run.machine)
+    dirty = any(session.get("uncommitted_changes") is True for session in run.machine)
     facts = [
         ("started", machine.get("started")),
         ("training time", duration(run.seconds)),

@@ -1,4 +1,4 @@
-"""Figures rendered in a process for each core: rendering takes most of the time of a report."""
+"""Render figures in parallel processes: rendering takes most of the time of a report."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from snapshot_cli.reporting.drawn import Drawn, Picture
 
 Job = tuple[Picture, Path | None]
 _jobs: list[Job] = []
-"""What a forked process inherits: figures cannot be sent to it."""
+"""The jobs that forked processes inherit: figures cannot be pickled."""
 
 
 def render(groups: Iterable[tuple[Iterable[Drawn], Path | None]]) -> None:
-    """Render figures as SVG, and as PNG those that are to be written into a folder and differ from what is there.
+    """Render figures as SVG in parallel, and as PNG if they go into a folder that does not have them yet.
 
-    Where processes cannot be forked safely, on one core, and where a process is killed, this does nothing: a picture
-    renders itself when it is needed.
+    Does nothing on a single core, on systems other than Linux, or if a process is killed: pictures then render
+    themselves on first use.
     """
-    jobs = [(one, folder) for drawn, folder in groups for one in drawn if isinstance(one, Picture)]
+    jobs = [(picture, folder) for drawn, folder in groups for picture in drawn if isinstance(picture, Picture)]
     workers = min(processors(), len(jobs))
     if workers < 2 or sys.platform != "linux":
         return
@@ -35,7 +35,7 @@ def render(groups: Iterable[tuple[Iterable[Drawn], Path | None]]) -> None:
     import matplotlib.backends.backend_svg  # noqa: F401 (once, before the processes are forked)
 
     with warnings.catch_warnings(), suppress(BrokenProcessPool):
-        warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12: the forked process starts no thread
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns; forked processes start no threads
         with ProcessPoolExecutor(workers, get_context("fork"), initializer=_inherit, initargs=(jobs,)) as pool:
             for (picture, _), rendered in zip(jobs, pool.map(_render, range(len(jobs))), strict=True):
                 picture.__dict__.update(rendered)
@@ -46,8 +46,8 @@ def _inherit(jobs: Sequence[Job]) -> None:
     _jobs[:] = jobs
 
 
-def _render(place: int) -> dict[str, bytes]:
-    picture, folder = _jobs[place]
+def _render(index: int) -> dict[str, bytes]:
+    picture, folder = _jobs[index]
     if folder is None or save.is_current(picture.svg, folder / picture.request.stem):
         return {"svg": picture.svg}
     return {"svg": picture.svg, "png": picture.png}

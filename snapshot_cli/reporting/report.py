@@ -1,4 +1,4 @@
-"""The tables and figures of studies, drawn from whatever is scored, as files and as one page."""
+"""Draw the tables and figures of studies from the available scores, as files and as one page."""
 
 from __future__ import annotations
 
@@ -15,102 +15,102 @@ from snapshot_cli.reporting.drawn import Drawn, Request
 from snapshot_cli.reporting.outcomes import Outcome, collect, relabel
 
 INDEX = "drawn.json"
-"""How many scored cells each table and figure in a folder of results rests on, by the stem of its files."""
+"""The file that stores, for every stem in a results folder, the number of scored cells in its table or figure."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """Hold the tables and figures of a study, its experiments, and its name for people to type.
+    """The tables and figures of a study, its experiments, and its command-line argument.
 
-    `empty` are the stems of tables and figures of which nothing is finished.
+    `empty` has the stems of tables and figures without finished experiments.
     """
 
     study: Study
-    called: str | None
+    argument: str | None
     drawn: Sequence[Drawn]
     outcomes: Sequence[Outcome]
     empty: Sequence[str] = ()
 
     @property
     def cells(self) -> int:
-        """The scored cells of the study."""
+        """The number of scored cells of the study."""
         return sum(len(outcome.scores) for outcome in self.outcomes)
 
 
 @dataclass(frozen=True)
 class Written:
-    """Hold the files that were written, and the stems of those that were kept, as they rest on more scores."""
+    """The written files, and the stems of the files that were kept because they show more scores."""
 
     paths: Sequence[Path]
     kept: Sequence[str]
 
 
-def draw(study: Study, results: Path, dataset_hashes: Mapping[str, str], *, called: str | None = None) -> Sheet:
-    """Return every table and figure that a study renders, from what is scored below a folder of results.
+def draw(study: Study, results: Path, dataset_hashes: Mapping[str, str], *, argument: str | None = None) -> Sheet:
+    """Draw all tables and figures of a study from the scores in a results folder.
 
-    `called` is what a person gives to `snapshot reproduce` for this study, told beside what is missing.
+    `argument` is the argument of `snapshot reproduce` for this study, for messages about missing runs.
     """
     outcomes = collect(study, results, dataset_hashes)
     drawn = {
-        stem: _draw(outcomes, drawing, Request(stem, study.title, called)) for stem, drawing in study.render.items()
+        stem: _draw(outcomes, drawing, Request(stem, study.title, argument)) for stem, drawing in study.render.items()
     }
     return Sheet(
         study,
-        called,
-        [one for several in drawn.values() for one in several],
+        argument,
+        [artifact for artifacts in drawn.values() for artifact in artifacts],
         outcomes,
-        [stem for stem, several in drawn.items() if not several],
+        [stem for stem, artifacts in drawn.items() if not artifacts],
     )
 
 
 def draw_kind(kind: str, outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
-    """Return the tables or figures of a kind; none where nothing finished can be drawn."""
+    """Draw the tables or figures of a kind; returns none if no finished experiment fits the kind."""
     drawn: list[Drawn] = import_module(kinds.modules()[kind]).draw(outcomes, request)
     return drawn
 
 
-def fields_of_one(kind: str) -> tuple[str, ...]:
-    """Return the settings of which one file of a kind shows one value, such as the network."""
+def single_valued_fields(kind: str) -> tuple[str, ...]:
+    """Return the settings that must be equal in one file of a kind, such as the network."""
     return getattr(import_module(kinds.modules()[kind]), "PER", ())
 
 
-def needs(kind: str) -> str:
-    """Return what a kind cannot be drawn without, in words."""
+def requirement(kind: str) -> str:
+    """Return the requirement for drawing a kind, in words."""
     return getattr(import_module(kinds.modules()[kind]), "NEEDS", "a finished experiment")
 
 
 def _draw(outcomes: Sequence[Outcome], drawing: Drawing, request: Request) -> list[Drawn]:
-    """Return the tables or figures of a drawing that rest on anything finished."""
-    chosen = relabel([outcome for outcome in outcomes if drawing.shows(outcome.experiment)])
-    return [one for one in draw_kind(drawing.kind, chosen, request) if one.cells]
+    """Return the tables or figures of a drawing that show at least one scored cell."""
+    shown = relabel([outcome for outcome in outcomes if drawing.shows(outcome.experiment)])
+    return [artifact for artifact in draw_kind(drawing.kind, shown, request) if artifact.cells]
 
 
 def write(drawn: Iterable[Drawn], results: Path, *, force: bool = False) -> Written:
-    """Write tables and figures into a folder of results.
+    """Write tables and figures into a results folder.
 
-    One whose files rest on more scored cells than now is kept, unless `force` is set.
+    Keeps files that show more scored cells than the new ones, unless `force` is set.
     """
     index = _read_index(results)
     paths: list[Path] = []
     kept: list[str] = []
-    for one in drawn:
-        stem = one.request.stem
-        if _is_poorer(one.cells, stem, index, results) and not force:
+    for artifact in drawn:
+        stem = artifact.request.stem
+        if _has_fewer_cells(artifact.cells, stem, index, results) and not force:
             kept.append(stem)
             continue
-        paths += one.write(results)
-        index[stem] = one.cells
+        paths += artifact.write(results)
+        index[stem] = artifact.cells
     _write_index(index, results)
     return Written(paths, kept)
 
 
 def write_page(sheets: Sequence[Sheet], results: Path, *, title: str, force: bool = False) -> Written:
-    """Write report.html over the studies that have anything finished, unless it rests on more scored cells than now."""
+    """Write report.html for studies; keeps a page that shows more scored cells, unless `force` is set."""
     from snapshot_cli.reporting import page
 
     cells = sum(sheet.cells for sheet in sheets)
     index, path = _read_index(results), results / "report.html"
-    if _is_poorer(cells, "report", index, results) and not force:
+    if _has_fewer_cells(cells, "report", index, results) and not force:
         return Written([], ["report"])
     content = page.page(sheets, title=title).encode()
     write_atomically(path, content)
@@ -118,8 +118,8 @@ def write_page(sheets: Sequence[Sheet], results: Path, *, title: str, force: boo
     return Written([path], [])
 
 
-def _is_poorer(cells: int, stem: str, index: Mapping[str, int], results: Path) -> bool:
-    """Return whether files of a stem are there that rest on more cells."""
+def _has_fewer_cells(cells: int, stem: str, index: Mapping[str, int], results: Path) -> bool:
+    """Return whether the existing files of a stem show more cells."""
     return cells < index.get(stem, 0) and any(results.glob(f"{stem}.*"))
 
 

@@ -1,4 +1,4 @@
-"""Figures as files and as inline SVG; the same figure gives the same bytes."""
+"""Write figures as files and inline SVG; equal figures give equal bytes."""
 
 from __future__ import annotations
 
@@ -23,45 +23,45 @@ METADATA: dict[str, dict[str, Any]] = {
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure in the format that the path ends in, and return the path."""
-    write_atomically(path, rendered(figure, path.suffix.removeprefix(".")))
+    """Write a figure in the format of the path's suffix, and return the path."""
+    write_atomically(path, render(figure, path.suffix.removeprefix(".")))
     return path
 
 
 def write_pair(svg: bytes, png: Callable[[], bytes], stem: Path) -> list[Path]:
     """Write STEM.svg and STEM.png and return the paths.
 
-    A PNG beside the same SVG is kept: drawing it would give the same bytes, and takes most of the time.
+    Keeps the PNG if the SVG is unchanged: rendering a PNG takes most of the time and would give the same bytes.
     """
     vector, image = (stem.with_name(f"{stem.name}.{name}") for name in ("svg", "png"))
     if not is_current(svg, stem):
         write_atomically(image, png())
-        write_atomically(vector, svg)  # last, so that an SVG never stands beside an older PNG
+        write_atomically(vector, svg)  # last, so that a new SVG never has an old PNG
     return [vector, image]
 
 
 def is_current(svg: bytes, stem: Path) -> bool:
-    """Return whether STEM.svg has this content and STEM.png is an image of its size."""
+    """Return whether STEM.svg has this content and STEM.png has the same size."""
     vector, image = (stem.with_name(f"{stem.name}.{name}") for name in ("svg", "png"))
     if not (vector.is_file() and image.is_file() and vector.read_bytes() == svg):
         return False
     with image.open("rb") as file:
         head = file.read(24)
-    pixels = b"".join(round(inches * DPI).to_bytes(4, "big") for inches in size(svg))
+    pixels = b"".join(round(inches * DPI).to_bytes(4, "big") for inches in svg_size(svg))
     return head.startswith(b"\x89PNG") and head[16:] == pixels
 
 
-def size(svg: bytes) -> tuple[float, float]:
-    """Return the width and height of an SVG of matplotlib in inches."""
+def svg_size(svg: bytes) -> tuple[float, float]:
+    """Return the width and height of a matplotlib SVG in inches."""
     box = re.search(rb'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)
     assert box, "matplotlib writes a viewBox"
     return float(box[1]) / 72, float(box[2]) / 72
 
 
 def inline_svg(svg: bytes, prefix: str) -> str:
-    """Return an SVG file as an element for an HTML page: no address in it, and all its ids begin with the prefix.
+    """Convert an SVG file to an HTML element without addresses whose ids start with the prefix.
 
-    The element has a class `drawn` and keeps its viewBox; width and height are left to the page.
+    The element has class `drawn` and its viewBox, but no width and height: the page sets them.
     """
     text = svg.decode()
     text = text[text.index("<svg") :].rstrip()
@@ -70,7 +70,7 @@ def inline_svg(svg: bytes, prefix: str) -> str:
     head, body = text.split(">", 1)
     box = re.search(r'viewBox="[^"]*"', head)
     assert box, "matplotlib writes a viewBox"
-    body = body.replace("*{stroke", ".drawn *{stroke")  # else the style would be the whole page's
+    body = body.replace("*{stroke", ".drawn *{stroke")  # otherwise the style applies to the whole page
     body = re.sub(r'\bid="', f'id="{prefix}-', body)
     body = body.replace("xlink:href=", "href=")
     body = re.sub(r'href="#', f'href="#{prefix}-', body)
@@ -78,8 +78,8 @@ def inline_svg(svg: bytes, prefix: str) -> str:
     return f'<svg class="drawn" {box.group()}>{body}'
 
 
-def rendered(figure: Figure, name: str) -> bytes:
-    """Return a figure in a format, svg, png or pdf."""
+def render(figure: Figure, name: str) -> bytes:
+    """Render a figure in a format: svg, png or pdf."""
     content = io.BytesIO()
     with style():
         if name == "png" and not _has_many_colours(figure):
@@ -90,7 +90,7 @@ def rendered(figure: Figure, name: str) -> bytes:
 
 
 def _has_many_colours(figure: Figure) -> bool:
-    """Return whether a figure has photographs or a scale of colours."""
+    """Return whether a figure has photographs or a colour scale."""
     from matplotlib.collections import QuadMesh
 
     meshes = (isinstance(artist, QuadMesh) for axes in figure.axes for artist in axes.collections)
@@ -98,19 +98,19 @@ def _has_many_colours(figure: Figure) -> bool:
 
 
 def _write_palette(figure: Figure, content: io.BytesIO) -> None:
-    """Write a figure as a PNG of 256 colours: a third of the bytes, in less time."""
+    """Write a figure as a PNG with 256 colours: a third of the size, and faster."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
-    drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1)
-    colours = drawn.convert("RGB")
-    sample = colours.resize((colours.width // 2, colours.height // 2), Image.Resampling.NEAREST)
-    chosen = sample.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    image = colours.quantize(palette=chosen, dither=Image.Dither.NONE)
+    rgba = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1)
+    rgb = rgba.convert("RGB")
+    sample = rgb.resize((rgb.width // 2, rgb.height // 2), Image.Resampling.NEAREST)
+    quantized = sample.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    image = rgb.quantize(palette=quantized, dither=Image.Dither.NONE)
     palette = image.getpalette() or []
     background: Any = image.getpixel((0, 0))
-    palette[3 * background : 3 * background + 3] = [255, 255, 255]  # it came out a little darker
+    palette[3 * background : 3 * background + 3] = [255, 255, 255]  # quantization darkens white
     image.putpalette(palette)
     image.save(content, format="png", dpi=(figure.dpi, figure.dpi))

@@ -1,4 +1,4 @@
-"""What `snapshot reproduce` prints of a study when it is done: the errors and the claims that they decide."""
+"""The summary that `snapshot reproduce` prints for a finished study: its errors and the decided claims."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ INDENT: Any = {"initial_indent": "  ", "subsequent_indent": "    ", "break_on_hy
 
 
 def summary(study: Study, outcomes: Sequence[Outcome]) -> list[Table | str]:
-    """Return a title, a table of mean errors, and a line for every claim decided; nothing if no run is finished."""
+    """Return a title, a table of mean errors and a line per decided claim; empty if no run is finished."""
     finished = [outcome for outcome in outcomes if outcome.scores]
     if not finished:
         return []
-    return ["", study.title, "", _table(finished), "", *_decided(study, outcomes)]
+    return ["", study.title, "", _table(finished), "", *_decided_claims(study, outcomes)]
 
 
 def _table(outcomes: Sequence[Outcome]) -> Table:
-    """Return a row for every experiment: the mean error of the whole ensemble and half of its 95 % interval."""
-    groups = len({outcome.group for outcome in outcomes}) > 1
+    """Return a table with one row per experiment: the mean error of the full ensemble ± its 95 % half-width."""
+    has_groups = len({outcome.group for outcome in outcomes}) > 1
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in (["network and dataset"] if groups else []) + ["method"]:
+    for heading in (["network and dataset"] if has_groups else []) + ["method"]:
         table.add_column(heading)
     for heading in ("error (%)", "seeds"):
         table.add_column(heading, justify="right")
     for outcome in outcomes:
-        half = interval_half_width(outcome.errors)
-        error = f"{outcome.error:.2f}" + ("" if half is None else f" ± {half:.2f}")
+        half_width = interval_half_width(outcome.errors)
+        error = f"{outcome.error:.2f}" + ("" if half_width is None else f" ± {half_width:.2f}")
         seeds = f"{len(outcome.scores)} of {outcome.experiment.replicates}"
-        table.add_row(*([outcome.group] if groups else []), outcome.label, error, seeds)
+        table.add_row(*([outcome.group] if has_groups else []), outcome.label, error, seeds)
     return table
 
 
-def _decided(study: Study, outcomes: Sequence[Outcome]) -> list[str]:
-    """Return the primary claims that are answered with yes or no, and how many are not."""
+def _decided_claims(study: Study, outcomes: Sequence[Outcome]) -> list[str]:
+    """Return a count of the decided primary claims, and a line for every claim decided yes or no."""
     stems = {drawing.kind: stem for stem, drawing in study.render.items()}
     questions: list[Question] = [question for question in ("methods", "cycles") if question in stems]
     lines: list[str] = []

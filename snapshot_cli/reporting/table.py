@@ -1,4 +1,4 @@
-"""A table as Markdown, CSV, LaTeX and HTML, from cells that know what of them is bold and what is said below."""
+"""Write a table as Markdown, CSV, LaTeX and HTML, with bold cells and footnotes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
-DENSE = 9  # columns; more are set smaller on the page
+DENSE = 9  # columns; wider tables have smaller text on the page
 HEADS = ("network", "method")
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 LATEX = str.maketrans(
@@ -34,7 +34,7 @@ LATEX = str.maketrans(
 
 
 class Cell(NamedTuple):
-    """A cell: text that may be bold, what follows it, and a footnote."""
+    """A cell: text that may be bold, a suffix that is not, and a footnote."""
 
     text: str = ""
     after: str = ""
@@ -43,7 +43,7 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column's heading, the one that spans it and its neighbours, and the two in one line."""
+    """The headings of a column: a spanning one above, its name, and both in one line."""
 
     above: str
     name: str
@@ -52,10 +52,10 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A table, its rows by network and method, and what stands below it.
+    """A table with its rows by network and method, and the text below it.
 
-    `cells` counts the scored cells that it rests on, `records` are the lines of the CSV file. The legend explains
-    columns and marks; a note is a paragraph, or a heading and a list whose items begin with "- " on lines of their own.
+    `cells` counts the scored cells that the table shows; `records` are the rows of the CSV file. The legend explains
+    columns and marks. A note is a paragraph, or a heading followed by list items on separate lines, starting with "- ".
     """
 
     request: Request
@@ -70,20 +70,20 @@ class Table:
 
     @property
     def footnotes(self) -> dict[str, int]:
-        """The number of every footnote, equal ones once."""
+        """The numbers of the distinct footnotes, by text."""
         texts = dict.fromkeys(cell.footnote for row in self.rows.values() for cell in row if cell.footnote)
         return {text: number for number, text in enumerate(texts, start=1)}
 
     def write(self, folder: Path) -> list[Path]:
-        """Write it as Markdown, CSV and LaTeX; return the paths."""
+        """Write the table as Markdown, CSV and LaTeX, and return the paths."""
         texts = {".md": self.markdown(), ".csv": csv_text(self.records), ".tex": self.latex()}
         paths = {folder / f"{self.request.stem}{suffix}": text.encode() for suffix, text in texts.items()}
         for path, content in paths.items():
-            _write(path, content)
+            write_atomically(path, content)
         return list(paths)
 
     def markdown(self) -> str:
-        """Return a heading, the table and the sentences below it."""
+        """Return the table as Markdown: a heading, the table, footnotes, legend and notes."""
         from tabulate import tabulate
 
         lines = [
@@ -97,7 +97,7 @@ class Table:
         return "\n\n".join([f"# {markdown_text(self.title)}", table, *below, *self.legend, *self.notes]) + "\n"
 
     def latex(self) -> str:
-        """Return a booktabs tabular: a rule between networks, named once, and the sentences below."""
+        """Return the table as a booktabs tabular with a rule between networks, followed by footnotes, legend, notes."""
         names = [network for network, _ in self.rows]
         rules = ["\\midrule\n" if before != name else "" for before, name in pairwise(names)]
         shown = [name if position == 0 or names[position - 1] != name else "" for position, name in enumerate(names)]
@@ -135,7 +135,7 @@ class Table:
         )
 
     def html(self) -> Markup:
-        """Return the table with its footnotes and legend; notes are left to the page."""
+        """Return the table as HTML with its footnotes and legend; the page adds the notes."""
         below = [f"{_superscript(number)} {text}" for text, number in self.footnotes.items()]
         return Markup("\n").join(
             [
@@ -148,12 +148,12 @@ class Table:
         )
 
     def _head(self) -> Iterator[Markup]:
-        over = [
+        spans = [
             Markup('<th scope="colgroup" class="over" colspan="{}">{}</th>').format(len(list(columns)), above)
             for above, columns in groupby(self.columns, lambda column: column.above)
         ]
         names = [Markup('<th scope="col" class="number">{}</th>').format(column.name) for column in self.columns]
-        yield Markup("<thead><tr><th></th>{}</tr>").format(Markup().join(over))
+        yield Markup("<thead><tr><th></th>{}</tr>").format(Markup().join(spans))
         yield Markup('<tr><th scope="col">{}</th>{}</tr></thead>').format(HEADS[1], Markup().join(names))
 
     def _body(self) -> Iterator[Markup]:
@@ -178,21 +178,21 @@ class Table:
 
 
 def signed(value: float, sign: Literal["+", "-"] = "+", places: int = 2) -> str:
-    """Return a number with a real minus sign, never before zero; "+" marks what is not below it too."""
+    """Format a number with a typographic minus sign and without negative zero; "+" also marks positive numbers."""
     return f"{value:{sign}z.{places}f}".replace("-", MINUS)
 
 
-def number(value: float | None, half: float | None = None, places: int = 2) -> Cell:
-    """Return a mean with half of its interval, where there is one; a dash for no value."""
+def number(value: float | None, half_width: float | None = None, places: int = 2) -> Cell:
+    """Return a cell with a mean and, if given, the half-width of its interval; a dash for no value."""
     if value is None:
         return Cell(DASH)
-    return Cell(f"{value:.{places}f}", "" if half is None else f" ± {half:.{places}f}")
+    return Cell(f"{value:.{places}f}", "" if half_width is None else f" ± {half_width:.{places}f}")
 
 
 def csv_text(records: Sequence[Mapping[str, object]]) -> str:
-    """Return a line a record, numbers to ten digits, as the last ones of a double depend on the kind of processor.
+    """Return the records as CSV with ten significant digits: the last digits of a double depend on the processor.
 
-    None is an empty field and NaN is written nan, so that a diverged run stays visible.
+    None becomes an empty field and NaN the text nan, so that diverged runs are visible.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(records[0]) if records else [], lineterminator="\n")
@@ -202,7 +202,7 @@ def csv_text(records: Sequence[Mapping[str, object]]) -> str:
 
 
 def latex_text(text: str) -> str:
-    """Return text with LaTeX's own characters and the mathematical ones of our labels spelled out."""
+    """Escape LaTeX's special characters and the mathematical symbols of labels."""
     return text.translate(LATEX).replace(r"$\alpha$$_0$", r"$\alpha_0$")
 
 
@@ -232,7 +232,3 @@ def _superscript(number: int) -> str:
 
 def _rounded(value: object) -> object:
     return float(f"{value:.10g}") if isinstance(value, float) else value
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_atomically(path, content)

@@ -1,4 +1,4 @@
-"""Scores as a person reads them on a terminal, and as JSON for programs."""
+"""Format scores as tables for the terminal, and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from snapshot_cli.reporting import labels
 from snapshot_cli.reporting.outcomes import Outcome
 from snapshot_cli.scores import Choice, Metrics, Scores
 
-TOGETHER = "run directories"
-"""What is called an ensemble that is no experiment's."""
+RUN_DIRECTORIES = "run directories"
+"""The label of an ensemble of run directories, which has no experiment."""
 
 
 def as_json(scores: Scores) -> dict[str, Any]:
-    """Return members and the ensembles of the last m members; errors in percent, ECE a fraction."""
+    """Return the metrics of the members and of the ensembles of the last m; errors in percent, ECE a fraction."""
     run = _first_run(scores)
     return {
         "method": scores.experiment and scores.experiment.method,
@@ -47,7 +47,7 @@ def _numbers(metrics: Metrics) -> dict[str, float | None]:
 
 
 def study_as_json(name: str | None, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """Return the cells of a study, or the replicates of an experiment, with what tells one from the others."""
+    """Return the cells of a study, or the replicates of an experiment, with their distinguishing settings."""
     cells = []
     for outcome in outcomes:
         experiment = outcome.experiment
@@ -58,19 +58,19 @@ def study_as_json(name: str | None, outcomes: Sequence[Outcome]) -> dict[str, An
 
 
 def members_and_ensembles(scores: Scores) -> list[Table | str]:
-    """Return a line that says of what, a table of the members, and one of the ensembles of the last m of several."""
+    """Return a title, a table of the members and, with several members, a table of the ensembles of the last m."""
     run, title = _first_run(scores), _label(scores.experiment)
     title = f"{title}: {run.network} on {run.dataset}, {scores.images:,} images, errors in %"
     members = _table("member")
     for member, metrics in zip(scores.members, scores.alone, strict=True):
         seed = f"seed {scores.runs[member.run].config.seed}, " if len(scores.runs) > 1 else ""
-        _add(members, f"{seed}snapshot {member.snapshot}", metrics)
+        _add_row(members, f"{seed}snapshot {member.snapshot}", metrics)
     if len(scores.members) == 1:
         return [title, members]
     ensembles = _table("ensemble of the last")
     for size, metrics in enumerate(scores.last, start=1):
-        _add(ensembles, str(size), metrics)
-    return [title, members, ensembles, *(_choice(choice) for choice in scores.chosen if choice.rule != "best")]
+        _add_row(ensembles, str(size), metrics)
+    return [title, members, ensembles, *(_describe_choice(choice) for choice in scores.chosen if choice.rule != "best")]
 
 
 def _table(first: str) -> Table:
@@ -80,11 +80,11 @@ def _table(first: str) -> Table:
     return table
 
 
-def _add(table: Table, name: str, metrics: Metrics) -> None:
+def _add_row(table: Table, name: str, metrics: Metrics) -> None:
     table.add_row(name, f"{metrics.error:.2f}", f"{metrics.nll:.4f}", f"{metrics.ece:.4f}")
 
 
-def _choice(choice: Choice) -> str:
+def _describe_choice(choice: Choice) -> str:
     numbers = ", ".join(map(str, choice.members))
     return (
         f"chosen on the withheld images, {choice.rule}: members {numbers}, "
@@ -92,13 +92,13 @@ def _choice(choice: Choice) -> str:
     )
 
 
-def side_by_side(outcomes: Sequence[Outcome]) -> list[Table | str]:
-    """Return a title and a table for every dataset and network: a line a method, a column an ensemble size; means."""
+def compare_methods(outcomes: Sequence[Outcome]) -> list[Table | str]:
+    """Return a title and a table per dataset and network: mean errors by method (rows) and ensemble size (columns)."""
     tables: dict[tuple[str, str], Table] = {}
     shown: list[Table | str] = []
     finished = [outcome for outcome in outcomes if outcome.scores]
     sizes = max(len(outcome.finished[0].last) for outcome in finished)
-    several = any(outcome.experiment.replicates > 1 for outcome in finished)
+    has_replicates = any(outcome.experiment.replicates > 1 for outcome in finished)
     for outcome in finished:
         experiment, first = outcome.experiment, outcome.finished[0]
         pair = (experiment.dataset, experiment.network)
@@ -107,12 +107,12 @@ def side_by_side(outcomes: Sequence[Outcome]) -> list[Table | str]:
             title = f"{experiment.network} on {experiment.dataset}, {first.images:,} images: error (%) of the last m"
             shown += [title, tables[pair]]
             tables[pair].add_column("method")
-            if several:
+            if has_replicates:
                 tables[pair].add_column("seeds", justify="right")
             for m in range(1, sizes + 1):
                 tables[pair].add_column(f"m = {m}", justify="right")
         columns = zip(*([metrics.error for metrics in scores.last] for scores in outcome.finished), strict=True)
-        seeds = [f"{len(outcome.scores)} of {experiment.replicates}"] if several else []
+        seeds = [f"{len(outcome.scores)} of {experiment.replicates}"] if has_replicates else []
         tables[pair].add_row(outcome.label, *seeds, *(f"{mean_interval(column)[0]:.2f}" for column in columns))
     return shown
 
@@ -122,4 +122,4 @@ def _first_run(scores: Scores) -> Any:
 
 
 def _label(experiment: Experiment | None) -> str:
-    return TOGETHER if experiment is None else labels.methods([experiment])[experiment]
+    return RUN_DIRECTORIES if experiment is None else labels.methods([experiment])[experiment]
