@@ -18,7 +18,7 @@ def test_an_experiment(file):
     headings = ["network", "dataset", "runs", "images", "parameters", "multiply-adds", "memory", "disk", "time"]
     assert lines[11].split() == headings
     assert lines[13].split() == ["resnet-8", "digits", "1", "1,600", "75,290", "0.8", "M", "4", "MB", "0.7", "MB", "-"]
-    assert lines[16] == "checkpoints take another 1.2 MB."
+    assert lines[16] == "a run in training takes another 1.2 MB for its checkpoint."
     assert file.with_name("rate.svg").read_text().startswith("<?xml")
 
 
@@ -26,7 +26,7 @@ def test_time_is_measured_and_said_on_stderr(file):
     code, out, errors = snapshot("estimate", "mine.yaml", "--steps", "1", "--device", "cpu")
     assert code == 0
     assert errors.startswith("resnet-8 on digits: ")
-    assert " s an iteration, the median of 1 on cpu; bfloat16 is " in errors
+    assert " s per step, the median of 1 on cpu; bfloat16 is " in errors
     assert " s" in out.splitlines()[12]
 
 

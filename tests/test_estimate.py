@@ -47,7 +47,7 @@ def test_time_is_that_of_all_iterations(machine, tiny_run, monkeypatch):
     assert found.seconds == 9
     assert estimate.needs([tiny_run(precision="bfloat16")], machine, steps=3)[0].seconds == pytest.approx(3.6)
     assert lines == [
-        "resnet-8 on tiny: 0.5 s an iteration, the median of 3 on cpu; "
+        "resnet-8 on tiny: 0.5 s per step, the median of 3 on cpu; "
         "bfloat16 is 2.5 times as fast as float32 (the processor has AMX)"
     ]
 

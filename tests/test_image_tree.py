@@ -360,7 +360,7 @@ def test_jpegs_that_look_alike_when_small_are_not_equal(tmp_path):
         (
             {"cat/1.png": flat(1), "dog/1.png": flat(2)},
             "2 folders with images (cat, dog), but no train and test; add --test-share 0.2 to draw a fifth of every"
-            f" class as test images, or expected {LAYOUTS}",
+            f" class as test images, or use another layout: {LAYOUTS}",
         ),
         ({"train/cat/1.png": flat(1), "test/cat/1.png": flat(2)}, "one class, cat; a classifier needs two."),
         (changed(train__n01440764_tar=b""), "train/n01440764.tar: archives that are not unpacked. Unpack each into a"),

@@ -116,7 +116,7 @@ def test_wrong_ground_truth(tmp_path, small_imagenet, changes, message):
     [
         ({name.replace("/", "__"): None for name in val_files()},
          "HERE: 1 folder with images (train), but no test or val with folders of classes; add --test-share 0.2 to draw"
-         f" test images from train, or expected {LAYOUTS}"),
+         f" test images from train, or use another layout: {LAYOUTS}"),
         ({"val__n00000009__a.JPEG": b""}, "HERE: val has images of class n00000009, train has none"),
         ({f"val__{WNIDS[0]}__{k}.JPEG": None for k in range(TEST)},
          "HERE: train has images of class n00000001, val has none"),

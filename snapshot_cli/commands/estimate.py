@@ -64,8 +64,10 @@ def estimate(
         click.echo(line)
     needs = estimates.needs(runs, machine, steps=steps, note=lambda text: click.echo(text, err=True))
     options.show([_table(needs)])
-    click.echo("memory: of one run, without that of the libraries. disk: of finished runs; while a run trains, its")
-    click.echo(f"checkpoints take another {max(need.resume for need in needs) / 1e6:,.1f} MB.")
+    click.echo("images: over all epochs. memory: of one run, besides that of torch. disk: of finished runs;")
+    click.echo(
+        f"a run in training takes another {max(need.resume for need in needs) / 1e6:,.1f} MB for its checkpoint."
+    )
 
 
 def _schedule(runs: Sequence[Run], machine: Machine) -> list[str]:

@@ -122,7 +122,7 @@ def _of_folders(source: Source, images: Sequence[str], around: str, choices: Cho
     if choices.test_share is None:
         raise UserError(
             f"{source.path}: {_found(images, around)}, but no train and test; add --test-share 0.2 to draw a fifth of"
-            f" every class as test images, or expected {expected}"
+            f" every class as test images, or use another layout: {expected}"
         )
     _refuse_empty(source, around, by_class.values(), source.path.name)
     return _drawn(source, by_class, choices, ())
@@ -177,7 +177,7 @@ def _of_splits(source: Source, images: Sequence[str], splits: Mapping[str, str],
             raise UserError(f"{source.path}: {found}, but no {choices.test_from}; leave --test-from out")
         raise UserError(
             f"{source.path}: {found}, but no {test_split or 'test or val'} with folders of classes; add"
-            f" --test-share 0.2 to draw test images from train, or expected {LAYOUTS}"
+            f" --test-share 0.2 to draw test images from train, or use another layout: {LAYOUTS}"
         )
     if choices.test_share is not None:
         raise UserError(f"{source.path}: has the test images {splits[test_split]}; leave --test-share out")

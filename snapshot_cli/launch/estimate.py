@@ -112,7 +112,7 @@ def _seconds(run: Run, manifest: store.Manifest, machine: Machine, *, steps: int
     seconds = measure.seconds_per_iteration(run, manifest, machine, steps=steps)
     of_run, times = seconds[run.precision], seconds["float32"] / seconds["bfloat16"]
     note(
-        f"{run.network} on {run.dataset}: {of_run:.4g} s an iteration, the median of {steps} on {device.type}; "
+        f"{run.network} on {run.dataset}: {of_run:.4g} s per step, the median of {steps} on {device.type}; "
         f"bfloat16 is {times:.2g} times as fast as float32{_unit(device)}"
     )
     return of_run
