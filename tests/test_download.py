@@ -89,7 +89,7 @@ def serve(monkeypatch):
 def get(folder, *servers, file=FILE, seen=None):
     places = tuple(server if isinstance(server, str) else f"{server.address}/{file.name}" for server in servers)
     progress = (lambda *facts: None) if seen is None else lambda *facts: seen.append(facts)
-    return fetch(file, folder, addresses=places, way_out=WAY_OUT, progress=progress)
+    return fetch(file, folder, addresses=places, remedy=WAY_OUT, progress=progress)
 
 
 def refusal(folder, *servers, **options):

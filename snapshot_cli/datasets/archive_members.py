@@ -19,17 +19,17 @@ def members(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
 
 
 def _of_folder(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
-    found = {}
+    contents = {}
     for name in most:
         file = path / name
         if file.is_file():
             _refuse_large(path, name, file.stat().st_size, most[name])
-            found[name] = file.read_bytes()
-    return found
+            contents[name] = file.read_bytes()
+    return contents
 
 
 def _of_archive(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     place = "its first member"
     try:
         with tarfile.open(path, "r:*") as archive:
@@ -41,12 +41,12 @@ def _of_archive(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
                 _refuse_large(path, member.name, member.size, most[name])
                 content = archive.extractfile(member)
                 assert content is not None  # a regular file has content
-                found[name] = content.read()
+                contents[name] = content.read()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as problem:
         raise UserError(
             f"{path}: cannot be read beyond {place}: cut short, damaged or not an archive; fetch it again"
         ) from problem
-    return found
+    return contents
 
 
 def _refuse_large(path: Path, name: str, size: int, most: int) -> None:

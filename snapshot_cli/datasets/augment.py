@@ -107,7 +107,7 @@ def gather(images: Bordered, indices: torch.Tensor, draws: Draws) -> torch.Tenso
     return pixels.view(torch.uint8).view(-1, side, side, 4)[..., :3].permute(0, 3, 1, 2)
 
 
-def normalise(images: torch.Tensor, mean: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
+def normalise(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
     """Return (images - mean) / deviation as float32 in the format channels_last; mean and deviation (1, 3, 1, 1)."""
     result = torch.empty(images.shape, device=images.device, memory_format=torch.channels_last)
-    return result.copy_(images).sub_(mean).div_(deviation)
+    return result.copy_(images).sub_(mean).div_(std)

@@ -62,7 +62,7 @@ class Batches:
     images: augment.Bordered
     labels: torch.Tensor
     mean: torch.Tensor
-    deviation: torch.Tensor
+    std: torch.Tensor
     flip: bool
     lighting: float = 0.0
     data_wait: ClassVar[float] = 0.0
@@ -102,7 +102,7 @@ class Batches:
     def _batch(self, indices: torch.Tensor, draws: augment.Draws) -> Batch:
         images = augment.gather(self.images, indices, draws)
         mean = self.mean if draws.light is None else self.mean - draws.light[:, :, None, None]
-        images = augment.normalise(images, mean, self.deviation)
+        images = augment.normalise(images, mean, self.std)
         return images, self.labels[indices]
 
 
@@ -154,16 +154,16 @@ def of_run(
     lighting = dataset.manifest.lighting if run.lighting is None else run.lighting
 
     def feed(images: Images | ImageFiles, labels: np.ndarray, border: int) -> Feed:
-        mean, deviation = (
+        mean, std = (
             torch.tensor(values, device=device).view(1, 3, 1, 1)
             for values in (dataset.manifest.mean, dataset.manifest.std)
         )
         on_device = torch.from_numpy(np.array(labels)).to(device)
         if isinstance(images, ImageFiles):
             transform = EvaluationTransform.of(dataset.manifest)
-            return Streamed(images, on_device, transform, mean, deviation, flip, lighting, workers, stop)
+            return Streamed(images, on_device, transform, mean, std, flip, lighting, workers, stop)
         bordered = augment.bordered(torch.from_numpy(images).to(device), padding=border, fill=dataset.manifest.mean)
-        return Batches(bordered, on_device, mean, deviation, flip, lighting)
+        return Batches(bordered, on_device, mean, std, flip, lighting)
 
     def training_images(rows: np.ndarray) -> Images | ImageFiles:
         images = dataset.train_images

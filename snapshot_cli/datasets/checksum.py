@@ -19,12 +19,12 @@ def check(path: Path, *accepted: OfficialFile) -> None:
     """Refuse a file that is none of the accepted ones: UserError with both checksums and where to fetch it again."""
     if any(file.md5 is None for file in accepted):
         return
-    found = md5(path)
-    if found in [file.md5 for file in accepted]:
+    digest = md5(path)
+    if digest in [file.md5 for file in accepted]:
         return
     meant = next((file for file in accepted if file.name == path.name), accepted[0])
     unpacked = ", or unpack it and give the folder" if meant.name.endswith((".tar.gz", ".zip")) else ""
     raise UserError(
-        f"{path}: its md5 is {found}, that of the official {meant.name} is {meant.md5}; the file is cut short,"
+        f"{path}: its md5 is {digest}, that of the official {meant.name} is {meant.md5}; the file is cut short,"
         f" damaged or another version: fetch {meant.addresses[0]} again{unpacked}"
     )

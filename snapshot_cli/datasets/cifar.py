@@ -73,20 +73,20 @@ def cifar(path: Path, facts: Facts) -> Splits:
         checksum.check(path, *facts.files, *facts.also)
     layouts = LAYOUTS[facts.name]
     place = extracted(path, facts) or path
-    found = members(place, {name: size for layout in layouts for name, size in _sizes(layout, facts).items()})
-    layout = max(layouts, key=lambda layout: len(found.keys() & set(layout.files)))
-    missing = [name for name in layout.files if name not in found]
+    contents = members(place, {name: size for layout in layouts for name, size in _sizes(layout, facts).items()})
+    layout = max(layouts, key=lambda layout: len(contents.keys() & set(layout.files)))
+    missing = [name for name in layout.files if name not in contents]
     if missing:
         raise UserError(f"{place}: has no member {', '.join(missing)}")
     decode = _binary if layout.kind == "binary" else _pickled
-    train = [decode(place, name, found[name], layout, facts) for name in layout.train]
-    test_images, test_labels = decode(place, layout.test, found[layout.test], layout, facts)
+    train = [decode(place, name, contents[name], layout, facts) for name in layout.train]
+    test_images, test_labels = decode(place, layout.test, contents[layout.test], layout, facts)
     return Splits(
         np.concatenate([images for images, _ in train]),
         np.concatenate([labels for _, labels in train]),
         test_images,
         test_labels,
-        _class_names(place, layout, found[layout.names]),
+        _class_names(place, layout, contents[layout.names]),
         f"{place.resolve().name}, the official {layout.kind} {'folder' if place.is_dir() else 'archive'}",
     )
 
@@ -141,12 +141,12 @@ def _is_label(value: object) -> bool:
 
 def _plain(path: Path, member: str, content: bytes) -> dict[Any, Any]:
     try:
-        found = plain_pickle.loads(content)
+        values = plain_pickle.loads(content)
     except ValueError as problem:
         raise UserError(f"{path}: member {member}: {problem}") from problem
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise UserError(f"{path}: member {member} holds no dict")
-    return {key.decode("latin-1") if isinstance(key, bytes) else key: value for key, value in found.items()}
+    return {key.decode("latin-1") if isinstance(key, bytes) else key: value for key, value in values.items()}
 
 
 def _checked(path: Path, member: str, pixels: Images, labels: Labels, facts: Facts) -> tuple[Images, Labels]:

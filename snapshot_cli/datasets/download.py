@@ -31,7 +31,7 @@ class _Failed(Exception):
 
 
 def official_files(
-    known: Facts, data_dir: Path, *, progress: Progress, environment: Mapping[str, str] = os.environ
+    dataset: Facts, data_dir: Path, *, progress: Progress, environment: Mapping[str, str] = os.environ
 ) -> Path:
     """Download what is missing of a dataset's official files into `data_dir`/.downloads; return the archive or folder.
 
@@ -39,11 +39,11 @@ def official_files(
     which the files' names lie. Raises UserError naming each address, what went wrong there, and the way out.
     """
     folder = data_dir / FOLDER
-    if len(known.files) > 1:
-        folder /= "svhn" if known.name.startswith("svhn") else known.name
-    for file in known.files:
-        fetch(file, folder, addresses=addresses(file, environment), way_out=_way_out(known), progress=progress)
-    return folder / known.files[0].name if len(known.files) == 1 else folder
+    if len(dataset.files) > 1:
+        folder /= "svhn" if dataset.name.startswith("svhn") else dataset.name
+    for file in dataset.files:
+        fetch(file, folder, addresses=addresses(file, environment), remedy=_remedy(dataset), progress=progress)
+    return folder / dataset.files[0].name if len(dataset.files) == 1 else folder
 
 
 def addresses(file: OfficialFile, environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def addresses(file: OfficialFile, environment: Mapping[str, str]) -> tuple[str, 
     return (f"{mirror.rstrip('/')}/{file.name}",)
 
 
-def fetch(file: OfficialFile, folder: Path, *, addresses: tuple[str, ...], way_out: str, progress: Progress) -> Path:
+def fetch(file: OfficialFile, folder: Path, *, addresses: tuple[str, ...], remedy: str, progress: Progress) -> Path:
     """Download a file unless it is there with the right checksum, trying the addresses in turn; return its path.
 
     What has arrived is kept in NAME.part and gone on with next time. Raises UserError that ends with `way_out`.
@@ -76,13 +76,13 @@ def fetch(file: OfficialFile, folder: Path, *, addresses: tuple[str, ...], way_o
             os.replace(part, target)
             return target
     kept = f"; {part.stat().st_size:,} bytes are kept in {part}" if part.is_file() and part.stat().st_size else ""
-    raise UserError(f"{file.name} could not be downloaded from {'; '.join(failures)}{kept}; {way_out}")
+    raise UserError(f"{file.name} could not be downloaded from {'; '.join(failures)}{kept}; {remedy}")
 
 
-def _way_out(known: Facts) -> str:
-    names = ", ".join(file.name for file in known.files)
-    place = "PATH" if len(known.files) == 1 else "FOLDER"
-    return f"try again, or fetch {names} elsewhere and type: snapshot data prepare {known.name} --from {place}"
+def _remedy(dataset: Facts) -> str:
+    names = ", ".join(file.name for file in dataset.files)
+    place = "PATH" if len(dataset.files) == 1 else "FOLDER"
+    return f"try again, or fetch {names} elsewhere and type: snapshot data prepare {dataset.name} --from {place}"
 
 
 def _right(path: Path, file: OfficialFile) -> bool:
@@ -91,10 +91,10 @@ def _right(path: Path, file: OfficialFile) -> bool:
 
 def _verify(part: Path, file: OfficialFile) -> None:
     """Delete what has not the official checksum: nobody could go on with it."""
-    found = checksum.md5(part)
-    if file.md5 is not None and found != file.md5:
+    digest = checksum.md5(part)
+    if file.md5 is not None and digest != file.md5:
         part.unlink()
-        raise _Failed(f"wrong bytes: their md5 is {found}, the official one {file.md5}; they were deleted")
+        raise _Failed(f"wrong bytes: their md5 is {digest}, the official one {file.md5}; they were deleted")
 
 
 def _download(address: str, part: Path, progress: Progress) -> None:

@@ -42,12 +42,12 @@ def augmented(dataset: Dataset, rows: list[int], *, versions: int, seed: int = 0
     )
     run = Run(dataset=dataset.manifest.name, network="resnet-8", budget=1, cycles=1, alpha0=0.1, schedule="cosine")
     splits = batches.of_run(run, numbered, device=torch.device("cpu"))
-    mean, deviation = (
+    mean, std = (
         np.array(values, np.float32)[:, None, None] for values in (dataset.manifest.mean, dataset.manifest.std)
     )
     made = np.empty((versions, len(rows), dataset.manifest.size, dataset.manifest.size, 3), dtype=np.uint8)
     for version in range(versions):
         for images, places in splits["train"].training(seed, version, batch_size=len(rows)):
-            colours = np.rint(images.numpy() * deviation + mean).clip(0, 255).astype(np.uint8)
+            colours = np.rint(images.numpy() * std + mean).clip(0, 255).astype(np.uint8)
             made[version, places.numpy()] = colours.transpose(0, 2, 3, 1)
     return made

@@ -19,7 +19,7 @@ from snapshot_cli.errors import UserError
 EXPECTED = "the layout {train,test}/CLASS/FILE"
 
 
-def read(known: Facts, source: Path | None) -> Splits | Listing:
+def read(published: Facts, source: Path | None) -> Splits | Listing:
     """Read a dataset from its official archive, folder or files, or list the files of the same images; not checked yet.
 
     `source` is None for images that come with a library. Raises UserError naming what is wrong.
@@ -29,56 +29,56 @@ def read(known: Facts, source: Path | None) -> Splits | Listing:
     if not source.exists():
         raise UserError(f"{source}: no such file or folder")
     packed = source.suffix.lower() == ".zip" or zipfile.is_zipfile(source)
-    if known.name in LAYOUTS and not packed and (source.is_file() or extracted(source, known)):
-        return cifar(source, known)
+    if published.name in LAYOUTS and not packed and (source.is_file() or extracted(source, published)):
+        return cifar(source, published)
     if (
-        known.name in ("svhn", "svhn-without-extra")
+        published.name in ("svhn", "svhn-without-extra")
         and not packed
-        and (source.is_file() or svhn.has_files(source, known))
+        and (source.is_file() or svhn.has_files(source, published))
     ):
-        return svhn.svhn(source, known)
+        return svhn.svhn(source, published)
     opened = open_source(source)
-    if known.name == "tiny-imagenet" and in_tiny_layout(opened):
+    if published.name == "tiny-imagenet" and in_tiny_layout(opened):
         if packed:
-            checksum.check(source, *known.files)
+            checksum.check(source, *published.files)
         return list_tiny_imagenet(opened)
-    names = ", ".join(file.name for file in (*known.files, *known.also))
+    names = ", ".join(file.name for file in (*published.files, *published.also))
     return list_images(opened, Choices(), expected=f"the official files ({names}) or {EXPECTED}")
 
 
-def check(splits: Splits, known: Facts, where: str) -> None:
+def check(splits: Splits, published: Facts, where: str) -> None:
     """Refuse images that have not the class names, side and counts of the dataset they are said to be."""
-    flaw = _flaw(splits, known)
+    flaw = _flaw(splits, published)
     if flaw is not None:
         raise UserError(f"{where}{flaw}; other images need a name of their own")
 
 
-def is_published(splits: Splits, known: Facts) -> bool:
+def is_published(splits: Splits, published: Facts) -> bool:
     """Tell whether images are, pixel by pixel, those that were published; True where that is not known."""
-    if known.content_hash is None:
+    if published.content_hash is None:
         return True
-    return store.content_hash(splits.ordered().arrays) == known.content_hash
+    return store.content_hash(splits.ordered().arrays) == published.content_hash
 
 
-def _flaw(splits: Splits, known: Facts) -> str | None:
+def _flaw(splits: Splits, published: Facts) -> str | None:
     """Return what of some images differs from the facts, None where nothing does."""
-    if known.class_names is not None and splits.classes != known.class_names:
-        odd = sorted(set(splits.classes) ^ set(known.class_names))
-        return f"the classes are not those of {known.title}; differing: {', '.join(odd) or 'their order'}"
-    if len(splits.classes) != known.classes:
-        return f"{len(splits.classes)} classes, {known.title} has {known.classes}"
+    if published.class_names is not None and splits.classes != published.class_names:
+        odd = sorted(set(splits.classes) ^ set(published.class_names))
+        return f"the classes are not those of {published.title}; differing: {', '.join(odd) or 'their order'}"
+    if len(splits.classes) != published.classes:
+        return f"{len(splits.classes)} classes, {published.title} has {published.classes}"
     side = splits.train_images.shape[1]
-    if side != known.size:
-        return f"the images are {side}x{side}, those of {known.title} {known.size}x{known.size}"
+    if side != published.size:
+        return f"the images are {side}x{side}, those of {published.title} {published.size}x{published.size}"
     for split, labels, examples, counts in (
-        ("training", splits.train_labels, known.train, known.train_counts),
-        ("test", splits.test_labels, known.test, known.test_counts),
+        ("training", splits.train_labels, published.train, published.train_counts),
+        ("test", splits.test_labels, published.test, published.test_counts),
     ):
         if len(labels) != examples:
-            return f"{len(labels):,} {split} images, {known.title} has {examples:,}"
-        expected = counts or (examples // known.classes,) * known.classes
-        found = np.bincount(labels, minlength=known.classes)
-        for name, count, right in zip(splits.classes, found, expected, strict=True):
+            return f"{len(labels):,} {split} images, {published.title} has {examples:,}"
+        expected = counts or (examples // published.classes,) * published.classes
+        count_of_class = np.bincount(labels, minlength=published.classes)
+        for name, count, right in zip(splits.classes, count_of_class, expected, strict=True):
             if count != right:
-                return f"{count:,} {split} images of class {name}, {known.title} has {right:,}"
+                return f"{count:,} {split} images of class {name}, {published.title} has {right:,}"
     return None

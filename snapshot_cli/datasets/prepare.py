@@ -56,29 +56,29 @@ def prepare(
     UserError for what is wrong in the source.
     """
     base, size = _what(name, size)
-    known = CATALOGUE.get(base)
-    size = None if known is not None and size == known.size else size
-    stored_as = base if known is None or size is None else f"{base}-{size}"
+    published = CATALOGUE.get(base)
+    size = None if published is not None and size == published.size else size
+    stored_as = base if published is None or size is None else f"{base}-{size}"
     chosen = choices or Choices()
     listing: Listing | None = None
-    if known is None:
+    if published is None:
         listing = _list_own(base, source, chosen)
         if streamed or (streamed is None and is_large(listing, size) and listing.titles is None):
             return _store_streamed(stored_as, data_dir, listing, None, size, chosen, overwrite, reading, note)
     else:
-        _check_catalogue(known, streamed, chosen)
-        if known.streamed:
+        _check_catalogue(published, streamed, chosen)
+        if published.streamed:
             if source is None:
                 raise ConfigError(where_from(stored_as))
             files = list_images(open_source(source), replace(chosen, test_from="val"))
-            return _store_streamed(stored_as, data_dir, files, known, size, chosen, overwrite, reading, note)
+            return _store_streamed(stored_as, data_dir, files, published, size, chosen, overwrite, reading, note)
     with _scratch(data_dir) as folder:
         if listing is not None:
             splits = _own_images(listing, folder / "images", size, chosen, reading)
         else:
-            assert known is not None
-            splits = _official_images(known, source, size, fetch, folder / "images", reading, note)
-        return _store(stored_as, data_dir, splits, known, listing, overwrite, note)
+            assert published is not None
+            splits = _official_images(published, source, size, fetch, folder / "images", reading, note)
+        return _store(stored_as, data_dir, splits, published, listing, overwrite, note)
 
 
 def _list_own(name: str, source: Path | None, choices: Choices) -> Listing:
@@ -94,13 +94,13 @@ def _list_own(name: str, source: Path | None, choices: Choices) -> Listing:
     return list_tiny_imagenet(opened)
 
 
-def _check_catalogue(known: Facts, streamed: bool | None, choices: Choices) -> None:
-    if streamed is not None and streamed != known.streamed:
-        how = "streamed" if known.streamed else "held on the device"
-        raise ConfigError(f"{known.name} is always {how}; leave --{'streamed' if streamed else 'resident'} out")
+def _check_catalogue(published: Facts, streamed: bool | None, choices: Choices) -> None:
+    if streamed is not None and streamed != published.streamed:
+        how = "streamed" if published.streamed else "held on the device"
+        raise ConfigError(f"{published.name} is always {how}; leave --{'streamed' if streamed else 'resident'} out")
     if choices != Choices():
         raise ConfigError(
-            f"{known.name} has images, classes and a test set of its own; leave --test-share, --test-from, --labels and"
+            f"{published.name} has its official classes and test set; leave --test-share, --test-from, --labels and"
             " --skip-broken out, or choose another name"
         )
 
@@ -109,7 +109,7 @@ def _store_streamed(
     name: str,
     data_dir: Path,
     listing: Listing,
-    known: Facts | None,
+    published: Facts | None,
     size: int | None,
     choices: Choices,
     overwrite: bool,
@@ -117,7 +117,7 @@ def _store_streamed(
     note: Note,
 ) -> Manifest:
     read = read_streamed(
-        name, listing, size=size, known=known, skip_broken=choices.skip_broken, reading=reading
+        name, listing, size=size, published=published, skip_broken=choices.skip_broken, reading=reading
     )  # fmt: skip
     _refuse_taken(data_dir, read.manifest, overwrite)
     store.save(data_dir, read.manifest, read.index)
@@ -129,7 +129,7 @@ def _store(
     name: str,
     data_dir: Path,
     splits: Splits,
-    known: Facts | None,
+    published: Facts | None,
     listing: Listing | None,
     overwrite: bool,
     note: Note,
@@ -139,8 +139,8 @@ def _store(
         hashing = pool.submit(store.content_hash, arrays)
         statistics = channel_statistics(arrays.train_images)
         content = hashing.result()
-    same = next((facts for facts in CATALOGUE.values() if facts.content_hash == content), None)
-    defaults = same if known is None else catalogue.facts(name)
+    catalogue_facts = next((facts for facts in CATALOGUE.values() if facts.content_hash == content), None)
+    defaults = catalogue_facts if published is None else catalogue.facts(name)
     manifest = _manifest(name, splits, arrays, defaults, statistics, content)
     duplicates, lines = _duplicates(splits, digests)
     manifest = replace(manifest, duplicates=duplicates, broken=splits.broken)
@@ -153,8 +153,8 @@ def _store(
     if existing is None:
         store.save(data_dir, manifest, arrays)
     _say(note, listing, manifest, lines)
-    if known is None:
-        _say_augmentation(note, manifest, same, listing)
+    if published is None:
+        _say_augmentation(note, manifest, catalogue_facts, listing)
     return existing or manifest
 
 
@@ -189,17 +189,17 @@ def _say(note: Note, listing: Listing | None, manifest: Manifest, duplicates: li
         note(f"skipped: {files} (text, thumbnails, hidden files)")
     if manifest.broken:
         note(f"left out: {len(manifest.broken):,} files that cannot be read; {manifest.name}/manifest.json lists them")
-    known = CATALOGUE.get(catalogue.split_name(manifest.name)[0])
+    facts = CATALOGUE.get(catalogue.split_name(manifest.name)[0])
     for line in duplicates:
         leaks = manifest.duplicates.test_in_training if manifest.duplicates else 0
-        published = known and known.test_in_training and known.test_in_training == leaks and "leak" in line
+        published = facts and facts.test_in_training and facts.test_in_training == leaks and "leak" in line
         note(line + ("; so are they as published" if published else ""))
 
 
-def _say_augmentation(note: Note, manifest: Manifest, same: Facts | None, listing: Listing | None) -> None:
+def _say_augmentation(note: Note, manifest: Manifest, catalogue_facts: Facts | None, listing: Listing | None) -> None:
     """Tell whose augmentation images get that are, or may be, those of the catalogue under another name."""
-    if same is not None:
-        note(f"these are the images of {same.title}: they get its normalisation and augmentation")
+    if catalogue_facts is not None:
+        note(f"these are the images of {catalogue_facts.title}: they get its normalisation and augmentation")
     elif listing is not None and listing.titles is not None:
         lighting = CATALOGUE["tiny-imagenet"].lighting
         note(
@@ -226,15 +226,15 @@ def _what(name: str, size: int | None) -> tuple[str, int | None]:
     if size is not None and named is not None and size != named:
         raise ConfigError(f"the name {name} asks for {named} pixels and --size for {size}; give one of them")
     size = named if size is None else size
-    known = CATALOGUE.get(base)
-    most = f" up to {known.size}, the side of {known.title}" if known else ""
-    if size is not None and (size < 4 or size % 4 or (known is not None and size > known.size)):
+    published = CATALOGUE.get(base)
+    most = f" up to {published.size}, the side of {published.title}" if published else ""
+    if size is not None and (size < 4 or size % 4 or (published is not None and size > published.size)):
         raise ConfigError(f"expected a size in pixels that is a multiple of 4{most}, given {size}")
     return base, size
 
 
 def _official_images(
-    known: Facts,
+    published: Facts,
     source: Path | None,
     size: int | None,
     fetch: Fetch | None,
@@ -242,20 +242,20 @@ def _official_images(
     reading: Reading,
     note: Note,
 ) -> Splits:
-    if not known.files and source is not None:
-        raise ConfigError(f"{known.name} comes from {known.source}; leave --from out")
-    if known.files and source is None:
+    if not published.files and source is not None:
+        raise ConfigError(f"{published.name} comes from {published.source}; leave --from out")
+    if published.files and source is None:
         if fetch is None:
-            command = catalogue.how_to_prepare(known.name if size is None else f"{known.name}-{size}")
-            raise ConfigError(f"{known.name} has to come from somewhere; type: {command}")
-        source = fetch(known)
-    found = official.read(known, source)
-    splits = image_tree.read(found, array, reading=reading) if isinstance(found, Listing) else found
-    official.check(splits, known, "" if source is None else f"{source}: ")
-    if isinstance(found, Listing) and not official.is_published(splits, known):
+            command = catalogue.how_to_prepare(published.name if size is None else f"{published.name}-{size}")
+            raise ConfigError(f"{published.name} has to come from somewhere; type: {command}")
+        source = fetch(published)
+    images = official.read(published, source)
+    splits = image_tree.read(images, array, reading=reading) if isinstance(images, Listing) else images
+    official.check(splits, published, "" if source is None else f"{source}: ")
+    if isinstance(images, Listing) and not official.is_published(splits, published):
         note(
-            f"{source}: these are not the published pixels of {known.title} (a lossy copy?): errors do not compare with"
-            " the paper's"
+            f"{source}: these are not the published pixels of {published.title} (a lossy copy?): errors do not compare"
+            " with the paper's"
         )
     return splits if size is None else _averaged(splits, size)
 
@@ -264,8 +264,8 @@ def _own_images(listing: Listing, array: Path, size: int | None, choices: Choice
     splits = image_tree.read(listing, array, size=size, skip_broken=choices.skip_broken, reading=reading)
     side = splits.train_images.shape[1]
     if side % 4:
-        way_out = f"; give --size {side // 4 * 4}" if side > 4 else ""
-        raise UserError(f"{listing.source}: the images are {side}x{side}, expected a multiple of 4{way_out}")
+        remedy = f"; give --size {side // 4 * 4}" if side > 4 else ""
+        raise UserError(f"{listing.source}: the images are {side}x{side}, expected a multiple of 4{remedy}")
     return splits if size is None else replace(splits, source=f"{splits.source}, averaged to {size} pixels")
 
 

@@ -42,7 +42,7 @@ def read_streamed(
     listing: Listing,
     *,
     size: int | None = None,
-    known: Facts | None = None,
+    published: Facts | None = None,
     skip_broken: bool = False,
     reading: Reading = index.nobody,
 ) -> Read:
@@ -51,8 +51,8 @@ def read_streamed(
     `size` is the side of the crops, 224 if not given. Raises UserError naming what is wrong: the counts of a dataset of
     the catalogue, the files that are no images.
     """
-    if known is not None:
-        check_counts(listing, known)
+    if published is not None:
+        check_counts(listing, published)
     unordered, keys, broken = _read_all(listing, skip_broken=skip_broken, reading=reading)
     duplicates, lines = _duplicates(unordered, keys, listing)
     files, facts = index.canonical(unordered), CATALOGUE["imagenet"]
@@ -79,22 +79,27 @@ def read_streamed(
     return Read(files, lines, manifest)
 
 
-def check_counts(found: Listing, known: Facts) -> None:
+def check_counts(listing: Listing, published: Facts) -> None:
     """Refuse a listing that has not the numbers of classes and images of a dataset of the catalogue."""
-    again = command("data", "prepare", "NAME", "--from", found.source, "--streamed")
-    way_out = f"; a part of it goes by a name of its own: {again}"
-    if len(found.classes) != known.classes:
-        raise UserError(f"{found.source}: {len(found.classes):,} classes, {known.title} has {known.classes:,}{way_out}")
-    for split, files, expected in (("train", found.train, known.train), (found.test_split, found.test, known.test)):
-        if len(files) != expected:
+    again = command("data", "prepare", "NAME", "--from", listing.source, "--streamed")
+    remedy = f"; a part of it goes by a name of its own: {again}"
+    if len(listing.classes) != published.classes:
+        count = f"{len(listing.classes):,} classes, {published.title} has {published.classes:,}"
+        raise UserError(f"{listing.source}: {count}{remedy}")
+    for split, files, number in (
+        ("train", listing.train, published.train),
+        (listing.test_split, listing.test, published.test),
+    ):
+        if len(files) != number:
             raise UserError(
-                f"{found.source}: {len(files):,} images in {split}, {known.title} has {expected:,}{way_out}"
+                f"{listing.source}: {len(files):,} images in {split}, {published.title} has {number:,}{remedy}"
             )
-    each = known.test // known.classes
-    for wnid, images in sorted(Counter(found.test.values()).items()):
-        if images != each:
+    expected = published.test // published.classes
+    for wnid, images in sorted(Counter(listing.test.values()).items()):
+        if images != expected:
             raise UserError(
-                f"{found.source}: {images:,} images of class {wnid} in {found.test_split}, {known.title} has {each:,}"
+                f"{listing.source}: {images:,} images of class {wnid} in {listing.test_split}, {published.title} has"
+                f" {expected:,}"
             )
 
 
@@ -122,25 +127,25 @@ def _read_all(
     """Return an index in the order of the listing, what each file of training and test looks like, and broken files."""
     numbers = {name: label for label, name in enumerate(listing.classes)}
     paths = [*listing.train, *listing.test]
-    found = list[tuple[bytes, bytes, str | None]]()
+    results = list[tuple[bytes, bytes, str | None]]()
     with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's; what it cannot read is refused
         for start in range(0, len(paths), AT_ONCE):
             reading(start, len(paths))
-            found += pool.map(lambda path: _read(listing.source, path), paths[start : start + AT_ONCE])
-    check_broken(listing, [flaw for *_, flaw in found if flaw], skip_broken=skip_broken)
+            results += pool.map(lambda path: _read(listing.source, path), paths[start : start + AT_ONCE])
+    check_broken(listing, [flaw for *_, flaw in results if flaw], skip_broken=skip_broken)
     parts = list[np.ndarray]()
     looks = list[list[bytes]]()
     for classes, start in ((listing.train, 0), (listing.test, len(listing.train))):
-        kept = [row for row in range(start, start + len(classes)) if found[row][2] is None]
+        kept = [row for row in range(start, start + len(classes)) if results[row][2] is None]
         labels = np.array([numbers[classes[paths[row]]] for row in kept], np.int64)
         for label, of_class in enumerate(listing.classes):
             if label not in labels:
                 raise UserError(f"{listing.source}: no image of class {of_class} can be read in one of the splits")
-        digests = np.frombuffer(b"".join(found[row][0] for row in kept), dtype=np.uint8).reshape(-1, 32)
+        digests = np.frombuffer(b"".join(results[row][0] for row in kept), dtype=np.uint8).reshape(-1, 32)
         parts += [np.array([os.fsencode(paths[row]) for row in kept]), digests, labels]
-        looks.append([found[row][1] for row in kept])
-    broken = tuple(path for path, (*_, flaw) in zip(paths, found, strict=True) if flaw)
+        looks.append([results[row][1] for row in kept])
+    broken = tuple(path for path, (*_, flaw) in zip(paths, results, strict=True) if flaw)
     return Index(*parts), (looks[0], looks[1]), broken
 
 
@@ -182,11 +187,11 @@ def _pixels_digest(source: Path, name: str) -> bytes:
     return hashlib.sha256(f"{image.shape}".encode() + image.tobytes()).digest()
 
 
-def _titled(found: Listing) -> tuple[str, ...]:
-    if found.titles is not None or not found.source.is_dir():
-        return found.titles or found.classes
-    titles = ground_truth.titles(found.source)
-    return tuple(f"{name} {titles[name]}" if titles.get(name) else name for name in found.classes)
+def _titled(listing: Listing) -> tuple[str, ...]:
+    if listing.titles is not None or not listing.source.is_dir():
+        return listing.titles or listing.classes
+    titles = ground_truth.titles(listing.source)
+    return tuple(f"{name} {titles[name]}" if titles.get(name) else name for name in listing.classes)
 
 
 def where_from(name: str) -> str:

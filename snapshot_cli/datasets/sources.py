@@ -64,12 +64,12 @@ def digits() -> Splits:
     """
     from sklearn.datasets import load_digits  # type: ignore[import-untyped]
 
-    found = load_digits()
-    grey = np.rint(found.images * (255 / 16)).astype(np.uint8)
+    loaded = load_digits()
+    grey = np.rint(loaded.images * (255 / 16)).astype(np.uint8)
     images = np.repeat(grey[..., None], 3, axis=3)
-    labels = found.target.astype(np.int64)
+    labels = loaded.target.astype(np.int64)
     test = _stratified(images, labels, len(labels) - DIGITS_TRAIN)
-    names = tuple(str(name) for name in found.target_names)
+    names = tuple(str(name) for name in loaded.target_names)
     return Splits(images[~test], labels[~test], images[test], labels[test], names, "scikit-learn's load_digits")
 
 

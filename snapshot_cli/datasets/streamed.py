@@ -39,7 +39,7 @@ class Streamed:
     transform: EvaluationTransform
     """Of test images; crops in training have the same side."""
     mean: torch.Tensor
-    deviation: torch.Tensor
+    std: torch.Tensor
     flip: bool
     lighting: float
     workers: int
@@ -92,7 +92,7 @@ class Streamed:
                 self.data_wait = waited / (time.perf_counter() - started)
                 light = light_of(self.lighting * normals).to(device, non_blocking=True)
                 images, mean = images.to(device, non_blocking=True), self.mean - light[:, :, None, None]
-                images = normalise(images, mean, self.deviation)
+                images = normalise(images, mean, self.std)
                 yield images, batch
 
     def _arriving(self, decoding: Decoding, batches: list[list[int]]) -> Generator[Decoded, None, None]:

@@ -82,30 +82,30 @@ def _variable(path: Path, name: str) -> NDArray[Any]:
     from scipy.io import loadmat
 
     try:
-        found: NDArray[Any] = loadmat(str(path), variable_names=[name])[name]
+        array: NDArray[Any] = loadmat(str(path), variable_names=[name])[name]
     except KeyError as problem:
         raise UserError(f"{path}: has no {name}") from problem
     except Exception as problem:  # scipy raises nearly anything on damaged files
         raise _unreadable(path, problem) from problem
-    return found
+    return array
 
 
 def _labels(path: Path, examples: int) -> Labels:
-    found = _variable(path, "y")
-    if found.shape != (examples, 1) or found.dtype.kind not in "uif":
-        raise UserError(f"{path}: y is {found.dtype} {found.shape}, expected a label for each of {examples:,} images")
-    wrong = found[~np.isin(found, np.arange(1, 11))]
+    array = _variable(path, "y")
+    if array.shape != (examples, 1) or array.dtype.kind not in "uif":
+        raise UserError(f"{path}: y is {array.dtype} {array.shape}, expected a label for each of {examples:,} images")
+    wrong = array[~np.isin(array, np.arange(1, 11))]
     if len(wrong):
         raise UserError(f"{path}: has label {wrong[0]}, expected 1 to 10, where 10 means 0")
-    labels: Labels = found[:, 0].astype(np.int64) % 10
+    labels: Labels = array[:, 0].astype(np.int64) % 10
     return labels
 
 
-def _fill(images: Images, found: NDArray[Any]) -> None:
+def _fill(images: Images, array: NDArray[Any]) -> None:
     """Turn (height, width, 3, examples) into (examples, height, width, 3), a part at a time."""
     for start in range(0, len(images), AT_ONCE):
         part = slice(start, start + AT_ONCE)
-        images[part] = found[..., part].transpose(3, 0, 1, 2)
+        images[part] = array[..., part].transpose(3, 0, 1, 2)
 
 
 def _unreadable(path: Path, problem: Exception) -> UserError:

@@ -53,21 +53,21 @@ def _wnids(path: Path, files: Files) -> list[str]:
 
 def _training(path: Path, files: Files, wnids: list[str]) -> dict[str, str]:
     """Return the class of each training image."""
-    found = {}
+    classes = {}
     for name in files:
         match name.split("/"):
             case ["train", wnid, "images", _]:
-                found[name] = wnid
-    strange = sorted(set(found.values()) - set(wnids))
+                classes[name] = wnid
+    strange = sorted(set(classes.values()) - set(wnids))
     if strange:
         raise UserError(f"{path}: train/{strange[0]} is no class of {WNIDS}")
-    _refuse_unequal(path, "train", found, wnids)
-    return found
+    _refuse_unequal(path, "train", classes, wnids)
+    return classes
 
 
 def _validation(path: Path, files: Files, wnids: list[str]) -> dict[str, str]:
     """Return the class of each validation image."""
-    found: dict[str, str] = {}
+    classes: dict[str, str] = {}
     for number, line in enumerate(_text(path, files, ANNOTATIONS).splitlines(), 1):
         where = f"{path}: {ANNOTATIONS}, line {number}"
         file, _, rest = line.partition("\t")
@@ -76,18 +76,18 @@ def _validation(path: Path, files: Files, wnids: list[str]) -> dict[str, str]:
             raise UserError(f"{where}: '{wnid}' is no class of {WNIDS}")
         if name not in files:
             raise UserError(f"{where}: there is no {name}")
-        if name in found:
+        if name in classes:
             raise UserError(f"{where}: {file} stands there twice")
-        found[name] = wnid
-    without = sorted(name for name in files if name.startswith("val/images/") and name not in found)
+        classes[name] = wnid
+    without = sorted(name for name in files if name.startswith("val/images/") and name not in classes)
     if without:
         raise UserError(f"{path}: {without[0]} has no line in {ANNOTATIONS}")
-    _refuse_unequal(path, "val", found, wnids)
-    return found
+    _refuse_unequal(path, "val", classes, wnids)
+    return classes
 
 
-def _refuse_unequal(path: Path, split: str, found: dict[str, str], wnids: list[str]) -> None:
-    counts = Counter(found.values())
+def _refuse_unequal(path: Path, split: str, classes: dict[str, str], wnids: list[str]) -> None:
+    counts = Counter(classes.values())
     usual, _ = Counter(counts[wnid] for wnid in wnids).most_common(1)[0]
     like_most = next(wnid for wnid in wnids if counts[wnid] == usual)
     for wnid in wnids:

@@ -41,8 +41,8 @@ class Dense(torch.autograd.Function):
         maps = torch.empty_like(x[:, :1].expand(-1, channels, -1, -1), memory_format=torch.channels_last)
         mean, variance = norms[-1].weight.new_zeros(2, channels)
         deviations, masks, first = [], [], 0
-        for norm, own in zip(norms, _by_layer(parameters), strict=True):
-            gamma, beta, *weight = (each.to(x.dtype) for each in own)
+        for norm, layer_parameters in zip(norms, _by_layer(parameters), strict=True):
+            gamma, beta, *weight = (tensor.to(x.dtype) for tensor in layer_parameters)
             last = first + x.shape[1]
             maps[:, first:last], _, inverse = torch.native_batch_norm(
                 x, None, None, mean[first:last], variance[first:last], True, 1.0, norm.eps
@@ -68,38 +68,38 @@ class Dense(torch.autograd.Function):
         deviations, masks = saved[: ctx.norms], saved[ctx.norms : ctx.norms + ctx.masks]
         layers = [*enumerate(_by_layer(saved[ctx.norms + ctx.masks :]))]
         sums, last = torch.zeros_like(maps), maps.shape[1]
-        found: list[Tensor] = []
+        gradients: list[Tensor] = []
         for k, parameters in reversed(layers):
-            found[:0] = _back_to_maps(gradient, maps[:, :last], sums[:, :last], parameters)
+            gradients[:0] = _back_to_maps(gradient, maps[:, :last], sums[:, :last], parameters)
             first = last - len(deviations[k])
             gradient = _back_through_norm(sums[:, first:last], maps[:, first:last], deviations[k])
             if k and masks:
                 gradient *= masks[k - 1]
             last = first
-        return gradient, None, None, *found
+        return gradient, None, None, *gradients
 
 
 def _back_to_maps(gradient: Tensor, maps: Tensor, sums: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     """Add the gradient of a layer's maps to their sums and return those of its parameters."""
-    gamma, beta, *weight = (each.to(maps.dtype) for each in parameters)
-    found = [torch.zeros_like(each) for each in parameters]
+    gamma, beta, *weight = (tensor.to(maps.dtype) for tensor in parameters)
+    gradients = [torch.zeros_like(tensor) for tensor in parameters]
     for g, m, total in _parts(gradient, maps, sums):
         y = _activated(m, gamma, beta)
         if weight:
             g, of_weight, _ = torch.ops.aten.convolution_backward(
                 g, y, weight[0], None, (1, 1), (1, 1), (1, 1), False, (0, 0), 1, (True, True, False)
             )
-            found[2] += of_weight
+            gradients[2] += of_weight
         torch.ops.aten.threshold_backward.grad_input(g, y, 0, grad_input=y)  # y has served, and its memory serves again
         total.addcmul_(y, gamma.view(-1, 1, 1))
-        found[1] += y.sum((0, 2, 3))
-        found[0] += y.mul_(m).sum((0, 2, 3))
-    return found
+        gradients[1] += y.sum((0, 2, 3))
+        gradients[0] += y.mul_(m).sum((0, 2, 3))
+    return gradients
 
 
 def _back_through_norm(gradient: Tensor, normalised: Tensor, deviation: Tensor) -> Tensor:
     """Return the gradient of maps from that of the normalised ones; `deviation` is 1 / sqrt(variance + eps)."""
-    g, x = (each.contiguous(memory_format=torch.channels_last) for each in (gradient, normalised))
+    g, x = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (gradient, normalised))
     zeros, ones = torch.zeros_like(deviation), torch.ones_like(deviation)
     back: Tensor = torch.ops.aten.native_batch_norm_backward(
         g, x, deviation, None, None, zeros, ones, True, 0.0, (True, False, False)

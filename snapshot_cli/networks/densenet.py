@@ -39,8 +39,10 @@ class Block(nn.ModuleList):
     def forward(self, x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
         if self.training and serves(x):
             norms = [*(layer.norm for layer in self), norm]
-            own = [each for layer in self for each in (layer.norm.weight, layer.norm.bias, layer.conv.weight)]
-            activated: Tensor = Dense.apply(x, norms, self.dropout, *own, norm.weight, norm.bias)
+            parameters = [
+                parameter for layer in self for parameter in (layer.norm.weight, layer.norm.bias, layer.conv.weight)
+            ]
+            activated: Tensor = Dense.apply(x, norms, self.dropout, *parameters, norm.weight, norm.bias)
             return activated
         for layer in self:
             x = layer(x)

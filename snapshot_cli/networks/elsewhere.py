@@ -157,31 +157,35 @@ def _builder(source: str, inner: str) -> Builder:
 
 def _unknown(source: str, inner: str) -> str:
     near = get_close_matches(inner, names(source), 3, 0.0)
-    hint = f"; the nearest are {', '.join(f'{source}:{each}' for each in near)}" if near else ""
+    hint = f"; the nearest are {', '.join(f'{source}:{name}' for name in near)}" if near else ""
     return f"unknown network '{source}:{inner}'{hint}"
 
 
 def _of_plugin(name: str, builder: Builder) -> list[str] | None:
     """Return the options that a plug-in's builder takes, None for any; ConfigError for another signature."""
     taken = list(inspect.signature(builder).parameters.values())
-    first = [each.name for each in taken[:3] if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    first = [
+        parameter.name
+        for parameter in taken[:3]
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
     if tuple(first) != FIRST:
         raise ConfigError(
             f"{name}: expected a builder ({', '.join(FIRST)}, ...) -> nn.Module, "
             f"given {getattr(builder, '__name__', builder)}{inspect.signature(builder)}"
         )
-    if any(each.kind is each.VAR_KEYWORD for each in taken):
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
         return None
-    return [each.name for each in taken[3:] if each.kind is not each.VAR_POSITIONAL]
+    return [parameter.name for parameter in taken[3:] if parameter.kind is not parameter.VAR_POSITIONAL]
 
 
-def _check_options(name: str, options: Mapping[str, Any], known: Sequence[str] | None) -> None:
-    for option in options if known is not None else ():
-        assert known is not None
-        if option in known:
+def _check_options(name: str, options: Mapping[str, Any], allowed: Sequence[str] | None) -> None:
+    for option in options if allowed is not None else ():
+        assert allowed is not None
+        if option in allowed:
             continue
-        near = get_close_matches(option, known, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known) or 'none'}"
+        near = get_close_matches(option, allowed, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(allowed) or 'none'}"
         if option in FIXED:
             hint = "it follows from the dataset and the settings of the run"
         raise ConfigError(f"network_options: {name} has no option '{option}'; {hint}")

@@ -72,7 +72,7 @@ def _source(name: str) -> str:
 
 
 def _either(sources: tuple[str, ...]) -> str:
-    return f"{', '.join(f'{each}:' for each in sources[:-1])} or {sources[-1]}:"
+    return f"{', '.join(f'{source}:' for source in sources[:-1])} or {sources[-1]}:"
 
 
 def _check_sizes(name: str, family: str, digits: list[str]) -> None:

@@ -206,8 +206,9 @@ class SnapshotEnsemble(nn.Module):
         if self.mean is not None and self.std is not None:
             self._check_images(images)
             images = (images.to(self.mean.dtype) - self.mean) / self.std
-        logits = {member: member(images) for member in dict.fromkeys(self.members)}  # a repeated member computes once
-        return torch.stack([logits[member] for member in self.members])
+        members = list(self.members)
+        logits = {member: member(images) for member in dict.fromkeys(members)}  # a repeated member computes once
+        return torch.stack([logits[member] for member in members])
 
     def _in_batches(self, images: Tensor | NDArray[np.generic]) -> Tensor:
         """Return the members' probabilities (members, images, classes)."""
