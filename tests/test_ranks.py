@@ -24,7 +24,7 @@ from snapshot_cli.launch import in_process, torchrun, train_process
 from snapshot_cli.networks import build
 from snapshot_cli.randomness import derive
 from snapshot_cli.run_directory import RunDirectory
-from snapshot_cli.training import loop, predict
+from snapshot_cli.training import loop, predict, ranks
 from snapshot_cli.training.checkpoint import load_weights
 from snapshot_cli.training.ranks import ALONE, Ranks, join
 
@@ -94,6 +94,16 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     assert str(caught.value) == (
         "torchrun --nproc-per-node: a process needs a GPU of its own, and there are 2 here; start fewer"
     )
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "nowhere.invalid"])
+def test_a_first_host_that_does_not_answer_is_named(monkeypatch, address):
+    given = {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": address, "MASTER_PORT": "1"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(ranks, "STORE_SECONDS", 0.0)
+    with pytest.raises(ConfigError, match=rf"^torchrun: nobody answers at MASTER_ADDR {address}, MASTER_PORT 1 \("):
+        join("cpu")
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -259,8 +269,8 @@ def test_dropout_is_drawn_apart(tiny_dataset, tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "manual_seed", seeds.append)
     training = loop.prepare(tiny_run(dropout=0.1), tiny_dataset, RunDirectory(tmp_path), Machine(device="cpu"))
     images, labels = next(iter(training.batches["train"].training(0, 0, batch_size=16)))
-    for ranks in (ALONE, Ranks(0, 2), Ranks(1, 2)):
-        training.ranks = ranks
+    for place in (ALONE, Ranks(0, 2), Ranks(1, 2)):
+        training.ranks = place
         loop.step(training, images, labels, 0.0)
     assert seeds[1] == seeds[2] == derive(0, "dropout", 0)
     assert seeds[3] == derive(0, "dropout", 0, 1)
@@ -361,6 +371,8 @@ REMEDY = "; start all processes with torchrun, or unset TORCHELASTIC_RUN_ID\n"
             f"torchrun: TORCHELASTIC_RUN_ID is set, but not {', '.join(torchrun.VARIABLES)}",
         ),
         ({"RANK": "first"}, "torchrun: RANK: expected a number, given 'first'"),
+        ({"RANK": "5", "WORLD_SIZE": "2"}, "torchrun: RANK: expected at most 1, given 5"),
+        ({"MASTER_PORT": "99999"}, "torchrun: MASTER_PORT: expected at most 65535, given 99999"),
     ],
 )
 def test_half_of_what_torchrun_sets_is_named(monkeypatch, changes, words):

@@ -21,6 +21,7 @@ LOST = (
 VARIABLES = (
     "RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RESTART_COUNT",
 )  # fmt: skip
+LIMITS: dict[str, str | int] = {"RANK": "WORLD_SIZE", "LOCAL_RANK": "LOCAL_WORLD_SIZE", "MASTER_PORT": 65535}
 
 
 def started() -> bool:
@@ -39,6 +40,10 @@ def check() -> None:
     for name in VARIABLES:
         if name != "MASTER_ADDR" and not os.environ[name].isdecimal():
             raise ConfigError(f"torchrun: {name}: expected a number, given '{os.environ[name]}'; {remedy}")
+    for name, limit in LIMITS.items():
+        most = int(os.environ[limit]) - 1 if isinstance(limit, str) else limit
+        if int(os.environ[name]) > most:
+            raise ConfigError(f"torchrun: {name}: expected at most {most}, given {os.environ[name]}; {remedy}")
 
 
 def rank() -> int:

@@ -7,6 +7,8 @@ so that a run goes on exactly from a state that restores the first one's everywh
 from __future__ import annotations
 
 import os
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Value = TypeVar("Value")
+STORE_SECONDS = 60.0
 PATIENCE = timedelta(hours=12)  # the others wait while the first interpolates; the end of a process is noticed at once
 
 
@@ -138,5 +141,26 @@ def join(device: Device) -> Ranks:
             )
         torch.cuda.set_device(own)
     if not distributed.is_initialized():
+        _wait_for_store(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
         distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
     return Ranks(distributed.get_rank(), distributed.get_world_size())
+
+
+def _wait_for_store(host: str, port: int) -> None:
+    """Wait until the store through which the ranks meet answers; torch itself would wait for hours, deaf to signals.
+
+    Raises ConfigError where it does not answer within STORE_SECONDS. Without torchrun's own store the first rank is it.
+    """
+    if os.environ["RANK"] == "0" and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    until = time.monotonic() + STORE_SECONDS
+    while True:
+        try:
+            return socket.create_connection((host, port), timeout=5).close()
+        except OSError as error:
+            if time.monotonic() > until:
+                raise ConfigError(
+                    f"torchrun: nobody answers at MASTER_ADDR {host}, MASTER_PORT {port} ({error.strerror or error}); "
+                    "start all processes with torchrun, with the --master-addr of the first host"
+                ) from None
+            time.sleep(0.2)
