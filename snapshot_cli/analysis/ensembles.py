@@ -10,7 +10,7 @@ import numpy as np
 
 from snapshot_cli.analysis import metrics
 from snapshot_cli.analysis.metrics import Array, Floats, Labels
-from snapshot_cli.scores import Metrics, Reliability, pack
+from snapshot_cli.scores import Metrics, pack
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,13 @@ def evaluate_probabilities(probabilities: Array, labels: Labels) -> Evaluation:
 
 def measure(probabilities: Floats, labels: Labels) -> Metrics:
     """Return the metrics of probabilities (examples, classes) against labels (examples,)."""
-    bins = metrics.reliability(probabilities, labels)
     calibrated_nll, temperatures = metrics.calibrate(probabilities, labels)
     return Metrics(
         error=metrics.top1_error(probabilities, labels),
         top5_error=metrics.top5_error(probabilities, labels),
         nll=metrics.nll(probabilities, labels),
         brier=metrics.brier(probabilities, labels),
-        reliability=Reliability(
-            count=bins.count.tolist(), confidence=bins.confidence.tolist(), accuracy=bins.accuracy.tolist()
-        ),
+        reliability=metrics.reliability(probabilities, labels),
         temperatures=temperatures,
         calibrated_nll=calibrated_nll,
         correct=pack(metrics.correct(probabilities, labels)),

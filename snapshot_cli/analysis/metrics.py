@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from snapshot_cli.scores import Reliability
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.integer]
@@ -79,15 +80,6 @@ def brier(probabilities: Floats, labels: Labels) -> float:
     return float(np.mean(squares - 2 * _at_labels(probabilities, labels) + 1))
 
 
-@dataclass(frozen=True)
-class Reliability:
-    """The bins of top-1 confidence: number of examples, mean confidence and accuracy (NaN in empty bins)."""
-
-    count: NDArray[np.int64]
-    confidence: Array
-    accuracy: Array
-
-
 def reliability(probabilities: Floats, labels: Labels, bins: int = 15) -> Reliability:
     """Return count, confidence and accuracy in equal-width bins [low, high) of top-1 confidence; 1 is in the last bin.
 
@@ -100,21 +92,10 @@ def reliability(probabilities: Floats, labels: Labels, bins: int = 15) -> Reliab
     count = np.bincount(index, minlength=bins)
     divisor = np.where(count > 0, count, np.nan)
     return Reliability(
-        count=count,
-        confidence=np.bincount(index, weights=confidence, minlength=bins) / divisor,
-        accuracy=np.bincount(index, weights=correct, minlength=bins) / divisor,
+        count=count.tolist(),
+        confidence=(np.bincount(index, weights=confidence, minlength=bins) / divisor).tolist(),
+        accuracy=(np.bincount(index, weights=correct, minlength=bins) / divisor).tolist(),
     )
-
-
-def ece(probabilities: Floats, labels: Labels, bins: int = 15) -> float:
-    """Return the expected calibration error, the mean over examples of their bin's |accuracy - confidence|."""
-    return calibration_error(reliability(probabilities, labels, bins))
-
-
-def calibration_error(table: Reliability) -> float:
-    """Return the expected calibration error of reliability bins; NaN if a non-empty bin is NaN."""
-    gaps = np.where(table.count > 0, np.abs(table.accuracy - table.confidence), 0.0)
-    return float(np.average(gaps, weights=table.count))
 
 
 def disagreement(probabilities: Floats) -> Array:
