@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Check the files of finished runs.")
 @click.argument("directories", nargs=-1, type=options.FILE, metavar="[RUN_DIR]...")
-@click.option("--all", "everything", is_flag=True, help="Check every run below the folder of results.")
+@click.option("--all", "everything", is_flag=True, help="Check all runs and scores in the folder of results.")
 @options.all_results_option("Folder that --all looks through.")
 def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> None:
-    """Compare every file of finished runs with its sha256, and with --all the scores with the predictions.
+    """Compare every file of finished runs with its sha256; with --all, also the scores with the predictions.
 
     Deleted weights, and deleted predictions of a whole split, are no error. Exits with code 1 if a file differs.
     """
