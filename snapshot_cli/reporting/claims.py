@@ -38,9 +38,9 @@ TEST = (
     "Intervals: 95 %, before Holm's correction; p is shown after it.",
 )
 PAPER_GAINS = (
-    "The paper's gains at this scale. In the paper's Table 1 on this dataset, Snapshot removes this share of the error, "
-    "on average over networks. The points are the same share of the error measured here. Excluded means outside the "
-    "95 % interval of the difference measured here:"
+    "The paper's gains at this scale. In the paper's Table 1 on this dataset, Snapshot removes this share of the "
+    "error, on average over networks. The points are the same share of the error measured here. Excluded means "
+    "outside the 95 % interval of the difference measured here:"
 )
 ONE_SEED = (
     "No claim is judged: that takes three finished seeds or more of each method, and fewer are planned here "
