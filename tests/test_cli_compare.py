@@ -64,7 +64,7 @@ def test_networks_have_sections_and_pairs_across_them_come_last(tmp_path):
 def test_two_seeds_decide_nothing(tmp_path):
     finish(tmp_path, "a.yaml", lambda run, k: 1, replicates=2)
     finish(tmp_path, "b.yaml", lambda run, k: 5, alpha0=0.2, replicates=2)
-    assert "2 seeds: judged from three on" in snapshot("compare", "a.yaml", "b.yaml")[1]
+    assert "2 seeds: judged with three or more" in snapshot("compare", "a.yaml", "b.yaml")[1]
 
 
 def test_what_cannot_be_compared(tmp_path):

@@ -160,7 +160,7 @@ def test_a_half_finished_study_names_what_is_missing(tmp_path):
     finish_cells(study(experiment("single"), experiment()), tmp_path, lambda run, k: 1)
     html = page.page([report.draw(asked, tmp_path, {}, argument="mine")], title="T")
     assert "Nothing to draw yet: line." in html
-    assert "2 of 3 experiments lack seeds" in html
+    assert "2 of 3 experiments are not finished" in html
     names = re.findall(r"<li>([^<]*: \d of \d seeds?)</li>", html)
     assert names == ["ResNet-8 on Digits, Single model: 1 of 2 seeds", "ResNet-8 on Digits, Dropout: 0 of 1 seed"]
     assert html.count("<code>snapshot reproduce mine</code>") == 1

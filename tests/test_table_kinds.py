@@ -47,7 +47,8 @@ def test_methods_by_network_and_dataset():
     assert not table.rows["ResNet-14", "Single model"][0].bold  # nothing to compare with
     assert table.footnotes == {"1 of 2 seeds so far: snapshot reproduce demo/table1 trains the rest": 1}
     assert table.legend == [
-        "Errors in percent. ± is half of the 95 % interval of the mean over 3 seeds; without it, one seed. " + BOLD
+        "Errors in percent. ± is the half-width of the 95 % interval of the mean over 3 seeds; without ±, one seed. "
+        + BOLD
     ]
     assert table.cells == 6
 
@@ -81,7 +82,7 @@ def test_the_papers_value_and_the_difference(tmp_path):
         ["5.30", "5.24*", "+0.06", ""], ["4.40", "4.99", "−0.59", ""], ["", "", "", "1.00"], ["–", "5.20", "", ""],
     ]  # fmt: skip
     assert (
-        "Paper: the value of the paper, * where it was copied from earlier work. Difference: ours − paper, in points."
+        "Paper: the paper's value, * if copied from earlier work. Difference: ours − paper, in points."
         in table.legend[0]
     )
     rows = list(csv.DictReader(table.write(tmp_path)[1].read_text().splitlines()))
@@ -96,7 +97,7 @@ def test_a_value_read_off_a_figure_is_marked():
     figure = Experiment(method="snapshot", **PAPER | {"budget": 60})
     (table,) = methods.draw([outcome(figure, 73)], REQUEST)
     assert [cell.text for row in table.rows.values() for cell in row] == ["7.30", "≈7.28", "+0.02"]
-    assert "≈ where it was read off a figure" in table.legend[0]
+    assert "≈ if read off a figure" in table.legend[0]
 
 
 @pytest.mark.parametrize("kind", [methods, cycles, metrics, members])
@@ -137,7 +138,7 @@ def placed(folder, places, kind=methods, experiments=TWO):
 
 
 def test_differing_numbers_of_processes_are_told(tmp_path):
-    how = "Trained in differing numbers of processes, of which each has batch norm over its own images alone."
+    how = "Trained with different numbers of processes; batch norm uses the images of one process only."
     group = "ResNet-8 on Digits"
     assert placed(tmp_path, [[{}], [{"ranks": 1}]]) == []
     assert placed(tmp_path, [[{"ranks": 2}], [{"ranks": 2}]]) == []

@@ -1,4 +1,4 @@
-"""Answers to the paper's claims in words: below a table, at the top of the page, and as a matrix by network."""
+"""Write the verdicts on the paper's claims in words, for tables and the page, and as a matrix by network."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from snapshot_cli.reporting.table import signed
 
 SCORED_ON = {"test": "this test set", "holdout": "these withheld training images"}
 RULE = (
-    "Difference: the error of the method named second minus that of the first, in points on {images}, paired by seed.",
+    "Difference: error of the second method minus error of the first, in points on {images}, paired by seed.",
     "A claim is judged once all planned seeds of both methods are finished, at least three. Until then it is not "
     "finished. Two planned seeds decide nothing.",
-    "One planned seed speaks for these weights only: its exact McNemar p is shown, outside any family.",
+    "With one planned seed the result holds for these weights only: the exact McNemar p is shown, outside any family.",
     "Yes and no: the difference is above or below 0 with p < 0.05 after Holm's correction over all claims of the "
     "family, unfinished ones included. Otherwise the claim is not decided.",
 )
 PRIMARY = (
     "Primary family: {primary}, pooled over the networks and datasets with at least three planned seeds. The estimate "
-    "is the mean of their mean differences.",
+    "averages their mean differences.",
 )
 SECONDARY = ("Secondary family: {secondary}, each about one network and dataset.",)
 TEST = (
-    "The t test takes the variance of a seed's difference from all that is pooled, with sum(R − 1) degrees of freedom "
-    "for R seeds of each. The variance is never below what the images give: the mean number of images that only one "
-    "of the two classifies right, over n² for n images.",
+    "The t test pools the variance of the differences over networks and datasets, with sum(R − 1) degrees of freedom "
+    "for R seeds. The variance is never below d/n² for n images, where d is the mean number of images that only one "
+    "of the two methods classifies right.",
     "Intervals: 95 %, before Holm's correction; p is shown after it.",
 )
 PAPER_GAINS = (
@@ -43,11 +43,11 @@ PAPER_GAINS = (
     "outside the 95 % interval of the difference measured here:"
 )
 ONE_SEED = (
-    "No claim is judged: that takes three finished seeds or more of each method, and fewer are planned here "
-    "(replicates)."
+    "No claim is judged: a verdict needs at least three seeds per method, and fewer are planned here (replicates)."
 )
 UNADJUSTED = (
-    "Yes and no take three seeds or more, all finished, and a 95 % t interval, not corrected for several comparisons."
+    "Yes and no need at least three seeds, all finished. They use a 95 % t interval without correction for multiple "
+    "comparisons."
 )
 SYMBOLS: dict[Answer, str] = {
     "yes": "✓",
@@ -56,12 +56,12 @@ SYMBOLS: dict[Answer, str] = {
     "not finished": "…",
     "these weights only": "◦",
 }
-"""What tells answers apart at a glance, without colour."""
+"""The symbols of answers in the matrix, readable without colour."""
 
 
 @dataclass(frozen=True)
 class _Words:
-    """What the paper says, what is measured here, and how it is printed."""
+    """A statement of the paper, the quantity measured here, and its unit and decimal places."""
 
     paper: str
     measured: str
@@ -94,56 +94,56 @@ FURTHER: dict[findings.Question, _Words] = {
         3,
     ),
     "members": _Words(
-        "Figures 7 and 8. The paper: the ensemble always has a lower error than each of its members.",
+        "Figures 7 and 8. The paper: the ensemble always has a lower error than all of its members.",
         "Error of the best snapshot minus that of the ensemble",
     ),
     "nocycle": _Words(
         "Section 4. The paper: NoCycle has little effect.",
-        f"Error of the single model minus that of NoCycle; yes where the interval is within ±{findings.MARGIN:g} "
-        "points, no where it is outside, else not decided",
+        f"Error of the single model minus that of NoCycle; yes if the interval is within ±{findings.MARGIN:g} points, "
+        "no if it is outside, otherwise not decided",
     ),
 }
 
 
 def notes(outcomes: Sequence[Outcome], question: claims.Question) -> list[str]:
-    """Return what stands below a table: the claims of either family that have something finished, and the rule."""
+    """Return the notes below a table: the claims of both families with finished replicates, and the rule."""
     verdicts = claims.judge_claims(outcomes, question)
     primary = [verdict for verdict in verdicts if verdict.family == "primary"]
     secondary = [verdict for verdict in verdicts if verdict.family == "secondary"]
     names = _names(verdicts)
     lists = {"Primary claims": primary} if any(sum(verdict.finished) for verdict in primary) else {}
     for group, name in names.items():
-        alone = [each for each in verdicts if each.family != "primary" and each.groups == (group,)]
-        if any(sum(verdict.finished) for verdict in alone):
-            lists[f"{name}, secondary" if alone[0].family else name] = alone
+        in_group = [verdict for verdict in verdicts if verdict.family != "primary" and verdict.groups == (group,)]
+        if any(sum(verdict.finished) for verdict in in_group):
+            lists[f"{name}, secondary" if in_group[0].family else name] = in_group
     if not lists:
         return []
-    paragraphs = ["\n- ".join([f"{title}:", *map(sentence, several)]) for title, several in lists.items()]
+    paragraphs = ["\n- ".join([f"{title}:", *map(sentence, listed)]) for title, listed in lists.items()]
     gains = [_paper_gain(verdict) for verdict in primary if verdict.paper_gain]
     if "Primary claims" in lists and gains:
         paragraphs.insert(1, "\n- ".join([PAPER_GAINS, *gains]))
     rule = [*RULE, *(PRIMARY if primary else ()), *(SECONDARY if secondary else ())]
     rule += TEST if primary or secondary else ()
-    facts = {"primary": _count(len(primary)), "secondary": _count(len(secondary))}
+    facts = {"primary": _count_claims(len(primary)), "secondary": _count_claims(len(secondary))}
     return [*paragraphs, "\n- ".join(["The rule:", *rule]).format(images=SCORED_ON[outcomes[0].split], **facts)]
 
 
 def sentences(outcomes: Sequence[Outcome], question: claims.Question = "methods") -> list[str]:
-    """Return a sentence a primary claim; where no claim has enough planned seeds, one that says so."""
+    """Return one sentence per primary claim, or a single one that no claim has enough planned seeds."""
     verdicts = claims.judge_claims(outcomes, question)
     primary = [sentence(verdict) for verdict in verdicts if verdict.family == "primary"]
     return primary or ([ONE_SEED] if verdicts else [])
 
 
 def sentence(verdict: Verdict) -> str:
-    """Return a claim, its answer, and what the answer rests on."""
+    """Return a claim with its answer, difference, seeds and p-value."""
     return f"{verdict.claim}: {', '.join(_facts(verdict))}"
 
 
 def matrix(outcomes: Sequence[Outcome], question: claims.Question = "methods") -> Markup:
-    """Return an HTML table of answers: a row for each network and dataset, and pooled; a column a claim.
+    """Return an HTML table of answers: a row per network and dataset and a pooled row, a column per claim.
 
-    Cells have the class of their answer: yes, no, not-decided, not-finished, these-weights-only. Empty without claims.
+    The class of a cell is its answer: yes, no, not-decided, not-finished, these-weights-only. Empty without claims.
     """
     verdicts = claims.judge_claims(outcomes, question)
     if not verdicts:
@@ -156,23 +156,23 @@ def matrix(outcomes: Sequence[Outcome], question: claims.Question = "methods") -
         row = "pooled" if verdict.family == "primary" and len(names) > 1 else names[verdict.groups[0]]
         rows[row].setdefault(verdict.short, verdict)
     datasets = {group.dataset for group in names}
-    place = labels.dataset(datasets.pop()) if len(datasets) == 1 else ""
+    only_dataset = labels.dataset(datasets.pop()) if len(datasets) == 1 else ""
     head = Markup().join(Markup('<th scope="col">{}</th>').format(column) for column in columns)
     body = Markup("\n").join(
         Markup('<tr><th scope="row">{}</th>{}</tr>').format(
-            name.replace(f" on {place}", ""), Markup().join(_matrix_cell(row.get(column)) for column in columns)
+            name.replace(f" on {only_dataset}", ""), Markup().join(_matrix_cell(row.get(column)) for column in columns)
         )
         for name, row in rows.items()
     )
     table = '<table class="matrix">\n<thead><tr><th>{}</th>{}</tr></thead>\n<tbody>\n{}\n</tbody>\n</table>'
-    return Markup(table).format(place, head, body)
+    return Markup(table).format(only_dataset, head, body)
 
 
 def further(outcomes: Sequence[Outcome], *questions: findings.Question) -> list[str]:
-    """Return what the paper's figures and text say, with the answers here; all that have one if no question is named.
+    """Return the statements of the paper's figures and text with the answers here; by default of all questions.
 
-    Of several settings of a network and dataset those with the most planned seeds are answered. Outcomes may be of
-    several studies; withheld images count only where nothing is scored on test images.
+    For every network and dataset, only the settings with the most planned seeds are answered. Outcomes may come from
+    several studies; scores on withheld images are used only if there are none on test images.
     """
     on_test = [outcome for outcome in outcomes if outcome.split == "test"] or outcomes
     paragraphs = [
@@ -183,11 +183,13 @@ def further(outcomes: Sequence[Outcome], *questions: findings.Question) -> list[
 
 def _further(outcomes: Sequence[Outcome], question: findings.Question) -> Iterator[str]:
     answers = [finding for finding in findings.answer_question(outcomes, question) if finding.finished]
-    most: dict[tuple[str, str], int] = {}
+    most_planned: dict[tuple[str, str], int] = {}
     for finding in answers:
         pair = finding.group.network, finding.group.dataset
-        most[pair] = max(most.get(pair, 0), finding.planned)
-    answers = [each for each in answers if each.planned == most[each.group.network, each.group.dataset]]
+        most_planned[pair] = max(most_planned.get(pair, 0), finding.planned)
+    answers = [
+        finding for finding in answers if finding.planned == most_planned[finding.group.network, finding.group.dataset]
+    ]
     if answers:
         words, names = FURTHER[question], _group_names([finding.group for finding in answers])
         lines = [f"{_subject(finding, names)}: {_finding(finding, words)}" for finding in answers]
@@ -202,14 +204,14 @@ def _subject(finding: Finding, names: dict[Experiment, str]) -> str:
 def _finding(finding: Finding, words: _Words) -> str:
     decision, answer = finding.decision, str(finding.decision.answer)
     if finding.question == "bump" and decision.mean is not None and decision.answer != "not finished":
-        is_seen = decision.mean > 0 if decision.answer == "these weights only" else decision.answer == "yes"
-        answer += ", a bump is seen" if is_seen else ", no bump is seen"
+        has_bump = decision.mean > 0 if decision.answer == "these weights only" else decision.answer == "yes"
+        answer += ", a bump is seen" if has_bump else ", no bump is seen"
     facts = [] if decision.mean is None else [_value(decision, words.unit, words.places)]
     return ", ".join([answer, *facts, _seeds((finding.finished,), (finding.planned,))])
 
 
 def _value(decision: Decision, unit: str, places: int, sign: Literal["+", "-"] = "+") -> str:
-    """Return the mean difference, with its interval if there is one."""
+    """Return the mean difference as text, with its interval if it has one."""
     assert decision.mean is not None
     value = f"{signed(decision.mean, sign, places)}{unit}"
     if decision.estimate:
@@ -237,7 +239,7 @@ def _facts(verdict: Verdict) -> Iterator[str]:
 
 
 def _paper_gain(verdict: Verdict) -> str:
-    """Return the paper's gain of a claim at the scale of its errors, and whether the interval excludes it."""
+    """Return the paper's gain as text: as a fraction and in points, and whether the interval excludes it."""
     gain, estimate = verdict.paper_gain, verdict.decision.estimate
     assert gain
     size = f"{signed(100 * gain.relative, '-', 1)} % of the error, {signed(gain.points, '-')} points"
@@ -248,12 +250,11 @@ def _paper_gain(verdict: Verdict) -> str:
 
 
 def _seeds(finished: Sequence[int], planned: Sequence[int]) -> str:
-    """Return how many seeds there are: "5 seeds", "3 to 5 seeds", "1 to 3 of 5 seeds so far"."""
-    several = len(finished) > 1
+    """Return the number of seeds as text: "5 seeds", "3 to 5 seeds", "1 to 3 of 5 seeds so far"."""
     if tuple(finished) != tuple(planned):
         return f"{_range(finished)} of {_range(planned)} seed{'s' * (max(planned) > 1)} so far"
-    each = " each" if several and len(set(planned)) == 1 else ""
-    return f"{_range(planned)} seed{'s' * (max(planned) > 1)}{each}"
+    suffix = " each" if len(finished) > 1 and len(set(planned)) == 1 else ""
+    return f"{_range(planned)} seed{'s' * (max(planned) > 1)}{suffix}"
 
 
 def _range(counts: Sequence[int]) -> str:
@@ -261,7 +262,7 @@ def _range(counts: Sequence[int]) -> str:
 
 
 def _pooled_over(groups: Sequence[Experiment]) -> str:
-    """Return how many networks, datasets or other settings a claim is pooled over; one is named."""
+    """Return the number of networks, datasets or settings that a claim is pooled over; a single group is named."""
     if len(groups) == 1:
         return _group_names(groups)[groups[0]]
     networks, datasets = ({getattr(group, name) for group in groups} for name in ("network", "dataset"))
@@ -279,16 +280,18 @@ def _names(verdicts: Sequence[Verdict]) -> dict[Experiment, str]:
 
 
 def _group_names(groups: Sequence[Experiment]) -> dict[Experiment, str]:
-    """Return network and dataset, with the settings that tell a group from others of the same two."""
-    names = {}
+    """Return a unique name for every group: network, dataset, and the settings that differ among groups with both."""
+    by_pair: dict[tuple[str, str], list[Experiment]] = {}
     for group in groups:
-        alike = [other for other in groups if (other.network, other.dataset) == (group.network, group.dataset)]
-        name = f"{labels.network(group.network)} on {labels.dataset(group.dataset)}"
-        names[group] = name + labels.differing_settings(group, alike)
-    return names
+        by_pair.setdefault((group.network, group.dataset), []).append(group)
+    return {
+        group: f"{labels.network(group.network)} on {labels.dataset(group.dataset)}"
+        + labels.differing_settings(group, by_pair[group.network, group.dataset])
+        for group in groups
+    }
 
 
-def _count(number: int) -> str:
+def _count_claims(number: int) -> str:
     return f"{number} claim{'s' * (number != 1)}"
 
 

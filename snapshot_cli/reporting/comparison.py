@@ -10,7 +10,7 @@ from snapshot_cli.analysis.claims import Pair, Verdict, compare, shared_settings
 from snapshot_cli.reporting.outcomes import Outcome, interval_half_width
 from snapshot_cli.reporting.table import DASH, signed
 
-NOTE = "A difference above 0 says that the first has the lower error. Intervals are at 95 %, uncorrected."
+NOTE = "A difference above 0 means that the first has the lower error. Intervals are 95 %, uncorrected."
 
 
 def tables(outcomes: Sequence[Outcome], pairs: Sequence[tuple[Outcome, Outcome]]) -> list[Table | str]:
@@ -60,4 +60,4 @@ def _evidence(verdict: Verdict) -> str:
     finished, planned = verdict.finished[0], verdict.planned[0]
     if finished < planned:
         return f"{finished} of {planned} seeds so far: judged when all are finished"
-    return f"{planned} seeds: judged from three on"
+    return f"{planned} seeds: judged with three or more"

@@ -103,14 +103,16 @@ def _legend(outcomes: Sequence[Outcome]) -> list[str]:
     counts = sorted({len(outcome.scores) for outcome in outcomes if len(outcome.scores) > 1})
     if counts:
         seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        sentences.append(f"± is half of the 95 % interval of the mean over {seeds} seeds; without it, one seed.")
+        sentences.append(
+            f"± is the half-width of the 95 % interval of the mean over {seeds} seeds; without ±, one seed."
+        )
     elif any(outcome.scores for outcome in outcomes):
         sentences.append("One seed each.")
     statuses = {value.status for outcome in outcomes if (value := paper_value(outcome))}
     if statuses:
-        copied = ", * where it was copied from earlier work" if "copied" in statuses else ""
-        figure = ", ≈ where it was read off a figure" if "figure" in statuses else ""
-        sentences.append(f"Paper: the value of the paper{copied}{figure}. Difference: ours {MINUS} paper, in points.")
+        copied = ", * if copied from earlier work" if "copied" in statuses else ""
+        figure = ", ≈ if read off a figure" if "figure" in statuses else ""
+        sentences.append(f"Paper: the paper's value{copied}{figure}. Difference: ours {MINUS} paper, in points.")
     return sentences
 
 
@@ -142,7 +144,7 @@ def _processes_note(outcomes: Sequence[Outcome]) -> list[str]:
         f"{name}: {' and '.join(dict.fromkeys(map(_describe_processes, trained)))}" for name, trained in runs.items()
     ]
     return [
-        "Trained in differing numbers of processes, of which each has batch norm over its own images alone. "
+        "Trained with different numbers of processes; batch norm uses the images of one process only. "
         f"{'; '.join(listed)}."
     ]
 

@@ -1,4 +1,4 @@
-"""Error against training budget; a panel a network and dataset (Figure 4 left and middle)."""
+"""Draw the error against the training budget, with a panel per network and dataset (Figure 4 left and middle)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from snapshot_cli.reporting.style import LineEnd, look
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CAPTION = "Error of the ensemble of all members against the training budget. Which line stays low on the left?"
+CAPTION = "Error of the full ensemble against the training budget. Which method keeps a low error with a small budget?"
 NEEDS = "two budgets to compare"
-ALONG = ("budget", "replicates")
-"""The settings in which the experiments of a line differ."""
+LINE_FIELDS = ("budget", "replicates")
+"""The settings that vary along a line."""
 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
-    """Draw a line a method, its mean over seeds at every budget; nothing where one budget alone is finished."""
-    groups = [part for _, part in group_by([each for each in outcomes if each.scores], "network", "dataset")]
+    """Draw one line per method: the mean over seeds at every budget. Returns nothing if only one budget is finished."""
+    groups = [part for _, part in group_by([outcome for outcome in outcomes if outcome.scores], "network", "dataset")]
     parts = [part for part in groups if len({outcome.experiment.budget for outcome in part}) > 1]
     if not parts:
         return []
@@ -39,15 +39,15 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         paper=any(paper_value(outcome) for outcome in shown),
     )
     notes = [*lines.seeds_note(shown), *lines.compare_with_paper(shown)]
-    return [Picture(request, CAPTION, figure, "; ".join(map(_in_words, parts)), lines.count_cells(shown), notes)]
+    return [Picture(request, CAPTION, figure, "; ".join(map(_describe, parts)), lines.count_cells(shown), notes)]
 
 
 def _lines(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
-    """Return the experiments of each line by its label, from the smallest budget to the largest."""
-    labels = methods([outcome.experiment for outcome in outcomes], without=ALONG)
-    fields = [name for name in Experiment.model_fields if name not in ALONG]
+    """Return the experiments of every line by label, from the smallest budget to the largest."""
+    labels = methods([outcome.experiment for outcome in outcomes], without=LINE_FIELDS)
+    fields = [name for name in Experiment.model_fields if name not in LINE_FIELDS]
     parts = (part for _, part in group_by(outcomes, *fields))
-    return {labels[part[0].experiment]: sorted(part, key=lambda each: each.experiment.budget) for part in parts}
+    return {labels[part[0].experiment]: sorted(part, key=lambda outcome: outcome.experiment.budget) for part in parts}
 
 
 def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> list[LineEnd]:
@@ -67,9 +67,9 @@ def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> lis
     return ends
 
 
-def _in_words(outcomes: Sequence[Outcome]) -> str:
+def _describe(outcomes: Sequence[Outcome]) -> str:
     words = [
-        f"{label} " + ", ".join(f"{each.error:.2f} % at {each.experiment.budget}" for each in line)
+        f"{label} " + ", ".join(f"{outcome.error:.2f} % at {outcome.experiment.budget}" for outcome in line)
         for label, line in _lines(outcomes).items()
     ]
     return f"{outcomes[0].group}: {', '.join(words)}"

@@ -1,4 +1,4 @@
-"""Reliability diagrams: accuracy against confidence, above the share of images in each bin; a panel a method."""
+"""Draw reliability diagrams: accuracy against confidence and the images per bin, with a panel per method."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
 PER = ("network", "dataset")
 NEEDS = "a finished experiment"
 FEW = 10
-"""Images of a seed below which a bin says little and is drawn faint."""
-POOLED = "Bins hold the images of all seeds; the ECE is the mean over seeds."
+"""Bins with fewer images per seed are drawn faint."""
+POOLED = "Bins pool the images of all seeds; the ECE is the mean over seeds."
 GAP: dict[str, Any] = {"facecolor": (0.7, 0.15, 0.12, 0.12), "edgecolor": "#b3261e", "linewidth": 0.7}
 DIAGONAL: dict[str, Any] = {"color": "#777777", "linestyle": (0, (3, 2)), "linewidth": 0.8}
 
 
 @dataclass(frozen=True)
 class _Bin:
-    """A bin of equal width that is not empty: its place from 0, the share of the images, and their means."""
+    """A non-empty bin of equal width: its index from 0, its fraction of the images, and their mean values."""
 
-    place: int
-    share: float
+    index: int
+    fraction: float
     confidence: float
     accuracy: float
     is_faint: bool
 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
-    """Draw a reliability diagram an experiment, its seeds pooled, a figure a network and dataset."""
+    """Draw one figure per network and dataset, with one reliability diagram per experiment; seeds are pooled."""
     drawn: list[Drawn] = []
     for part, part_request in split_by_pair([outcome for outcome in outcomes if outcome.scores], request):
         caption = (
-            f"{part[0].group}: accuracy against confidence in {_count(part[0])} bins. Below the diagonal is "
+            f"{part[0].group}: accuracy against confidence in {_count_bins(part[0])} bins. Below the diagonal is "
             f"overconfident. Bins of fewer than {FEW} images are faint."
         )
         words = ", ".join(f"{outcome.label}: ECE {_ece(outcome):.2f} %" for outcome in part)
@@ -66,7 +66,7 @@ def _ece(outcome: Outcome) -> float:
     return 100 * mean([scores.ensemble.ece for scores in outcome.finished])
 
 
-def _count(outcome: Outcome) -> int:
+def _count_bins(outcome: Outcome) -> int:
     return len(outcome.finished[0].ensemble.reliability.count)
 
 
@@ -75,13 +75,13 @@ def _bins(outcome: Outcome) -> list[_Bin]:
     tables = [scores.ensemble.reliability for scores in outcome.finished]
     images = sum(sum(table.count) for table in tables)
     bins = []
-    for place in range(_count(outcome)):
-        columns = [(table.count[place], table.confidence[place], table.accuracy[place]) for table in tables]
+    for index in range(_count_bins(outcome)):
+        columns = [(table.count[index], table.confidence[index], table.accuracy[index]) for table in tables]
         rows = [column for column in columns if column[0]]
         count = sum(row[0] for row in rows)
         if count:
             confidence, accuracy = (sum(row[0] * row[k] for row in rows) / count for k in (1, 2))
-            bins.append(_Bin(place, count / images, confidence, accuracy, count < FEW * len(tables)))
+            bins.append(_Bin(index, count / images, confidence, accuracy, count < FEW * len(tables)))
     return bins
 
 
@@ -92,11 +92,11 @@ def _figure(outcomes: Sequence[Outcome]) -> Figure:
             [_heading(outcome) for outcome in outcomes], heights=(1.5, 0.42), legend=list(handles)
         )
         bins = [_bins(outcome) for outcome in outcomes]
-        top = math.ceil(10 * max(each.share for part in bins for each in part)) / 10
+        top = math.ceil(10 * max(bin_.fraction for part in bins for bin_ in part)) / 10
         for outcome, part, (above, below) in zip(outcomes, bins, drawn, strict=True):
-            width = 1 / _count(outcome)
+            width = 1 / _count_bins(outcome)
             _draw_reliability(above, part, width, look(outcome.experiment).colour)
-            _draw_shares(below, part, width, top)
+            _draw_histogram(below, part, width, top)
         style.keep_outer_labels(drawn)
         style.legend_below(figure, handles)
     return figure
@@ -109,13 +109,14 @@ def _heading(outcome: Outcome) -> Heading:
 
 def _draw_reliability(axes: Axes, bins: Sequence[_Bin], width: float, colour: str) -> None:
     for is_faint in (False, True):
-        part = [each for each in bins if each.is_faint == is_faint]
+        part = [bin_ for bin_ in bins if bin_.is_faint == is_faint]
         filled = {"facecolor": colour, "linewidth": 0, "alpha": 0.2 if is_faint else 0.75}
         outlined = GAP | ({"edgecolor": "#e0a8a5"} if is_faint else {})
         name = " of few images" if is_faint else ""
-        _bars(axes, [(each.place, 0, each.accuracy) for each in part], width, label=f"accuracy{name}", **filled)
-        gaps = [(each.place, each.accuracy, each.confidence) for each in part]
-        _bars(axes, gaps, width, label=f"gap{name}", **outlined)
+        accuracies = [(bin_.index, 0, bin_.accuracy) for bin_ in part]
+        _draw_bars(axes, accuracies, width, label=f"accuracy{name}", **filled)
+        gaps = [(bin_.index, bin_.accuracy, bin_.confidence) for bin_ in part]
+        _draw_bars(axes, gaps, width, label=f"gap{name}", **outlined)
     axes.plot([0, 1], [0, 1], label="perfect", **DIAGONAL)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
@@ -123,9 +124,9 @@ def _draw_reliability(axes: Axes, bins: Sequence[_Bin], width: float, colour: st
     axes.set_ylabel("Accuracy")
 
 
-def _draw_shares(axes: Axes, bins: Sequence[_Bin], width: float, top: float) -> None:
-    shares = [(each.place, 0, 100 * each.share) for each in bins]
-    _bars(axes, shares, width, label="images", facecolor="#9a9a9a", edgecolor="white", linewidth=0.4)
+def _draw_histogram(axes: Axes, bins: Sequence[_Bin], width: float, top: float) -> None:
+    percentages = [(bin_.index, 0, 100 * bin_.fraction) for bin_ in bins]
+    _draw_bars(axes, percentages, width, label="images", facecolor="#9a9a9a", edgecolor="white", linewidth=0.4)
     axes.set_ylim(0, 100 * top)
     axes.set_yticks([0, round(100 * top)])
     axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
@@ -133,20 +134,20 @@ def _draw_shares(axes: Axes, bins: Sequence[_Bin], width: float, top: float) -> 
     axes.set_ylabel("Images (%)")
 
 
-def _bars(axes: Axes, bars: Sequence[tuple[int, float, float]], width: float, **settings: Any) -> None:
-    """Draw bars, each a place and its two ends, as one artist, which takes a tenth of the time of several."""
+def _draw_bars(axes: Axes, bars: Sequence[tuple[int, float, float]], width: float, **settings: Any) -> None:
+    """Draw bars (index, bottom, top) as a single artist: ten times faster than one artist per bar."""
     from matplotlib.collections import PolyCollection
 
     corners = [
-        [(place * width, low), (place * width, high), ((place + 1) * width, high), ((place + 1) * width, low)]
-        for place, low, high in bars
+        [(index * width, low), (index * width, high), ((index + 1) * width, high), ((index + 1) * width, low)]
+        for index, low, high in bars
     ]
     if corners:
         axes.add_collection(PolyCollection(corners, **settings), autolim=False)
 
 
 def _handles() -> dict[str, Artist]:
-    """Return what the legend shows: the parts that all panels have in common."""
+    """Return the legend entries, which all panels share."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

@@ -1,4 +1,4 @@
-"""Pairwise correlation of the softmax outputs of an ensemble's members (Figure 6)."""
+"""Draw the pairwise correlation of the members' softmax outputs as heat maps (Figure 6)."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
     Matrix = NDArray[np.float64]
 
-CAPTION = "Correlation between the softmax outputs of every two members. Lower is more diverse."
-NOTE = "Pearson correlation over all softmax entries, examples and classes together; the paper states none."
+CAPTION = "Pairwise correlation of the members' softmax outputs. Lower is more diverse."
+NOTE = "Pearson correlation over all softmax entries, examples and classes together; the paper does not define it."
 NEEDS = "a method with several members"
 COLUMNS = 3
 BAR = 0.66  # inches right of the panels for the colour bar
-SMALLEST = 4.0  # points of a value in a cell; smaller ones are not written
+SMALLEST = 4.0  # points; values that need smaller text are not written
 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
-    """Draw the mean over seeds of the correlations of each ensemble as a heat map, all on one scale of colours."""
+    """Draw the correlations of every ensemble, averaged over seeds, as heat maps with a common colour scale."""
     shown = [outcome for outcome in outcomes if outcome.scores and len(outcome.finished[0].members) > 1]
     if not shown:
         return []
@@ -107,12 +107,12 @@ def _write_values(axes: Axes, matrix: Matrix, colours: Any, decimals: int, size:
     for (row, column), value in np.ndenumerate(matrix):
         is_number = value == value
         text = f"{value:.{decimals}f}" if is_number else "\N{EN DASH}"
-        ink = _ink(colours[row, column, :3]) if is_number else "black"
+        ink = _text_colour(colours[row, column, :3]) if is_number else "black"
         axes.text(column + 1, row + 1, text, ha="center", va="center_baseline", fontsize=size, color=ink)
 
 
-def _ink(colour: Matrix) -> str:
-    """Return white or black, whichever has the higher contrast to a colour (WCAG 2, relative luminance)."""
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
-    luminance = sum(part * weight for part, weight in zip(linear, (0.2126, 0.7152, 0.0722), strict=True))
+def _text_colour(colour: Matrix) -> str:
+    """Return white or black, whichever has the higher contrast with a colour (WCAG 2, relative luminance)."""
+    linear = [channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4 for channel in colour]
+    luminance = sum(channel * weight for channel, weight in zip(linear, (0.2126, 0.7152, 0.0722), strict=True))
     return "white" if luminance < 0.179 else "black"

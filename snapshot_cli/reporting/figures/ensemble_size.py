@@ -1,4 +1,4 @@
-"""Error against ensemble size, the single model dashed; a panel a network and dataset (Figures 3 and 4 right)."""
+"""Draw the error against the ensemble size, with a panel per network and dataset (Figures 3 and 4 right)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CAPTION = (
-    "Error of the ensemble of the last m members against m. Do lines fall from left to right, and below the dashed "
-    "single model?"
+    "Error of the ensemble of the last m members against m. Do the lines fall with m, and below the dashed single "
+    "model?"
 )
 NEEDS = "a method with several members"
 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
-    """Draw a line a method, its mean over seeds at every size; a method of one member is a dashed level."""
-    groups = [part for _, part in group_by([each for each in outcomes if each.scores], "network", "dataset")]
+    """Draw one line per method: the mean over seeds at every size. Methods with one member are a dashed level."""
+    groups = [part for _, part in group_by([outcome for outcome in outcomes if outcome.scores], "network", "dataset")]
     parts = [part for part in groups if any(_size(outcome) > 1 for outcome in part)]
     if not parts:
         return []
@@ -34,10 +34,10 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         lines.label_lines(parts),
         _draw,
         x="Ensemble size m",
-        paper=any(_paper(outcome) for outcome in shown),
+        paper=any(_paper_values(outcome) for outcome in shown),
     )
     notes = [*lines.seeds_note(shown), *lines.compare_with_paper(shown), *claims.further(shown, "two-members")]
-    return [Picture(request, CAPTION, figure, "; ".join(map(_in_words, parts)), lines.count_cells(shown), notes)]
+    return [Picture(request, CAPTION, figure, "; ".join(map(_describe, parts)), lines.count_cells(shown), notes)]
 
 
 def _size(outcome: Outcome) -> int:
@@ -50,7 +50,7 @@ def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> lis
     ends = []
     for outcome, label, shift in zip(outcomes, labels, lines.shifts(len(outcomes), 0.012 * largest), strict=True):
         looks = look(outcome.experiment)
-        lines.draw_paper(axes, _paper(outcome), looks)
+        lines.draw_paper(axes, _paper_values(outcome), looks)
         if _size(outcome) == 1:
             ends.append(lines.draw_level(axes, label, looks, outcome.error))
         else:
@@ -61,15 +61,15 @@ def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> lis
     return ends
 
 
-def _paper(outcome: Outcome) -> dict[float, tuple[float, float | None]]:
+def _paper_values(outcome: Outcome) -> dict[float, tuple[float, float | None]]:
     size = _size(outcome)
     values = {m: paper_value(outcome, m if size > 1 else None) for m in range(1, size + 1)}
     return {m: lines.with_uncertainty(value) for m, value in values.items() if value}
 
 
-def _in_words(outcomes: Sequence[Outcome]) -> str:
+def _describe(outcomes: Sequence[Outcome]) -> str:
     def words(outcome: Outcome) -> str:
-        first, *others = means(outcome.by_replicate(lambda scores: errors(scores.last)))
-        return f"{outcome.label} from {first:.2f} to {others[-1]:.2f} %" if others else f"{outcome.label} {first:.2f} %"
+        first, *larger = means(outcome.by_replicate(lambda scores: errors(scores.last)))
+        return f"{outcome.label} from {first:.2f} to {larger[-1]:.2f} %" if larger else f"{outcome.label} {first:.2f} %"
 
     return f"{outcomes[0].group}: {', '.join(map(words, outcomes))}"

@@ -1,4 +1,4 @@
-"""Test error on the line from each earlier snapshot to the last one (Figure 5)."""
+"""Draw the test error along the line in weight space from every earlier snapshot to the last one (Figure 5)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "Test error on the line from every earlier snapshot (left) to the last one (right). A bump between says that the "
-    "two lie in different minima."
+    "Test error along the line in weight space from every earlier snapshot (left) to the last one (right). A bump "
+    "means that the two are in different minima."
 )
 NEEDS = "errors between snapshots, which --interpolate stores"
 LINE = "Weights are λ × last snapshot + (1 - λ) × earlier snapshot. Panels differ in their batch-norm statistics."
@@ -29,15 +29,15 @@ STATISTICS = {
     ),
     "mixed": (
         "mixed statistics",
-        "Mixed: the running statistics of both snapshots, interpolated as the weights are; the ends are the snapshots' "
+        "Mixed: the running statistics of both snapshots, interpolated like the weights; the ends are the snapshots' "
         "errors.",
     ),
     "final": (
         "last snapshot's statistics",
-        "Last snapshot's: its running statistics at every point; λ = 0 is not the earlier snapshot's error.",
+        "Last snapshot's: its running statistics at every point, so λ = 0 is not the earlier snapshot's error.",
     ),
 }
-"""Where batch-norm statistics come from, in a title and in a note."""
+"""The sources of batch-norm statistics: the text in a title, and the explanation in a note."""
 MARKERS = "osD^vPX<>"
 
 
@@ -46,11 +46,11 @@ class _Panel:
     outcome: Outcome
     statistics: str
     lines: list[list[Line]]
-    """Of each finished replicate that has them, from every earlier snapshot."""
+    """By replicate, for those that have stored them: the lines from every earlier snapshot."""
 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
-    """Draw a panel for each experiment and each kind of batch-norm statistics that is stored, means over seeds."""
+    """Draw the means over seeds, with a panel for every experiment and stored kind of batch-norm statistics."""
     shown = [outcome for outcome in outcomes if outcome.run and len(outcome.finished[0].members) > 1]
     panels = [panel for outcome in shown for name in STATISTICS if (panel := _panel(outcome, name)).lines]
     if not panels:
@@ -84,7 +84,7 @@ def _figure(panels: Sequence[_Panel], stored: Sequence[str]) -> Figure:
 def _panel(outcome: Outcome, statistics: str) -> _Panel:
     runs = [scores.only_run for scores in outcome.finished if scores.only_run]
     stored = [[line for line in run.lines if line.statistics == statistics] for run in runs]
-    return _Panel(outcome, statistics, [each for each in stored if each])
+    return _Panel(outcome, statistics, [run_lines for run_lines in stored if run_lines])
 
 
 def _name(panel: _Panel) -> str:
@@ -98,10 +98,10 @@ def _heading(panel: _Panel) -> style.Heading:
 
 
 def _errors(panel: _Panel) -> list[tuple[list[float], list[float]]]:
-    """Return lambdas and the means over seeds of the errors there, from every earlier snapshot."""
+    """Return the lambdas and mean errors over seeds for every earlier snapshot."""
     return [
-        (of_snapshot[0].lambdas, means([line.errors for line in of_snapshot]))
-        for of_snapshot in zip(*panel.lines, strict=True)
+        (snapshot_lines[0].lambdas, means([line.errors for line in snapshot_lines]))
+        for snapshot_lines in zip(*panel.lines, strict=True)
     ]
 
 

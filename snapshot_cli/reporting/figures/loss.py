@@ -1,4 +1,4 @@
-"""Training loss against epochs, with the learning rate below it (Figure 2)."""
+"""Draw the training loss and the learning rate against epochs (Figure 2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from snapshot_cli.analysis import paper
 from snapshot_cli.config.experiment import iterations_per_epoch
 from snapshot_cli.reporting import claims, lines, lr_curve, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split_by_pair
-from snapshot_cli.reporting.figures.schedule import curve, of_one_run
+from snapshot_cli.reporting.figures.schedule import curve, single_run_outcomes
 from snapshot_cli.reporting.outcomes import Outcome, means
 from snapshot_cli.reporting.style import LineEnd, look
 from snapshot_cli.scores import Scores
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 PER = ("network", "dataset")
 CAPTION = (
-    "Mean training loss of every epoch, on a log scale, and the learning rate. Each restart throws the loss up, and "
-    "each cycle brings it down again."
+    "Mean training loss per epoch on a log scale, and the learning rate. Every restart raises the loss, and every "
+    "cycle lowers it again."
 )
 NEEDS = "a method of one run"
-READ_OFF = "The paper's losses were read off its Figure 2, give or take 15 %."
+READ_OFF = "The paper's losses were read off its Figure 2, to within 15 %."
 PALE_LINES = "Pale lines are single seeds."
 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
-    """Draw the mean over seeds of the training loss of each method of one run, a figure a network and dataset."""
+    """Draw one figure per network and dataset: the training loss of single-run methods, averaged over seeds."""
     drawn: list[Drawn] = []
-    traced = [outcome for outcome in of_one_run(outcomes) if outcome.run and outcome.run.curve.step]
-    for part, part_request in split_by_pair(traced, request):
-        ends = ", ".join(f"{each.label} ends at {means(each.by_replicate(_losses))[-1]:.2g}" for each in part)
-        notes = [PALE_LINES] if any(len(each.scores) > 1 for each in part) else []
-        notes += [READ_OFF] if any(paper.losses(each.experiment) for each in part) else []
+    with_curve = [outcome for outcome in single_run_outcomes(outcomes) if outcome.run and outcome.run.curve.step]
+    for part, part_request in split_by_pair(with_curve, request):
+        ends = ", ".join(f"{outcome.label} ends at {_mean_losses(outcome)[-1]:.2g}" for outcome in part)
+        notes = [PALE_LINES] if any(len(outcome.scores) > 1 for outcome in part) else []
+        notes += [READ_OFF] if any(paper.losses(outcome.experiment) for outcome in part) else []
         notes += claims.further(part, "loss")
         drawn.append(
             Picture(
@@ -57,11 +57,15 @@ def _losses(scores: Scores) -> list[float]:
     return scores.only_run.curve.train_loss
 
 
+def _mean_losses(outcome: Outcome) -> list[float]:
+    return means(outcome.by_replicate(_losses))
+
+
 def _epochs(scores: Scores) -> list[float]:
     run = scores.only_run
     assert run
-    length = iterations_per_epoch(run.train_examples, run.config.batch_size)
-    return [step / length for step in run.curve.step]
+    steps_per_epoch = iterations_per_epoch(run.train_examples, run.config.batch_size)
+    return [step / steps_per_epoch for step in run.curve.step]
 
 
 def _figure(outcomes: Sequence[Outcome]) -> Figure:
@@ -91,10 +95,10 @@ def _figure(outcomes: Sequence[Outcome]) -> Figure:
         )
         above.set_ylabel("Training loss (nats)")
         for outcome, points in zip(outcomes, published, strict=True):
-            about: dict[float, tuple[float, float | None]] = {
-                x: (y, y * paper.FIGURE2_UNCERTAINTY) for x, y in points.items()
+            values: dict[float, tuple[float, float | None]] = {
+                epoch: (loss, loss * paper.FIGURE2_UNCERTAINTY) for epoch, loss in points.items()
             }
-            lines.draw_paper(above, about, look(outcome.experiment))
+            lines.draw_paper(above, values, look(outcome.experiment))
         lr_curve.draw_cycle_ends(above, lr_curve.cycle_ends(curves))
         style.name_ends(above, ends)
         style.legend_below(figure, lines.paper_handle() if any(published) else {})
@@ -103,9 +107,9 @@ def _figure(outcomes: Sequence[Outcome]) -> Figure:
 
 def _draw(axes: Axes, outcome: Outcome, label: str) -> LineEnd:
     epochs, colour = _epochs(outcome.finished[0]), look(outcome.experiment).colour
-    middle = [value if value > 0 else float("nan") for value in means(outcome.by_replicate(_losses))]
+    mean_losses = [loss if loss > 0 else float("nan") for loss in _mean_losses(outcome)]
     if len(outcome.scores) > 1:
-        for values in outcome.by_replicate(_losses):
-            axes.plot(epochs, values, color=colour, linewidth=0.4, alpha=0.3, label=f"_{label}: a seed")
-    axes.plot(epochs, middle, color=colour, linewidth=1.2, label=label)
-    return LineEnd(label, look(outcome.experiment), epochs[-1], middle[-1])
+        for losses in outcome.by_replicate(_losses):
+            axes.plot(epochs, losses, color=colour, linewidth=0.4, alpha=0.3, label=f"_{label}: a seed")
+    axes.plot(epochs, mean_losses, color=colour, linewidth=1.2, label=label)
+    return LineEnd(label, look(outcome.experiment), epochs[-1], mean_losses[-1])

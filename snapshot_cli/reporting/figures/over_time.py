@@ -1,4 +1,4 @@
-"""Each snapshot alone and the ensemble of the first k; a panel an experiment (Figures 7 and 8)."""
+"""Draw the errors of snapshot k and of the ensemble of the first k, with a panel per experiment (Figures 7 and 8)."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 CAPTION = (
-    "Each snapshot alone, and the ensemble of the first k, against k. The ensemble should lie below its members and "
-    "end below the dashed single model."
+    "Error of snapshot k and of the ensemble of the first k snapshots, against k. The ensemble should be below its "
+    "members and end below the dashed single model."
 )
 NEEDS = "a run with several snapshots"
 ALONE, ENSEMBLE, SINGLE = "Snapshot k alone", "Ensemble of the first k", "Single model"
-ANY = Look("#222222", "s")
-"""Ensembles where panels are of several methods."""
+MIXED = Look("#222222", "s")
+"""The look of ensembles if panels have different methods."""
 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
-    """Draw the means over seeds of the errors of snapshots and ensembles, beside the single model's."""
-    shown = [each for each in outcomes if each.run and len(each.finished[0].members) > 1]
+    """Draw the errors of snapshots and ensembles, averaged over seeds, and the error of the single model."""
+    shown = [outcome for outcome in outcomes if outcome.run and len(outcome.finished[0].members) > 1]
     if not shown:
         return []
     singles = [find_baseline(outcome, outcomes, "single") for outcome in shown]
     parts = [[outcome, *([single] if single else [])] for outcome, single in zip(shown, singles, strict=True)]
     looks = {look(outcome.experiment) for outcome in shown}
-    ensemble = looks.pop() if len(looks) == 1 else ANY
+    ensemble = looks.pop() if len(looks) == 1 else MIXED
     headings = [lines.heading(part, method=part[0].label) for part in parts]
     figure = partial(
         lines.small_multiples,
@@ -71,7 +71,7 @@ def _draw(axes: Axes, part: Sequence[Outcome], ensemble: Look) -> list[LineEnd]:
         lines.draw_line(axes, ALONE, style.ALONE, x, outcome.by_replicate(_alone), shift=0.012 * members),
         lines.draw_line(axes, ENSEMBLE, ensemble, x, outcome.by_replicate(_first), shift=-0.012 * members),
     ]
-    ends += [lines.draw_level(axes, SINGLE, look(each.experiment), each.error) for each in single]
+    ends += [lines.draw_level(axes, SINGLE, look(model.experiment), model.error) for model in single]
     axes.set_xticks(style.integer_ticks(members))
     axes.margins(y=0.1)
     return ends

@@ -1,4 +1,4 @@
-"""The learning rate against epochs, with the places at which snapshots are taken."""
+"""Draw the learning rate against epochs, with the snapshots as markers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ NEEDS = "a method of one run"
 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
-    """Draw the learning rate of one run a method, a figure a network and dataset."""
+    """Draw one figure per network and dataset: the learning rate of every single-run method."""
     drawn: list[Drawn] = []
-    for part, part_request in split_by_pair(of_one_run(outcomes), request):
+    for part, part_request in split_by_pair(single_run_outcomes(outcomes), request):
         curves = [curve(outcome) for outcome in part]
         figure = partial(lr_curve.draw_curves, curves, replace(lines.heading(part), facts=("the same for every seed",)))
-        words = ", ".join(f"{each.label} with {len(each.snapshots)} snapshots" for each in curves)
+        words = ", ".join(f"{line.label} with {len(line.snapshots)} snapshots" for line in curves)
         drawn.append(Picture(part_request, CAPTION, figure, f"{part[0].group}: {words}", lines.count_cells(part)))
     return drawn
 
 
-def of_one_run(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Return the experiments with finished runs, of those that share their runs the first."""
+def single_run_outcomes(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return the experiments with one finished run per replicate; of experiments that share a run, only the first."""
     first: dict[frozenset[str], Outcome] = {}
     for outcome in outcomes:
         if outcome.run:
@@ -38,7 +38,7 @@ def of_one_run(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def curve(outcome: Outcome) -> LRCurve:
-    """Return the learning rate of an experiment's run against epochs."""
+    """Return the learning-rate curve of an experiment's run."""
     run = outcome.run
     assert run, "an experiment of one run"
     return lr_curve.plan_curve(run.config, run.train_examples, label=outcome.label, look=look(outcome.experiment))

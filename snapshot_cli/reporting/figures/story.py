@@ -1,4 +1,4 @@
-"""What one run gives for free: its learning rate, the error of each snapshot, and that of the growing ensemble."""
+"""Draw the whole method in one figure: learning rate, errors of the snapshots, and error of the growing ensemble."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CAPTION = (
-    "Above: the learning rate of one run; at the end of every cycle a snapshot is saved. Below: the error of each "
-    "snapshot, and of the ensemble of the snapshots so far, which should fall below the dashed single model of the "
-    "same cost."
+    "Top: the learning rate of one run; a snapshot is saved at the end of every cycle. Bottom: the errors of the "
+    "snapshots and of the ensemble of all snapshots so far. The ensemble should fall below the dashed single model, "
+    "which has the same cost."
 )
 NEEDS = "a Snapshot run with several snapshots"
 ALPHA0 = 0.2
-"""The initial learning rate that is told of where there are several."""
+"""The initial learning rate to show if there are several."""
 ALONE, ENSEMBLE, SINGLE = "Snapshot alone", "Ensemble so far", "Single model"
 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
-    """Draw one Snapshot experiment a network and dataset, its means over seeds, on one axis of epochs."""
+    """Draw one Snapshot experiment per network and dataset, averaged over seeds, against epochs."""
     parts = []
     for _, group in group_by(outcomes, "network", "dataset"):
-        chosen = _chosen(group)
-        if chosen:
-            single = find_baseline(chosen, group, "single")
-            parts.append([chosen, *([single] if single else [])])
+        snapshot = _choose_snapshot(group)
+        if snapshot:
+            single = find_baseline(snapshot, group, "single")
+            parts.append([snapshot, *([single] if single else [])])
     if not parts:
         return []
     shown = [outcome for part in parts for outcome in part]
-    words = "; ".join(map(_in_words, parts))
+    words = "; ".join(map(_describe, parts))
     return [
         Picture(request, CAPTION, partial(_figure, parts), words, lines.count_cells(shown), lines.seeds_note(shown))
     ]
 
 
-def _chosen(outcomes: Sequence[Outcome]) -> Outcome | None:
+def _choose_snapshot(outcomes: Sequence[Outcome]) -> Outcome | None:
     plain = [
         outcome
         for outcome in outcomes
@@ -57,20 +57,20 @@ def _chosen(outcomes: Sequence[Outcome]) -> Outcome | None:
 
 
 def _figure(parts: Sequence[Sequence[Outcome]]) -> Figure:
-    one = len(parts) == 1
+    is_single = len(parts) == 1
     names = [ALONE, ENSEMBLE, SINGLE][: 3 if any(len(part) > 1 for part in parts) else 2]
     with style.style():
         figure, drawn = style.panels(
             [lines.heading(part, method=part[0].label) for part in parts],
             heights=(0.8, 2.0),
-            width=5.0 if one else style.TEXT_WIDTH,
-            names=names if one else None,
-            legend=None if one else names,
+            width=5.0 if is_single else style.TEXT_WIDTH,
+            names=names if is_single else None,
+            legend=None if is_single else names,
         )
         ends = [_draw(above, below, part) for (above, below), part in zip(drawn, parts, strict=True)]
         lines.share_y([below for _, below in drawn], parts)
         style.keep_outer_labels(drawn)
-        if one:
+        if is_single:
             style.name_ends(drawn[0][1], ends[0])
         else:
             style.legend_below(figure, lines.legend_handles([below for _, below in drawn]))
@@ -91,7 +91,7 @@ def _draw(above: Axes, below: Axes, part: Sequence[Outcome]) -> list[LineEnd]:
             below, ENSEMBLE, look(outcome.experiment), epochs, outcome.by_replicate(_first), shift=-2 * shift
         ),
     ]
-    ends += [lines.draw_level(below, SINGLE, look(each.experiment), each.error) for each in single]
+    ends += [lines.draw_level(below, SINGLE, look(model.experiment), model.error) for model in single]
     below.margins(y=0.08)
     below.set_xlabel("Epochs")
     below.set_ylabel("Error (%)")
@@ -106,8 +106,8 @@ def _first(scores: Scores) -> list[float]:
     return errors(scores.first)
 
 
-def _in_words(part: Sequence[Outcome]) -> str:
+def _describe(part: Sequence[Outcome]) -> str:
     outcome, *single = part
-    alone, ensembles = (lines.format_percents(means(outcome.by_replicate(which))) for which in (_alone, _first))
+    alone, ensembles = (lines.format_percents(means(outcome.by_replicate(errors_of))) for errors_of in (_alone, _first))
     words = f"{outcome.group}, {outcome.label}: snapshots {alone}, ensembles {ensembles}"
-    return words + "".join(f", single model {each.error:.2f} %" for each in single)
+    return words + "".join(f", single model {model.error:.2f} %" for model in single)

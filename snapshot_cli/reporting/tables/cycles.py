@@ -1,4 +1,4 @@
-"""The error for every number of cycles that one budget is cut into, beside the paper's (Tables 2 and 3)."""
+"""Draw the table of errors by number of cycles in a fixed budget, next to the paper's (Tables 2 and 3)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from snapshot_cli.reporting.error_table import error_table
 from snapshot_cli.reporting.outcomes import Outcome
 
 CAPTION = (
-    "Error of the ensemble of all members. Few cycles leave few members, many leave each too short: which number has "
-    "the lowest error?"
+    "Error of the full ensemble. Few cycles give few members, and many cycles are too short: which number has the "
+    "lowest error?"
 )
 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
-    """Return a row for every number of cycles, a column a dataset."""
+    """Return a table with one row per number of cycles and one column per dataset."""
     if not any(outcome.scores for outcome in outcomes):
         return []
     names = labels.methods([outcome.experiment for outcome in outcomes], without=["cycles"])

@@ -1,4 +1,4 @@
-"""The error of every method by network and dataset, beside the paper's, and its claims answered (Table 1)."""
+"""Draw the table of errors by method, network and dataset, next to the paper's, with its claims (Table 1)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from snapshot_cli.reporting.error_table import error_table
 from snapshot_cli.reporting.outcomes import Outcome
 
 CAPTION = (
-    "Error of the ensemble of all members. Is Snapshot's lower than the single model's, and than those of the other "
-    "methods of the same cost?"
+    "Error of the full ensemble. Is Snapshot's error lower than that of the single model and of the other methods of "
+    "equal cost?"
 )
 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
-    """Return a row a network and method, a column a dataset."""
+    """Return a table with one row per network and method, and one column per dataset."""
     if not any(outcome.scores for outcome in outcomes):
         return []
     notes = [*claims.notes(outcomes, "methods"), *claims.further(outcomes, "nocycle")]

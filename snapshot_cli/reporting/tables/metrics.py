@@ -1,4 +1,4 @@
-"""Likelihood, calibration, diversity and cost of every method, which the paper does not report."""
+"""Draw the table of likelihood, calibration, diversity and cost, which the paper does not report."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from snapshot_cli.reporting.table import Cell, Column, Table, number
 from snapshot_cli.scores import Scores
 
 CAPTION = (
-    "The ensemble of all members by measures that the paper does not report. Do they rank the methods as the error "
-    "does? Lower is better, but for disagreement and equivalent."
+    "Metrics of the full ensemble that the paper does not report. Do they rank the methods like the error? Lower is "
+    "better, except for disagreement and equivalent."
 )
 UNITS = "Error, top-5 and disagreement in percent, ECE a fraction over 15 bins, cost in full budgets."
-FULL = "A full budget is the largest of those of a network."
-INTERVAL = "Means over seeds, ± half of their 95 % confidence interval; without it, one seed."
+FULL = "The full budget of a network is its largest budget."
+INTERVAL = "Means over seeds, ± the half-width of their 95 % confidence interval; without ±, one seed."
 CALIBRATED = (
-    "Calibrated NLL: after temperature scaling, each half of the images taking its temperature from the other half "
-    "(Ashukha et al. 2020). It is the one fit that touches test labels, and is used for this metric alone."
+    "Calibrated NLL: NLL after temperature scaling, where either half of the images is scaled with the temperature "
+    "that fits the other half (Ashukha et al. 2020). No other metric is fitted on test labels."
 )
 EQUIVALENT = (
-    "Deep-ensemble equivalent: how many members of the true ensemble reach the same calibrated NLL, linear between "
-    "two sizes."
+    "Deep-ensemble equivalent: size of the true ensemble with the same calibrated NLL, interpolated linearly between "
+    "sizes."
 )
 PLACES = {
     "error": 2,
