@@ -306,7 +306,7 @@ def test_weights_of_another_network(kept):
 
 def test_a_state_that_is_too_large_is_not_read(saved, monkeypatch):
     monkeypatch.setattr("snapshot_cli.training.checkpoint.LARGEST", 10)
-    assert refusal(saved) == f"{saved}: too large to be a state; delete {saved.parent} and train it again"
+    assert refusal(saved) == f"{saved}: too large to be a checkpoint; delete {saved.parent} and train it again"
 
 
 LENGTH, ENDS = 5, [7, 14]  # iterations of an epoch, and those of the snapshots
@@ -341,7 +341,7 @@ def test_every_iteration_of_a_run_can_be_resumed_and_only_with_its_epochs_and_sn
         {"losses": torch.full([LENGTH], torch.nan)},
     ]
     for changes in wrong:
-        with pytest.raises(ValueError, match=r"iteration of the run|what a run keeps|tensor of this shape"):
+        with pytest.raises(ValueError, match=r"step of the run|progress of a run|tensor of this shape"):
             checkpoint._progress(found | changes, LENGTH, ENDS)
 
 

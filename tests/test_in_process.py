@@ -354,9 +354,7 @@ def test_signals_stop_a_process_and_it_goes_on_to_the_same_bytes(tiny_data, tmp_
         process = start(tmp_path, tiny_data, broken)
         words = stop_in_mid_run(process, number)
         assert process.returncode == code, words
-        assert re.search(
-            r"^tiny/\S+: stopped after \d+ iterations; type the same command to resume$", words, re.MULTILINE
-        )
+        assert re.search(r"^tiny/\S+: stopped after \d+ steps; type the same command to resume$", words, re.MULTILINE)
         assert "Traceback" not in words
         (metrics,) = broken.glob("runs/*/*/metrics.csv")
     (run,) = plan.runs(load.load(tmp_path / "tiny.yaml", (), training_examples={"tiny": 90}))

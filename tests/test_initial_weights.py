@@ -178,7 +178,7 @@ def test_a_node_of_a_cluster_gets_them(tiny_run, tmp_path, monkeypatch):
     assert weights_file.kept(run.initial_weights, machine.results).read_bytes() == content
 
     started = []
-    monkeypatch.setattr(ray_task.unit, "start", lambda words, *_: started.append(words))
+    monkeypatch.setattr(ray_task.train_process, "start", lambda words, *_: started.append(words))
     monkeypatch.setattr(ray_task, "_wait", lambda process: 0)
     task = ray_task.Task(
         run, there, (), on_gpu=False, marker=tmp_path / "no", beside={}, finished={},

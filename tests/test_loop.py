@@ -252,7 +252,7 @@ def test_a_stop_while_predicting_loses_nothing(unbroken, tiny_dataset, tiny_run,
 def test_ranks_ask_each_other_equally_often_while_predicting(unbroken, tiny_dataset, tiny_run, monkeypatch, rank):
     monkeypatch.setitem(predict.BATCH_SIZES, "cpu", 11)  # two batches of 12 images, one of 11
     asked = []
-    monkeypatch.setattr(Ranks, "agree", lambda self, wish: (asked.append(wish), (wish,))[1])
+    monkeypatch.setattr(Ranks, "any_rank", lambda self, wish: (asked.append(wish), (wish,))[1])
     monkeypatch.setattr(Ranks, "sum", lambda self, tensor: tensor)
     training = loop.prepare(tiny_run(), tiny_dataset, unbroken[0], Machine(device="cpu"))
     list(
@@ -267,7 +267,7 @@ def test_a_stop_says_where(tiny_dataset, tiny_run, tmp_path):
         loop.train(
             run, tiny_dataset, RunDirectory(tmp_path), Machine(device="cpu"), callback=Silent(), stop=lambda: True
         )
-    assert str(caught.value) == f"{run.run_id}: stopped after 1 iterations; type the same command to resume"
+    assert str(caught.value) == f"{run.run_id}: stopped after 1 steps; type the same command to resume"
     assert caught.value.exit_code == 75
 
 
@@ -310,7 +310,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_state(t
     with pytest.raises(UserError) as caught:
         loop.train_epoch(training, callback=Silent(), stop=lambda: False)
     assert str(caught.value) == (
-        f"{run.run_id}: the loss is not finite at iteration 7, where the rate is 0.025; try a smaller alpha0"
+        f"{run.run_id}: the loss is not finite at step 7, where the learning rate is 0.025; try a smaller alpha0"
     )
     assert directory.resume_path.read_bytes() == before
     assert len(directory.metrics()) == 1
@@ -321,7 +321,7 @@ def test_an_absurd_alpha0_is_refused(tiny_dataset, tiny_run, tmp_path):
     with pytest.raises(UserError) as caught:
         train(run, tiny_dataset, tmp_path)
     assert str(caught.value) == (
-        f"{run.run_id}: the loss is not finite at iteration 2, where the rate is 9.698e+29; try a smaller alpha0"
+        f"{run.run_id}: the loss is not finite at step 2, where the learning rate is 9.698e+29; try a smaller alpha0"
     )
     assert RunDirectory(tmp_path).status == "partial"
     assert not (tmp_path / "resume.pt").exists()
@@ -334,7 +334,7 @@ def test_weights_that_are_not_finite_are_never_saved_as_a_good_state(tiny_datase
             run.model_copy(update={"alpha0": math.inf}), tiny_dataset, RunDirectory(tmp_path), Machine(device="cpu"),
             callback=Silent(), stop=lambda: True,
         )  # fmt: skip
-    assert "the weights are not finite after iteration 1, where the rate is inf" in str(caught.value)
+    assert "the weights are not finite after step 1, where the learning rate is inf" in str(caught.value)
     assert not (tmp_path / "resume.pt").exists()
 
 

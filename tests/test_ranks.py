@@ -67,13 +67,13 @@ def results(found):
 def test_alone_nothing_is_sent_or_changed():
     loss = torch.tensor(0.3, requires_grad=True)
     assert ALONE.part(loss, 3, 9) is loss
-    assert ALONE.sum(loss) is ALONE.once(loss) is ALONE.wrap(loss) is loss
-    assert ALONE.agree(True, False) == (True, False)
-    assert ALONE.tell("word") == "word"
-    with ALONE.in_turn():
+    assert ALONE.sum(loss) is ALONE.only_on_first(loss) is ALONE.wrap(loss) is loss
+    assert ALONE.any_rank(True, False) == (True, False)
+    assert ALONE.broadcast("word") == "word"
+    with ALONE.first_goes_first():
         ALONE.backward(loss)
     assert loss.grad == 1
-    assert (ALONE.share, ALONE.purpose) == (batches.ALL, ())
+    assert (ALONE.share, ALONE.seed_suffix) == (batches.ALL, ())
 
 
 @pytest.mark.parametrize("variables", [{}, {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "1"}])
@@ -192,9 +192,7 @@ def test_predictions_are_those_of_every_image_once(trained, run, tiny_dataset):
 def test_a_wish_to_stop_of_one_process_stops_all_with_the_state_saved(trained, run):
     told, found = trained[1]["stopped"], directory(trained, run, "stopped")
     assert told["codes"] == [75, 75]
-    assert re.fullmatch(
-        rf"{run.run_id}: stopped after \d+ iterations; type the same command to resume", told["said"][-1]
-    )
+    assert re.fullmatch(rf"{run.run_id}: stopped after \d+ steps; type the same command to resume", told["said"][-1])
     assert len([line for line in told["said"] if "stopped" in line and line.startswith("tiny")]) == 1
     assert trained[1]["gone on"]["codes"] == [0, 0]
     assert results(found) == results(directory(trained, run))
@@ -243,7 +241,10 @@ MISTAKES = {
     "usage": (2, "Error: Invalid value for '--threads': 0 is not in the range x>=1."),
     "small": (2, "{run}: 2 processes cannot share its smallest batch or split, which has 1 image; start fewer, or "
                  "choose another batch_size"),
-    "diverging": (1, "{run}: the loss is not finite at iteration 2, where the rate is 9.924e+29; try a smaller alpha0"),
+    "diverging": (
+        1,
+        "{run}: the loss is not finite at step 2, where the learning rate is 9.924e+29; try a smaller alpha0",
+    ),
 }  # fmt: skip
 
 

@@ -329,7 +329,7 @@ def test_a_driver_killed_loses_nothing(tiny_data, tmp_path):
             assert driver.poll() is None
             time.sleep(0.01)
         driver.kill()
-    while not (stopped := re.search(r"stopped after (\d+) iterations", log.read_text())):  # its last words
+    while not (stopped := re.search(r"stopped after (\d+) steps", log.read_text())):  # its last words
         assert directory.status != "done"
         time.sleep(0.01)
     said, iterations = log.read_text().splitlines(), int(stopped[1])

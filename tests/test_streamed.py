@@ -271,7 +271,7 @@ def test_a_stop_is_heard_while_a_batch_is_waited_for(data, tmp_path, monkeypatch
         patch.setattr("snapshot_cli.datasets.streamed.POLL_SECONDS", 0.2)
         patch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.2)
         machine, callback = Machine(data, tmp_path / "stopped", "cpu", 1, workers=2), Counting()
-        with pytest.raises(Stopped, match="stopped after 6 iterations; type the same command to resume"):
+        with pytest.raises(Stopped, match="stopped after 6 steps; type the same command to resume"):
             in_process.train(run(), machine, callback=callback, stop=lambda: asked_after(callback, 6))
     assert not torch.multiprocessing.active_children()
     again = trained(data, tmp_path / "stopped")

@@ -50,10 +50,10 @@ def train(
     does all that is not computing.
     """
     ranks = join(machine.device)
-    with ranks.in_turn():
+    with ranks.first_goes_first():
         manifest = prepared(run.dataset, machine)
     directory = RunDirectory.of(run, machine.results)
-    if ranks.tell(resume.finished(run, directory, manifest.content_hash)):
+    if ranks.broadcast(resume.finished(run, directory, manifest.content_hash)):
         announce("already trained")
         return directory
 
@@ -72,7 +72,7 @@ def train(
             resume.take_up(run, directory, now, machine, remarks.append)
             if start is not None:
                 weights_file.keep(str(run.initial_weights), start, machine.results)
-        is_done = ranks.tell(directory.status) == "done"
+        is_done = ranks.broadcast(directory.status) == "done"
         announce("already trained" if is_done else "training")
         for text in remarks:
             note(text)
@@ -90,7 +90,7 @@ def check(runs: Sequence[Run], machine: Machine, note: Callable[[str], None] = l
     Of runs that differ in nothing that matters for this, one is tried.
     """
     ranks, alike = join(machine.device), dict[tuple[object, ...], Run]()
-    with ranks.in_turn():
+    with ranks.first_goes_first():
         manifests = {name: prepared(name, machine) for name in dict.fromkeys(run.dataset for run in runs)}
     for run in runs:
         check_ranks(run, manifests[run.dataset], ranks)

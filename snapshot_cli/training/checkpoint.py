@@ -1,4 +1,4 @@
-"""The state to go on from after a stop, and the weights of a snapshot: their content, writing and reading."""
+"""Checkpoints, from which a stopped run resumes, and the weights of snapshots: what they hold, save and load."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from snapshot_cli.files import write_atomically
 from snapshot_cli.run_directory import RunDirectory
 
 VERSION = 2
-LARGEST = 2**34  # bytes of a state; the paper's largest network has 10^8
-DIGEST_BYTES = 32  # sha256 of what follows: torch.load itself does not notice a flipped bit
+LARGEST = 2**34  # bytes of a checkpoint; that of the paper's largest network has 10^8
+DIGEST_BYTES = 32  # sha256 of the rest: torch.load does not notice a flipped bit
 COLUMNS = ("epoch", "iteration", "rate", "train_loss", "train_error", "seconds", "images_per_second")
-GREATEST = 1e300  # number in a state; sums of as many as there are epochs stay finite
+GREATEST = 1e300  # absolute value of a number in a checkpoint; sums over epochs stay finite
 DAMAGED = (
     RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError, AssertionError,
     ArithmeticError, struct.error,
@@ -33,7 +33,7 @@ DAMAGED = (
 
 @dataclass
 class Progress:
-    """How far a run is: finished iterations, the hashes of the snapshots, the rows of metrics.csv, the epoch's sums."""
+    """How far a run is: its steps, hashes of snapshots, rows of metrics.csv, and the losses and errors of the epoch."""
 
     iteration: int = 0
     snapshots: list[str] = field(default_factory=list)
@@ -43,18 +43,18 @@ class Progress:
     seconds: float = 0.0
 
     def begin_epoch(self, length: int) -> None:
-        """Set the sums of an epoch of `length` iterations to zero."""
+        """Reset the losses and errors for an epoch of `length` steps."""
         self.losses, self.wrong, self.seconds = torch.zeros(length), torch.zeros((), dtype=torch.int64), 0.0
 
     def record(self, losses: torch.Tensor, wrong: torch.Tensor, seconds: float) -> None:
-        """Take over the sums of the epoch from the device."""
+        """Copy the losses and errors of the epoch from the device."""
         self.losses, self.wrong, self.seconds = losses.cpu(), wrong.cpu(), seconds
 
 
 def save_state(
     path: Path, run_id: str, progress: Progress, network: nn.Module, optimizer: torch.optim.Optimizer
 ) -> None:
-    """Write everything needed to go on exactly: weights, momentum and progress; randomness is derived, not carried."""
+    """Save what an exact resume needs: weights, momentum and progress. Random numbers are derived from the seed."""
     state = {
         "version": VERSION,
         "run_id": run_id,
@@ -79,12 +79,11 @@ def restore_state(
     epoch_length: int,
     ends: Sequence[int],
 ) -> Progress:
-    """Load a state into network and optimizer and return the progress; that of a fresh run when there is no file.
+    """Load a checkpoint into network and optimizer and return the progress; fresh progress if there is no file.
 
-    `ends` are the iterations after which the run takes its snapshots.
+    `ends` are the steps after which the run takes its snapshots.
 
-    Raises UserError for a file that is damaged, of another version or of another run, or that no such run can have
-    written.
+    Raises UserError for a file that is damaged, of another version or run, or inconsistent with this run.
     """
     way_out = f"delete {path.parent} and train it again"
     if not path.is_file():
@@ -92,7 +91,7 @@ def restore_state(
             raise UserError(f"{path}: not a file; {way_out}")
         return Progress()
     if path.stat().st_size > LARGEST:
-        raise UserError(f"{path}: too large to be a state; {way_out}")
+        raise UserError(f"{path}: too large to be a checkpoint; {way_out}")
     try:
         state = torch.load(_content(path), map_location="cpu", weights_only=True)
         if state["version"] != VERSION or state["run_id"] != run_id:
@@ -105,35 +104,35 @@ def restore_state(
 
 
 def _content(path: Path) -> io.BytesIO:
-    """Return what torch saved into a state file; ValueError when it does not match its digest."""
+    """Return what torch saved in a checkpoint; ValueError if it does not match its digest."""
     data = path.read_bytes()
     if hashlib.sha256(data[DIGEST_BYTES:]).digest() != data[:DIGEST_BYTES]:
         raise ValueError("digest differs")
     return io.BytesIO(data[DIGEST_BYTES:])
 
 
-def _restore_momentum(found: Mapping[int, Mapping[str, object]], optimizer: torch.optim.Optimizer) -> None:
-    """Give an optimizer the momentum of a state: fused SGD trusts shape, dtype and strides, and needs all or none."""
+def _restore_momentum(states: Mapping[int, Mapping[str, object]], optimizer: torch.optim.Optimizer) -> None:
+    """Load momentum buffers: fused SGD does not check shape, dtype and strides, and needs all buffers or none."""
     owners = [parameter for group in optimizer.param_groups if group["momentum"] for parameter in group["params"]]
-    if set(found) != set(range(len(owners))):
+    if set(states) != set(range(len(owners))):
         raise ValueError("momentum of other parameters")
     for index, parameter in enumerate(owners):
-        optimizer.state[parameter] = {"momentum_buffer": _like(found[index]["momentum_buffer"], parameter)}
+        optimizer.state[parameter] = {"momentum_buffer": _like(states[index]["momentum_buffer"], parameter)}
 
 
-def _like(found: object, expected: torch.Tensor) -> torch.Tensor:
-    """Return a copy of a tensor with the strides and on the device of `expected`; ValueError for any other thing."""
-    if not isinstance(found, torch.Tensor) or (found.shape, found.dtype) != (expected.shape, expected.dtype):
+def _like(value: object, expected: torch.Tensor) -> torch.Tensor:
+    """Copy a tensor with the strides and to the device of `expected`; ValueError for another shape, dtype or type."""
+    if not isinstance(value, torch.Tensor) or (value.shape, value.dtype) != (expected.shape, expected.dtype):
         raise ValueError("not a tensor of this shape and dtype")
-    return torch.empty_like(expected).copy_(found.detach())
+    return torch.empty_like(expected).copy_(value.detach())
 
 
-def _progress(found: Mapping[str, Any], epoch_length: int, ends: Sequence[int]) -> Progress:
-    """Return the progress of a state; ValueError or TypeError where no run with such epochs and snapshots has it."""
-    progress = Progress(**found)
+def _progress(values: Mapping[str, Any], epoch_length: int, ends: Sequence[int]) -> Progress:
+    """Return the progress stored in a checkpoint; ValueError or TypeError if it does not fit epochs and snapshots."""
+    progress = Progress(**values)
     iteration, last = progress.iteration, ends[-1]
     if type(iteration) is not int or not 0 < iteration <= last:
-        raise ValueError("no iteration of the run")
+        raise ValueError("not a step of the run")
     snapshots = sum(end <= iteration for end in ends)
     epochs = iteration // epoch_length if iteration < last else -(-last // epoch_length)
     progress.losses = _like(progress.losses, torch.zeros(epoch_length))
@@ -147,7 +146,7 @@ def _progress(found: Mapping[str, Any], epoch_length: int, ends: Sequence[int]) 
         and progress.wrong >= 0
         and progress.losses.isfinite().all()
     ):
-        raise ValueError("not what a run keeps")
+        raise ValueError("not the progress of a run")
     return progress
 
 
@@ -156,18 +155,18 @@ def _is_number(value: object) -> bool:
 
 
 def tensors(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Return the state of a network on the CPU, ready for safetensors: one stored under two names is copied."""
-    found: dict[str, torch.Tensor] = {}
+    """Return the state dict of a network on the CPU for safetensors, in which no two tensors share memory."""
+    copies: dict[str, torch.Tensor] = {}
     stored = set()
     for name, tensor in network.state_dict().items():
         copy = tensor.detach().cpu().contiguous()
-        found[name] = copy.clone() if copy.untyped_storage().data_ptr() in stored else copy
+        copies[name] = copy.clone() if copy.untyped_storage().data_ptr() in stored else copy
         stored.add(copy.untyped_storage().data_ptr())
-    return found
+    return copies
 
 
 def save_weights(path: Path, network: nn.Module) -> str:
-    """Write the weights and batch-norm statistics of a network as safetensors and return the sha256 of the file."""
+    """Save the weights and batch-norm statistics of a network as safetensors; return the sha256 of the file."""
     content = save(tensors(network))
     write_atomically(path, content)
     return hashlib.sha256(content).hexdigest()
@@ -176,8 +175,8 @@ def save_weights(path: Path, network: nn.Module) -> str:
 def load_weights(directory: RunDirectory, snapshot: int, network: nn.Module, digest: str | None = None) -> None:
     """Load the weights of a snapshot into a network.
 
-    Raises UserError for a file that is missing, that is not the network's, or whose sha256 is neither `digest` nor, in
-    a finished run, the manifest's.
+    Raises UserError for a file that is missing, does not fit the network, or has another sha256 than `digest` or, in a
+    finished run, than the manifest says.
     """
     content = directory.weights(snapshot, digest)
     try:

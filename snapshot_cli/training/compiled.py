@@ -1,4 +1,4 @@
-"""A network through torch.compile, for batches of one size."""
+"""Compile a network with torch.compile, for batches of one size."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ COMPILERS = ("g++", "clang++", "c++")
 
 
 def has_compiler() -> bool:
-    """Return whether there is a C++ compiler, which torch.compile needs."""
+    """Return whether a C++ compiler is installed, which torch.compile needs."""
     return any(shutil.which(name) for name in (os.environ.get("CXX", ""), *COMPILERS) if name)
 
 
 def compile_for(network: nn.Module, *, device: torch.device, images: int) -> Callable[[Tensor], Tensor]:
-    """Return a function that calls a network: compiled for batches of `images` images, eagerly for all others.
+    """Return a function that calls the network: compiled for batches of `images` images, eager for others.
 
-    On a GPU the compiled network is replayed as CUDA graphs. It is compiled at its first call.
+    The first call compiles. On a GPU, the compiled network runs as CUDA graphs.
     """
-    torch.compiler.reset()  # another run of this process counts towards the limit of compilations
+    torch.compiler.reset()  # earlier runs of this process count towards the limit of recompilations
     cuda = device.type == "cuda"
     eager: Callable[[Tensor], Tensor] = network
     compiled: Callable[[Tensor], Tensor] = torch.compile(

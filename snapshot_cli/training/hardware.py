@@ -1,4 +1,4 @@
-"""The device that a run is trained on, and what is recorded about it."""
+"""Choose the device, set up its kernels, and describe it for machine.json."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BFLOAT16_UNITS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16"}  # by Linux's
 
 
 def choose(name: Device) -> torch.device:
-    """Return the device of a name; ConfigError for cuda where there is none."""
+    """Return the device for --device; ConfigError for cuda if torch finds no GPU."""
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "--device cuda: torch finds no CUDA device here; use --device cpu, or --device auto to take what is there"
@@ -34,10 +34,7 @@ def choose(name: Device) -> torch.device:
 
 @contextmanager
 def kernels(*, deterministic: bool) -> Iterator[None]:
-    """Let torch take, where that is asked for, only kernels that give the same bits every time.
-
-    Raises UserError where torch has no such kernel for something that the training does.
-    """
+    """Use deterministic kernels only, if `deterministic`; UserError if torch has none for an operation."""
     if not deterministic:
         yield
         return
@@ -58,9 +55,9 @@ def kernels(*, deterministic: bool) -> Iterator[None]:
 
 
 def describe(device: torch.device, network: str = "") -> dict[str, Any]:
-    """Return versions, device, threads, commit, command line and the time now, for machine.json.
+    """Return versions, device, threads, commit, command line and time for machine.json.
 
-    The versions include that of the code behind a network from elsewhere.
+    The versions include the library of the network.
     """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -77,7 +74,7 @@ def describe(device: torch.device, network: str = "") -> dict[str, Any]:
 
 
 def _set(name: str, value: str | None) -> None:
-    """Set an environment variable, or take it away."""
+    """Set an environment variable, or remove it for None."""
     if value is None:
         os.environ.pop(name, None)
     else:
@@ -85,7 +82,7 @@ def _set(name: str, value: str | None) -> None:
 
 
 def _commit() -> dict[str, Any]:
-    """Return the commit of the checkout that holds this package and whether the code differs; None where git fails."""
+    """Return the commit of this checkout and whether the code has uncommitted changes; None if git fails."""
     here = Path(__file__)
     if _git("ls-files", "--error-unmatch", here.name) is None:
         return {"commit": None, "uncommitted_changes": None}
@@ -94,13 +91,13 @@ def _commit() -> dict[str, Any]:
 
 
 def bfloat16_unit() -> str | None:
-    """Return what the processor multiplies bfloat16 with, the fastest of BFLOAT16_UNITS; None for none of them."""
+    """Return the fastest of BFLOAT16_UNITS that the processor has, or None."""
     flags = _cpuinfo("flags").split()
     return next((unit for flag, unit in BFLOAT16_UNITS.items() if flag in flags), None)
 
 
 def bfloat16_remark(device: torch.device) -> str | None:
-    """Return that bfloat16 does not pay on a device, None where it does."""
+    """Return a warning if bfloat16 is slow on a device, else None."""
     if device.type != "cpu" or bfloat16_unit() is not None:
         return None
     return (
@@ -110,20 +107,20 @@ def bfloat16_remark(device: torch.device) -> str | None:
 
 
 def _processor() -> str:
-    """Return the processor's model and the instructions that torch uses on it."""
+    """Return the model of the processor and the instruction set that torch uses."""
     model = _cpuinfo("model name") or platform.processor() or platform.machine()
     return f"{model}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def _cpuinfo(key: str) -> str:
-    """Return what Linux says of the first core, "" for nothing."""
+    """Return a value of /proc/cpuinfo for the first core, or ""."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
 
 
 def _git(*arguments: str) -> str | None:
-    """Return what git answers beside this file; None where it fails."""
+    """Return the output of git in this checkout, or None if it fails."""
     command = ["git", "-C", str(Path(__file__).parent), *arguments]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, errors="replace", check=True, timeout=10)

@@ -1,4 +1,4 @@
-"""Weights to start from: which tensors of a file a network takes over, and which stay as its seed made them."""
+"""Initial weights from a file: which tensors fit a network, and which stay as initialised from the seed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 from snapshot_cli.errors import UserError
 from snapshot_cli.training.checkpoint import DAMAGED
 
-WRAPPERS = ("state_dict", "model")  # keys under which trainings store the weights among other things
-NAMED = 4  # tensors in a line
+WRAPPERS = ("state_dict", "model")  # common keys of the weights in checkpoints
+NAMED = 4  # tensors named in a message
 
 
 @dataclass(frozen=True)
 class Fit:
-    """The names of tensors that a network takes from a file, leaves in it, and keeps as its seed made them."""
+    """The names of tensors: taken from a file, left in the file, and new in the network."""
 
     taken: tuple[str, ...]
     left: tuple[str, ...]
@@ -37,7 +37,7 @@ class Fit:
 
 
 def read(content: bytes) -> dict[str, Tensor]:
-    """Return the tensors of a file, .safetensors or what torch.save wrote of a state_dict; ValueError for another."""
+    """Return the tensors of a .safetensors file or of a state_dict saved by torch.save; ValueError for other files."""
     try:
         if content[:2] != b"PK":
             return load(content)
@@ -53,32 +53,31 @@ def read(content: bytes) -> dict[str, Tensor]:
 
 
 def fit(network: nn.Module, weights: Mapping[str, Tensor], classes: int) -> Fit:
-    """Return which tensors of a file a network takes; ValueError where one besides its classifier finds none.
+    """Match tensors of a file to a network; ValueError if a parameter outside the classifier has no match.
 
-    The classifier is whatever ends in as many outputs as there are classes. What is no parameter, such as a count of
-    batches, may lack.
+    The classifier is every layer with as many outputs as classes. Buffers, such as a count of batches, may be missing.
     """
-    own = network.state_dict()
-    taken = [name for name, tensor in own.items() if name in weights and weights[name].shape == tensor.shape]
-    new = [name for name in own if name not in taken]
+    state = network.state_dict()
+    taken = [name for name, tensor in state.items() if name in weights and weights[name].shape == tensor.shape]
+    new = [name for name in state if name not in taken]
     parameters = {name for name, _ in network.named_parameters(remove_duplicate=False)}
     head = _classifier(network, classes)
-    lacking = [name for name in new if name not in head and (name in parameters or name in weights)]
-    if lacking or not taken:
-        raise ValueError(f"they do not fit the network: {_reason(lacking[0], own, weights)}" if lacking else _NONE)
+    missing = [name for name in new if name not in head and (name in parameters or name in weights)]
+    if missing or not taken:
+        raise ValueError(f"they do not fit the network: {_reason(missing[0], state, weights)}" if missing else _NONE)
     return Fit(tuple(taken), tuple(name for name in weights if name not in taken), tuple(new))
 
 
 def start(network: nn.Module, weights: Mapping[str, Tensor], classes: int) -> None:
-    """Copy what fits into a network."""
+    """Copy the tensors that fit into a network."""
     with torch.no_grad():
-        own = network.state_dict()
+        state = network.state_dict()
         for name in fit(network, weights, classes).taken:
-            own[name].copy_(weights[name])
+            state[name].copy_(weights[name])
 
 
 def checked(network: nn.Module, content: bytes, classes: int, path: Path) -> Fit:
-    """Return what a network takes of a file; UserError, naming the file, where it is none or does not fit."""
+    """Match a file to a network; UserError, naming the file, if it has no weights or they do not fit."""
     try:
         return fit(network, read(content), classes)
     except ValueError as error:
@@ -98,10 +97,10 @@ def _classifier(network: nn.Module, classes: int) -> set[str]:
     }
 
 
-def _reason(name: str, own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
+def _reason(name: str, state: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> str:
     if name not in weights:
         return f"{name} is not among them"
-    return f"{name} has the shape {tuple(weights[name].shape)} and not {tuple(own[name].shape)}"
+    return f"{name} has the shape {tuple(weights[name].shape)} and not {tuple(state[name].shape)}"
 
 
 def _some(names: Sequence[str]) -> str:

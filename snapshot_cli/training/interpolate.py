@@ -20,8 +20,8 @@ from snapshot_cli.training.network import in_training
 from snapshot_cli.training.predict import predict
 
 LAMBDAS = tuple(k / 10 for k in range(11))
-IMAGES = 5000  # of the training images, on which batch-norm statistics are estimated
-BATCH_SIZE = 512  # of these; what is estimated depends on it
+IMAGES = 5000  # training images, on which batch-norm statistics are estimated
+BATCH_SIZE = 512  # of these images; the estimate depends on it
 
 STATISTICS = ("running_mean", "running_var")
 
@@ -36,13 +36,13 @@ def interpolate(
     *,
     stop: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Store a finished run's test errors at lambda theta_last + (1 - lambda) theta_k, for every snapshot k before it.
+    """Store a finished run's test errors at lambda theta_last + (1 - lambda) theta_k, for every earlier snapshot k.
 
-    Statistics "reestimated" are those of a fixed subset of the training images at every point, "final" the running ones
-    of the last snapshot, as Torch's flat parameter vector leaves them, "mixed" those of both snapshots, mixed as the
-    weights are: at its ends the line has the snapshots' own errors. Of a network without batch norm all are the same.
-    Raises UserError where weights were not kept and
-    Stopped, with nothing stored, when `stop` says so.
+    Batch-norm statistics are "reestimated" at every point on a fixed subset of the training images, "final" as in the
+    last snapshot (Torch's flat parameter vector does that), or "mixed" like the weights, so that both ends of the line
+    are the snapshots' errors. Without batch norm all three are equal.
+
+    Raises UserError if weights were not kept, and Stopped, with nothing stored, if `stop()` is true.
     """
     device = hardware.choose(machine.device)
     network = in_training(run, dataset.manifest, device)
@@ -57,7 +57,7 @@ def interpolate(
 
 
 def mixed(earlier: State, last: State, weight: float, names: Iterable[str]) -> State:
-    """Return weight * last + (1 - weight) * earlier for what is named; all else is that of last."""
+    """Return weight * last + (1 - weight) * earlier for the named tensors, and the others of `last`."""
     return last | {name: weight * last[name] + (1 - weight) * earlier[name] for name in names}
 
 
@@ -84,7 +84,7 @@ def reestimate(network: nn.Module, images: Feed) -> None:
 def _points(
     network: nn.Module, run: Run, directory: RunDirectory, *, images: Feed, test: Feed
 ) -> Iterator[dict[str, float | str]]:
-    """Yield the rows of interpolation.csv; lambda = 1 is the last snapshot, whatever the line starts from."""
+    """Yield the rows of interpolation.csv; all lines share lambda = 1, the last snapshot."""
     last = _state(network, directory, run.snapshots)
     ends = _errors(network, last, last, images=images, test=test)
     parameters = [name for name, _ in network.named_parameters(remove_duplicate=False)]
@@ -99,7 +99,7 @@ def _points(
 
 
 def _errors(network: nn.Module, with_final: State, with_mixed: State, *, images: Feed, test: Feed) -> dict[str, float]:
-    """Return the test error in percent of some weights by where their batch-norm statistics come from."""
+    """Return the test error in percent for every choice of batch-norm statistics."""
     network.load_state_dict(with_final)
     final_error = _error(network, test)
     if not _norms(network):
@@ -112,8 +112,8 @@ def _errors(network: nn.Module, with_final: State, with_mixed: State, *, images:
 
 
 def _norms(network: nn.Module) -> list[BatchNorm]:
-    """Return the batch norms that keep statistics."""
-    return [each for each in network.modules() if isinstance(each, BatchNorm) and each.track_running_stats]
+    """Return the batch norms with running statistics."""
+    return [module for module in network.modules() if isinstance(module, BatchNorm) and module.track_running_stats]
 
 
 def _state(network: nn.Module, directory: RunDirectory, snapshot: int) -> State:
@@ -127,6 +127,6 @@ def _error(network: nn.Module, test: Feed) -> float:
 
 
 def _subset(batches: Feed, *, seed: int) -> Feed:
-    """Return at most `IMAGES` of the images, drawn by a seed, to be looked at as they are."""
+    """Return at most `IMAGES` random images, chosen by a seed."""
     order = torch.randperm(batches.examples, generator=generator(seed, "statistics"))
     return batches.at(order[:IMAGES])

@@ -1,4 +1,4 @@
-"""The training loop: a rate from Eq. 2 before every iteration, a snapshot at the end of every cycle."""
+"""The training loop: set the learning rate (Eq. 2) before every step, take a snapshot at the end of every cycle."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from snapshot_cli.training.record import Training, close_epoch, save, stopped, s
 
 
 class Callback(Protocol):
-    """Who looks on while a run is trained; nothing that it does is read back."""
+    """Progress callback; it must not affect training."""
 
     def on_start(self, done: int, iterations: int, epoch_length: int) -> None:
-        """Take note of the iterations that are done already, of all of them, and of those of an epoch."""
+        """Called once, with the steps done before a resume, the steps in all, and the steps of an epoch."""
 
     def on_step(self, step: int, lr: float) -> None:
-        """Take note of a finished iteration, without asking the device for anything."""
+        """Called after every step, counted from 1; must not synchronise the device."""
 
     def on_epoch(self, row: dict[str, float]) -> None:
-        """Take note of a finished epoch: a row of metrics.csv, and the share of the time spent waiting for images."""
+        """Called after every epoch with its row of metrics.csv and `data_wait`, the share of time without images."""
 
 
 def train(
@@ -48,12 +48,12 @@ def train(
     ranks: Ranks = ALONE,
     initial: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
-    """Train a run from where it is to its end; snapshots, predictions and metrics go to its directory.
+    """Train a run to its end, or resume it; snapshots, predictions and metrics go to its directory.
 
-    The state is saved at the end of every epoch and whenever the machine's `checkpoint_seconds` have gone by. `initial`
-    are tensors that a fresh run starts from.
+    A checkpoint is saved at the end of every epoch and every `machine.checkpoint_seconds`. A fresh run starts from the
+    weights `initial`, if any.
 
-    Raises UserError when the loss is no longer finite, and Stopped, with the state saved, when `stop` says so.
+    Raises UserError if the loss is not finite, and Stopped, with a checkpoint saved, if `stop()` is true.
     """
     training = prepare(run, dataset, directory, machine, stop=stop, ranks=ranks, initial=initial)
     last = run.snapshot_iterations(training.examples)[-1]
@@ -76,18 +76,17 @@ def predict_again(
     stop: Callable[[], bool] = lambda: False,
     ranks: Ranks = ALONE,
 ) -> None:
-    """Compute the predictions that a finished run lacks, from the weights that were kept.
+    """Compute the missing predictions of a finished run from its snapshots.
 
-    Raises Stopped, with those of each split stored together or not at all, when `stop` says so.
+    The predictions of a split are stored together or not at all. Raises Stopped if `stop()` is true.
     """
     training = prepare(run, dataset, directory, machine, stop=stop, ranks=ranks)
     for split in predictions.splits(run):
-        lacking = ranks.tell(directory.lacking(split))
+        missing = ranks.broadcast(directory.lacking(split))
         batches = training.batches[split]
-        found = predictions.of_snapshots(lacking, directory, training.network, batches, stop=stop, ranks=ranks)
-        logits = list(found)
-        if lacking and ranks.first:
-            directory.store_again(split, dict(zip(lacking, logits, strict=True)), batches.labels.cpu().numpy())
+        logits = list(predictions.of_snapshots(missing, directory, training.network, batches, stop=stop, ranks=ranks))
+        if missing and ranks.first:
+            directory.store_again(split, dict(zip(missing, logits, strict=True)), batches.labels.cpu().numpy())
 
 
 def prepare(
@@ -100,12 +99,12 @@ def prepare(
     ranks: Ranks = ALONE,
     initial: Mapping[str, torch.Tensor] | None = None,
 ) -> Training:
-    """Return a run ready to go on: weights from its seed, or everything from the state that it was stopped with.
+    """Return a run ready to train: from its checkpoint, else with weights from its seed.
 
-    A fresh run takes over what fits of the tensors `initial`.
+    A fresh run takes those tensors of `initial` that fit its network.
 
-    Raises UserError when the state, or a snapshot taken before it, is not what the run wrote, and where not all ranks
-    find the same state.
+    Raises UserError if the checkpoint, or an earlier snapshot, is not what the run wrote, and if ranks read different
+    checkpoints.
     """
     device = hardware.choose(machine.device)
     torch.manual_seed(derive(run.seed, "weights"))
@@ -129,8 +128,8 @@ def prepare(
         epoch_length=iterations_per_epoch(examples, run.batch_size),
         ends=run.snapshot_iterations(examples),
     )
-    if progress.iteration != ranks.tell(progress.iteration):
-        raise UserError(f"{directory.resume_path}: not there on every host; all have to see one folder of results")
+    if progress.iteration != ranks.broadcast(progress.iteration):
+        raise UserError(f"{directory.resume_path}: not on every host; all hosts must share one folder of results")
     for snapshot, digest in enumerate(progress.snapshots, start=1):
         directory.weights(snapshot, digest)
     batches = of_run(run, dataset, device=device, workers=machine.workers or 0, stop=stop)
@@ -147,24 +146,26 @@ def train_epoch(training: Training, *, callback: Callback, stop: Callable[[], bo
     epoch, done = divmod(progress.iteration, length)
     if done == 0:
         progress.begin_epoch(length)
-    losses, wrong = (ranks.once(restored).to(training.device) for restored in (progress.losses, progress.wrong))
+    losses, wrong = (
+        ranks.only_on_first(restored).to(training.device) for restored in (progress.losses, progress.wrong)
+    )
     started, saved = time.perf_counter() - progress.seconds, time.monotonic()
     training.network.train()
     try:
         for images, labels in training.batches["train"].training(
             run.seed, epoch, batch_size=run.batch_size, start=done, share=ranks.share
         ):
-            rate = run.rate(progress.iteration + 1, examples)
-            loss, mistakes = step(training, images, labels, rate)
+            lr = run.rate(progress.iteration + 1, examples)
+            loss, mistakes = step(training, images, labels, lr)
             losses[progress.iteration % length] = loss
             wrong += mistakes
             progress.iteration += 1
-            callback.on_step(progress.iteration, rate)
+            callback.on_step(progress.iteration, lr)
             if progress.iteration in ends:
                 take_snapshot(training, ends.index(progress.iteration) + 1)
             if progress.iteration == ends[-1] or progress.iteration % length == 0:
                 break
-            stopping, due = ranks.agree(stop(), time.monotonic() - saved > training.machine.checkpoint_seconds)
+            stopping, due = ranks.any_rank(stop(), time.monotonic() - saved > training.machine.checkpoint_seconds)
             if stopping or due:
                 progress.record(ranks.sum(losses.cpu()), ranks.sum(wrong.cpu()), time.perf_counter() - started)
                 save(training)
@@ -172,27 +173,27 @@ def train_epoch(training: Training, *, callback: Callback, stop: Callable[[], bo
             if stopping:
                 raise stopped(training)
     except StoppedWaiting:
-        if ranks.count > 1 or progress.iteration == 0:  # the others wait at this iteration's gradients
+        if ranks.count > 1 or progress.iteration == 0:  # the other ranks wait for this step's gradients
             raise
         progress.record(losses, wrong, time.perf_counter() - started)
         save(training)
         raise stopped(training) from None
     progress.record(ranks.sum(losses.cpu()), ranks.sum(wrong.cpu()), time.perf_counter() - started)
-    close_epoch(training, epoch + 1, rate)
+    close_epoch(training, epoch + 1, lr)
     callback.on_epoch(progress.rows[-1] | {"data_wait": training.batches["train"].data_wait})
-    if progress.iteration < ends[-1] and ranks.agree(stop())[0]:
+    if progress.iteration < ends[-1] and ranks.any_rank(stop())[0]:
         raise stopped(training)
 
 
 def step(
-    training: Training, images: torch.Tensor, labels: torch.Tensor, rate: float
+    training: Training, images: torch.Tensor, labels: torch.Tensor, lr: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Do one iteration of SGD and return loss and number of wrong answers, both this rank's part, on the device."""
+    """Do one step of SGD; return this rank's part of the loss and of the count of errors, as tensors on the device."""
     run, ranks = training.run, training.ranks
     for group in training.optimizer.param_groups:
-        group["lr"] = rate
-    if run.dropout or run.stochastic_depth or is_elsewhere(run.network):  # which may draw whatever it likes
-        torch.manual_seed(derive(run.seed, "dropout", training.progress.iteration, *ranks.purpose))
+        group["lr"] = lr
+    if run.dropout or run.stochastic_depth or is_elsewhere(run.network):  # which may draw random numbers anywhere
+        torch.manual_seed(derive(run.seed, "dropout", training.progress.iteration, *ranks.seed_suffix))
     with torch.autocast(training.device.type, dtype=torch.bfloat16, enabled=run.precision == "bfloat16"):
         logits = training.forward(images)
         loss = ranks.part(cross_entropy(logits, labels), len(labels), training.batch)

@@ -1,4 +1,4 @@
-"""What a training takes: parameters and bytes counted without running it, seconds measured on a few iterations."""
+"""Count the parameters and bytes of a training without running it, and measure the seconds of a few steps."""
 
 from __future__ import annotations
 
@@ -25,24 +25,21 @@ from snapshot_cli.training import loop
 from snapshot_cli.training.network import without_content
 
 PRECISIONS = get_args(Precision)
-WARM_UP = 2  # iterations that are not counted: allocations, and the choice of kernels
+WARM_UP = 2  # steps that are not counted: they allocate memory and choose kernels
 
 
 @dataclass(frozen=True)
 class Size:
-    """The parameters of a network, and bytes: of its weights with batch norm's statistics, and of one iteration."""
+    """The parameters of a network, and bytes: of weights with batch-norm statistics, and of a step's activations."""
 
     parameters: int
     weights: int
     activations: int
-    """What the forward pass of a batch keeps for the backward pass, in the run's precision."""
+    """What the forward pass of a batch stores for the backward pass, in the run's precision."""
 
 
 def size(run: Run, *, classes: int, image_size: int, device: torch.device) -> Size:
-    """Count what a run's network is made of and what a batch keeps, on tensors that have shapes and no content.
-
-    The device need not exist.
-    """
+    """Count parameters, weights and activations on tensors without content; the device need not exist."""
     kept: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -56,23 +53,23 @@ def size(run: Run, *, classes: int, image_size: int, device: torch.device) -> Si
         images = torch.empty(run.batch_size, 3, image_size, image_size)
         labels = torch.empty(run.batch_size, dtype=torch.int64)
         weights = {
-            name: torch.empty(each.shape, dtype=each.dtype, requires_grad=each.requires_grad)
-            for name, each in tensors.items()
+            name: torch.empty(tensor.shape, dtype=tensor.dtype, requires_grad=tensor.requires_grad)
+            for name, tensor in tensors.items()
         }
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), _autocast(run, device):
             loss = cross_entropy(functional_call(network, weights, images), labels)
         del loss
-    own = {each.untyped_storage()._cdata for each in weights.values()}
+    weight_storages = {tensor.untyped_storage()._cdata for tensor in weights.values()}
     return Size(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         weights=sum(tensor.nbytes for tensor in state.values()),
-        activations=sum(storage.nbytes() for key, storage in kept.items() if key not in own),
+        activations=sum(storage.nbytes() for key, storage in kept.items() if key not in weight_storages),
     )
 
 
 @contextmanager
 def _autocast(run: Run, device: torch.device) -> Iterator[None]:
-    """Do what torch.autocast does for a run, also for a device that is not there, where that only warns."""
+    """Act as torch.autocast, which only warns for a device that does not exist."""
     before = torch.is_autocast_enabled(device.type)
     torch.set_autocast_enabled(device.type, run.precision == "bfloat16")
     torch.set_autocast_dtype(device.type, torch.bfloat16)
@@ -84,14 +81,14 @@ def _autocast(run: Run, device: torch.device) -> Iterator[None]:
 
 
 def seconds_per_iteration(run: Run, manifest: Manifest, machine: Machine, *, steps: int) -> dict[Precision, float]:
-    """Return for both precisions the median time of `steps` iterations of a run, by turns, on images of noise."""
+    """Return the median seconds of a step in both precisions, from `steps` alternating steps on noise."""
     by_turns = zip(*(_times(run, precision, manifest, machine, steps) for precision in PRECISIONS), strict=True)
     counted = zip(*list(by_turns)[WARM_UP:], strict=True)
     return {precision: statistics.median(taken) for precision, taken in zip(PRECISIONS, counted, strict=True)}
 
 
 def _times(run: Run, precision: Precision, manifest: Manifest, machine: Machine, steps: int) -> Iterator[float]:
-    """Yield the seconds of an iteration, made as in training, after iteration."""
+    """Yield the seconds of one training step after another."""
     noise = _noise(manifest, run.batch_size * (steps + WARM_UP))
     measured = run.model_copy(update={"train_size": None, "holdout": 0, "precision": precision})
     training = loop.prepare(measured, noise, RunDirectory(Path("nowhere")), machine)
@@ -100,7 +97,7 @@ def _times(run: Run, precision: Precision, manifest: Manifest, machine: Machine,
     for _ in range(steps + WARM_UP):
         start = time.perf_counter()
         images, labels = next(batches)
-        loop.step(training, images, labels, 0.0)  # a rate of 0, so that noise cannot diverge
+        loop.step(training, images, labels, 0.0)  # learning rate 0: noise cannot diverge
         if training.device.type == "cuda":
             torch.cuda.synchronize(training.device)
         yield time.perf_counter() - start

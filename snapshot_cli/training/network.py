@@ -1,4 +1,4 @@
-"""The network of a run: as the run describes it, and as it is trained."""
+"""Build the network of a run."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from snapshot_cli.networks.names import is_elsewhere
 
 
 def of_run(run: Run, *, classes: int, side: int) -> nn.Module:
-    """Return the network that a run describes, for square images of a side in pixels; freshly initialised."""
+    """Build and initialise the network of a run, for square images of `side` pixels."""
     depth, options = run.stochastic_depth, run.network_options
     return build(run.network, classes, side, run.dropout, stochastic_depth=depth, options=options)
 
 
 def without_content(run: Run, *, classes: int, side: int) -> nn.Module:
-    """Return the network of a run with shapes alone, on the device meta; the paper's take no memory meanwhile.
+    """Build the network of a run on the device meta, without values.
 
-    What others wrote may compute with values while it is made, and is made first and emptied then.
+    Networks of other libraries may compute with values in their constructors, so they are built first and then moved.
     """
     if is_elsewhere(run.network):
         with torch.random.fork_rng(devices=[]):
@@ -30,11 +30,10 @@ def without_content(run: Run, *, classes: int, side: int) -> nn.Module:
 
 
 def in_training(run: Run, manifest: Manifest, device: torch.device) -> nn.Module:
-    """Return the network that a run trains on a dataset, on a device and in the memory format channels_last.
+    """Build the network that a run trains, on a device and in the memory format channels_last.
 
-    Measured: a training step on one thread (batch 64, sides 8 to 32) is that many times as fast as in the contiguous
-    format: resnet 1.0 to 1.3, wide-resnet with K = 2 to 4 1.05 to 1.2, densenet 1.3 to 1.4, imagenet-resnet (batch 16,
-    side 64) 1.1.
+    Speedup over the contiguous format, measured for a training step on one thread (batch 64, sides 8 to 32): resnet 1.0
+    to 1.3, wide-resnet with K = 2 to 4 1.05 to 1.2, densenet 1.3 to 1.4, imagenet-resnet (batch 16, side 64) 1.1.
     """
     network = of_run(run, classes=len(manifest.classes), side=manifest.size)
     return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

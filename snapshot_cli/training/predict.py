@@ -1,4 +1,4 @@
-"""A network and images to logits."""
+"""Compute the logits of a network."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import nn
 
 from snapshot_cli.datasets.batches import Feed
 
-BATCH_SIZES = {"cpu": 64, "cuda": 512}  # on a CPU maps of more images leave the cache
+BATCH_SIZES = {"cpu": 64, "cuda": 512}  # on a CPU, feature maps of more images do not fit into the cache
 
 
 def predict(network: nn.Module, batches: Feed, before: Callable[[int], None] = lambda done: None) -> np.ndarray:
     """Return the logits of all images in order, float32 (examples, classes), with the network in evaluation mode.
 
-    `before` is told before every batch how many images are done, and may raise what ends it.
+    `before` is called before every batch with the number of images done; it may raise to stop.
     """
     training = network.training
     network.eval()

@@ -1,4 +1,4 @@
-"""The predictions of a run's snapshots, each from weights that are what the run wrote."""
+"""Predict with the snapshots of a run, whose files are compared with their sha256."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from snapshot_cli.training.ranks import Ranks
 
 
 def splits(run: Run) -> list[Split]:
-    """Return the splits that a run predicts: test and, where images are withheld, holdout."""
+    """Return the splits that a run predicts: test and, if images are withheld, holdout."""
     return ["test", "holdout"] if run.holdout else ["test"]
 
 
@@ -33,14 +33,14 @@ def store(
     stop: Callable[[], bool] = lambda: False,
     ranks: Ranks,
 ) -> None:
-    """Store the logits of every snapshot, whose files have the sha256 `digests`, and the labels.
+    """Store the logits of every snapshot and the labels; `digests` are the sha256 of the snapshots' files.
 
-    Raises Stopped when `stop` says so on any rank.
+    Raises Stopped if `stop()` is true on any rank.
     """
     for split in splits(run):
         numbers = range(1, run.snapshots + 1)
-        found = of_snapshots(numbers, directory, network, batches[split], digests, stop=stop, ranks=ranks)
-        for snapshot, logits in enumerate(found, start=1):
+        predicted = of_snapshots(numbers, directory, network, batches[split], digests, stop=stop, ranks=ranks)
+        for snapshot, logits in enumerate(predicted, start=1):
             if ranks.first:
                 directory.write_predictions(split, snapshot, logits)
         if ranks.first:
@@ -57,28 +57,28 @@ def of_snapshots(
     stop: Callable[[], bool] = lambda: False,
     ranks: Ranks,
 ) -> Iterator[np.ndarray]:
-    """Yield the logits (examples, classes) of some snapshots; without digests those of a finished run's manifest hold.
+    """Yield the logits (examples, classes) of snapshots, checked against `digests` or else the run's manifest.
 
-    Each rank computes those of its share of the images, and all have all of them. Raises UserError for weights that are
-    not what the run wrote, and Stopped when `stop` says so on any rank.
+    Every rank predicts its share of the images and gets the logits of all. Raises UserError for weights that the run
+    did not write, and Stopped if `stop()` is true on any rank.
     """
     rows = np.arange(batches.examples)[ranks.share]
-    own = batches if ranks.count == 1 else batches.at(torch.from_numpy(rows))
+    share = batches if ranks.count == 1 else batches.at(torch.from_numpy(rows))
     fewest = batches.examples // ranks.count
 
-    def ask(done: int) -> None:
-        if done < fewest and ranks.agree(stop())[0]:  # beyond, some ranks may have no batch left, and would not answer
+    def check_stop(done: int) -> None:
+        if done < fewest and ranks.any_rank(stop())[0]:  # later, some ranks may have no batch left
             raise Stopped(f"{directory.run.run_id}: stopped while predicting; type the same command to resume")
 
     for snapshot in snapshots:
         load_weights(directory, snapshot, network, digests[snapshot - 1] if digests else None)
-        yield _gathered(predict(network, own, ask), rows, batches.examples, ranks)
+        yield _gathered(predict(network, share, check_stop), rows, batches.examples, ranks)
 
 
 def _gathered(logits: np.ndarray, rows: np.ndarray, examples: int, ranks: Ranks) -> np.ndarray:
-    """Return the logits of all images from those that each rank has of some rows."""
+    """Return the logits of all images, given those of this rank's rows."""
     if ranks.count == 1:
         return logits
-    found = np.zeros((examples, logits.shape[1]), logits.dtype)
-    found[rows] = logits
-    return ranks.sum(torch.from_numpy(found)).numpy()
+    padded = np.zeros((examples, logits.shape[1]), logits.dtype)
+    padded[rows] = logits
+    return ranks.sum(torch.from_numpy(padded)).numpy()

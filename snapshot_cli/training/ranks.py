@@ -1,7 +1,7 @@
-"""One run in several processes, as torchrun starts them: each computes its share of every batch, the first one writes.
+"""Data-parallel training under torchrun: every rank computes its share of a batch, rank 0 writes the files.
 
-Batch norm's running statistics are each process's own, and those of the first are stored. Training reads none of them,
-so that a run goes on exactly from a state that restores the first one's everywhere.
+Batch-norm running statistics differ between ranks; those of rank 0 are stored. Training does not read them, so resuming
+is exact although a checkpoint restores those of rank 0 on all ranks.
 """
 
 from __future__ import annotations
@@ -24,51 +24,50 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 STORE_SECONDS = 60.0
-PATIENCE = timedelta(hours=12)  # the others wait while the first interpolates; the end of a process is noticed at once
+PATIENCE = timedelta(hours=12)  # ranks wait while rank 0 interpolates; a process that ends is noticed at once
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The place of this process among those that train a run; where it is alone nothing is sent or computed."""
+    """The rank of this process and the number of ranks; a single rank sends and computes nothing."""
 
     rank: int = 0
     count: int = 1
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes files."""
+        """Whether this is rank 0, which writes the files."""
         return self.rank == 0
 
     @property
     def share(self) -> slice:
-        """The examples of a batch that are this rank's."""
+        """This rank's examples of a batch."""
         return slice(self.rank, None, self.count)
 
     @property
-    def purpose(self) -> tuple[int, ...]:
-        """What a seed is derived from besides its purpose, where ranks draw apart; nothing for the first."""
+    def seed_suffix(self) -> tuple[int, ...]:
+        """What makes the seeds of ranks differ where they must; empty on rank 0."""
         return () if self.first else (self.rank,)
 
     def wrap(self, network: nn.Module) -> nn.Module:
-        """Return what to call in training: gradients become means over the ranks, batch statistics stay a rank's own.
+        """Return the network to call in training: it averages gradients over ranks, but not batch statistics.
 
-        What the first starts from, all do. Keeping the statistics apart is what the authors' code did on several
-        GPUs.
+        All ranks start from the weights of rank 0. The authors' code kept the statistics of several GPUs apart, too.
         """
         if self.count == 1:
             return network
         from torch.nn.parallel import DistributedDataParallel
 
         together = DistributedDataParallel(network)
-        together.broadcast_buffers = False  # only now, so that the first's are sent once
+        together.broadcast_buffers = False  # after the constructor, which broadcasts them
         return together
 
     def part(self, loss: torch.Tensor, examples: int, batch: int) -> torch.Tensor:
-        """Return a rank's part of the mean loss of a batch, of whose images `examples` are its own: the sum is all."""
+        """Return this rank's part of the mean loss of a batch, from the mean over its `examples` images."""
         return loss if self.count == 1 else loss * (examples / batch)
 
     def backward(self, part: torch.Tensor) -> None:
-        """Compute the gradients of the loss of which this is a rank's part, of which `wrap` makes the mean."""
+        """Compute gradients such that the mean over ranks, which `wrap` takes, is the gradient of the batch's loss."""
         (part if self.count == 1 else part * self.count).backward()  # type: ignore[no-untyped-call]
 
     def sum(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -80,23 +79,23 @@ class Ranks:
             distributed.all_reduce(tensor)
         return tensor
 
-    def once(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Return a tensor that all ranks have as what a sum over ranks counts once: zeros but for the first."""
+    def only_on_first(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the tensor on rank 0 and zeros elsewhere, so that a sum over ranks counts it once."""
         return tensor if self.first else tensor.new_zeros(tensor.shape)
 
-    def agree(self, *wishes: bool) -> tuple[bool, ...]:
-        """Return for each wish whether any rank has it."""
+    def any_rank(self, *flags: bool) -> tuple[bool, ...]:
+        """Return for every flag whether it is set on any rank."""
         if self.count == 1:
-            return wishes
+            return flags
         import torch
         from torch import distributed
 
-        raised = torch.tensor(wishes, dtype=torch.int32)
+        raised = torch.tensor(flags, dtype=torch.int32)
         distributed.all_reduce(raised, distributed.ReduceOp.MAX)
         return tuple(map(bool, raised.tolist()))
 
-    def tell(self, value: Value) -> Value:
-        """Return the first rank's value."""
+    def broadcast(self, value: Value) -> Value:
+        """Return the value of rank 0."""
         if self.count == 1:
             return value
         import torch
@@ -107,22 +106,22 @@ class Ranks:
         return values[0]
 
     @contextmanager
-    def in_turn(self) -> Iterator[None]:
-        """Let the first rank come to the end of the context before the others begin it."""
+    def first_goes_first(self) -> Iterator[None]:
+        """Let rank 0 leave the context before other ranks enter it."""
         if not self.first:
-            self.agree(False)
+            self.any_rank(False)
         yield
         if self.first:
-            self.agree(False)
+            self.any_rank(False)
 
 
 ALONE = Ranks()
 
 
 def join(device: Device) -> Ranks:
-    """Return the place that torchrun gave to this process, connected with the others; alone where it has none.
+    """Connect to the other processes that torchrun started and return the ranks; a single one without torchrun.
 
-    A process on a GPU takes the one of its number on the host. Raises ConfigError where there are too few.
+    On GPUs, a process takes the GPU of its local rank. Raises ConfigError if there are too few.
     """
     count = int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else 1
     if count == 1:
@@ -134,12 +133,12 @@ def join(device: Device) -> Ranks:
 
     cuda = hardware.choose(device).type == "cuda"
     if cuda:
-        own, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-        if own >= there:
+        local_rank, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if local_rank >= gpus:
             raise ConfigError(
-                f"torchrun --nproc-per-node: a process needs a GPU of its own, and there are {there} here; start fewer"
+                f"torchrun --nproc-per-node: a process needs a GPU of its own, and there are {gpus} here; start fewer"
             )
-        torch.cuda.set_device(own)
+        torch.cuda.set_device(local_rank)
     if not distributed.is_initialized():
         _wait_for_store(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
         distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)

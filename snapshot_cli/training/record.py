@@ -1,4 +1,4 @@
-"""A run on its way and what it leaves behind: the row of every epoch, the state to go on from, the summary."""
+"""A run in training and what it records: rows of metrics.csv, checkpoints, snapshots and the summary."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from snapshot_cli.training.ranks import ALONE, Ranks
 
 @dataclass
 class Training:
-    """A run on its way: what is trained, on what, where it leaves its files, and how far it is."""
+    """A run in training: its network, data, device, directory and progress."""
 
     run: Run
     network: nn.Module
-    """Holds the weights; `forward` is what is called in training."""
+    """Has the weights; training calls `forward`, which may be compiled or data-parallel."""
     forward: Callable[[torch.Tensor], torch.Tensor]
     optimizer: torch.optim.Optimizer
     batches: dict[str, Feed]
@@ -38,18 +38,18 @@ class Training:
 
     @property
     def examples(self) -> int:
-        """The number of images that are trained on."""
+        """The number of training images."""
         return self.batches["train"].examples
 
     @property
     def batch(self) -> int:
-        """The number of images of the coming iteration, of all ranks."""
+        """The number of images in the next step, on all ranks."""
         size = self.run.batch_size
         return min(size, self.examples - self.progress.iteration % iterations_per_epoch(self.examples, size) * size)
 
 
-def close_epoch(training: Training, epoch: int, rate: float) -> None:
-    """Add the epoch's row to the metrics and save both; an epoch that the run's end cuts short has a row too."""
+def close_epoch(training: Training, epoch: int, lr: float) -> None:
+    """Add the epoch's row to metrics.csv and save a checkpoint; the last epoch may be shorter."""
     progress, run = training.progress, training.run
     length = iterations_per_epoch(training.examples, run.batch_size)
     iterations = progress.iteration - (epoch - 1) * length
@@ -59,7 +59,7 @@ def close_epoch(training: Training, epoch: int, rate: float) -> None:
     row = {
         "epoch": epoch,
         "iteration": progress.iteration,
-        "rate": rate,
+        "rate": lr,
         "train_loss": float((progress.losses[:iterations].double() * weights).sum() / images),
         "train_error": 100 * int(progress.wrong) / images,
         "seconds": round(progress.seconds, 3),
@@ -69,19 +69,19 @@ def close_epoch(training: Training, epoch: int, rate: float) -> None:
 
 
 def save(training: Training, row: dict[str, float] | None = None) -> None:
-    """Save the state to go on from, with the row of a finished epoch in it; UserError when they are not finite."""
+    """Save a checkpoint, with the row of a finished epoch; UserError if losses or weights are not finite."""
     progress, run = training.progress, training.run
     broken = torch.nonzero(~progress.losses.isfinite())
     if len(broken):
         length = len(progress.losses)
         iteration = (progress.iteration - 1) // length * length + int(broken[0]) + 1
         raise UserError(
-            f"{run.run_id}: the loss is not finite at iteration {iteration}, where the rate is "
+            f"{run.run_id}: the loss is not finite at step {iteration}, where the learning rate is "
             f"{run.rate(iteration, training.examples):.4g}; try a smaller alpha0"
         )
     if not torch.stack([parameter.isfinite().all() for parameter in training.network.parameters()]).all():
         raise UserError(
-            f"{run.run_id}: the weights are not finite after iteration {progress.iteration}, where the rate is "
+            f"{run.run_id}: the weights are not finite after step {progress.iteration}, where the learning rate is "
             f"{run.rate(progress.iteration, training.examples):.4g}; try a smaller alpha0"
         )
     progress.rows += [] if row is None else [row]
@@ -93,15 +93,15 @@ def save(training: Training, row: dict[str, float] | None = None) -> None:
 
 
 def take_snapshot(training: Training, snapshot: int) -> None:
-    """Store the weights as a snapshot, counted from 1, and take note of its hash."""
+    """Save the weights as a snapshot, counted from 1, and remember its sha256."""
     path, ranks = training.directory.snapshot_path(snapshot), training.ranks
     training.progress.snapshots.append(
-        ranks.tell(checkpoint.save_weights(path, training.network) if ranks.first else "")
+        ranks.broadcast(checkpoint.save_weights(path, training.network) if ranks.first else "")
     )
 
 
 def summary(training: Training, dataset: Dataset) -> dict[str, Any]:
-    """Return what done.json says of a finished run."""
+    """Return the content of done.json."""
     rows = training.progress.rows
     return {
         "run": training.run.run_id,
@@ -116,6 +116,6 @@ def summary(training: Training, dataset: Dataset) -> dict[str, Any]:
 
 
 def stopped(training: Training) -> Stopped:
-    """Return the exception that says how far the state is that was just saved."""
+    """Return the exception that says at which step the run stopped; its checkpoint is saved."""
     done = training.progress.iteration
-    return Stopped(f"{training.run.run_id}: stopped after {done} iterations; type the same command to resume")
+    return Stopped(f"{training.run.run_id}: stopped after {done} steps; type the same command to resume")

@@ -1,4 +1,4 @@
-"""The cosine schedule of Eq. 2 as a learning-rate scheduler of torch, for a training loop of one's own."""
+"""The cosine schedule of Eq. 2 as a torch learning-rate scheduler, for your own training loop."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from snapshot_cli.schedule import cosine_rate, cycle_length, snapshot_iterations
 
 
 class SnapshotSchedule(LRScheduler):
-    """Set the rate of every iteration by Eq. 2: M cosine cycles, each from a group's own rate (alpha0) to almost 0.
+    """Set the learning rate by Eq. 2: M cosine cycles, from the initial lr of a parameter group (alpha0) to almost 0.
 
-    Call `step()` after every `optimizer.step()`, T times in all; where `cycle_ended` is true then, take a snapshot.
-    Beyond T the last rate stays. The state is that of every scheduler of torch, and restores the rate, too.
+    Call `step()` after every `optimizer.step()`, T times in all; take a snapshot whenever `cycle_ended` is true. The
+    learning rate stays after T steps. `state_dict()` and `load_state_dict()` work as for every torch scheduler; loading
+    also restores the learning rate.
 
-    A parameter group that is added later begins its cosine where the others are, from its own rate.
+    A parameter group added later joins the current cycle, with its own initial lr.
 
-    Raises UserError for T or M that are no whole numbers of at least 1 and, naming the nearest M that works, where M
-    cycles do not fit into T iterations.
+    Raises UserError unless T and M are integers of at least 1, and if M cycles do not fit into T steps; it names the
+    nearest M that works.
     """
 
     def __init__(self, optimizer: Optimizer, *, iterations: int, cycles: int) -> None:
@@ -34,21 +35,21 @@ class SnapshotSchedule(LRScheduler):
 
     @property
     def cycle_ended(self) -> bool:
-        """Tell whether the last iteration was the last of a cycle, at which a snapshot is taken."""
+        """Whether the last step ended a cycle: take a snapshot."""
         return self.last_epoch in self.ends
 
     def get_lr(self) -> list[float | Tensor]:
-        """Return the rate of the coming iteration for every group; called by `step()`."""
+        """Return the learning rate of the next step for every parameter group; `step()` calls it."""
         for group in self.optimizer.param_groups[len(self.base_lrs) :]:
             self.base_lrs.append(group.setdefault("initial_lr", group["lr"]))
         coming = min(self.last_epoch + 1, self.ends[-1])
         return [cosine_rate(coming, alpha0=float(alpha0), length=self.length) for alpha0 in self.base_lrs]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where a state was taken, at its rate, whatever the optimizer is set to."""
+        """Load a state and set the optimizer to its learning rate."""
         super().load_state_dict(state_dict)
-        for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
-            group["lr"] = rate
+        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            group["lr"] = lr
 
 
 def _check_whole(name: str, value: object) -> None:

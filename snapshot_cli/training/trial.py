@@ -1,4 +1,4 @@
-"""Try a network from elsewhere on two images of noise before anything is written: whether it can be trained at all."""
+"""Check that a network from another library can be trained, on two images of noise, before a run writes files."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from snapshot_cli.training import initial_weights
 from snapshot_cli.training.initial_weights import Fit
 from snapshot_cli.training.network import of_run, without_content
 
-NAMED = 3  # parameters in a message
+NAMED = 3  # parameters named in a message
 
 
 def check(run: Run, manifest: Manifest, *, smallest: int = 2, ranks: int = 1) -> list[str]:
-    """Return what a person should know of a run's network; nothing for the paper's.
+    """Return notes on the network of a run; none for the paper's networks.
 
-    `smallest` is the number of images of the smallest training batch on one of the `ranks`. Raises ConfigError where
-    that is one, of which batch norm cannot be trained, and UserError for a network from elsewhere that cannot be built,
-    run or trained on images of this dataset, and for one that does not return logits (images, classes).
+    `smallest` is the number of images in the smallest training batch of a rank. Raises ConfigError if that is 1 and too
+    few for batch norm, and UserError for a network of another library that cannot be built, run or trained on these
+    images, or does not return logits (images, classes).
     """
     if not is_elsewhere(run.network):
         if smallest == 1:
@@ -52,20 +52,20 @@ def check(run: Run, manifest: Manifest, *, smallest: int = 2, ranks: int = 1) ->
 
 
 def check_start(run: Run, manifest: Manifest, content: bytes, path: Path) -> Fit:
-    """Return what a run's network takes of a file of weights; UserError where it is none or does not fit."""
+    """Match a file of weights to the network of a run; UserError if it has no weights or they do not fit."""
     classes = len(manifest.classes)
     network = without_content(run, classes=classes, side=manifest.size)
     return initial_weights.checked(network, content, classes, path)
 
 
 def _check_gradients(run: Run, network: nn.Module, images: Tensor, manifest: Manifest) -> None:
-    trainable = {name: each for name, each in network.named_parameters() if each.requires_grad}
+    trainable = {name: tensor for name, tensor in network.named_parameters() if tensor.requires_grad}
     if not trainable:
         raise UserError(f"{run.network}: has no parameters to train")
     logits = _logits(run, network.train(), images, manifest)
     with _words(run, "cannot compute gradients"):
         cross_entropy(logits, torch.zeros(len(images), dtype=torch.int64)).backward()  # type: ignore[no-untyped-call]
-    idle = [name for name, each in trainable.items() if each.grad is None]
+    idle = [name for name, tensor in trainable.items() if tensor.grad is None]
     if idle:
         more = f" and {len(idle) - NAMED} more" if len(idle) > NAMED else ""
         raise UserError(
@@ -88,7 +88,7 @@ def _logits(run: Run, network: nn.Module, images: Tensor, manifest: Manifest) ->
 
 
 def _check_single_image(run: Run, network: nn.Module, images: Tensor, manifest: Manifest, ranks: int) -> None:
-    """Refuse a last batch of one image where batch norm has no second value to normalise with."""
+    """Raise ConfigError if the network cannot be trained on one image, as with batch norm on 1x1 feature maps."""
     try:
         with torch.no_grad():
             network.train()(images)
@@ -101,14 +101,14 @@ def _check_single_image(run: Run, network: nn.Module, images: Tensor, manifest: 
 
 
 def _without_a_single_image(run: Run, manifest: Manifest, ranks: int) -> int:
-    """Return the next larger batch size whose last batch of an epoch has more than one image for all ranks."""
+    """Return the next larger batch size with more than one image per rank in the last batch of an epoch."""
     examples = run.training_examples(manifest.train)
     sizes = range(run.batch_size + 1, examples + run.batch_size + 2)
     return next(size for size in sizes if (min(examples, examples % size or size)) // ranks > 1)
 
 
 def _repeats(run: Run, network: nn.Module, images: Tensor) -> list[str]:
-    """Say so where the same weights, images and seed do not give the same logits twice."""
+    """Return a note if two forward passes of the same weights, images and seed differ."""
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     answers = []
     for _ in range(2):
