@@ -259,7 +259,7 @@ def test_members_that_know_different_numbers_of_classes(tmp_path):
     (run,) = plan.runs(experiment())
     directory = finish(run, tmp_path, [np.zeros((20, 10), np.float32), np.zeros((20, 11), np.float32)], LABELS)
     assert message([(directory, 1), (directory, 2)]) == (
-        f"{directory.path}: its members know different numbers of classes; an ensemble needs one dataset"
+        f"{directory.path}: its members have different numbers of classes; an ensemble needs one dataset"
     )
 
 

@@ -177,7 +177,7 @@ def read_predictions(members: Sequence[tuple[RunDirectory, int]], split: Split) 
             raise UserError(f"{directory.path}: its {split} images are not those of {first.path}; score them apart")
     logits = [_read_logits(directory, split, snapshot, labels) for directory, snapshot in members]
     if len({array.shape for array in logits}) > 1:
-        raise UserError(f"{first.path}: its members know different numbers of classes; an ensemble needs one dataset")
+        raise UserError(f"{first.path}: its members have different numbers of classes; an ensemble needs one dataset")
     return Predictions(np.stack([metrics.softmax(array) for array in logits]), labels)
 
 

@@ -125,8 +125,8 @@ class Heading:
     @property
     def title(self) -> str:
         """The title: all parts in words."""
-        place = " on ".join(part for part in (self.network, self.dataset) if part)
-        return ", ".join(part for part in (place, self.method, self.detail) if part)
+        setting = " on ".join(part for part in (self.network, self.dataset) if part)
+        return ", ".join(part for part in (setting, self.method, self.detail) if part)
 
     def without(self, common: Heading) -> Heading:
         """Return the heading without the parts and facts of the common heading."""

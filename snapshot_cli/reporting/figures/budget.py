@@ -55,13 +55,13 @@ def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> lis
     shifts = lines.shifts(len(labels), 0.012 * (budgets[-1] - budgets[0]))
     ends = []
     for (label, line), shift in zip(_lines(outcomes).items(), shifts, strict=True):
-        looks = look(line[0].experiment)
+        line_look = look(line[0].experiment)
         values = {outcome.experiment.budget: paper_value(outcome) for outcome in line}
         lines.draw_paper(
-            axes, {budget: lines.with_uncertainty(value) for budget, value in values.items() if value}, looks
+            axes, {budget: lines.with_uncertainty(value) for budget, value in values.items() if value}, line_look
         )
         points: dict[float, list[float]] = {outcome.experiment.budget: outcome.errors for outcome in line}
-        ends.append(lines.draw_means(axes, label, looks, points, shift=shift))
+        ends.append(lines.draw_means(axes, label, line_look, points, shift=shift))
     axes.set_xticks(budgets)
     axes.margins(x=0.06, y=0.08)
     return ends

@@ -49,13 +49,13 @@ def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> lis
     axes.set_xlim(1 - 0.06 * largest, largest + 0.06 * largest)
     ends = []
     for outcome, label, shift in zip(outcomes, labels, lines.shifts(len(outcomes), 0.012 * largest), strict=True):
-        looks = look(outcome.experiment)
-        lines.draw_paper(axes, _paper_values(outcome), looks)
+        line_look = look(outcome.experiment)
+        lines.draw_paper(axes, _paper_values(outcome), line_look)
         if _size(outcome) == 1:
-            ends.append(lines.draw_level(axes, label, looks, outcome.error))
+            ends.append(lines.draw_level(axes, label, line_look, outcome.error))
         else:
             values = outcome.by_replicate(lambda scores: errors(scores.last))
-            ends.append(lines.draw_line(axes, label, looks, range(1, _size(outcome) + 1), values, shift=shift))
+            ends.append(lines.draw_line(axes, label, line_look, range(1, _size(outcome) + 1), values, shift=shift))
     axes.set_xticks(style.integer_ticks(largest))
     axes.margins(y=0.08)
     return ends
