@@ -17,7 +17,7 @@ from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import UserError
 from snapshot_cli.launch import in_process
 from snapshot_cli.networks import build
-from snapshot_cli.serving.program import agreement
+from snapshot_cli.serving.answering import agreement
 
 
 class Constant(nn.Module):

@@ -28,11 +28,12 @@ TORCH = {
     "launch.estimate", "launch.doctor", "launch.in_process",
     "commands.trainings", "fork_server", "randomness",
     "__init__", "training.scheduler", "serving.ensemble", "serving.load", "serving.exported", "serving.program",
+    "serving.answering",
 }  # fmt: skip
 IMPORT_TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks.densenet", "networks.resnet", "randomness",
     "networks.dense", "serving.ensemble", "serving.export", "serving.exported", "serving.program",
-    "datasets.decoding", "datasets.order", "datasets.streamed",
+    "serving.answering", "datasets.decoding", "datasets.order", "datasets.streamed",
 }  # fmt: skip
 HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "scipy", "sklearn", "PIL")
 

@@ -576,3 +576,11 @@ def test_twenty_steps_on_one_batch_lower_the_loss_and_reach_every_parameter(name
 def test_importing_the_package_does_not_import_torch():
     code = "import sys, snapshot_cli.networks as n; n.names.parse('resnet-8'); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_network_without_content_draws_no_weights(monkeypatch):
+    """On the device meta, drawing imports for seconds what predictions from an exported file do not need."""
+    monkeypatch.setattr(torch.nn.init, "kaiming_normal_", None)
+    with torch.device("meta"):
+        network = build("resnet-8", 10, 8)
+    assert all(parameter.is_meta for parameter in network.parameters())

@@ -55,7 +55,8 @@ def build(
         network = ResNet(
             *architecture.sizes, classes=classes, stride=stride, dropout=dropout, stochastic_depth=stochastic_depth
         )
-    initialise(network)
+    if not any(parameter.is_meta for parameter in network.parameters()):  # there, drawing imports half of torch
+        initialise(network)
     return network
 
 

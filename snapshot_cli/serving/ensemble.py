@@ -25,9 +25,9 @@ from snapshot_cli.errors import UserError
 from snapshot_cli.files import write_atomically
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.serving import finished, program
+from snapshot_cli.serving.answering import agreement
 from snapshot_cli.serving.finished import Snapshot
 from snapshot_cli.serving.images import fitted
-from snapshot_cli.serving.program import agreement
 from snapshot_cli.training.checkpoint import load_weights, tensors
 from snapshot_cli.training.network import of_run
 

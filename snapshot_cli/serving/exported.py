@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.serving.answering import Answering
 from snapshot_cli.serving.classifier import FACTS, Answers, Classifier, of_facts, transform_of, unreadable
 from snapshot_cli.serving.ensemble import SnapshotEnsemble
-from snapshot_cli.serving.program import Answering
 from snapshot_cli.training.network import of_run, without_content
 
 LARGEST = 16_000_000  # bytes of JSON; that of a hundred members has some hundred thousand

@@ -35,8 +35,8 @@ def of_snapshots(snapshots: Sequence[Snapshot], data: Path) -> Classifier:
     """Return some snapshots of finished runs as a classifier; their dataset must be prepared in `data`."""
     import torch
 
+    from snapshot_cli.serving.answering import agreement
     from snapshot_cli.serving.ensemble import SnapshotEnsemble
-    from snapshot_cli.serving.program import agreement
 
     ensemble = SnapshotEnsemble.of(snapshots, finished.read_dataset(snapshots, data))
 

@@ -8,33 +8,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from snapshot_cli.errors import UserError
+from snapshot_cli.serving.answering import Answering
 from snapshot_cli.serving.classifier import FACTS
 from snapshot_cli.serving.onnx_file import OUTPUTS, require
 
 if TYPE_CHECKING:
     from snapshot_cli.serving.ensemble import SnapshotEnsemble
-
-
-class Answering(nn.Module):
-    """Map images to averaged probabilities (batch, classes) and the agreement of the members (batch)."""
-
-    def __init__(self, ensemble: SnapshotEnsemble) -> None:
-        super().__init__()
-        self.ensemble = ensemble
-
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        members = self.ensemble.member_probabilities(images)
-        return members.mean(0), agreement(members)
-
-
-def agreement(member_probabilities: Tensor) -> Tensor:
-    """Return the share of members whose most probable class is the ensemble's, float32 (batch)."""
-    chosen = member_probabilities.mean(0).argmax(1)
-    return (member_probabilities.argmax(2) == chosen).float().mean(0)
 
 
 def program(ensemble: SnapshotEnsemble, example: Tensor | None = None) -> ExportedProgram:
