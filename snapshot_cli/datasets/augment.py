@@ -42,7 +42,7 @@ class Bordered:
 
 @dataclass(frozen=True)
 class Draws:
-    """What chance decides about each image of a batch or an epoch, as tensors of one length."""
+    """Hold the random draws of augmentation, one entry per image of a batch or an epoch."""
 
     top: torch.Tensor
     left: torch.Tensor
@@ -74,7 +74,7 @@ def bordered(images: torch.Tensor, *, padding: int, fill: Sequence[float]) -> Bo
 def draw(examples: int, *, padding: int, flip: bool, generator: torch.Generator, lighting: float = 0.0) -> Draws:
     """Draw the crop's corner, uniform over the border, and whether the image is mirrored, half of them if at all.
 
-    With `lighting`, the deviation of the three factors of `light_of`, draw its light too.
+    With `lighting`, the standard deviation of the three factors of `light_of`, draw its light too.
     """
     top, left = torch.randint(0, 2 * padding + 1, (2, examples), generator=generator)
     mirrored = torch.rand(examples, generator=generator) < (0.5 if flip else 0.0)
@@ -108,6 +108,6 @@ def gather(images: Bordered, indices: torch.Tensor, draws: Draws) -> torch.Tenso
 
 
 def normalise(images: torch.Tensor, mean: torch.Tensor, std: torch.Tensor) -> torch.Tensor:
-    """Return (images - mean) / deviation as float32 in the format channels_last; mean and deviation (1, 3, 1, 1)."""
+    """Return (images - mean) / std as float32 in the format channels_last; mean and std are (1, 3, 1, 1)."""
     result = torch.empty(images.shape, device=images.device, memory_format=torch.channels_last)
     return result.copy_(images).sub_(mean).div_(std)

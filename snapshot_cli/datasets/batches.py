@@ -1,4 +1,4 @@
-"""Batches of a prepared dataset: what the loop asks of a split, and those that are held on the device as uint8."""
+"""Batches of a prepared dataset: the protocol of a split, and splits held on the device as uint8."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 
 
 class Feed(Protocol):
-    """A split of the images, held on the device or streamed from files, as training and prediction see it."""
+    """A split of a dataset, held on the device or streamed from files."""
 
     @property
     def labels(self) -> torch.Tensor:
@@ -43,7 +43,7 @@ class Feed(Protocol):
     def training(
         self, seed: int, epoch: int, *, batch_size: int, start: int = 0, share: slice = ALL
     ) -> Iterator[Batch]:
-        """Yield a share of each of an epoch's batches, in random order and augmented; the last may be smaller.
+        """Yield a share of the batches of an epoch, in random order and augmented; the last batch may be smaller.
 
         The batches before `start` are left out.
         """
@@ -57,7 +57,7 @@ class Feed(Protocol):
 
 @dataclass(frozen=True)
 class Batches:
-    """Images and labels of a split on the device, and how they are turned into batches."""
+    """A split held on the device: images, labels and the settings of augmentation and normalisation."""
 
     images: augment.Bordered
     labels: torch.Tensor
@@ -75,7 +75,7 @@ class Batches:
     def training(
         self, seed: int, epoch: int, *, batch_size: int, start: int = 0, share: slice = ALL
     ) -> Iterator[Batch]:
-        """Yield a share of each of an epoch's batches, in random order and augmented; the last may be smaller.
+        """Yield a share of the batches of an epoch, in random order and augmented; the last batch may be smaller.
 
         The batches before `start` are left out. Order and augmentation depend on (seed, epoch) alone.
         """
@@ -90,7 +90,7 @@ class Batches:
             yield self._batch(order[part], draws[part])
 
     def evaluation(self, batch_size: int) -> Iterator[Batch]:
-        """Yield every image once, in order and as it is."""
+        """Yield every image once, in order, without augmentation."""
         for indices in torch.split(torch.arange(self.examples, device=self.labels.device), batch_size):
             yield self._batch(indices, augment.centred(len(indices), self.images.padding, self.labels.device))
 
@@ -108,7 +108,7 @@ class Batches:
 
 @dataclass(frozen=True)
 class Subsets:
-    """Rows of the training images that a run trains on and that it withholds."""
+    """Rows of the training images: those a run trains on, and those it withholds."""
 
     training: np.ndarray
     holdout: np.ndarray

@@ -22,12 +22,12 @@ from snapshot_cli.datasets.index import Reading, nobody
 from snapshot_cli.datasets.store import Images, digest_of
 from snapshot_cli.errors import UserError
 
-PARALLEL = 200  # images from which on the start of processes pays
+PARALLEL = 200  # images: fewer are decoded faster without starting processes
 CHUNK, TASKS = 250, 50  # images of a task, at most; tasks of a small folder
 
 
 class Decoded(NamedTuple):
-    """What became of a file: the sha256 of its pixels, or why there are none."""
+    """The sha256 of the pixels of a file, or the reason why it cannot be decoded."""
 
     digest: bytes
     flaw: str | None
@@ -83,7 +83,7 @@ def fitted(image: Images, where: str, size: int | None, side: int | None) -> Ima
 def decode_all(
     source: Path, names: Sequence[str], array: Path, *, size: int | None, reading: Reading = nobody
 ) -> tuple[Images, list[Decoded]]:
-    """Decode files into the file `array`; return it memory-mapped, and what became of each file.
+    """Decode files into the file `array`; return it memory-mapped, and a `Decoded` per file.
 
     Raises UserError if no file can be decoded, so that nothing tells the size of the images.
     """
@@ -94,7 +94,7 @@ def decode_all(
     decoded = list[Decoded]()
     with _mapping(parallel=len(names) >= PARALLEL) as map_:
         results = map_(decoder, starts, [names[start : start + chunk] for start in starts])
-        reading(0, len(names))  # draws a bar with a thread, which no process may inherit
+        reading(0, len(names))  # starts the thread of a progress bar, which no fork may inherit
         for part in results:
             decoded += part
             reading(len(decoded), len(names))
@@ -118,7 +118,7 @@ def _side(source: Path, names: Sequence[str], size: int | None) -> int:
 
 @contextmanager
 def _mapping(*, parallel: bool) -> Iterator[Callable[..., Iterable[list[Decoded]]]]:
-    """Yield what maps a function over arguments, here or in a process for each core."""
+    """Yield a `map` that runs here, or in one process per core."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not parallel or cores == 1:
         yield map

@@ -17,7 +17,7 @@ from snapshot_cli.errors import UserError
 from snapshot_cli.randomness import derive
 
 Decoded = tuple[torch.Tensor, torch.Tensor]
-"""Images uint8 (batch, 3, side, side) and the three normals of each one's lighting, (batch, 3)."""
+"""Images uint8 (batch, 3, side, side) and three normal draws per image for its lighting, (batch, 3)."""
 View = Callable[[torch.Tensor], torch.Tensor]
 
 JITTER = 0.4  # of brightness, contrast and saturation: fb.resnet.torch
@@ -30,7 +30,7 @@ class Decoding(Dataset[Decoded | UserError]):
     files: ImageFiles
     view: View
     purpose: tuple[int | str, ...] | None
-    """What each row's chances are derived from, with the row; None: nothing is left to chance, without lighting."""
+    """The key that random draws of a row are derived from, with the row; None: no augmentation."""
 
     def __getitem__(self, rows: Sequence[int]) -> Decoded | UserError:
         try:

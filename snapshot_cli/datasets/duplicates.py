@@ -1,4 +1,4 @@
-"""Count images that stand in training and test, in two classes, or twice in a split."""
+"""Count duplicate images: train/test leaks, images in two classes, repeated images."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Say how many images of a dataset have equal pixels."""
+    """Count the images of a dataset with equal pixels."""
 
     test_in_training: int = 0
-    """Test images that are training images too: they leak."""
+    """Test images that are also training images: leaks."""
     in_two_classes: int = 0
-    """Different images that stand in more than one class."""
+    """Distinct images in more than one class."""
     in_training: int = 0
-    """Training images that repeat another one."""
+    """Training images equal to an earlier one."""
     in_test: int = 0
-    """Test images that repeat another one."""
+    """Test images equal to an earlier one."""
 
     def phrases(self) -> dict[str, str]:
-        """Return a phrase for each count that is not 0."""
+        """Return a phrase for every count above 0."""
         words = {
             "test_in_training": ("test image{} also in training (leak)"),
             "in_two_classes": ("image{} in more than one class"),
@@ -35,7 +35,7 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class Keyed:
-    """The images of a split: what is equal for equal pixels, the label and a name for people of each."""
+    """The images of a split: keys that are equal for equal pixels, labels, and names for messages."""
 
     keys: Sequence[bytes]
     labels: Sequence[int]
@@ -43,7 +43,7 @@ class Keyed:
 
 
 def count(train: Keyed, test: Keyed) -> tuple[Duplicates, list[str]]:
-    """Count equal images; return also a line for each kind that there is, with an example."""
+    """Count equal images; return also a line, with an example, for every kind above 0."""
     first: dict[bytes, tuple[Keyed, int]] = {}
     labels: defaultdict[bytes, set[int]] = defaultdict(set)
     pairs: dict[str, tuple[str, str]] = {}

@@ -1,4 +1,4 @@
-"""Take a few training images of every class, as they are stored and as a run would see them."""
+"""Pick training images of every class, as stored and as augmented."""
 
 from __future__ import annotations
 

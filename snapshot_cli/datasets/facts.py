@@ -1,4 +1,4 @@
-"""Say what is fixed about a dataset; the values are the catalogue's."""
+"""The published facts of a dataset; catalogue.py has the values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Three = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class OfficialFile:
-    """State what a file is called that the authors of a dataset publish, its checksum and where it can be fetched."""
+    """A file that the authors of a dataset publish: name, checksum and URLs."""
 
     name: str
     md5: str | None
@@ -20,7 +20,7 @@ class OfficialFile:
 
 @dataclass(frozen=True)
 class Facts:
-    """State what is fixed about a dataset before anybody has its images."""
+    """The published facts of a dataset, known without its images."""
 
     name: str
     title: str

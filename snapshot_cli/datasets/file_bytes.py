@@ -70,7 +70,7 @@ class OpenZip(NamedTuple):
 
 
 def open_zip(path: Path) -> OpenZip:
-    """Open a zip and list its files, once for each version of the file."""
+    """Open a zip and list its files; cached until the file changes."""
     status = path.stat()
     return _open_version(path, (status.st_ino, status.st_size, status.st_mtime_ns))
 

@@ -20,7 +20,7 @@ def read(
 ) -> Splits:
     """Decode every image into the file `array`; the images returned are memory-mapped.
 
-    With `size`, the central square of each is averaged to that side; without, all must be squares of one size.
+    With `size`, the central square of an image is averaged to that side; without, all must be squares of one size.
     Raises UserError naming the files that are wrong; with `skip_broken` they are left out.
     """
     names = [*listing.train, *listing.test]
@@ -44,7 +44,7 @@ def read(
 
 
 def check_broken(listing: Listing, flaws: Sequence[str], *, skip_broken: bool) -> None:
-    """Refuse files that cannot be read, unless they are skipped; UserError naming them."""
+    """Raise UserError that lists unreadable files, unless they are skipped."""
     if flaws and not skip_broken:
         files = f"{len(flaws):,} files" if len(flaws) > 1 else "1 file"
         last = f"{listing.source}: {files} cannot be used; mend or delete, or leave out with --skip-broken"

@@ -1,4 +1,4 @@
-"""An index of image files: where each lies, its label and the sha256 of its bytes; the files stay where they are."""
+"""An index of image files, which stay in place: path, label and sha256 of every file."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Paths = NDArray[np.bytes_]
 """Paths inside the folder of the images, '/' between the parts, in the file system's encoding."""
 Digests = NDArray[np.uint8]
 Reading = Callable[[int, int], None]
-"""Told how many files are read, of how many."""
+"""Progress callback: files read, files in all."""
 
-AT_ONCE = 4096  # files that are on their way to be read
+AT_ONCE = 4096  # files submitted to the threads at a time
 
 
 class Index(NamedTuple):
@@ -39,7 +39,7 @@ class Index(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """The image files of a split, as many as they are; rows are chosen as those of an array are."""
+    """The image files of a split; index with rows, like an array."""
 
     folder: Path
     paths: Paths
@@ -75,7 +75,7 @@ class ImageFiles:
 
 
 def nobody(done: int, whole: int) -> None:
-    """Tell nobody how many files are read."""
+    """No-op progress callback."""
 
 
 def verify_files(files: ImageFiles, reading: Reading = nobody) -> None:

@@ -36,7 +36,7 @@ TestFrom = Literal["test", "val"]
 
 @dataclass(frozen=True)
 class Choices:
-    """Say how to read a folder or zip that can be read in several ways."""
+    """Options for reading a folder or zip."""
 
     test_from: TestFrom | None = None
     """The split that becomes the test set; None: test if that has classes, else val."""
@@ -56,7 +56,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Listing:
-    """Say which images a folder or zip has."""
+    """The images of a folder or zip, by split and class."""
 
     source: Path
     kind: str
@@ -66,13 +66,13 @@ class Listing:
     train: Classes
     test: Classes
     test_split: str = "test"
-    """What the test set is called in the source."""
+    """The name of the test set in the source."""
     titles: tuple[str, ...] | None = None
-    """What the classes are called in the manifest, where that is more than their names."""
+    """Class names for the manifest, if they differ from `classes`."""
     notes: tuple[str, ...] = ()
-    """Sentences for people: which folder was taken and what was left out."""
+    """Sentences for the user: which folder was taken and what was left out."""
     skipped: int = 0
-    """Files that are no images: text, thumbnails of other programs, hidden files."""
+    """Number of files that are not images: text, thumbnails, hidden files."""
     test_share: float | None = None
     split_seed: int | None = None
 
@@ -129,7 +129,7 @@ def _of_folders(source: Source, images: Sequence[str], around: str, choices: Cho
 
 
 def _split_folders(source: Source, images: Sequence[str], around: str) -> dict[str, str]:
-    """Return the folder of each split that there is, by the name that the program has for it."""
+    """Return the folders of the splits, by train, test or val."""
     splits: dict[str, str] = {}
     tops = {name.removeprefix(around).split("/")[0] for name in images if "/" in name.removeprefix(around)}
     for top in sorted(tops):
@@ -216,9 +216,9 @@ def _refuse_empty(source: Source, around: str, classes: Iterable[str], where: st
 
 
 def _drawn(source: Source, by_class: Classes, choices: Choices, notes: Sequence[str]) -> Listing:
-    """Draw test images from every class by what is in the files, so that no name and no order decides.
+    """Draw test images from every class by the contents of the files, not by name or order.
 
-    Copies of a file stay together, since nobody is tested on an image of the training.
+    Copies of a file stay in one split, so that they are no train/test leak.
     """
     share, seed = choices.test_share, choices.split_seed
     assert share is not None

@@ -16,12 +16,12 @@ from snapshot_cli.errors import CONTROL, UserError
 
 FILE_NAME = "manifest.json"
 OPTIONAL = ("folder", "duplicates", "skipped", "broken", "test_share", "split_seed")  # left out where they say nothing
-LARGEST = 1e6  # of means and deviations, which are those of grey levels; NaN is not below it
+LARGEST = 1e6  # limit of means and stds, which are in grey levels; NaN fails the comparison too
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Say what a prepared dataset holds and where its images came from."""
+    """Describe a prepared dataset and the source of its images."""
 
     name: str
     source: str
@@ -97,7 +97,7 @@ def from_json(text: str) -> Manifest:
 
 
 def _provenance(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return what a manifest says of duplicates, files that were left out and a drawn split, checked."""
+    """Return the checked fields on duplicates, files left out and a drawn split."""
     counts, broken = fields.get("duplicates"), fields.get("broken", [])
     if counts is not None and (
         not isinstance(counts, dict)
@@ -115,7 +115,7 @@ def _provenance(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def refuse_control(classes: Iterable[str]) -> None:
-    """Raise ValueError for a name that would command a terminal or break a line, or that no file of text can hold."""
+    """Raise ValueError for a class name with control characters, or one that is not valid UTF-8."""
     for name in classes:
         if CONTROL.search(name):
             raise ValueError(f"the class {name!r} has control characters in its name, or bytes that are not UTF-8")

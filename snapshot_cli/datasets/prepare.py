@@ -1,4 +1,4 @@
-"""Turn an official archive, a folder or a zip of images into a prepared dataset, once."""
+"""Turn an official archive, a folder or a zip of images into a prepared dataset."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from snapshot_cli.errors import ConfigError, UserError
 Fetch = Callable[[Facts], Path]
 """Downloads the official files of a dataset and returns their archive or folder."""
 Note = Callable[[str], None]
-"""Told, in a sentence, what a person should know of the images."""
+"""Called with a sentence that the user should read."""
 
 
 def prepare(
@@ -46,14 +46,13 @@ def prepare(
     reading: Reading = nobody,
     note: Note = lambda text: None,
 ) -> Manifest:
-    """Read a dataset, put it into canonical order and store it under `data_dir`; return its manifest.
+    """Read a dataset, sort it into canonical order and store it under `data_dir`; return its manifest.
 
-    Of ImageNet, and of your own images if `streamed` (None: if the folder is large), an index is stored.
+    For ImageNet, and for your own images if `streamed` (None: if the folder is large), only an index is stored.
 
-    A dataset of the catalogue at another size than its own is stored as "<name>-<size>". What is there already with
-    the same content is left as it is; other images are replaced only with `overwrite`. Without a source `fetch` is
-    called where there are official files. Raises ConfigError for a name, size, choice or source that cannot be meant,
-    UserError for what is wrong in the source.
+    A dataset of the catalogue in another size is stored as "<name>-<size>". An existing dataset of equal content is
+    kept; other images are replaced only with `overwrite`. Without `source`, `fetch` downloads the official files.
+    Raises ConfigError for an impossible name, size, choice or source, UserError for faults in the source.
     """
     base, size = _what(name, size)
     published = CATALOGUE.get(base)
@@ -181,7 +180,7 @@ def _duplicates(splits: Splits, digests: Sequence[bytes]) -> tuple[Duplicates, l
 
 
 def _say(note: Note, listing: Listing | None, manifest: Manifest, duplicates: list[str]) -> None:
-    """Tell what was taken, what was left out and which images stand twice."""
+    """Report what was taken, what was left out, and duplicates."""
     for text in listing.notes if listing else ():
         note(text)
     if manifest.skipped:
@@ -197,7 +196,7 @@ def _say(note: Note, listing: Listing | None, manifest: Manifest, duplicates: li
 
 
 def _say_augmentation(note: Note, manifest: Manifest, catalogue_facts: Facts | None, listing: Listing | None) -> None:
-    """Tell whose augmentation images get that are, or may be, those of the catalogue under another name."""
+    """Report the augmentation of images that are, or may be, a dataset of the catalogue under another name."""
     if catalogue_facts is not None:
         note(f"these are the images of {catalogue_facts.title}: they get its normalisation and augmentation")
     elif listing is not None and listing.titles is not None:
@@ -210,14 +209,14 @@ def _say_augmentation(note: Note, manifest: Manifest, catalogue_facts: Facts | N
 
 @contextmanager
 def _scratch(data_dir: Path) -> Iterator[Path]:
-    """Yield a folder for arrays that may not fit into memory, on the disk where the dataset will lie."""
+    """Yield a temporary folder for arrays that may not fit into memory, on the disk of the dataset."""
     data_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".prepare-", dir=data_dir) as folder:
         yield Path(folder)
 
 
 def _what(name: str, size: int | None) -> tuple[str, int | None]:
-    """Return the dataset and the size that are meant by a name such as "cifar10-16" and a size, checked."""
+    """Return the base name and size of a dataset such as "cifar10-16", checked."""
     try:
         check_name(name)
     except ValueError as problem:
@@ -305,8 +304,8 @@ def _manifest(
 
 
 def channel_statistics(images: Images | Reordered | OnDisk) -> tuple[Three, Three]:
-    """Return the mean and the deviation of each channel, 0..255, to 4 decimals; a constant channel has deviation 1."""
-    # Counting the 256 values is exact whatever the order and number of the pixels, and needs no copy in float64.
+    """Return the mean and std of every channel, 0..255, to 4 decimals; a constant channel has std 1."""
+    # Counting the 256 values is exact for any order and number of pixels, without a copy in float64.
     counts = np.zeros((3, 256), dtype=np.int64)
     for part in store.chunks(images):
         rows = Image.fromarray(np.ascontiguousarray(part).reshape(-1, part.shape[2], 3))
@@ -324,7 +323,7 @@ def _rounded(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Three:
 
 
 def _intact(data_dir: Path, manifest: Manifest) -> Manifest | None:
-    """Return the manifest of the same dataset where it is stored already and its arrays still match, else None."""
+    """Return the stored manifest if the same dataset is stored already and its arrays are intact, else None."""
     existing = read_manifest(data_dir, manifest.name)
     if existing is None or not store.same_but_source(existing, manifest):
         return None

@@ -1,4 +1,4 @@
-"""Turn image files into a prepared dataset that is streamed: an index of files that stay where they are."""
+"""Prepare a streamed dataset: an index of image files that stay in place."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from snapshot_cli.datasets.listing import Listing
 from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.errors import UserError, command
 
-LARGE = 2**32  # bytes on the device, 3 a pixel, from which on images of one's own are streamed
+LARGE = 2**32  # bytes on the device, 3 per pixel: the user's own images are streamed above it
 
 
 @dataclass(frozen=True)
 class Read:
-    """What was read of the files of a listing."""
+    """The index and manifest of the files of a listing."""
 
     index: Index
     duplicates: list[str]
-    """A line for each kind of duplicates."""
+    """One line per kind of duplicates."""
     manifest: Manifest
 
 
@@ -80,7 +80,7 @@ def read_streamed(
 
 
 def check_counts(listing: Listing, published: Facts) -> None:
-    """Refuse a listing that has not the numbers of classes and images of a dataset of the catalogue."""
+    """Refuse a listing whose numbers of classes and images are not those of a dataset of the catalogue."""
     again = command("data", "prepare", "NAME", "--from", listing.source, "--streamed")
     remedy = f"; a part of it goes by a name of its own: {again}"
     if len(listing.classes) != published.classes:
@@ -124,7 +124,7 @@ def _side(listing: Listing) -> int:
 def _read_all(
     listing: Listing, *, skip_broken: bool, reading: Reading
 ) -> tuple[Index, tuple[list[bytes], list[bytes]], tuple[str, ...]]:
-    """Return an index in the order of the listing, what each file of training and test looks like, and broken files."""
+    """Return an index in the order of the listing, the looks of training and test files, and the broken files."""
     numbers = {name: label for label, name in enumerate(listing.classes)}
     paths = [*listing.train, *listing.test]
     results = list[tuple[bytes, bytes, str | None]]()
@@ -150,7 +150,7 @@ def _read_all(
 
 
 def _read(source: Path, name: str) -> tuple[bytes, bytes, str | None]:
-    """Return the sha256 of a file, what it looks like, and what is wrong with it."""
+    """Return the sha256 of a file, the hash of its look, and its flaw, None if it has none."""
     try:
         data = read_member(source, name)
     except Exception as problem:  # what zipfile raises on damaged members is a long list
@@ -195,7 +195,7 @@ def _titled(listing: Listing) -> tuple[str, ...]:
 
 
 def where_from(name: str) -> str:
-    """Say where a person finds ImageNet and what to type then."""
+    """Explain where to get ImageNet and what to type then."""
     return (
         f"{name} cannot be downloaded by a program: its terms must be agreed to. Fetch ILSVRC2012_img_train.tar,"
         " ILSVRC2012_img_val.tar and ILSVRC2012_devkit_t12.tar.gz from https://image-net.org/download-images, unpack"

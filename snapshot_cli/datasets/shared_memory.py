@@ -1,4 +1,4 @@
-"""The memory through which decoders hand over batches: /dev/shm on Linux, 64 MB of it in a container of Docker's."""
+"""Shared memory for decoded batches: /dev/shm on Linux, which has 64 MB in a Docker container."""
 
 from __future__ import annotations
 

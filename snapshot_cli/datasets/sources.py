@@ -1,4 +1,4 @@
-"""Say what a reader of images returns, and read those that come with a library; other readers have modules."""
+"""The result of a reader of images, and the reader of scikit-learn's digits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from snapshot_cli.datasets.store import Arrays, Images, Labels, Reordered, canon
 
 @dataclass(frozen=True)
 class Splits:
-    """Hold what a reader found: images (examples, side, side, 3), labels that index `classes`, in any order."""
+    """Hold images (examples, side, side, 3) and labels that index `classes`, in any order."""
 
     train_images: Images
     train_labels: Labels

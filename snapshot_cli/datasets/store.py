@@ -1,4 +1,4 @@
-"""Keep prepared datasets: arrays of images, or of an index of their files, and a manifest; complete or not there."""
+"""Store prepared datasets: a manifest and arrays of images, or an index of files; written atomically."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CHUNK = 2**20  # bytes: writing larger ones takes four times as long
 
 @dataclass(frozen=True)
 class Reordered:
-    """Images in another order than they lie in, which may be memory-mapped: the rows of a slice alone are copied."""
+    """Images, maybe memory-mapped, in another order; a slice copies only its rows."""
 
     images: Images
     rows: NDArray[np.int64]
@@ -249,7 +249,7 @@ def _write(file: BinaryIO, array: NDArray[Any] | Reordered) -> None:
 
 
 def same_but_source(one: Manifest, other: Manifest) -> bool:
-    """Tell whether two manifests describe the same dataset, wherever its images came from."""
+    """Return whether two manifests describe the same dataset, whatever its source."""
     return replace(one, source="", skipped=0) == replace(other, source="", skipped=0)
 
 

@@ -1,4 +1,4 @@
-"""Batches of images that stay in their files: decoded ahead by processes, normalised on the device."""
+"""Batches of streamed images: processes decode the files ahead, the device normalises."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ LARGEST = 128  # images of a batch that is only predicted: 512 of 224 pixels wou
 
 
 class StoppedWaiting(Stopped):
-    """Say that training was asked to stop while it waited for a batch."""
+    """Raised when training must stop while it waits for a batch."""
 
 
 @dataclass
 class Streamed:
-    """Image files and labels of a split, the latter on the device, and how they are turned into batches."""
+    """A split read from files: files, labels (on the device), and the settings of augmentation and normalisation."""
 
     files: ImageFiles
     labels: torch.Tensor
@@ -57,7 +57,7 @@ class Streamed:
     def training(
         self, seed: int, epoch: int, *, batch_size: int, start: int = 0, share: slice = ALL
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield a share of each of an epoch's batches, in random order and augmented; the last may be smaller.
+        """Yield a share of the batches of an epoch, in random order and augmented; the last batch may be smaller.
 
         The order depends on (seed, epoch) and an image's augmentation on (seed, epoch, row) alone; the images of other
         shares, and of the batches before `start`, are not read. Raises UserError naming a file that is no longer as
