@@ -192,8 +192,8 @@ class RunDirectory:
 
     def store_again(self, split: Split, logits: Mapping[int, np.ndarray], labels: np.ndarray) -> None:
         """Store predictions that a finished run lacks, by snapshot, and take them into its manifest."""
-        for snapshot, each in logits.items():
-            self.write_predictions(split, snapshot, each)
+        for snapshot, values in logits.items():
+            self.write_predictions(split, snapshot, values)
         self.write_labels(split, labels)
         self.seal_again([_labels(split), *(_predictions(split, snapshot) for snapshot in logits)])
 

@@ -134,4 +134,4 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 
 def _is_list_of_text(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
+    return isinstance(value, list) and bool(value) and all(isinstance(entry, str) for entry in value)

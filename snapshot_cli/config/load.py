@@ -187,7 +187,7 @@ def _idle_drawings(source: Source, file: StudyFile) -> list[Mistake]:
     return [
         source.mistake(("render", stem, "match"), f"render.{stem}.match: matches no experiment")
         for stem, drawing in file.render.items()
-        if drawing.match and not any(drawing.shows(each) for each in experiments if each)
+        if drawing.match and not any(drawing.shows(experiment) for experiment in experiments if experiment)
     ]
 
 

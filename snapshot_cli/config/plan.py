@@ -60,14 +60,14 @@ def expand(asked: Experiment | Study) -> list[Cell]:
     """Return every cell of an experiment or a study, the replicates of an experiment side by side."""
     if isinstance(asked, Experiment):
         return [cell(asked, replicate=r) for r in range(asked.replicates)]
-    return [cell(each, replicate=r) for each in asked.experiments for r in range(each.replicates)]
+    return [cell(experiment, replicate=r) for experiment in asked.experiments for r in range(experiment.replicates)]
 
 
 def runs(asked: Experiment | Study | Run) -> list[Run]:
     """Return the distinct runs that are asked for; what two cells share is there once."""
     if isinstance(asked, Run):
         return [asked]
-    return list(dict.fromkeys(run for each in expand(asked) for run in each.runs))
+    return list(dict.fromkeys(run for cell in expand(asked) for run in cell.runs))
 
 
 def cell(experiment: Experiment, *, replicate: int = 0) -> Cell:

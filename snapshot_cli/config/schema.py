@@ -57,7 +57,7 @@ def _mapping(description: str, properties: Schema) -> Schema:
 def _plain(schema: Any) -> Any:
     """Return a schema without the titles that pydantic makes of names, and without mappings that allow anything."""
     if isinstance(schema, list):
-        return [_plain(each) for each in schema]
+        return [_plain(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
     named = schema.get("properties")

@@ -24,7 +24,7 @@ def study_path(name: str) -> Path:
         path = folder / f"{name}.yaml"
         if path.is_file():
             return path
-    known = [each for each in studies() if each.startswith(f"{name}/")] or studies()
+    known = [study for study in studies() if study.startswith(f"{name}/")] or studies()
     near = get_close_matches(name, known, 1)
     hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known) or 'none here'}."
     raise ConfigError(f"{name}: no such study; {hint} For a file of your own: give its path, ending in .yaml")

@@ -24,7 +24,7 @@ class Options(dict[str, Any]):
 
 def _options(value: dict[str, Any]) -> Options:
     for name, option in value.items():
-        if not all(_is_plain(each) for each in (option if isinstance(option, list) else [option])):
+        if not all(_is_plain(value) for value in (option if isinstance(option, list) else [option])):
             raise ValueError(
                 f"expected numbers, texts, true, false, null or lists of them, given {option!r} for {name}"
             )

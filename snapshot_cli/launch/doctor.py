@@ -62,7 +62,9 @@ def python(version: tuple[int, ...]) -> Finding:
 
 def packages(requirements: list[str]) -> Iterator[Finding]:
     """Look at the packages that are always needed: one finding where all are good."""
-    needed = [(_name(each), _oldest(each)) for each in requirements if "extra ==" not in each]
+    needed = [
+        (_name(requirement), _oldest(requirement)) for requirement in requirements if "extra ==" not in requirement
+    ]
     wrong = [(name, oldest, _version(name)) for name, oldest in needed if _numbers(_version(name)) < _numbers(oldest)]
     for name, oldest, found in wrong:
         words = f"{found}; {oldest} or newer is needed" if found else "not installed"
@@ -74,10 +76,10 @@ def packages(requirements: list[str]) -> Iterator[Finding]:
 def extras(requirements: list[str]) -> Iterator[Finding]:
     """Look at the optional packages, an extra at a time."""
     groups: dict[str, list[str]] = {}
-    for each in requirements:
-        match = re.search(r"extra == ['\"]([^'\"]+)", each)
+    for requirement in requirements:
+        match = re.search(r"extra == ['\"]([^'\"]+)", requirement)
         if match:
-            groups.setdefault(match[1], []).append(_name(each))
+            groups.setdefault(match[1], []).append(_name(requirement))
     for extra, names in groups.items():
         lacking = [name for name in names if not _version(name)]
         if lacking:
@@ -152,7 +154,7 @@ def shared() -> Finding:
 
 def room(folder: Path) -> Iterator[Finding]:
     """Look whether a folder, or the nearest one above that exists, can be written to and has room."""
-    place = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=place) as file:
             file.write(b"x")

@@ -73,12 +73,12 @@ def look(run: Run, results: Path, images: int, *, is_scored: bool = False) -> Ru
 def summary(statuses: Iterable[RunStatus]) -> str:
     """Return a line with the runs in each state, the share of the images and the time left at the present speed."""
     all_of_them = list(statuses)
-    counts = Counter(each.state for each in all_of_them)
-    total, seen = sum(each.images for each in all_of_them), sum(each.seen for each in all_of_them)
+    counts = Counter(status.state for status in all_of_them)
+    total, seen = sum(status.images for status in all_of_them), sum(status.seen for status in all_of_them)
     line = f"{len(all_of_them)} run{'s' * (len(all_of_them) != 1)}: "
     line += ", ".join(f"{counts[state]} {state}" for state in reversed(ORDER) if counts[state])
     line += f"; {100 * seen / total:.1f} % of the images" if total else ""
-    speed = sum(each.images_per_second or 0.0 for each in all_of_them if each.state == "running")
+    speed = sum(status.images_per_second or 0.0 for status in all_of_them if status.state == "running")
     return f"{line}, {duration((total - seen) / speed)} left at {speed:,.0f} images/s" if speed else line
 
 
