@@ -68,7 +68,7 @@ class Worker:
 
 def _start(variables: Mapping[str, str], log: BinaryIO) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start the process and return it with the channel to it."""
-    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     command = [sys.executable, "-P", "-m", "snapshot_cli.fork_server"]
     with there:
         try:
