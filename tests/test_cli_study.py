@@ -77,6 +77,11 @@ def test_paper_study_counts():
         ),
         ("nowhere.yml", "nowhere.yml: no such file"),
         (
+            "demo/snapshot",
+            f"{CHECKOUT}/configs/demo/snapshot.yaml: expected a study (title, methods, ...), given one experiment; "
+            "type snapshot train demo/snapshot",
+        ),
+        (
             "e.yaml",
             "e.yaml: expected a study (title, methods, ...), given one experiment; type snapshot train e.yaml",
         ),

@@ -319,7 +319,7 @@ def test_a_file_without_an_end():
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("folder", "folder: expected a YAML file, given a folder"),
+        ("folder", "folder: expected a YAML file, given a folder that is no run directory"),
         ("tabel1.yaml", "tabel1.yaml: no such file; did you mean 'table1.yaml'?"),
         ("folder/snapshots.yaml", "folder/snapshots.yaml: no such file; did you mean 'folder/snapshot.yaml'?"),
         ("xyz.yaml", "xyz.yaml: no such file"),

@@ -44,8 +44,8 @@ def test_a_path_is_taken_as_it_is(folder):
     [
         ("tabel1", "did you mean 'table1'?"),
         ("demo/figur", "did you mean 'demo/figure'?"),
-        ("xyz", "known are demo/figure, table1."),
-        ("", "known are demo/figure, table1."),
+        ("xyz", "snapshot list studies shows the names."),
+        ("", "snapshot list studies shows the names."),
     ],
 )
 def test_no_such_study(folder, name, hint):
@@ -62,7 +62,8 @@ def test_no_studies_at_all(folder, monkeypatch):
     with pytest.raises(ConfigError) as caught:
         study_path("table1")
     assert str(caught.value) == (
-        "table1: no such study; known are none here. For a file of your own: give its path, ending in .yaml"
+        "table1: no such study; snapshot list studies shows the names. "
+        "For a file of your own: give its path, ending in .yaml"
     )
 
 

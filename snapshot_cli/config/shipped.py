@@ -16,7 +16,8 @@ RUN_CONFIG = "config.yaml"  # in every run directory
 def study_path(name: str) -> Path:
     """Return the file of a study, given its path or the bare name of one under configs/studies/ (table1, demo/table1).
 
-    Raises ConfigError, naming the nearest study, for a name that is neither.
+    The file of an experiment or run directory is returned, too, so that the caller can say what to type for it. Raises
+    ConfigError, naming the nearest study, for any other name.
     """
     if name.endswith((".yaml", ".yml")) or Path(name).is_file():
         return Path(name)
@@ -24,9 +25,12 @@ def study_path(name: str) -> Path:
         path = folder / f"{name}.yaml"
         if path.is_file():
             return path
-    known = [study for study in studies() if study.startswith(f"{name}/")] or studies()
-    near = get_close_matches(name, known, 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known) or 'none here'}."
+    if config_path(name).is_file():
+        return config_path(name)
+    in_folder = [study for study in studies() if study.startswith(f"{name}/")]
+    near = get_close_matches(name, in_folder or studies(), 1)
+    names = f"expected {', '.join(in_folder)}." if in_folder else "snapshot list studies shows the names."
+    hint = f"did you mean '{near[0]}'?" if near else names
     raise ConfigError(f"{name}: no such study; {hint} For a file of your own: give its path, ending in .yaml")
 
 
@@ -42,7 +46,7 @@ def experiments() -> list[str]:
 
 def config_path(name: str) -> Path:
     """Return the file that a path, a run directory or the bare name of an experiment or study stands for."""
-    if is_run_directory(name):
+    if is_run_directory(name) and (Path(name) / RUN_CONFIG).is_file():
         return Path(name) / RUN_CONFIG
     return (None if Path(name).is_file() else _shipped(name)) or Path(name)
 

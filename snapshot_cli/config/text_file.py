@@ -24,7 +24,7 @@ def read(path: Path) -> str:
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file{shipped.nearest(path)}") from None
     except IsADirectoryError:
-        raise ConfigError(f"{path}: expected a YAML file, given a folder") from None
+        raise ConfigError(f"{path}: expected a YAML file, given a folder that is no run directory") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not YAML: expected text in UTF-8") from None
     except OSError as error:
