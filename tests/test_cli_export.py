@@ -228,8 +228,8 @@ def test_images_that_cannot_be_read_are_named(run, images):
         (["RUN", "hollow"], "hollow: no files in it"),
         (["nothing.pt2", "e.yaml"], "nothing.pt2: no such file or folder"),
         (
-            ["new/e.pt2.md", "e.yaml"],
-            "new/e.pt2.md: neither a run's directory nor a file that snapshot export has written",
+            ["notes.md", "e.yaml"],
+            "notes.md: neither a run's directory nor a file that snapshot export has written",
         ),
         (
             ["e.yaml", "e.yaml", "--set", "seed=5"],
@@ -241,5 +241,6 @@ def test_images_that_cannot_be_read_are_named(run, images):
 )
 def test_mistakes_of_predict(run, words, message):
     Path("hollow").mkdir(exist_ok=True)
+    Path("notes.md").touch()
     words = [run if word == "RUN" else word for word in words]
     assert snapshot("predict", *words) == (1, "", message + "\n")
