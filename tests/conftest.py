@@ -1,4 +1,5 @@
 import os
+import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side, and sums then have one order on every machine
 
@@ -16,6 +17,10 @@ settings.register_profile("steady", deadline=None, derandomize=True, suppress_he
 settings.load_profile("steady")
 
 TRAIN, TEST, CLASSES, SIDE = 90, 23, 4, 8
+
+
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # nohup; the program would leave it ignored
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items):

@@ -675,3 +675,7 @@ def test_a_mistake_is_said_without_loading_numbers_libraries():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "a.yaml:4:1: cycels: unknown key; did you mean 'cycles'?\n[]\n"
+
+
+def test_a_control_character_of_a_key_is_written_out():
+    assert answer(RUN + 'network_options: {"\\n": null}\n').endswith("given \\n")

@@ -17,7 +17,7 @@ from snapshot_cli.config import text_file, weights_file, yaml_file
 from snapshot_cli.config.expected import EXPECTED, OTHER_NAMES
 from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.study import PARTS, Setting, Study, StudyFile, combinations, idle_rules, spell_out, values
-from snapshot_cli.errors import ConfigError
+from snapshot_cli.errors import ConfigError, visible
 
 T = TypeVar("T", bound=BaseModel)
 Mistake = tuple[tuple[int, int], str]  # line and column to sort by, and the sentence
@@ -192,7 +192,8 @@ def _idle_drawings(source: Source, file: StudyFile) -> list[Mistake]:
 
 
 def _error(mistakes: Iterable[Mistake]) -> ConfigError:
-    return ConfigError("\n".join(dict.fromkeys(words for _, words in sorted(mistakes, key=lambda mistake: mistake[0]))))
+    lines = (visible(words) for _, words in sorted(mistakes, key=lambda mistake: mistake[0]))
+    return ConfigError("\n".join(dict.fromkeys(lines)))
 
 
 def _overrides(sets: Iterable[str]) -> dict[str, Any]:
