@@ -203,6 +203,14 @@ def test_a_half_finished_study_has_dashes_and_footnotes(tmp_path, study):
     )
 
 
+def test_a_report_renders_its_figures_in_parallel(tmp_path, study, monkeypatch):
+    finish_cells(study, tmp_path / "results/own", lambda run, k: 1)
+    groups = []
+    monkeypatch.setattr("snapshot_cli.reporting.rendering.render", lambda given: groups.extend(given))
+    assert snapshot("report", "study.yaml") == (0, DRAWN, "")
+    assert [str(folder) for _, folder in groups] == ["results/own"]
+
+
 def test_a_diverged_run_stays_nan(tmp_path, study):
     finish_cells(study, tmp_path / "results/own", lambda run, k: 1)
     run = plan.runs(study)[1]

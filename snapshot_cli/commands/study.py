@@ -198,7 +198,7 @@ def _draw(
     Raises UserError, with what to type, if nothing is finished.
     """
     from snapshot_cli.commands.evaluate import dataset_hashes
-    from snapshot_cli.reporting import report
+    from snapshot_cli.reporting import rendering, report
 
     hashes = dataset_hashes(data)
     sheets = {
@@ -208,12 +208,14 @@ def _draw(
     if not any(sheet.drawn for sheet in sheets.values()):
         names = arguments(*(Path(one.name) for one in named))
         raise UserError(f"{names}: nothing is finished in {results}; type snapshot reproduce {names}{given}")
+    others = _others(named[0].file, list(sheets), results, hashes, data)
+    rendering.render((sheet.drawn, results if path in sheets else None) for path, sheet in (sheets | others).items())
     drawn_sheets, written = list(sheets.values()), []
     for sheet in drawn_sheets:
         if not sheet.drawn:
             click.echo(f"{sheet.argument}: nothing is finished; type snapshot reproduce {sheet.argument}", err=True)
         written.append(report.write(sheet.drawn, results, force=force))
-    sheets |= _others(named[0].file, list(sheets), results, hashes, data)
+    sheets |= others
     title = f"Snapshot ensembles: {results.name} results"
     in_order = [sheets[path] for path in sorted(sheets, key=_tables_first)]
     written.append(report.write_page(in_order, results, title=title, force=force))
