@@ -28,7 +28,7 @@ class ConfigError(UserError):
 
 
 class Stopped(UserError):
-    """Say that training was asked to stop and that the state to go on from is saved."""
+    """Training was stopped on request, and a checkpoint is saved."""
 
     exit_code = 75
 

@@ -33,7 +33,7 @@ class RunDirectory:
     """
 
     path: Path
-    asked: Run | None = field(default=None, compare=False, repr=False)
+    expected: Run | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(cls, run: Run, results: Path) -> RunDirectory:
@@ -57,7 +57,7 @@ class RunDirectory:
         return self.path / "snapshots" / f"{snapshot}.safetensors"
 
     def start(self, run: Run, machine: Mapping[str, Any]) -> None:
-        """Write what is asked for and where it runs."""
+        """Write config.yaml and machine.json."""
         seal.write_json(self.path / MACHINE, machine)
         self._write(CONFIG, yaml_file.written(run).encode())
 
@@ -75,20 +75,20 @@ class RunDirectory:
 
     @cached_property
     def run(self) -> Run:
-        """The run of config.yaml; UserError when there is none, when it is not one and when another was asked for."""
+        """The run of config.yaml; UserError if there is none, if it is invalid or if it is not the expected run."""
         path = self.path / CONFIG
         if not path.is_file():
             raise UserError(f"{self.path}: not a run directory: no config.yaml in it; those lie in results/SIZE/runs")
         content = self._read(CONFIG)
-        if self.asked and content == yaml_file.written(self.asked).encode():
-            return self.asked
+        if self.expected and content == yaml_file.written(self.expected).encode():
+            return self.expected
         try:
             run = Run.model_validate(yaml_file.parse(content.decode(), str(path)).value)
         except ValueError:
             raise UserError(f"{path}: not the configuration of a run; {self._way_out}") from None
-        asked, held = (self.asked or run).model_dump(), run.model_dump()
-        if asked != held:
-            names = ", ".join(name for name, value in asked.items() if held[name] != value)
+        expected, held = (self.expected or run).model_dump(), run.model_dump()
+        if expected != held:
+            names = ", ".join(name for name, value in expected.items() if held[name] != value)
             raise UserError(f"{self.path}: holds another run: {names} differ; delete it and train it again")
         return run
 
@@ -198,7 +198,7 @@ class RunDirectory:
         self.seal_again([_labels(split), *(_predictions(split, snapshot) for snapshot in logits)])
 
     def verify(self) -> tuple[list[str], list[str]]:
-        """Check every file of a finished run; return a line for each that is wrong and the names that were not kept."""
+        """Check every file of a finished run; return one line per wrong file, and the names of deleted files."""
         wrong, not_kept = seal.verify(self.path)
         try:
             _ = () if wrong else (self.run, self.places)

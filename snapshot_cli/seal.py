@@ -66,7 +66,7 @@ def read_hashes(folder: Path) -> dict[str, str]:
 
 
 def verify(folder: Path) -> tuple[list[str], list[str]]:
-    """Compare every file of a finished run; return a line for each that is wrong, and the names that were not kept.
+    """Compare every file of a finished run; return one line per wrong file, and the names of deleted files.
 
     Weights may be missing one by one, and the predictions of a split together; anything else that is missing is wrong.
     """

@@ -188,3 +188,8 @@ def test_scores_are_enough_without_runs_and_images(tmp_path):
     shutil.rmtree(tmp_path / "results")
     code, _, errors = snapshot("eval", file)
     assert (code, "unknown dataset 'mine'" in errors) == (2, True)
+
+
+def test_of_an_unfinished_study_report_draws_what_is_finished(tmp_path):
+    code, _, errors = snapshot("eval", "demo/table3", "--results-dir", tmp_path)
+    assert (code, errors.endswith("; snapshot report draws what is finished\n")) == (1, True)

@@ -137,7 +137,7 @@ def test_without_known_datasets_any_name_and_any_number_of_cycles_go():
         (
             "digits",
             "flowers",
-            f"1:1: dataset: unknown dataset 'flowers'; known are cifar10, digits, photos. {OWN} flowers --from FOLDER",
+            f"1:1: dataset: unknown dataset 'flowers'; snapshot list shows the datasets. {OWN} flowers --from FOLDER",
         ),
         ("digits", "../digits", f"1:1: dataset: {NAME}, given '../digits'"),
         ("digits", "a/b", f"1:1: dataset: {NAME}, given 'a/b'"),

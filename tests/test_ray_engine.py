@@ -77,7 +77,7 @@ def test_addresses_where_nobody_is(address, message):
     ("address", "message"),
     [
         (None, "--engine ray: Ray does not start here: no room in /dev/shm"),
-        ("auto", "--address auto: no Ray cluster is found; start one with: ray start --head, or leave --address out"),
+        ("auto", "--address auto: no Ray cluster is running; start one with: ray start --head, or leave --address out"),
     ],
 )
 @pytest.mark.parametrize("kind", [ConnectionError, ValueError])

@@ -28,7 +28,7 @@ def started(tmp_path, tiny_run):
 
 
 def look(directory, tmp_path):
-    return run_status.look(directory.asked, tmp_path, 270)
+    return run_status.look(directory.expected, tmp_path, 270)
 
 
 def hold(directory, *, pid, host):

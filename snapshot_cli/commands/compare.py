@@ -53,14 +53,14 @@ def compare(
 def _outcomes(
     sources: Sequence[str], sets: tuple[str, ...], data: Path, results: Path | None, split: Split | None
 ) -> Iterator[Outcome]:
-    """Yield the experiments of all sources, each once, with labels that tell them apart."""
+    """Yield the distinct experiments of all sources, with labels that tell them apart."""
     from snapshot_cli.reporting import outcomes
 
-    found: dict[object, Outcome] = {}
+    by_experiment: dict[object, Outcome] = {}
     for source in sources:
         for outcome in _of_source(source, sets, data, results, split):
-            found.setdefault(outcome.experiment, outcome)
-    yield from outcomes.relabel(list(found.values()))
+            by_experiment.setdefault(outcome.experiment, outcome)
+    yield from outcomes.relabel(list(by_experiment.values()))
 
 
 def _of_source(
@@ -76,7 +76,7 @@ def _of_source(
         return outcomes.score_runs([RunDirectory(Path(source))], split or "test")
     file = config_path(source)
     folder = options.results_folder(file, results)
-    asked = options.load(file, sets, data, folder)
-    if isinstance(asked, Run):
-        return outcomes.score_runs([RunDirectory.of(asked, folder)], split or "test")
-    return collect(asked, file, folder, data, split)
+    config = options.load(file, sets, data, folder)
+    if isinstance(config, Run):
+        return outcomes.score_runs([RunDirectory.of(config, folder)], split or "test")
+    return collect(config, file, folder, data, split)

@@ -64,9 +64,9 @@ def _schedule(values: Experiment | Run, runs: Sequence[Run], data: Path) -> list
     run, images = runs[0], _images(values, data)
     ends = ", ".join(f"{step:,}" for step in run.snapshot_iterations(images))
     per_epoch = iterations_per_epoch(images, run.batch_size)
-    several = f"{len(runs)} runs; the first:" if len(runs) > 1 else "1 run:"
+    listed = f"{len(runs)} runs; the first:" if len(runs) > 1 else "1 run:"
     return [
-        f"Derived: {several} {run.run_id}, {per_epoch:,} steps per epoch; "
+        f"Derived: {listed} {run.run_id}, {per_epoch:,} steps per epoch; "
         f"snapshot{'s' * (run.snapshots > 1)} after step{'s' * (run.snapshots > 1)} {ends}."
     ]
 

@@ -54,15 +54,15 @@ def list_(data: Path) -> None:
 def _row(name: str, manifest: Manifest | None, folder: Path) -> tuple[str, ...]:
     from snapshot_cli.datasets.catalogue import facts
 
-    known = facts(name)
-    licence = known.licence if known else ""
+    published = facts(name)
+    licence = published.licence if published else ""
     if manifest is not None:
         numbers = (len(manifest.classes), manifest.size, f"{manifest.train:,}", f"{manifest.test:,}")
         size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
         return name, *map(str, numbers), "yes", f"{size / 1e6:,.1f} MB", manifest.source, licence
-    assert known is not None  # a name is the catalogue's or it has a manifest
-    numbers = (known.classes, known.size, f"{known.train:,}", f"{known.test:,}")
-    return name, *map(str, numbers), "no", "", known.source, licence
+    assert published is not None  # a name is the catalogue's or it has a manifest
+    numbers = (published.classes, published.size, f"{published.train:,}", f"{published.test:,}")
+    return name, *map(str, numbers), "no", "", published.source, licence
 
 
 @data.command(short_help="Turn images into a prepared dataset.")
@@ -130,9 +130,9 @@ def prepare(
     from snapshot_cli.datasets.listing import Choices
     from snapshot_cli.datasets.prepare import prepare
 
-    def fetch(known: Facts) -> Path:
+    def fetch(published: Facts) -> Path:
         with Downloads() as progress:
-            return official_files(known, data, progress=progress)
+            return official_files(published, data, progress=progress)
 
     notes: list[str] = []
     with files_read() as reading:

@@ -57,31 +57,31 @@ def evaluate(
         _print(_together([RunDirectory(path) for path in directories], split), as_json)
         return
     folder = options.results_folder(file, results)
-    asked = options.load(file, sets, data, folder)
-    check_finished(asked, file, folder, options.train_command(file, sets, results), split)
-    if isinstance(asked, Run):
-        _print(_together([RunDirectory.of(asked, folder)], split), as_json)
+    config = options.load(file, sets, data, folder)
+    check_finished(config, file, folder, options.train_command(file, sets, results), split)
+    if isinstance(config, Run):
+        _print(_together([RunDirectory.of(config, folder)], split), as_json)
         return
-    outcomes = collect(asked, file, folder, data, split)
-    if not isinstance(asked, Study) and asked.replicates == 1:
+    outcomes = collect(config, file, folder, data, split)
+    if not isinstance(config, Study) and config.replicates == 1:
         _print(outcomes[0].finished[0], as_json)
     elif as_json:
-        name = asked.name if isinstance(asked, Study) else None
+        name = config.name if isinstance(config, Study) else None
         click.echo(json.dumps(terminal.study_as_json(name, outcomes), indent=2))
     else:
         options.show(terminal.compare_methods(outcomes))
 
 
-def show(asked: Experiment | Study | Run, file: Path, results: Path, data: Path) -> None:
+def show(config: Experiment | Study | Run, file: Path, results: Path, data: Path) -> None:
     """Print the scores of everything that a file asks for, all of it finished, on stdout."""
     from snapshot_cli.config.experiment import Run
     from snapshot_cli.reporting import terminal
     from snapshot_cli.run_directory import RunDirectory
 
-    if isinstance(asked, Run):
-        _print(_together([RunDirectory.of(asked, results)], None), as_json=False)
+    if isinstance(config, Run):
+        _print(_together([RunDirectory.of(config, results)], None), as_json=False)
         return
-    outcomes = collect(asked, file, results, data)
+    outcomes = collect(config, file, results, data)
     if len(outcomes) == 1 and outcomes[0].experiment.replicates == 1:
         _print(outcomes[0].finished[0], as_json=False)
     else:
@@ -89,12 +89,12 @@ def show(asked: Experiment | Study | Run, file: Path, results: Path, data: Path)
 
 
 def collect(
-    asked: Experiment | Study, file: Path, results: Path, data: Path, split: Split | None = None
+    config: Experiment | Study, file: Path, results: Path, data: Path, split: Split | None = None
 ) -> list[Outcome]:
     """Return the experiments of a file with the scores of what is finished, on a split or else the study's own."""
     from snapshot_cli.reporting import outcomes
 
-    study = options.as_study(asked, file)
+    study = options.as_study(config, file)
     return outcomes.collect(study.model_copy(update={"split": split or study.split}), results, dataset_hashes(data))
 
 
@@ -123,15 +123,17 @@ def dataset_hashes(data: Path) -> dict[str, str]:
 
 
 def check_finished(
-    asked: Experiment | Study | Run, file: Path, results: Path, command: str, split: Split | None = None
+    config: Experiment | Study | Run, file: Path, results: Path, command: str, split: Split | None = None
 ) -> None:
     """Raise UserError, with the command to type, where runs that a file asks for are missing."""
     from snapshot_cli.analysis import scoring
     from snapshot_cli.config import plan
+    from snapshot_cli.config.study import Study
 
-    missing = scoring.runs_to_train(asked, results, split)
+    missing = scoring.runs_to_train(config, results, split)
     if missing:
-        runs = plan.runs(asked)
+        runs = plan.runs(config)
         verb = "is" if len(missing) == 1 else "are"
         which = "its run is" if len(runs) == 1 else f"{len(missing)} of its {len(runs)} runs {verb}"
-        raise UserError(f"{file}: {which} not finished in {results}; type {command}")
+        drawn = "; snapshot report draws what is finished" if isinstance(config, Study) else ""
+        raise UserError(f"{file}: {which} not finished in {results}; type {command}{drawn}")

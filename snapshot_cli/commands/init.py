@@ -50,7 +50,7 @@ def init(file: Path, dataset: str, data: Path) -> None:
 
 
 def _experiment(dataset: str, data: Path) -> Experiment:
-    """Return the experiment demo/snapshot on another dataset; ConfigError for one that is not known here."""
+    """Return the experiment demo/snapshot on another dataset; ConfigError for an unknown one."""
     from pydantic import ValidationError
 
     from snapshot_cli.config.experiment import Experiment

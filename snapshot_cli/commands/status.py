@@ -36,15 +36,15 @@ def status(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: P
     """
     problems: list[str] = []
     if names:
-        found = _of_studies(names, sets, data, results)
+        look = _of_studies(names, sets, data, results)
     else:
-        found, problems = _below(results or Path("results"), data)
+        look, problems = _below(results or Path("results"), data)
     if watch:
         for line in problems:
             click.echo(visible(line), err=True)
-        _watch(found)
+        _watch(look)
         return
-    _print(found())
+    _print(look())
     if problems:
         raise UserError("\n".join(problems))
 
@@ -58,29 +58,29 @@ def _of_studies(
     from snapshot_cli.config import plan
     from snapshot_cli.launch import run_status
 
-    asked, folder = studies(names, sets, data, results)
-    sizes = images(list(dict.fromkeys(run for each in asked for run in plan.runs(each.study))), data)
+    named, folder = studies(names, sets, data, results)
+    sizes = images(list(dict.fromkeys(run for study in named for run in plan.runs(study.study))), data)
 
     def look() -> list[RunStatus]:
-        missing = {run for each in asked for run in scoring.runs_to_train(each.study, folder)}
+        missing = {run for study in named for run in scoring.runs_to_train(study.study, folder)}
         return [run_status.look(run, folder, size, is_scored=run not in missing) for run, size in sizes.items()]
 
     return look
 
 
 def _below(results: Path, data: Path) -> tuple[Callable[[], list[RunStatus]], list[str]]:
-    """Return what looks at the runs below a folder, and a line for each that cannot be shown."""
+    """Return a function that reads the status of all runs below a folder, and one line per run that cannot be shown."""
     from snapshot_cli.config import plan
     from snapshot_cli.datasets.manifest import training_examples
     from snapshot_cli.launch import run_status
     from snapshot_cli.run_directory import RunDirectory
 
     available, problems = training_examples(data), dict[Path, str]()
-    found: dict[Path, tuple[Run, int]] = {}
+    runs: dict[Path, tuple[Run, int]] = {}
 
     def look() -> list[RunStatus]:
         for path in sorted(path.parent for path in results.rglob("config.yaml")):
-            if path in found or path in problems:
+            if path in runs or path in problems:
                 continue
             try:
                 run = RunDirectory(path).run
@@ -88,11 +88,11 @@ def _below(results: Path, data: Path) -> tuple[Callable[[], list[RunStatus]], li
                 problems[path] = str(error)
                 continue
             if run.dataset in available:
-                found[path] = run, plan.images(run, available[run.dataset])
+                runs[path] = run, plan.images(run, available[run.dataset])
             else:
                 what = f"of the dataset '{run.dataset}', which is not prepared in {data}; see --data-dir"
                 problems[path] = f"{path}: {what}"
-        return [run_status.look(run, path.absolute().parents[2], size) for path, (run, size) in sorted(found.items())]
+        return [run_status.look(run, path.absolute().parents[2], size) for path, (run, size) in sorted(runs.items())]
 
     if not look():
         nothing = f"{results}: no run in it; for the runs that a study will have, type snapshot status STUDY"
@@ -111,7 +111,7 @@ def _print(statuses: Sequence[RunStatus]) -> None:
     console.print(run_status.summary(statuses), markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
-def _watch(found: Callable[[], list[RunStatus]]) -> None:
+def _watch(look: Callable[[], list[RunStatus]]) -> None:
     """Draw again and again on a terminal; elsewhere print the line about all runs whenever it changes."""
     from rich.console import Console
     from rich.live import Live
@@ -121,13 +121,13 @@ def _watch(found: Callable[[], list[RunStatus]]) -> None:
     console, last, idle = Console(), "", 0
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            statuses = found()
+            statuses = look()
             line = run_status.summary(statuses)
             if console.is_terminal:
                 live.update(progress_table.screen(statuses, *console.size), refresh=True)
             elif line != last:
                 click.echo(line)
-            states = {each.state for each in statuses}
+            states = {status.state for status in statuses}
             idle = 0 if states & {"running", "waiting"} else idle + 1
             if states <= {"done"} or idle > IDLE_LOOKS:
                 return

@@ -1,4 +1,4 @@
-"""What is asked for: the values of a run and of an experiment, each with a sentence under it."""
+"""The settings of a run and of an experiment, explained in the docstring of every field."""
 
 from __future__ import annotations
 
@@ -98,10 +98,10 @@ class Recipe(Model):
     @classmethod
     def _known_dataset(cls, value: str, info: ValidationInfo) -> str:
         check_name(value)
-        known = (info.context or {}).get("training_examples")
-        if known is not None and value not in known:
-            near = get_close_matches(value, known, 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(known))}."
+        datasets = (info.context or {}).get("training_examples")
+        if datasets is not None and value not in datasets:
+            near = get_close_matches(value, datasets, 1)
+            hint = f"did you mean '{near[0]}'?" if near else "snapshot list shows the datasets."
             raise ValueError(
                 f"unknown dataset '{value}'; {hint} For images of your own: snapshot data prepare {value} --from FOLDER"
             )
@@ -194,8 +194,8 @@ class Recipe(Model):
 
 def _available(info: ValidationInfo) -> int | None:
     """Return the training images of the dataset named before, where the caller's context knows them."""
-    known: Mapping[str, int | None] = (info.context or {}).get("training_examples") or {}
-    return known.get(info.data.get("dataset", ""))
+    datasets: Mapping[str, int | None] = (info.context or {}).get("training_examples") or {}
+    return datasets.get(info.data.get("dataset", ""))
 
 
 def _has_no_dropout(info: ValidationInfo) -> bool:

@@ -9,7 +9,7 @@ PACKAGES = {"table": "snapshot_cli.reporting.tables", "figure": "snapshot_cli.re
 
 
 def modules() -> dict[str, str]:
-    """Return the module that draws each kind, tables first; the kind ensemble-size is drawn by ensemble_size.py."""
+    """Return the drawing modules by kind, tables first; ensemble_size.py draws the kind ensemble-size."""
     return {kind: module for package in PACKAGES for kind, module in _kinds(package).items()}
 
 

@@ -1,4 +1,4 @@
-"""From a YAML file and --set to an Experiment or a Study; every mistake at once, each with its place."""
+"""Load a YAML file and --set into an Experiment or a Study; report all mistakes at once, with file and line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST = 10_000  # combinations of a study; the paper's largest has 48
 
 @dataclass(frozen=True)
 class Source:
-    """A parsed file and what is known besides it, to validate settings and to say where the wrong ones stand."""
+    """A parsed file and its context, to validate settings and to locate mistakes."""
 
     path: Path
     document: yaml_file.Document
@@ -85,7 +85,7 @@ def load(
     """Return what a YAML file asks for, with the KEY=VALUE pairs of --set in it.
 
     A file with methods or axes is a study, one with a schedule and no method is a run, as run directories hold it.
-    `training_examples` names the known datasets and how many training images each has, if that is known; without it
+    `training_examples` maps dataset names to their number of training images, None if it cannot be told; without it
     neither the dataset's name nor whether the cycles fit is checked. Raises ConfigError with a line for every mistake.
     """
     return _load(*_read(path, sets, training_examples))
@@ -94,7 +94,7 @@ def load(
 def load_with_origins(
     path: Path, sets: Sequence[str] = (), *, training_examples: Mapping[str, int | None] | None = None
 ) -> tuple[Experiment | Study | Run, list[dict[str, str]]]:
-    """Return what `load` returns, and for each of its experiments where every setting comes from, defaults left out."""
+    """Return what `load` returns, and by experiment the origin of every setting that is not a default."""
     source, settings, overrides = _read(path, sets, training_examples)
     loaded = _load(source, settings, overrides)
     cells = [settings | overrides]
@@ -228,7 +228,7 @@ def _without_consequences(details: Sequence[ErrorDetails], model: type[BaseModel
 
 
 def _fields(detail: ErrorDetails, model: type[BaseModel]) -> Sequence[str]:
-    """Return the keys that are known where a mistake is."""
+    """Return the keys that are allowed at the place of a mistake."""
     first, *rest = detail["loc"]
     return list((PARTS.get(str(first), model) if rest else model).model_fields)
 

@@ -56,18 +56,18 @@ class Cell:
         return f"{experiment.dataset}/{'-'.join(words)}-{short_hash(experiment)}"
 
 
-def expand(asked: Experiment | Study) -> list[Cell]:
+def expand(config: Experiment | Study) -> list[Cell]:
     """Return every cell of an experiment or a study, the replicates of an experiment side by side."""
-    if isinstance(asked, Experiment):
-        return [cell(asked, replicate=r) for r in range(asked.replicates)]
-    return [cell(experiment, replicate=r) for experiment in asked.experiments for r in range(experiment.replicates)]
+    if isinstance(config, Experiment):
+        return [cell(config, replicate=r) for r in range(config.replicates)]
+    return [cell(experiment, replicate=r) for experiment in config.experiments for r in range(experiment.replicates)]
 
 
-def runs(asked: Experiment | Study | Run) -> list[Run]:
-    """Return the distinct runs that are asked for; what two cells share is there once."""
-    if isinstance(asked, Run):
-        return [asked]
-    return list(dict.fromkeys(run for cell in expand(asked) for run in cell.runs))
+def runs(config: Experiment | Study | Run) -> list[Run]:
+    """Return the distinct runs of a configuration; a run that cells share is listed once."""
+    if isinstance(config, Run):
+        return [config]
+    return list(dict.fromkeys(run for cell in expand(config) for run in cell.runs))
 
 
 def cell(experiment: Experiment, *, replicate: int = 0) -> Cell:

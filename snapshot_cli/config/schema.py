@@ -1,4 +1,4 @@
-"""JSON Schemas of the files that people write, for editors: from the models, with the sentence under each field."""
+"""JSON Schemas of experiment and study files, for editors: made from the models and their field docstrings."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def study() -> Schema:
     parts, properties = schema["$defs"], schema["properties"]
     settings = _of(Experiment)
     fields = {name: {"$ref": f"#/$defs/Settings/properties/{name}"} for name in settings["properties"]}
-    several = {name: {"type": "array", "minItems": 1, "items": field} for name, field in fields.items()}
+    lists = {name: {"type": "array", "minItems": 1, "items": field} for name, field in fields.items()}
     parts |= settings.get("$defs", {})
     parts["Settings"] = _mapping("Settings of an experiment, any of them.", settings["properties"])
     parts["Match"] = _mapping(
-        "Settings to choose experiments by.", {name: {"anyOf": [fields[name], several[name]]} for name in fields}
+        "Settings to choose experiments by.", {name: {"anyOf": [fields[name], lists[name]]} for name in fields}
     ) | {"minProperties": 1}
     properties["base"] |= {"$ref": "#/$defs/Settings"}
-    properties["axes"] |= {"properties": several, "additionalProperties": False}
+    properties["axes"] |= {"properties": lists, "additionalProperties": False}
     properties["methods"]["items"] = {
         "anyOf": [fields["method"], {"$ref": "#/$defs/Settings", "required": ["method"]}],
     }

@@ -22,10 +22,10 @@ Split = Literal["test", "holdout"]
 
 
 def _known_kind(value: str) -> str:
-    known = kinds.modules()
-    if value not in known:
-        near = get_close_matches(value, known, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"expected {', '.join(known)}"
+    modules = kinds.modules()
+    if value not in modules:
+        near = get_close_matches(value, modules, 1)
+        hint = f"did you mean '{near[0]}'?" if near else f"expected {', '.join(modules)}"
         raise ValueError(f"unknown kind of table or figure {value[:60]!r}; {hint}")
     return value
 
@@ -168,18 +168,18 @@ class Setting:
 
 def spell_out(file: StudyFile, overrides: Mapping[str, Setting]) -> Iterator[dict[str, Setting]]:
     """Yield the settings of every experiment: base < axes < where < the method's own < overrides."""
-    for common, own in _combinations(file):
-        matching = [(i, rule) for i, rule in enumerate(file.where) if rule.matches(values(common | own))]
+    for common, chosen in _combinations(file):
+        matching = [(i, rule) for i, rule in enumerate(file.where) if rule.matches(values(common | chosen))]
         if not any(rule.skip for _, rule in matching):
             exceptions = {
                 key: Setting(value, ("where", i, "set", key)) for i, rule in matching for key, value in rule.set.items()
             }
-            yield common | exceptions | own | dict(overrides)
+            yield common | exceptions | chosen | dict(overrides)
 
 
 def idle_rules(file: StudyFile) -> list[int]:
     """Return the indices of the where rules that match no experiment."""
-    settings = [values(common | own) for common, own in _combinations(file)]
+    settings = [values(common | chosen) for common, chosen in _combinations(file)]
     return [i for i, rule in enumerate(file.where) if not any(map(rule.matches, settings))]
 
 

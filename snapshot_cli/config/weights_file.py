@@ -1,4 +1,4 @@
-"""Files of starting weights, by the sha256 of their content: what an experiment names, found again where it is trained.
+"""Files of initial weights, identified by the sha256 of their content.
 
 A run holds the hash alone. The path is remembered in this process, and a copy is kept in the folder of results, so that
 `snapshot train RUN_DIR` finds it wherever the original went.
@@ -23,9 +23,9 @@ _paths: dict[str, Path] = {}
 def digest(path: Path) -> str:
     """Return sha256: and the hex digits of a file's content, and remember its path; OSError where it cannot be read."""
     with path.open("rb") as file:
-        found = PREFIX + hashlib.file_digest(file, "sha256").hexdigest()
-    _paths[found] = path.resolve()
-    return found
+        name = PREFIX + hashlib.file_digest(file, "sha256").hexdigest()
+    _paths[name] = path.resolve()
+    return name
 
 
 def kept(digest: str, results: Path) -> Path:

@@ -1,4 +1,4 @@
-"""YAML text to plain values, each with its place; numbers and booleans as in YAML 1.2, and nothing that surprises."""
+"""Parse YAML into plain values with line and column; numbers and booleans follow YAML 1.2."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from snapshot_cli.errors import UserError
 
 
 def members(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
-    """Return those of the wanted files that are there, by name; `most` says how many bytes each may have.
+    """Return the files of an archive that `most` names, with the largest size in bytes that they may have.
 
     Raises UserError, naming file and member, for one that has more, and for an archive that cannot be read.
     """

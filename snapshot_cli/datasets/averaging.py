@@ -29,7 +29,7 @@ def area_averages(images: Images, size: int) -> Images:
 
 
 def _overlaps(side: int, size: int) -> NDArray[np.float64]:
-    """Return how far each of `size` outputs and each of `side` inputs overlap, in units that make it whole numbers."""
+    """Return the overlaps of `size` outputs with `side` inputs, scaled to whole numbers."""
     # Pillow's box filter takes pixels whole or not at all, so 3 pixels to 2 would count the middle one once.
     outputs, inputs = np.arange(size)[:, None] * side, np.arange(side) * size
     shared = np.minimum(outputs + side, inputs + size) - np.maximum(outputs, inputs)

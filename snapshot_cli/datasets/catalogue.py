@@ -1,4 +1,4 @@
-"""Hold what is known of the datasets of the paper: one literal table of facts."""
+"""The published facts of the paper's datasets."""
 
 from __future__ import annotations
 
@@ -174,9 +174,9 @@ def split_name(name: str) -> tuple[str, int | None]:
     return name, None
 
 
-def averaged_sizes(known: Facts) -> list[int]:
+def averaged_sizes(published: Facts) -> list[int]:
     """List the sides below its own to which a dataset can be averaged: the multiples of 4."""
-    return list(range(4, known.size, 4))
+    return list(range(4, published.size, 4))
 
 
 def facts(name: str) -> Facts | None:
@@ -186,30 +186,34 @@ def facts(name: str) -> Facts | None:
     changes: None.
     """
     base, size = split_name(name)
-    known = CATALOGUE.get(base)
-    if known is None or size is None:
-        return known
-    if size not in averaged_sizes(known):
+    published = CATALOGUE.get(base)
+    if published is None or size is None:
+        return published
+    if size not in averaged_sizes(published):
         return None
-    fixed = known.streamed or known.mean == (0.0, 0.0, 0.0)
-    return replace(known, size=size) if fixed else replace(known, size=size, mean=None, std=None, content_hash=None)
+    fixed = published.streamed or published.mean == (0.0, 0.0, 0.0)
+    return (
+        replace(published, size=size)
+        if fixed
+        else replace(published, size=size, mean=None, std=None, content_hash=None)
+    )
 
 
 def how_to_prepare(name: str) -> str:
     """Say in one sentence what to type so that a dataset becomes prepared."""
     base, size = split_name(name)
-    known = CATALOGUE.get(base)
-    if known is None:
+    published = CATALOGUE.get(base)
+    if published is None:
         return (
             f"snapshot data prepare {name} --from PATH --size PIXELS"
             " (PATH: a folder or zip with a folder for each class; without a test set, add --test-share 0.2)"
         )
     command = f"snapshot data prepare {base}" + (f" --size {size}" if size else "")
-    if known.streamed:
-        return f"{command} --from FOLDER (FOLDER: train/<wnid>/*.JPEG and val, from {known.source})"
-    if not known.files:
+    if published.streamed:
+        return f"{command} --from FOLDER (FOLDER: train/<wnid>/*.JPEG and val, from {published.source})"
+    if not published.files:
         return command
     return (
-        f"{command} (downloads {', '.join(file.name for file in known.files)};"
+        f"{command} (downloads {', '.join(file.name for file in published.files)};"
         " to take what is here already, add --from PATH)"
     )

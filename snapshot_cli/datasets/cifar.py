@@ -101,7 +101,7 @@ def extracted(path: Path, facts: Facts) -> Path | None:
 
 
 def _sizes(layout: Layout, facts: Facts) -> dict[str, int]:
-    """Return the most bytes that each file may have."""
+    """Return the largest allowed size in bytes by file."""
     extra = len(layout.labels) if layout.kind == "binary" else EXTRA_BYTES
     record = extra + 3 * facts.size**2
     whole = 0 if layout.kind == "binary" else NAMES_BYTES

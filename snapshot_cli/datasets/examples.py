@@ -37,7 +37,7 @@ def stored(dataset: Dataset, row: int) -> Images:
 
 def augmented(dataset: Dataset, rows: list[int], *, versions: int, seed: int = 0) -> Images:
     """Return what training makes of some images, as colours again: uint8 (versions, rows, side, side, 3)."""
-    numbered = replace(  # an image's label is its place here, so that it is found again in a shuffled batch
+    numbered = replace(  # the label is the position here, to identify the image in a shuffled batch
         dataset, train_images=dataset.train_images[rows], train_labels=np.arange(len(rows), dtype=np.int64)
     )
     run = Run(dataset=dataset.manifest.name, network="resnet-8", budget=1, cycles=1, alpha0=0.1, schedule="cosine")

@@ -20,7 +20,7 @@ class OfficialFile:
 
 @dataclass(frozen=True)
 class Facts:
-    """The published facts of a dataset, known without its images."""
+    """The published facts of a dataset, which need no images."""
 
     name: str
     title: str
@@ -50,8 +50,8 @@ class Facts:
     lighting: float = 0.0
     """Strength of the colour alteration in training."""
     content_hash: str | None = None
-    """Of the published images as this program stores them, where it is known."""
+    """The content hash of the published images as this program stores them; None if never computed."""
     test_in_training: int | None = None
-    """How many published test images are training images too, where it is known."""
+    """The number of published test images that are training images too; None if never counted."""
     streamed: bool = False
     """Whether images of all sizes are read from their files in training; `size` is then the side of their crops."""

@@ -71,7 +71,7 @@ def open_source(path: Path) -> Source:
 
 
 def is_junk(name: str) -> bool:
-    """Return whether a file is not an image but commonly found among images: text, tables, thumbnails."""
+    """Return whether a file is not an image but common among images: text, tables, thumbnails."""
     file = name.rpartition("/")[2].lower()
     return file in JUNK or os.path.splitext(file)[1] in TEXT
 

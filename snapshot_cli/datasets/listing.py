@@ -117,12 +117,12 @@ def _of_folders(source: Source, images: Sequence[str], around: str, choices: Cho
     classes = {name.removeprefix(around): name for name in images}
     loose = [name for name in classes if "/" not in name]
     if splits or loose or not images:
-        raise UserError(f"{source.path}: {_found(images, around)}; expected {expected}")
+        raise UserError(f"{source.path}: {_describe_layout(images, around)}; expected {expected}")
     by_class = {name: _class(inner) for inner, name in classes.items()}
     if choices.test_share is None:
         raise UserError(
-            f"{source.path}: {_found(images, around)}, but no train and test; add --test-share 0.2 to draw a fifth of"
-            f" every class as test images, or use another layout: {expected}"
+            f"{source.path}: {_describe_layout(images, around)}, but no train and test; add --test-share 0.2 to draw a"
+            f" fifth of every class as test images, or use another layout: {expected}"
         )
     _refuse_empty(source, around, by_class.values(), source.path.name)
     return _drawn(source, by_class, choices, ())
@@ -172,11 +172,11 @@ def _of_splits(source: Source, images: Sequence[str], splits: Mapping[str, str],
     if test_split is None or test_split not in splits:
         if choices.test_share is not None and not choices.test_from:
             return _drawn(source, train, choices, notes)
-        found = _found(images, splits["train"][: -len("train")])
+        layout = _describe_layout(images, splits["train"][: -len("train")])
         if choices.test_from and {"test", "val"} & splits.keys():
-            raise UserError(f"{source.path}: {found}, but no {choices.test_from}; leave --test-from out")
+            raise UserError(f"{source.path}: {layout}, but no {choices.test_from}; leave --test-from out")
         raise UserError(
-            f"{source.path}: {found}, but no {test_split or 'test or val'} with folders of classes; add"
+            f"{source.path}: {layout}, but no {test_split or 'test or val'} with folders of classes; add"
             f" --test-share 0.2 to draw test images from train, or use another layout: {LAYOUTS}"
         )
     if choices.test_share is not None:
@@ -206,9 +206,9 @@ def _class(inner: str) -> str:
 
 
 def _refuse_empty(source: Source, around: str, classes: Iterable[str], where: str) -> None:
-    known = {*classes}
+    with_images = {*classes}
     below = (folder.removeprefix(around) for folder in source.folders if folder.startswith(around))
-    empty = sorted({_class(folder) for folder in below if folder and "/" not in folder} - known - {""})
+    empty = sorted({_class(folder) for folder in below if folder and "/" not in folder} - with_images - {""})
     if empty:
         raise UserError(
             f"{source.path}: no images of class {_list(empty)} in {where}; put some there or delete the folder"
@@ -352,7 +352,7 @@ def _of_tars(source: Source, tars: Sequence[str]) -> str:
     )
 
 
-def _found(images: Sequence[str], around: str) -> str:
+def _describe_layout(images: Sequence[str], around: str) -> str:
     inside = [name.removeprefix(around) for name in images]
     folders = Counter(name.split("/")[0] for name in inside if "/" in name)
     loose = sum("/" not in name for name in inside)

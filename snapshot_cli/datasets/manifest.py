@@ -174,14 +174,14 @@ def _names(data_dir: Path) -> list[str]:
 
 
 def training_examples(data_dir: Path) -> dict[str, int]:
-    """Return how many training images each known dataset has: the catalogue's, at every size, and the prepared ones."""
-    known = {name: facts.train for name, facts in CATALOGUE.items()}
+    """Return the number of training images by dataset: the catalogue's, at every size, and the prepared ones."""
+    catalogue = {name: facts.train for name, facts in CATALOGUE.items()}
     sized = {f"{name}-{size}": facts.train for name, facts in CATALOGUE.items() for size in averaged_sizes(facts)}
-    return known | sized | {name: manifest.train for name, manifest in prepared(data_dir).items()}
+    return catalogue | sized | {name: manifest.train for name, manifest in prepared(data_dir).items()}
 
 
 def image_sides(data_dir: Path) -> dict[str, int]:
-    """Return the side in pixels of every known dataset's images, as `training_examples` knows them."""
-    known = {name: facts.size for name, facts in CATALOGUE.items()}
+    """Return the image side in pixels by dataset, for the datasets of `training_examples`."""
+    catalogue = {name: facts.size for name, facts in CATALOGUE.items()}
     sized = {f"{name}-{size}": size for name, facts in CATALOGUE.items() for size in averaged_sizes(facts)}
-    return known | sized | {name: manifest.size for name, manifest in prepared(data_dir).items()}
+    return catalogue | sized | {name: manifest.size for name, manifest in prepared(data_dir).items()}

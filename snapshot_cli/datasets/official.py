@@ -54,7 +54,7 @@ def check(splits: Splits, published: Facts, where: str) -> None:
 
 
 def is_published(splits: Splits, published: Facts) -> bool:
-    """Tell whether images are, pixel by pixel, those that were published; True where that is not known."""
+    """Tell whether images are, pixel by pixel, those that were published; True if it cannot be told."""
     if published.content_hash is None:
         return True
     return store.content_hash(splits.ordered().arrays) == published.content_hash

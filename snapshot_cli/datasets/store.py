@@ -119,13 +119,13 @@ def read_rows(images: Images, rows: NDArray[np.int64]) -> Images:
     base: object = images.base
     if not isinstance(images, np.memmap) or not isinstance(base, mmap):
         return images[rows]  # an array in memory, or a part of a mapped one
-    found = np.empty((len(rows), *images.shape[1:]), images.dtype)
+    read = np.empty((len(rows), *images.shape[1:]), images.dtype)
     bytes_of_row = images.nbytes // len(images)
     with open(str(images.filename), "rb") as file:
         for places in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
             file.seek(images.offset + int(rows[places[0]]) * bytes_of_row)
-            file.readinto(found[places[0] : places[-1] + 1].data.cast("B"))
-    return found
+            file.readinto(read[places[0] : places[-1] + 1].data.cast("B"))
+    return read
 
 
 def digest_of(image: Images) -> bytes:
@@ -195,10 +195,10 @@ def verify(data_dir: Path, name: str) -> Manifest:
     """
     dataset = load(data_dir, name)
     manifest = dataset.manifest
-    found = _content_hash(dataset)
-    if found != manifest.content_hash:
+    content_hash = _content_hash(dataset)
+    if content_hash != manifest.content_hash:
         raise _damaged(
-            data_dir / name, f"the manifest's content hash is {manifest.content_hash}, the arrays' is {found}"
+            data_dir / name, f"the manifest's content hash is {manifest.content_hash}, the arrays' is {content_hash}"
         )
     return manifest
 

@@ -45,7 +45,7 @@ class Streamed:
     workers: int
     """Processes that decode; 0: the one that trains does it."""
     stop: Callable[[], bool] = lambda: False
-    """Asked while a batch is waited for."""
+    """Called while waiting for a batch; returns whether to stop."""
     data_wait: float = 0.0
     """The share of the time, since the last batches began, in which the device had nothing to do but wait for one."""
 
@@ -85,10 +85,10 @@ class Streamed:
         labels = torch.split(self.labels[torch.cat(tuple(parts)).to(device)], [len(part) for part in parts])
         with closing(self._arriving(decoding, [part.tolist() for part in parts])) as arriving:
             for batch in labels:
-                asked = time.perf_counter()
+                waiting_since = time.perf_counter()
                 images, normals = next(arriving)
                 if device.type != "cuda" or torch.cuda.current_stream(device).query():  # nothing left to do
-                    waited += time.perf_counter() - asked
+                    waited += time.perf_counter() - waiting_since
                 self.data_wait = waited / (time.perf_counter() - started)
                 light = light_of(self.lighting * normals).to(device, non_blocking=True)
                 images, mean = images.to(device, non_blocking=True), self.mean - light[:, :, None, None]

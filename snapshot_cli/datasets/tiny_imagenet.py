@@ -18,7 +18,7 @@ def in_tiny_layout(source: Source) -> bool:
 
 
 def list_tiny_imagenet(source: Source) -> Listing:
-    """List the images of train, and those of val, whose labels are known, as test.
+    """List the images of train, and as test those of val, which have labels.
 
     The classes are sorted; one is called by its wnid and, where words.txt has it, its first title. Raises UserError
     naming the file or class that is wrong.

@@ -1,4 +1,4 @@
-"""What a machine has and lacks for training, each with what to do about it."""
+"""Check whether a machine can train, and say how to fix what is missing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Finding:
 
 
 def examine(machine: Machine) -> list[Finding]:
-    """Return everything that was found, in the order in which it is needed."""
+    """Return all findings, in the order in which they should be fixed."""
     return [
         python(sys.version_info[:3]),
         *packages(importlib.metadata.requires(PACKAGE) or []),
@@ -66,8 +66,8 @@ def packages(requirements: list[str]) -> Iterator[Finding]:
         (_name(requirement), _oldest(requirement)) for requirement in requirements if "extra ==" not in requirement
     ]
     wrong = [(name, oldest, _version(name)) for name, oldest in needed if _numbers(_version(name)) < _numbers(oldest)]
-    for name, oldest, found in wrong:
-        words = f"{found}; {oldest} or newer is needed" if found else "not installed"
+    for name, oldest, installed in wrong:
+        words = f"{installed}; {oldest} or newer is needed" if installed else "not installed"
         yield Finding(name, "missing", words, f"pip install '{name}>={oldest}'")
     if not wrong:
         yield Finding("packages", "good", f"all {len(needed)} that are needed, torch {_version('torch')} among them")

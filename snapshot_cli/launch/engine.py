@@ -44,7 +44,7 @@ class Engine:
         self,
         runs: Sequence[Run],
         machine: Machine,
-        asked: Mapping[Run, Sequence[str]],
+        sources: Mapping[Run, Sequence[str]],
         *,
         extra: Sequence[str],
         gpus: Sequence[str],
@@ -53,12 +53,12 @@ class Engine:
     ) -> list[str]:
         """Train the runs, in order, and return a line for each that failed.
 
-        `asked` are the options of `snapshot train` that name a run's file, `extra` what else it is to do, and `gpus`
+        `sources` are the options of `snapshot train` that name a run's file, `extra` what else it is to do, and `gpus`
         this machine's.
         """
         if self.name == "ray":
             jobs, per_gpu = self.jobs, self.per_gpu
             return ray_engine.train_all(runs, machine, extra, jobs=jobs, per_gpu=per_gpu, progress=progress, stop=stop)
         places = slots.places(gpus, jobs=self.jobs, per_gpu=self.per_gpu, runs=len(runs))
-        words = {run: [*asked[run], *extra] for run in runs}
+        words = {run: [*sources[run], *extra] for run in runs}
         return slots.train_all(runs, machine, words, places=places, progress=progress, stop=stop)

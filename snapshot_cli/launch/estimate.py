@@ -133,14 +133,15 @@ def images_held(run: Run, manifest: store.Manifest) -> int:
 
 def manifest_of(name: str, machine: Machine) -> store.Manifest:
     """Return the manifest of a prepared dataset, or what the catalogue knows of one that is not prepared yet."""
-    manifest, known = store.read_manifest(machine.data, name), facts(name)
+    manifest, published = store.read_manifest(machine.data, name), facts(name)
     if manifest is not None:
         return manifest
-    if known is None:
+    if published is None:
         raise UserError(f"dataset '{name}' is not prepared in {machine.data}; type: {how_to_prepare(name)}")
-    classes = known.class_names or tuple(map(str, range(known.classes)))
-    mean, std = known.mean or GREY, known.std or GREY
+    classes = published.class_names or tuple(map(str, range(published.classes)))
+    mean, std = published.mean or GREY, published.std or GREY
     return store.Manifest(
-        name, known.source, classes, known.size, known.train, known.test, mean, std, known.padding, known.flip, "",
-        folder="" if known.streamed else None,
+        name, published.source, classes, published.size, published.train, published.test, mean, std, published.padding,
+        published.flip, "",
+        folder="" if published.streamed else None,
     )  # fmt: skip

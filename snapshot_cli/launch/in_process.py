@@ -201,13 +201,13 @@ def _last_sentence(error: RuntimeError) -> str:
 
 
 def workers(machine: Machine) -> int:
-    """Return the processes that decode streamed images: as many as are asked for, else a share of the processors."""
+    """Return the number of decoder processes: `workers` if given, else a share of the processors."""
     shared = max(1, processors() // torchrun.on_this_host())
     return shared if machine.workers is None else machine.workers
 
 
 def _device(machine: Machine) -> torch.device:
-    """Return the device, with as many threads as are asked for."""
+    """Set the number of threads if one is given, and return the device."""
     import torch
 
     from snapshot_cli.training import hardware

@@ -36,7 +36,7 @@ class ProgressTable:
     """Where a driver says which runs it starts and how they end."""
 
     def __init__(self, console: Console, runs: Mapping[Run, int], results: Path) -> None:
-        """Show `runs`, each with the number of training images that it looks at."""
+        """Show `runs`, given with the number of training images that they process."""
         self._console, self._runs, self._results = console, runs, results
         before = {run: run_status.look(run, results, images) for run, images in runs.items()}
         self._statuses = {run: replace(status, state="waiting", where="", words="") for run, status in before.items()}

@@ -20,7 +20,7 @@ from snapshot_cli.launch.progress_table import ProgressTable, end
 from snapshot_cli.launch.ray_task import Lost, Task
 from snapshot_cli.networks import plugins
 
-RETRIES = 10  # of a run whose worker, node or process was lost; each goes on from the state that was saved last
+RETRIES = 10  # of a run whose worker, node or process was lost; a retry resumes from the last checkpoint
 POLL_SECONDS = 0.2
 ENVIRONMENT = {"env_vars": {"PYTHONSAFEPATH": "1"}}  # a queue.py in the working folder is the user's
 STORE_BYTES = 100_000_000  # of an instance for this machine alone, where no files travel
@@ -38,14 +38,20 @@ def connected(address: str | None) -> Iterator[None]:
         raise ConfigError("--engine ray: Ray is not installed here; type: pip install 'snapshot-cli[ray]'") from None
     if address not in (None, "auto"):
         _reach(address or "")
-    own = {"include_dashboard": False, "object_store_memory": STORE_BYTES} if address is None else {}
+    local_options = {"include_dashboard": False, "object_store_memory": STORE_BYTES} if address is None else {}
     try:
-        ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", runtime_env=ENVIRONMENT, **own)
+        ray.init(
+            address=address or "local",
+            log_to_driver=False,
+            logging_level="ERROR",
+            runtime_env=ENVIRONMENT,
+            **local_options,
+        )
     except (ConnectionError, ValueError) as error:
         if address is None:
             raise ConfigError(f"--engine ray: Ray does not start here: {error}") from error
         raise ConfigError(
-            f"--address {address}: no Ray cluster is found; start one with: ray start --head, or leave --address out"
+            f"--address {address}: no Ray cluster is running; start one with: ray start --head, or leave --address out"
         ) from None
     try:
         yield
@@ -110,7 +116,7 @@ def train_all(
 
 
 def resources(machine: Machine, nodes: Sequence[Mapping[str, float]], per_gpu: int | None) -> dict[str, float]:
-    """Return what Ray is to keep for each run, given what each node has: a share of a GPU, or CPUs.
+    """Return the resources that Ray reserves per run, given those of a node: a share of a GPU, or CPUs.
 
     Raises ConfigError for what no node has: Ray would wait for such a node, without a word and for ever.
     """
@@ -130,12 +136,12 @@ def resources(machine: Machine, nodes: Sequence[Mapping[str, float]], per_gpu: i
 
 
 def beside(nodes: Sequence[Mapping[str, Any]], room: Mapping[str, float], *, most: int) -> dict[str, int]:
-    """Return how many runs go side by side on each host with room for any, given what Ray keeps for each of them."""
+    """Return the number of parallel runs by host, given the resources reserved per run; full hosts are left out."""
     kind, amount = ("GPU", room["num_gpus"]) if "num_gpus" in room else ("CPU", room["num_cpus"])
-    found = Counter[str]()
+    slots = Counter[str]()
     for node in nodes:
-        found[node["NodeManagerHostname"]] += int(node["Resources"].get(kind, 0) / amount + 1e-6)
-    return {host: min(count, most) for host, count in found.items() if count}
+        slots[node["NodeManagerHostname"]] += int(node["Resources"].get(kind, 0) / amount + 1e-6)
+    return {host: min(count, most) for host, count in slots.items() if count}
 
 
 def _initial_weights(run: Run, machine: Machine, nodes: Sequence[Mapping[str, Any]]) -> bytes | None:

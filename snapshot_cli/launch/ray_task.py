@@ -39,7 +39,7 @@ class Task:
     marker: Path
     """A file that the driver has put into the folder of results: a node that sees it shares that folder."""
     beside: Mapping[str, int]
-    """How many runs go side by side on each host, by its name."""
+    """The number of parallel runs by host name."""
     finished: Mapping[str, bytes]
     """The files of a run that is finished, for a node that has it not: it would train it once more."""
     plugins: Sequence[tuple[str, bytes]] = ()
@@ -105,10 +105,10 @@ def finished(directory: Path) -> dict[str, bytes]:
     return files(directory) if (directory / DONE).is_file() else {}
 
 
-def bring(found: Mapping[str, bytes], directory: Path) -> None:
+def bring(contents: Mapping[str, bytes], directory: Path) -> None:
     """Write the files of a run, from where they are, into its directory here."""
-    for name in sorted(found, key=lambda name: name == DONE):
-        write_atomically(directory / name, found[name])
+    for name in sorted(contents, key=lambda name: name == DONE):
+        write_atomically(directory / name, contents[name])
 
 
 @contextmanager

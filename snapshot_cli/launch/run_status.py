@@ -58,20 +58,20 @@ def look(run: Run, results: Path, images: int, *, is_scored: bool = False) -> Ru
     if state == "waiting" and is_scored:
         state, words = "done", "its scores are there"
     saved = min(saved_step(directory.resume_path) * run.batch_size, images)
-    known = RunStatus(
+    status = RunStatus(
         run.run_id, state, images, images if state == "done" else saved, where=where, words=words, name=in_words(run)
     )
     try:
         rows = directory.metrics()
-        return _with_epoch(known, rows[-1], run) if rows else known
+        return _with_epoch(status, rows[-1], run) if rows else status
     except UserError as error:
-        return replace(known, words=words or str(error))
+        return replace(status, words=words or str(error))
     except (LookupError, ValueError, OverflowError):  # half a row, of an epoch that is being written elsewhere
-        return known
+        return status
 
 
 def summary(statuses: Iterable[RunStatus]) -> str:
-    """Return a line with the runs in each state, the share of the images and the time left at the present speed."""
+    """Return a line with the number of runs by state, the share of images processed and the time left."""
     all_of_them = list(statuses)
     counts = Counter(status.state for status in all_of_them)
     total, seen = sum(status.images for status in all_of_them), sum(status.seen for status in all_of_them)
@@ -103,11 +103,11 @@ def _silence(directory: RunDirectory) -> str:
     return f"no sign of life for {duration(seconds)}" if seconds > SILENT_SECONDS else ""
 
 
-def _with_epoch(known: RunStatus, row: Mapping[str, float], run: Run) -> RunStatus:
-    seen = max(known.seen, min(int(row["iteration"]) * run.batch_size, known.images))
+def _with_epoch(status: RunStatus, row: Mapping[str, float], run: Run) -> RunStatus:
+    seen = max(status.seen, min(int(row["iteration"]) * run.batch_size, status.images))
     return replace(
-        known,
-        seen=known.images if known.state == "done" else seen,
+        status,
+        seen=status.images if status.state == "done" else seen,
         lr=row["rate"],
         error=row["train_error"],
         images_per_second=row["images_per_second"],

@@ -1,4 +1,4 @@
-"""How runs of known cost are shared out: lists of equal cost, and how long a schedule takes; pure."""
+"""Schedule runs by their cost: lists of nearly equal cost, and the duration of a schedule."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def longest_first(costs: Mapping[Item, float]) -> list[Item]:
 
 
 def shares(costs: Mapping[Item, float], count: int) -> list[list[Item]]:
-    """Return `count` lists of nearly equal cost, each in the order of `longest_first`.
+    """Return `count` lists of nearly equal cost, in the order of `longest_first`.
 
     The longest goes to the list that costs least so far, the first of equals, and so on: at most 4/3 of the best there
     is (Graham 1969).
@@ -33,7 +33,7 @@ def shares(costs: Mapping[Item, float], count: int) -> list[list[Item]]:
 
 
 def makespan(durations: Sequence[float], workers: int) -> float:
-    """Return when the last of some jobs ends that are started in order, each by the first free of some workers."""
+    """Return the end time of the last job if the first free worker always starts the next one."""
     free = [0.0] * workers
     for duration in durations:
         heapq.heapreplace(free, free[0] + duration)

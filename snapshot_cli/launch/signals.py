@@ -34,7 +34,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 class StopRequest:
-    """Whether a signal asked to stop, and which one was the first; or whether the launcher is gone."""
+    """Whether to stop, after a signal or because the launcher is gone; and the first signal."""
 
     def __init__(self, launcher: int | None = None) -> None:
         """Look out for signals and, where there is a `launcher`, for the end of that process, our parent."""

@@ -1,4 +1,4 @@
-"""Train many runs on this machine, several side by side: a worker for each slot trains one run after another."""
+"""Train many runs on this machine in parallel: every slot has a worker that trains one run after another."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ def places(gpus: Sequence[str], *, jobs: int | None, per_gpu: int | None, runs: 
 def train_all(
     runs: Sequence[Run],
     machine: Machine,
-    asked: Mapping[Run, Sequence[str]],
+    sources: Mapping[Run, Sequence[str]],
     *,
     places: Sequence[str],
     progress: ProgressTable,
     stop: Callable[[], bool],
 ) -> list[str]:
-    """Train the runs, in order, in a slot at each of the places and return a line for each that failed.
+    """Train the runs in order, one slot per place, and return one line per failed run.
 
-    `asked` are for each run the options of `snapshot train` that name the file it comes from. A failure stops no other
+    `sources` has the options of `snapshot train` that name the file of a run. A failure stops no other
     run. Once `stop` says so, the processes are told to save their state, and the runs that are not finished are left as
     they are.
     """
@@ -70,7 +70,7 @@ def train_all(
             while waiting and free and not stop():
                 run, worker = waiting.pop(0), free[0]
                 try:
-                    worker.start(train_process.words(run, machine, asked[run]), train_process.directory(run, machine))
+                    worker.start(train_process.words(run, machine, sources[run]), train_process.directory(run, machine))
                 except OSError as error:
                     reason = ": ".join(str(word) for word in (error.filename, error.strerror) if word)
                     failures += end(progress, run, reason, train_process.directory(run, machine), stopped=False)
@@ -94,13 +94,13 @@ def train_all(
 
 
 def slot(machine: Machine, slots: int) -> Machine:
-    """Return what a slot has of a machine: the threads and decoders that are asked for, or its share of processors."""
+    """Return the machine of one slot: the requested threads and decoders, or its share of the processors."""
     share = max(1, processors() // slots)
     workers = share if machine.workers is None else machine.workers
     return replace(machine, threads=machine.threads or share, workers=workers)
 
 
 def _terminate(running: Iterable[Worker]) -> None:
-    """Ask for a stop; a process that has been asked before does not mind."""
+    """Request a stop; repeating the request does no harm."""
     for worker in running:
         worker.terminate()

@@ -23,15 +23,15 @@ LAUNCHER = "SNAPSHOT_LAUNCHER"  # the process id of who started a training, whic
 PATIENCE = 60.0  # seconds
 
 
-def words(run: Run, machine: Machine, asked: Sequence[str]) -> list[str]:
+def words(run: Run, machine: Machine, source: Sequence[str]) -> list[str]:
     """Return what follows `snapshot` to train a run, given the options of `snapshot train` that name its file."""
     chosen = [word for path in plugins.files() for word in ("--plugin", str(path))]
-    return ["train", *asked, "--run", run.run_id, *chosen, *machine.options()]
+    return ["train", *source, "--run", run.run_id, *chosen, *machine.options()]
 
 
-def shell_command(run: Run, machine: Machine, asked: Sequence[str]) -> str:
+def shell_command(run: Run, machine: Machine, source: Sequence[str]) -> str:
     """Return the command of a run as a line for a shell."""
-    return shlex.join(["snapshot", *words(run, machine, asked)])
+    return shlex.join(["snapshot", *words(run, machine, source)])
 
 
 def start(arguments: Sequence[str], directory: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -51,8 +51,8 @@ def open_log(directory: Path) -> BinaryIO:
 
 def variables(threads: int | None, gpu: str | None) -> dict[str, str]:
     """Return the environment of a slot: its threads and its GPU, "" for none; None leaves them as they are."""
-    found = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
-    return found if gpu is None else found | {"CUDA_VISIBLE_DEVICES": gpu}
+    environment = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+    return environment if gpu is None else environment | {"CUDA_VISIBLE_DEVICES": gpu}
 
 
 def failed(directory: Path, result: int | str) -> str:

@@ -1,4 +1,4 @@
-"""The process of a slot: it trains one run after another, each in a process forked from it."""
+"""The process of a slot: it forks a process per run and trains one run after another."""
 
 from __future__ import annotations
 

@@ -195,3 +195,8 @@ def group_by(outcomes: Sequence[Outcome], *fields: str) -> Iterator[tuple[tuple[
     for outcome in outcomes:
         groups.setdefault(tuple(str(getattr(outcome.experiment, name)) for name in fields), []).append(outcome)
     yield from groups.items()
+
+
+def split_by_panel(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
+    """Split the experiments that have scores by network and dataset."""
+    return [part for _, part in group_by([outcome for outcome in outcomes if outcome.scores], "network", "dataset")]

@@ -55,11 +55,11 @@ def _selected(snapshots: Sequence[Snapshot], members: str, manifest: Manifest) -
         chosen = finished.numbers(members, len(snapshots))
         return [snapshots[number - 1] for number in chosen], {"members": members, "numbers": chosen}
     withheld = scoring.read_predictions(snapshots, "holdout")
-    found = selection.choose(withheld.probabilities, withheld.labels)
-    return [snapshots[number - 1] for number in found.members], {
+    choice = selection.choose(withheld.probabilities, withheld.labels)
+    return [snapshots[number - 1] for number in choice.members], {
         "members": members,
-        "numbers": list(found.members),
-        "rule": found.rule,
+        "numbers": list(choice.members),
+        "rule": choice.rule,
         "withheld_images": len(withheld.labels),
-        "withheld_error": found.error,
+        "withheld_error": choice.error,
     }

@@ -10,7 +10,7 @@ from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.reporting import lines
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
 from snapshot_cli.reporting.labels import methods
-from snapshot_cli.reporting.outcomes import Outcome, group_by, paper_value
+from snapshot_cli.reporting.outcomes import Outcome, group_by, paper_value, split_by_panel
 from snapshot_cli.reporting.style import LineEnd, look
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ LINE_FIELDS = ("budget", "replicates")
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw one line per method: the mean over seeds at every budget. Returns nothing if only one budget is finished."""
-    groups = [part for _, part in group_by([outcome for outcome in outcomes if outcome.scores], "network", "dataset")]
-    parts = [part for part in groups if len({outcome.experiment.budget for outcome in part}) > 1]
+    parts = [part for part in split_by_panel(outcomes) if len({outcome.experiment.budget for outcome in part}) > 1]
     if not parts:
         return []
     shown = [outcome for part in parts for outcome in part]

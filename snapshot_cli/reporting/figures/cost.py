@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from snapshot_cli.config import plan
 from snapshot_cli.reporting import lines
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.reporting.outcomes import Outcome, group_by, mean
+from snapshot_cli.reporting.outcomes import Outcome, mean, split_by_panel
 from snapshot_cli.reporting.style import LineEnd, look
 from snapshot_cli.scores import Scores
 
@@ -25,8 +25,7 @@ NEEDS = "two methods to compare, or ensembles of several runs"
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw the mean over seeds of every method at its cost; the full budget is the largest budget of a panel."""
-    groups = [part for _, part in group_by([outcome for outcome in outcomes if outcome.scores], "network", "dataset")]
-    parts = [part for part in groups if sum(len(_points(outcome, 1)) for outcome in part) > 1]
+    parts = [part for part in split_by_panel(outcomes) if sum(len(_points(outcome, 1)) for outcome in part) > 1]
     if not parts:
         return []
     shown = [outcome for part in parts for outcome in part]

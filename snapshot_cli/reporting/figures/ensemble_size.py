@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.reporting.outcomes import Outcome, errors, group_by, means, paper_value
+from snapshot_cli.reporting.outcomes import Outcome, errors, means, paper_value, split_by_panel
 from snapshot_cli.reporting.style import LineEnd, look
 
 if TYPE_CHECKING:
@@ -23,8 +23,7 @@ NEEDS = "a method with several members"
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw one line per method: the mean over seeds at every size. Methods with one member are a dashed level."""
-    groups = [part for _, part in group_by([outcome for outcome in outcomes if outcome.scores], "network", "dataset")]
-    parts = [part for part in groups if any(_size(outcome) > 1 for outcome in part)]
+    parts = [part for part in split_by_panel(outcomes) if any(_size(outcome) > 1 for outcome in part)]
     if not parts:
         return []
     shown = [outcome for part in parts for outcome in part]
