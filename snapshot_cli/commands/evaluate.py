@@ -135,5 +135,5 @@ def check_finished(
         runs = plan.runs(config)
         verb = "is" if len(missing) == 1 else "are"
         which = "its run is" if len(runs) == 1 else f"{len(missing)} of its {len(runs)} runs {verb}"
-        drawn = "; snapshot report draws what is finished" if isinstance(config, Study) else ""
-        raise UserError(f"{file}: {which} not finished in {results}; type {command}{drawn}")
+        drawn = " (snapshot report draws the finished ones)" if isinstance(config, Study) else ""
+        raise UserError(f"{file}: {which} not finished in {results}{drawn}; type {command}")
