@@ -72,6 +72,7 @@ def test_no_studies_at_all(folder, monkeypatch):
     [
         ("configs/studies/table1.yaml", "paper"),
         ("configs/studies/small/table1.yaml", "small"),
+        ("configs/studies/medium/pilot.yaml", "medium"),
         ("configs/studies/demo/table1.yaml", "demo"),
         ("configs/demo/snapshot.yaml", "demo"),
         ("configs/cifar10.yaml", "paper"),

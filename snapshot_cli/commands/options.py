@@ -47,7 +47,7 @@ results_option = click.option(
     "results",
     type=FILE,
     metavar="R",
-    help="Folder of results.  [default: results/SIZE; SIZE is demo, small, paper or own, by FILE's folder]",
+    help="Folder of results.  [default: results/SIZE; SIZE is demo, small, medium, paper or own, by FILE's folder]",
 )
 device_option = click.option(
     "--device",

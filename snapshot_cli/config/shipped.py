@@ -9,7 +9,7 @@ from snapshot_cli.errors import ConfigError
 
 # What holds configs/: the checkout, where the package's link leads, or, installed from a wheel, the package.
 CHECKOUT = (Path(__file__).parents[1] / "configs").resolve().parent
-SIZES = ("demo", "small")
+SIZES = ("demo", "small", "medium")
 RUN_CONFIG = "config.yaml"  # in every run directory
 
 
@@ -102,7 +102,7 @@ def bare_name(path: Path) -> str | None:
 
 
 def size(path: Path) -> str:
-    """Return the folder of results/ for a file: demo or small by its folder, paper below configs/, else own."""
+    """Return the folder of results/ for a file: demo, small or medium by its folder, paper below configs/, else own."""
     parts = path.resolve().parts[:-1]
     if parts and parts[-1] in SIZES:
         return parts[-1]
