@@ -16,7 +16,7 @@ help:
 	@echo "make demo                every method of Table 1 on small images: results/demo/"
 	@echo "make test                the tests; make test-slow: those that take minutes"
 	@echo "make test-torture        kill trainings at random moments, 80 times, and compare what they end with"
-	@echo "make test-configs        train every experiment of the paper for two iterations; 8 GB of memory, a quarter of an hour"
+	@echo "make test-configs        train every experiment of the paper for two steps; 8 GB of memory, a quarter of an hour"
 	@echo "make test-gpu            the tests that need a GPU, at most 150 seconds; make bench: this machine's speed against the goals"
 	@echo "make check               formatting, lint, types and who imports whom"
 	@echo "make docs                schemas, references and first lines of configs, as the code has them"

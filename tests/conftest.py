@@ -60,7 +60,7 @@ def tiny_dataset(tiny_data):
 
 @pytest.fixture(scope="session")
 def tiny_run():
-    """A function that makes a run of 3 epochs of 6 iterations, the last with 10 images, and M = 2."""
+    """A function that makes a run of 3 epochs of 6 steps, the last with 10 images, and M = 2."""
 
     def make(**changes):
         values = {

@@ -51,14 +51,14 @@ def finish(run, results, logits, labels, *, dataset_hash=HASH, split="test", row
 
 def epochs(run, train_examples):
     """Return rows of metrics.csv, one an epoch, whose loss falls from 2."""
-    last = run.snapshot_iterations(train_examples)[-1]
+    last = run.snapshot_steps(train_examples)[-1]
     length = -(-train_examples // run.batch_size)
     steps = [min(length * epoch, last) for epoch in range(1, -(-last // length) + 1)]
     return [
         {
             "epoch": epoch,
             "iteration": step,
-            "rate": run.rate(step, train_examples),
+            "rate": run.lr(step, train_examples),
             "train_loss": 2 / epoch,
             "train_error": 90 / epoch,
             "seconds": 1.0,

@@ -1,7 +1,7 @@
 """Train by `snapshot train`, killed with SIGKILL at random moments until it is done: python killing.py CONFIG DATA ...
 
 The trainings are processes of their own, forked from this one, which has imported everything and computed nothing. A
-thread of such a process kills it some time after an iteration, so that moments fall on training and writing, however
+thread of such a process kills it some time after a step, so that moments fall on training and writing, however
 busy the machine is.
 """
 
@@ -55,7 +55,7 @@ def wait(pid, seconds):
 
 
 def kill(words, log, moments):
-    """Kill the same training at each of the moments, an iteration and seconds after its end, then let it end.
+    """Kill the same training at each of the moments, a step and seconds after its end, then let it end.
 
     Return its exit code, how often it was killed, and how often in the middle of writing a file.
     """
@@ -71,12 +71,12 @@ def kill(words, log, moments):
     return wait(start(words, log), 300), killed, halves
 
 
-def killing(iteration, seconds):
-    """Let a process that is forked meanwhile kill itself some seconds after it has come as far as an iteration."""
+def killing(step, seconds):
+    """Let a process that is forked meanwhile kill itself some seconds after it has come as far as a step."""
     begun = []
 
     def act(done):
-        if done >= iteration and not begun:
+        if done >= step and not begun:
             begun.append(threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)))
             begun[0].start()
 
@@ -85,11 +85,11 @@ def killing(iteration, seconds):
 
 @contextmanager
 def before_steps(act):
-    """Let a process that is forked meanwhile call `act` before every step, with the iterations that are done."""
+    """Let a process that is forked meanwhile call `act` before every step, with the steps that are done."""
     real = loop.step
 
     def step(training, *arguments):
-        act(training.progress.iteration)
+        act(training.progress.step)
         return real(training, *arguments)
 
     loop.step = step
@@ -113,8 +113,8 @@ def main(config, data, results, kills, seed):
     code, *_ = kill([*words, f"{results}/unbroken"], f"{results}/unbroken.log", [])
     (metrics,) = Path(results).rglob("unbroken/**/metrics.csv")
     rows, draw = RunDirectory(metrics.parent).metrics(), random.Random(seed)
-    iterations, seconds = rows[-1]["iteration"], sum(row["seconds"] for row in rows)
-    apart, usual = iterations / (kills + 1), seconds / iterations
+    steps, seconds = rows[-1]["iteration"], sum(row["seconds"] for row in rows)
+    apart, usual = steps / (kills + 1), seconds / steps
     moments = [((k + draw.uniform(0, 0.5)) * apart, draw.uniform(0, 2) * usual) for k in range(kills)]
     ended, killed, halves = kill([*words, f"{results}/killed"], f"{results}/killed.log", moments)
     said = {"codes": [code, ended], "killed": killed, "half files": halves, "seconds": seconds}

@@ -109,7 +109,7 @@ def turns(monkeypatch):
         yield [*threads]
 
     monkeypatch.setattr(packing, "_waiting", waiting)
-    monkeypatch.setattr(packing, "_together", lambda workers, iterations: order.append(workers) or 6 + 4 * len(workers))
+    monkeypatch.setattr(packing, "_together", lambda workers, steps: order.append(workers) or 6 + 4 * len(workers))
     return order
 
 

@@ -14,12 +14,12 @@ from snapshot_cli.training import checkpoint
 from snapshot_cli.training.checkpoint import Progress, load_weights, restore_state, save_state, save_weights
 
 
-def trained(seed=0, iterations=2, name="resnet-8"):
-    """A network and its optimizer after some iterations, so that there is momentum and there are statistics."""
+def trained(seed=0, steps=2, name="resnet-8"):
+    """A network and its optimizer after some steps, so that there is momentum and there are statistics."""
     torch.manual_seed(seed)
     network = build(name, 4, 8).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True, fused=True)
-    for _ in range(iterations):
+    for _ in range(steps):
         optimizer.zero_grad()
         network(torch.randn(4, 3, 8, 8)).square().sum().backward()
         optimizer.step()
@@ -57,7 +57,7 @@ def damaged(path):
 
 def test_a_state_comes_back_to_the_last_bit(saved):
     expected_network, expected_optimizer = trained()
-    network, optimizer = trained(seed=1, iterations=0)
+    network, optimizer = trained(seed=1, steps=0)
     found = restore(saved, "tiny/run", network, optimizer)
     for name, tensor in expected_network.state_dict().items():
         assert torch.equal(network.state_dict()[name], tensor)
@@ -69,14 +69,14 @@ def test_a_state_comes_back_to_the_last_bit(saved):
         assert torch.equal(momentum, wanted)
         assert momentum.stride() == wanted.stride()
         assert parameter.stride() == expected.stride()
-    assert (found.iteration, found.snapshots, found.rows, found.seconds) == (8, ["5e" * 32], progress().rows, 1.25)
+    assert (found.step, found.snapshots, found.rows, found.seconds) == (8, ["5e" * 32], progress().rows, 1.25)
     assert torch.equal(found.losses, progress().losses)
     assert torch.equal(found.wrong, progress().wrong)
 
 
 def test_without_a_state_a_run_is_fresh(tmp_path):
     found = restore(tmp_path / "resume.pt", "tiny/run", *trained())
-    assert (found.iteration, found.rows, found.seconds) == (0, [], 0.0)
+    assert (found.step, found.rows, found.seconds) == (0, [], 0.0)
 
 
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: path.symlink_to("/nowhere")])
@@ -136,7 +136,7 @@ def forged(*keys, value):
     network, optimizer = trained()
     state = {
         "version": 2, "run_id": "tiny/run", "network": network.state_dict(), "optimizer": optimizer.state_dict(),
-        "progress": vars(progress()),
+        "progress": checkpoint._stored(progress()),
     }  # fmt: skip
     place = state
     for key in keys[:-1]:
@@ -229,7 +229,7 @@ def test_a_state_without_momentum(tmp_path):
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, fused=True)
     optimizer.step()
     save_state(tmp_path / "resume.pt", "tiny/run", progress(), network, optimizer)
-    assert restore(tmp_path / "resume.pt", "tiny/run", network, optimizer).iteration == 8
+    assert restore(tmp_path / "resume.pt", "tiny/run", network, optimizer).step == 8
 
 
 def test_a_state_of_another_network(saved):
@@ -309,26 +309,26 @@ def test_a_state_that_is_too_large_is_not_read(saved, monkeypatch):
     assert refusal(saved) == f"{saved}: too large to be a checkpoint; delete {saved.parent} and train it again"
 
 
-LENGTH, ENDS = 5, [7, 14]  # iterations of an epoch, and those of the snapshots
+LENGTH, ENDS = 5, [7, 14]  # steps of an epoch, and those of the snapshots
 
 
-def reached(iteration, **changes):
-    """The progress of a run after an iteration."""
-    epochs = 3 if iteration == 14 else iteration // LENGTH
+def reached(step, **changes):
+    """The progress of a run after a step."""
+    epochs = 3 if step == 14 else step // LENGTH
     row = progress().rows[0]
     values = {
-        "snapshots": ["5e" * 32] * sum(end <= iteration for end in ENDS), "rows": [row] * epochs, "seconds": 0.0,
+        "snapshots": ["5e" * 32] * sum(end <= step for end in ENDS), "rows": [row] * epochs, "seconds": 0.0,
         "losses": torch.zeros(LENGTH), "wrong": torch.tensor(0),
     }  # fmt: skip
-    return {"iteration": iteration, **values, **changes}
+    return {"iteration": step, **values, **changes}
 
 
-@pytest.mark.parametrize("iteration", range(1, 15))
-def test_every_iteration_of_a_run_can_be_resumed_and_only_with_its_epochs_and_snapshots(iteration):
-    found = reached(iteration)
-    assert checkpoint._progress(found, LENGTH, ENDS).iteration == iteration
+@pytest.mark.parametrize("step", range(1, 15))
+def test_every_step_of_a_run_can_be_resumed_and_only_with_its_epochs_and_snapshots(step):
+    found = reached(step)
+    assert checkpoint._progress(found, LENGTH, ENDS).step == step
     wrong = [
-        {"iteration": float(iteration)},
+        {"iteration": float(step)},
         {"iteration": 15},
         {"iteration": 0, "snapshots": [], "rows": []},
         {"snapshots": [*found["snapshots"], "5e" * 32]},

@@ -47,7 +47,7 @@ def test_a_study_has_a_row_a_network_and_a_sum(file, tmp_path):
     [
         (["--steps", "0", "-o", "rate.gif"], 2, "-o rate.gif: expected a name that ends in .svg, .png or .pdf\n"),
         (["--set", "cycles=1000"], 2,
-         "--set: cycles: 1000 cycles do not fit into 28 iterations; the nearest number that works is 28\n"),
+         "--set: cycles: 1000 cycles do not fit into 28 steps; the nearest number that works is 28\n"),
     ],
 )  # fmt: skip
 def test_mistakes(file, words, code, message):

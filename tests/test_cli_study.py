@@ -36,7 +36,7 @@ def trainings(monkeypatch):
 
     def train_all(runs, machine, asked, *, places, progress, stop):
         calls.append((list(runs), [list(asked[run]) for run in runs], list(places)))
-        return [f"{run.run_id}: the iteration 3 has a loss of nan (all of it: log.txt)" for run in runs[:1]]
+        return [f"{run.run_id}: the step 3 has a loss of nan (all of it: log.txt)" for run in runs[:1]]
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("snapshot_cli.launch.slots.train_all", train_all)
@@ -145,7 +145,7 @@ def test_a_study_with_failures_draws_what_it_has_and_says_what_failed(tmp_path, 
     assert errors == (
         "A study: 3 runs, 1 finished, 2 to train\n"
         "1 of 2 runs failed:\n"
-        f"{snapshots.run_id}: the iteration 3 has a loss of nan (all of it: log.txt)\n"
+        f"{snapshots.run_id}: the step 3 has a loss of nan (all of it: log.txt)\n"
     )
     assert trainings == [([snapshots, second], [["study.yaml", "--set", "title=A study"]] * 2, ["", ""])]
     assert "| Single model        |    50.00 |" in (tmp_path / "results/own/table.md").read_text()

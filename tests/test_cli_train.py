@@ -157,11 +157,11 @@ def test_the_exit_code_says_which_signal_stopped_it(folder, monkeypatch, number,
     def stopped(run, machine, stop, title):
         os.kill(os.getpid(), number)
         assert stop()
-        raise Stopped("stopped after 3 iterations")
+        raise Stopped("stopped after 3 steps")
 
     monkeypatch.setattr(sys.modules["snapshot_cli.commands.train"], "_train", stopped)
     write(folder / "e.yaml", TINY)
-    assert snapshot("train", "e.yaml", "--set", "seed=77") == (code, "", "stopped after 3 iterations\n")
+    assert snapshot("train", "e.yaml", "--set", "seed=77") == (code, "", "stopped after 3 steps\n")
 
 
 def test_errors_between_snapshots_are_stored_after_the_training(folder, tiny_data):

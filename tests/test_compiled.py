@@ -42,7 +42,7 @@ class Counting(Silent):
 
 
 def trained(run, machine, *, stops=()):
-    """Train a run, stopped after some iterations and resumed, and return its directory."""
+    """Train a run, stopped after some steps and resumed, and return its directory."""
     for stop in (*stops, None):
         counting = Counting()
         try:

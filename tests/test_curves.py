@@ -13,8 +13,8 @@ LABELS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
 ROW = {"rate": 0.1, "train_loss": 2.5, "train_error": 80.0, "seconds": 3.0, "images_per_second": 50.0}
 
 
-def rows(*iterations):
-    return [ROW | {"epoch": float(k), "iteration": each} for k, each in enumerate(iterations, start=1)]
+def rows(*steps):
+    return [ROW | {"epoch": float(k), "iteration": each} for k, each in enumerate(steps, start=1)]
 
 
 def run_of(results, *, mistakes=(4, 2), rows=(), **settings):
@@ -24,7 +24,7 @@ def run_of(results, *, mistakes=(4, 2), rows=(), **settings):
 
 def test_rows_and_snapshots_at_the_end_of_an_epoch(tmp_path):
     directory = run_of(tmp_path, rows=rows(10, 20, 30, 40))
-    points = list(curves.training_points(directory, 640))  # 10 iterations an epoch, snapshots after 20 and 40
+    points = list(curves.training_points(directory, 640))  # 10 steps an epoch, snapshots after 20 and 40
     trained = {"train/loss": 2.5, "train/error": 80.0, "train/lr": 0.1, "train/images_per_second": 50.0}
     assert points == [
         Point(step, STARTED + 3 * k, trained | {"snapshots/taken": taken})

@@ -87,7 +87,7 @@ def test_bfloat16(monkeypatch, unit, seconds, finding):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("snapshot_cli.training.hardware.bfloat16_unit", lambda: unit)
     monkeypatch.setattr(
-        "snapshot_cli.training.measure.seconds_per_iteration", lambda *_, **__: {"float32": 1, "bfloat16": seconds}
+        "snapshot_cli.training.measure.seconds_per_step", lambda *_, **__: {"float32": 1, "bfloat16": seconds}
     )
     assert list(doctor.bfloat16()) == [finding]
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)

@@ -279,7 +279,7 @@ def test_a_forward_that_differs_is_told_at_the_start(tiny_run, tiny_dataset):
 
 
 def finish(run, machine, *, stop_after=None):
-    """Train a run, stopped once after some iterations."""
+    """Train a run, stopped once after some steps."""
     if stop_after is not None:
         seen = []
         with before_steps(seen.append), pytest.raises(Stopped):

@@ -20,7 +20,7 @@ def machine(tiny_data, tmp_path):
 def test_what_runs_take(machine, tiny_run):
     runs = [tiny_run(), tiny_run(seed=1), tiny_run(cycle=1, seed=2)]
     (found,) = estimate.needs(runs, machine, steps=0)
-    assert (found.runs, found.iterations, found.images) == (3, 18 + 18 + 9, 270 + 270 + 135)
+    assert (found.runs, found.steps, found.images) == (3, 18 + 18 + 9, 270 + 270 + 135)
     assert found.parameters == PARAMETERS
     assert found.seconds is None
     assert found.disk == 5 * (WEIGHTS + 23 * 4 * 4)
@@ -37,9 +37,9 @@ def test_runs_that_differ_in_what_they_take_stand_apart(machine, tiny_run):
     assert plain < deep
 
 
-def test_time_is_that_of_all_iterations(machine, tiny_run, monkeypatch):
+def test_time_is_that_of_all_steps(machine, tiny_run, monkeypatch):
     monkeypatch.setattr(
-        "snapshot_cli.training.measure.seconds_per_iteration", lambda *_, **__: {"float32": 0.5, "bfloat16": 0.2}
+        "snapshot_cli.training.measure.seconds_per_step", lambda *_, **__: {"float32": 0.5, "bfloat16": 0.2}
     )
     monkeypatch.setattr("snapshot_cli.training.hardware.bfloat16_unit", lambda: "AMX")
     lines = []
@@ -59,7 +59,7 @@ def test_time_is_that_of_as_many_threads_as_are_asked_for(machine, tiny_run, mon
         seen.append(torch.get_num_threads())
         return {"float32": 0.5, "bfloat16": 0.2}
 
-    monkeypatch.setattr("snapshot_cli.training.measure.seconds_per_iteration", measured)
+    monkeypatch.setattr("snapshot_cli.training.measure.seconds_per_step", measured)
     try:
         for threads in (None, before + 1):
             estimate.needs([tiny_run()], replace(machine, threads=threads), steps=1)

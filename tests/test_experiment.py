@@ -5,9 +5,9 @@ import pytest
 from pydantic import ValidationError
 
 from snapshot_cli.config import plan
-from snapshot_cli.config.experiment import Experiment, Recipe, Run, iterations_per_epoch
+from snapshot_cli.config.experiment import Experiment, Recipe, Run, steps_per_epoch
 from snapshot_cli.config.study import Drawing, StudyFile, Where
-from snapshot_cli.schedule import cosine_rate, step_rate
+from snapshot_cli.schedule import cosine_lr, step_lr
 
 SMALL = {"dataset": "digits", "network": "resnet-8", "budget": 4, "cycles": 2}
 CIFAR = {"dataset": "cifar10", "network": "densenet-40-12"}
@@ -163,10 +163,10 @@ def test_survives_json():
     assert Run.model_validate(json.loads(json.dumps(first.model_dump(mode="json")))) == first
 
 
-def test_iterations_count_the_smaller_last_batch():
-    assert [iterations_per_epoch(n, 64) for n in (1, 63, 64, 65, 50_000)] == [1, 1, 1, 2, 782]
-    assert run().iterations(1437) == 4 * 23
-    assert run(batch_size=1437).iterations(1437) == 4
+def test_steps_count_the_smaller_last_batch():
+    assert [steps_per_epoch(n, 64) for n in (1, 63, 64, 65, 50_000)] == [1, 1, 1, 2, 782]
+    assert run().total_steps(1437) == 4 * 23
+    assert run(batch_size=1437).total_steps(1437) == 4
 
 
 def test_examples_trained_on():
@@ -176,40 +176,40 @@ def test_examples_trained_on():
 
 
 def test_a_step_run_takes_its_snapshots_where_the_cosine_run_does():
-    assert run(schedule="step").snapshot_iterations(1437) == run().snapshot_iterations(1437) == [46, 92]
+    assert run(schedule="step").snapshot_steps(1437) == run().snapshot_steps(1437) == [46, 92]
     assert run().snapshots == run(schedule="step").snapshots == 2
 
 
 def test_rates_of_a_step_run():
     step = run(schedule="step", alpha0=0.2)
-    rates = [step.rate(t, 1437) for t in (1, 46, 47, 69, 70, 92)]
+    rates = [step.lr(t, 1437) for t in (1, 46, 47, 69, 70, 92)]
     assert rates == pytest.approx([0.2, 0.2, 0.02, 0.02, 0.002, 0.002])
-    assert rates == [step_rate(t, alpha0=0.2, iterations=92, drops=(0.5, 0.75)) for t in (1, 46, 47, 69, 70, 92)]
+    assert rates == [step_lr(t, alpha0=0.2, total_steps=92, drops=(0.5, 0.75)) for t in (1, 46, 47, 69, 70, 92)]
     thirds = run(schedule="step", drops=(1 / 3, 2 / 3))
-    assert [thirds.rate(t, 64 * 90) for t in (120, 121, 240, 241)] == pytest.approx([0.1, 0.01, 0.01, 0.001])
+    assert [thirds.lr(t, 64 * 90) for t in (120, 121, 240, 241)] == pytest.approx([0.1, 0.01, 0.01, 0.001])
 
 
 def test_rates_of_a_cosine_run_restart_with_every_cycle():
     cosine = run(alpha0=0.2)
-    assert [cosine.rate(t, 1437) for t in (1, 24, 47, 70)] == pytest.approx([0.2, 0.1, 0.2, 0.1])
-    assert cosine.rate(46, 1437) == cosine.rate(92, 1437) == cosine_rate(46, alpha0=0.2, length=46) < 0.001
+    assert [cosine.lr(t, 1437) for t in (1, 24, 47, 70)] == pytest.approx([0.2, 0.1, 0.2, 0.1])
+    assert cosine.lr(46, 1437) == cosine.lr(92, 1437) == cosine_lr(46, alpha0=0.2, length=46) < 0.001
 
 
 def test_eight_cycles_of_300_epochs():
     eight = Run(**CIFAR, budget=300, cycles=8, schedule="cosine", alpha0=0.2)
-    ends = eight.snapshot_iterations(50_000)
+    ends = eight.snapshot_steps(50_000)
     assert ends == [29_325 * k for k in range(1, 9)]
-    assert ends[-1] == eight.iterations(50_000) == 300 * 782
-    assert all(eight.rate(end, 50_000) < 1e-9 * 29_325 for end in ends)
-    assert [eight.rate(end + 1, 50_000) for end in ends[:-1]] == [0.2] * 7
+    assert ends[-1] == eight.total_steps(50_000) == 300 * 782
+    assert all(eight.lr(end, 50_000) < 1e-9 * 29_325 for end in ends)
+    assert [eight.lr(end + 1, 50_000) for end in ends[:-1]] == [0.2] * 7
 
 
 def test_a_partial_last_cycle_ends_with_the_budget():
     partial = run(budget=13, cycles=3, batch_size=1437)
-    assert partial.snapshot_iterations(1437) == [5, 10, 13]
-    assert partial.rate(11, 1437) == 0.1
-    assert partial.rate(13, 1437) == cosine_rate(3, alpha0=0.1, length=5) == pytest.approx(0.0654508497)
-    assert [run(budget=13, cycles=3, batch_size=1437, cycle=k).snapshot_iterations(1437) for k in (1, 2, 3)] == [
+    assert partial.snapshot_steps(1437) == [5, 10, 13]
+    assert partial.lr(11, 1437) == 0.1
+    assert partial.lr(13, 1437) == cosine_lr(3, alpha0=0.1, length=5) == pytest.approx(0.0654508497)
+    assert [run(budget=13, cycles=3, batch_size=1437, cycle=k).snapshot_steps(1437) for k in (1, 2, 3)] == [
         [5],
         [5],
         [3],
@@ -219,8 +219,8 @@ def test_a_partial_last_cycle_ends_with_the_budget():
 def test_a_cycle_alone():
     alone = run(cycle=2, alpha0=0.2)
     assert alone.snapshots == 1
-    assert alone.snapshot_iterations(1437) == [46]
-    assert [alone.rate(t, 1437) for t in range(1, 47)] == [run(alpha0=0.2).rate(t, 1437) for t in range(47, 93)]
+    assert alone.snapshot_steps(1437) == [46]
+    assert [alone.lr(t, 1437) for t in range(1, 47)] == [run(alpha0=0.2).lr(t, 1437) for t in range(47, 93)]
 
 
 @pytest.mark.parametrize("values", [{"cycle": 3}, {"cycle": 0}, {"schedule": "step", "cycle": 1}, {"method": "single"}])

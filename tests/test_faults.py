@@ -16,8 +16,8 @@ from snapshot_cli.launch import in_process
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import checkpoint, hardware
 
-ITERATIONS = 2
-SETTINGS = {"train_size": 20, "batch_size": 10, "budget": 1}  # a snapshot after each of two iterations
+STEPS = 2
+SETTINGS = {"train_size": 20, "batch_size": 10, "budget": 1}  # a snapshot after each of two steps
 
 
 class Disk:
@@ -133,19 +133,19 @@ def test_whichever_operation_fails_the_run_goes_on_to_the_same_end(unbroken, tin
             Disk(patch, failing=failing, times=times)
             with pytest.raises(OSError, match="Input/output error"):
                 train(run, machine)
-        iteration = saved(directory)
-        assert iteration >= reached, f"operation {failing} lost iterations"
-        reached = iteration
+        step = saved(directory)
+        assert step >= reached, f"operation {failing} lost steps"
+        reached = step
         assert results(train(run, machine)) == expected, f"operation {failing}, {done[failing]}"
         assert directory.verify() == ([], [])
         assert not list(directory.path.rglob(".*"))
-    assert reached == ITERATIONS
+    assert reached == STEPS
 
 
 def saved(directory):
-    """The iterations of the newest state, which is valid; all of a finished run."""
+    """The steps of the newest state, which is valid; all of a finished run."""
     if directory.status == "done":
-        return ITERATIONS
+        return STEPS
     if not directory.resume_path.exists():
         return 0
     return torch.load(checkpoint._content(directory.resume_path), weights_only=True)["progress"]["iteration"]

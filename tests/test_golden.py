@@ -1,4 +1,4 @@
-"""The losses of 40 iterations, iteration by iteration, as they were when golden.json was written.
+"""The losses of 40 steps, step by step, as they were when golden.json was written.
 
 A change that alters numbers says so in its commit and writes them anew on each kind of processor:
 GOLDEN=tests/golden.json .venv/bin/python -m pytest tests/test_golden.py
@@ -28,7 +28,7 @@ SCHEDULES = {
     "step with dropout": {"schedule": "step", "dropout": 0.2},
     "bfloat16": {"precision": "bfloat16", "dropout": 0.2},
 }
-SIZE = {"batch_size": 9, "budget": 4, "alpha0": 0.01}  # 10 iterations an epoch
+SIZE = {"batch_size": 9, "budget": 4, "alpha0": 0.01}  # 10 steps an epoch
 # of a loss, elsewhere; without vector instructions, or with two threads, at most 0.014 were measured, 0.034 in bfloat16
 TOLERANCE = 0.05
 
@@ -46,10 +46,10 @@ def here():
 
 
 def losses(run, dataset, folder):
-    """Return the loss of every iteration; a float32 stands in JSON exactly."""
+    """Return the loss of every step; a float32 stands in JSON exactly."""
     directory, found = RunDirectory(folder), []
     training = loop.prepare(run, dataset, directory, Machine(device="cpu"))
-    while training.progress.iteration < 40:
+    while training.progress.step < 40:
         loop.train_epoch(training, callback=Silent(), stop=lambda: False)
         found += training.progress.losses.tolist()
     return found

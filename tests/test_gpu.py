@@ -24,7 +24,7 @@ def deterministic(monkeypatch):
 
 
 def trained(run, dataset, folder, *, device="cuda", stops=()):
-    """Train a run, stopped after each of some iterations and gone on with, and return its directory."""
+    """Train a run, stopped after each of some steps and gone on with, and return its directory."""
     directory, reached = RunDirectory(folder), [0]
     directory.start(run, {})
 

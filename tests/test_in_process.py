@@ -209,7 +209,7 @@ def test_a_state_that_a_killed_process_left_behind_a_finished_run_goes(again, ma
 
 
 class Stop(Silent):
-    """Asks to stop after an iteration."""
+    """Asks to stop after a step."""
 
     def __init__(self, wanted):
         self.wanted, self.now = wanted, 0

@@ -21,7 +21,7 @@ class Silent(Lines):
     def __init__(self):
         pass
 
-    def on_start(self, done, iterations, epoch_length):
+    def on_start(self, done, steps, epoch_length):
         pass
 
     def on_epoch(self, row):

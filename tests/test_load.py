@@ -118,12 +118,12 @@ def test_without_known_datasets_any_name_and_any_number_of_cycles_go():
         (
             "cycles: 2",
             "cycles: 60",
-            "4:1: cycles: 60 cycles do not fit into 92 iterations; the nearest number that works is 46",
+            "4:1: cycles: 60 cycles do not fit into 92 steps; the nearest number that works is 46",
         ),
         (
             "cycles: 2",
             "cycles: 93",
-            "4:1: cycles: 93 cycles do not fit into 92 iterations; the nearest number that works is 92",
+            "4:1: cycles: 93 cycles do not fit into 92 steps; the nearest number that works is 92",
         ),
         ("resnet-8", "rednet-8", "2:1: network: unknown network 'rednet-8'; did you mean 'resnet-8'?"),
         ("resnet-8", "resnet-9", "2:1: network: depth 9 is not 6n+2; the nearest are 8 and 14"),
@@ -357,7 +357,7 @@ def test_set_mends_a_mistake_of_the_file():
         ("cycles=0", "--set: cycles: expected a whole number of at least 1, given 0"),
         (
             "cycles=60",
-            "--set: cycles: 60 cycles do not fit into 92 iterations; the nearest number that works is 46",
+            "--set: cycles: 60 cycles do not fit into 92 steps; the nearest number that works is 46",
         ),
         ("cycles=[1", "--set cycles=[1: not YAML: expected ',' or ']', but got the end of the text"),
         ("cycles=*x", "--set cycles=*x: anchors and aliases are not understood here; write the value itself"),
@@ -460,8 +460,8 @@ def test_a_wrong_set_of_a_study_is_said_once(sets, lines):
             "cycles: 2",
             "cycles: 60",
             [
-                "2:19: cycles: 60 cycles do not fit into 92 iterations; the nearest number that works is 46",
-                "2:19: cycles: 60 cycles do not fit into 138 iterations; the nearest number that works is 69",
+                "2:19: cycles: 60 cycles do not fit into 92 steps; the nearest number that works is 46",
+                "2:19: cycles: 60 cycles do not fit into 138 steps; the nearest number that works is 69",
             ],
         ),
         (

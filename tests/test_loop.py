@@ -18,7 +18,7 @@ from snapshot_cli.training import checkpoint, hardware, loop, predict, predictio
 from snapshot_cli.training.ranks import Ranks
 
 CPU = torch.device("cpu")
-LENGTH, LAST = 6, 18  # iterations of an epoch and of the run of tiny_run(); 90 images, so the last batch has 10
+LENGTH, LAST = 6, 18  # steps of an epoch and of the run of tiny_run(); 90 images, so the last batch has 10
 TIMES = ("seconds", "images_per_second")
 
 
@@ -26,8 +26,8 @@ class Silent:
     def __init__(self):
         self.seen = []
 
-    def on_start(self, done, iterations, epoch_length):
-        self.begun = (done, iterations, epoch_length)
+    def on_start(self, done, steps, epoch_length):
+        self.begun = (done, steps, epoch_length)
 
     def on_step(self, step, lr):
         self.seen.append((step, lr))
@@ -37,7 +37,7 @@ class Silent:
 
 
 def train(run, dataset, path, *, stop_at=(), **machine):
-    """Train with a stop after each of some iterations, going on in between; return the directory and the iterations."""
+    """Train with a stop after each of some steps, going on in between; return the directory and the steps."""
     directory, seen = RunDirectory(path), []
     if directory.status == "absent":
         directory.start(run, {})
@@ -62,7 +62,7 @@ def files(directory):
     return {p.relative_to(directory.path).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in parts}, rows
 
 
-def by_hand(run, dataset, iterations, *, momentum_reset_at=None):
+def by_hand(run, dataset, steps, *, momentum_reset_at=None):
     """Return network and losses of a plain loop over the same batches, with torch's SGD and the formula of Eq. 2."""
     torch.manual_seed(derive(run.seed, "weights"))
     network = build("resnet-8", 4, 8, run.dropout, stochastic_depth=run.stochastic_depth).to(
@@ -75,16 +75,16 @@ def by_hand(run, dataset, iterations, *, momentum_reset_at=None):
     total = run.budget * LENGTH
     cycle = math.ceil(total / run.cycles)
     losses = []
-    for iteration in range(1, iterations + 1):
-        epoch, place = divmod(iteration - 1, LENGTH)
+    for step in range(1, steps + 1):
+        epoch, place = divmod(step - 1, LENGTH)
         images, labels = list(data.training(run.seed, epoch, batch_size=run.batch_size))[place]
-        rate = run.alpha0 / 2 * (math.cos(math.pi * ((iteration - 1) % cycle) / cycle) + 1)
+        rate = run.alpha0 / 2 * (math.cos(math.pi * ((step - 1) % cycle) / cycle) + 1)
         if run.schedule == "step":
-            rate = run.alpha0 * 0.1 ** ((iteration - 1 >= total / 2) + (iteration - 1 >= 3 * total / 4))
+            rate = run.alpha0 * 0.1 ** ((step - 1 >= total / 2) + (step - 1 >= 3 * total / 4))
         optimizer.param_groups[0]["lr"] = rate
         if run.dropout or run.stochastic_depth:
-            torch.manual_seed(derive(run.seed, "dropout", iteration - 1))
-        if iteration == momentum_reset_at:
+            torch.manual_seed(derive(run.seed, "dropout", step - 1))
+        if step == momentum_reset_at:
             optimizer.state.clear()
         optimizer.zero_grad()
         loss = cross_entropy(network(images), labels)
@@ -101,7 +101,7 @@ def same(network, path):
 
 @pytest.fixture(scope="module")
 def unbroken(tiny_dataset, tiny_run, tmp_path_factory):
-    """The directory, and the iterations seen, of a run that nothing stopped."""
+    """The directory, and the steps seen, of a run that nothing stopped."""
     return train(tiny_run(), tiny_dataset, tmp_path_factory.mktemp("unbroken"))
 
 
@@ -117,10 +117,10 @@ def test_the_golden_loss_curve(unbroken):
     np.testing.assert_allclose([row["train_error"] for row in rows], GOLDEN_ERRORS, atol=2.3)  # two images
 
 
-def test_every_iteration_has_the_rate_of_equation_2(unbroken, tiny_run):
+def test_every_step_has_the_rate_of_equation_2(unbroken, tiny_run):
     directory, seen = unbroken
     expected = [0.05 * (math.cos(math.pi * ((t - 1) % 9) / 9) + 1) for t in range(1, 19)]
-    assert [iteration for iteration, _ in seen] == list(range(1, 19))
+    assert [step for step, _ in seen] == list(range(1, 19))
     assert [rate for _, rate in seen] == expected
     assert [row["rate"] for row in directory.metrics()] == [expected[5], expected[11], expected[17]]
 
@@ -177,19 +177,19 @@ def test_the_training_loss_is_the_mean_over_images(unbroken, tiny_dataset, tiny_
 def test_a_run_that_ends_inside_an_epoch_has_a_row_for_the_rest(tiny_dataset, tiny_run, tmp_path):
     directory, seen = train(tiny_run(cycle=1), tiny_dataset, tmp_path)
     _, losses = by_hand(tiny_run(), tiny_dataset, 9)
-    assert [iteration for iteration, _ in seen] == list(range(1, 10))
+    assert [step for step, _ in seen] == list(range(1, 10))
     last = directory.metrics()[-1]
     assert (last["epoch"], last["iteration"]) == (2, 9)
     assert last["train_loss"] == pytest.approx(sum(losses[6:9]) / 3, rel=1e-12)
     assert [path.name for path in directory.path.glob("snapshots/*")] == ["1.safetensors"]
 
 
-@pytest.mark.parametrize(("cycle", "iterations"), [(1, 5), (4, 3)])
-def test_a_cycle_alone_has_exactly_its_iterations(tiny_dataset, tiny_run, tmp_path, cycle, iterations):
+@pytest.mark.parametrize(("cycle", "steps"), [(1, 5), (4, 3)])
+def test_a_cycle_alone_has_exactly_its_steps(tiny_dataset, tiny_run, tmp_path, cycle, steps):
     run = tiny_run(cycles=4, cycle=cycle)
     directory, seen = train(run, tiny_dataset, tmp_path)
-    assert [iteration for iteration, _ in seen] == list(range(1, iterations + 1))
-    network, _ = by_hand(tiny_run(cycles=4), tiny_dataset, iterations)
+    assert [step for step, _ in seen] == list(range(1, steps + 1))
+    network, _ = by_hand(tiny_run(cycles=4), tiny_dataset, steps)
     assert same(network, directory.snapshot_path(1))
 
 
@@ -216,10 +216,10 @@ RESUMED = {
 def test_a_stopped_run_ends_as_an_unbroken_one(tiny_dataset, tiny_run, tmp_path, kind):
     run = tiny_run(**RESUMED[kind])
     expected = files(train(run, tiny_dataset, tmp_path / "unbroken")[0])
-    last = run.snapshot_iterations(run.training_examples(90))[-1]
+    last = run.snapshot_steps(run.training_examples(90))[-1]
     once_each, seen = train(run, tiny_dataset, tmp_path / "every", stop_at=range(1, last))
     assert files(once_each) == expected
-    assert [iteration for iteration, _ in seen] == list(range(1, last + 1))
+    assert [step for step, _ in seen] == list(range(1, last + 1))
 
 
 @pytest.mark.parametrize("point", [1, 5, 6, 7, 9, 10, 12, 17])
@@ -289,12 +289,12 @@ def test_an_error_in_mid_run_loses_nothing(unbroken, tiny_dataset, tiny_run, tmp
     directory, seen = train(tiny_run(), tiny_dataset, tmp_path)
     assert files(directory) == files(unbroken[0])
     saved = {"save_weights": 12, "save_state": 6, "predict": 18, "finish": 18}[moment]
-    assert [iteration for iteration, _ in seen] == list(range(saved + 1, 19))
+    assert [step for step, _ in seen] == list(range(saved + 1, 19))
 
 
 def test_checkpoints_by_time_as_well(unbroken, tiny_dataset, tiny_run, tmp_path, monkeypatch):
     saved, real = [], checkpoint.save_state
-    monkeypatch.setattr(checkpoint, "save_state", lambda *a: (saved.append(a[2].iteration), real(*a)))
+    monkeypatch.setattr(checkpoint, "save_state", lambda *a: (saved.append(a[2].step), real(*a)))
     directory, _ = train(tiny_run(), tiny_dataset, tmp_path, checkpoint_seconds=0)
     assert saved == list(range(1, 19))
     assert files(directory) == files(unbroken[0])
@@ -329,7 +329,7 @@ def test_an_absurd_alpha0_is_refused(tiny_dataset, tiny_run, tmp_path):
 
 def test_weights_that_are_not_finite_are_never_saved_as_a_good_state(tiny_dataset, tiny_run, tmp_path):
     run = tiny_run(alpha0=1e30)
-    with pytest.raises(UserError) as caught:  # the loss of the first iteration is still that of fresh weights
+    with pytest.raises(UserError) as caught:  # the loss of the first step is still that of fresh weights
         loop.train(
             run.model_copy(update={"alpha0": math.inf}), tiny_dataset, RunDirectory(tmp_path), Machine(device="cpu"),
             callback=Silent(), stop=lambda: True,
@@ -352,7 +352,7 @@ def test_nothing_is_asked_of_the_device_during_an_epoch(tiny_dataset, tiny_run, 
     assert asked.pop() == "__bool__"  # the counter counts
     monkeypatch.setattr(loop, "close_epoch", lambda *arguments: training.progress.rows.append({}))
     loop.train_epoch(training, callback=Silent(), stop=lambda: False)
-    assert training.progress.iteration == 6
+    assert training.progress.step == 6
     assert asked == []
 
 

@@ -4,7 +4,7 @@ from snapshot_cli.reporting.lr_curve import plan_curve, plot_as_text
 from snapshot_cli.reporting.style import LOOKS
 
 
-def test_a_planned_curve_has_every_iteration_of_a_short_run(tiny_run):
+def test_a_planned_curve_has_every_step_of_a_short_run(tiny_run):
     curve = plan_curve(tiny_run(), 90, label="Snapshot", look=LOOKS["snapshot"])
     assert [round(6 * epoch) for epoch in curve.epochs] == list(range(1, 19))
     assert curve.lrs[0] == curve.lrs[9] == 0.1

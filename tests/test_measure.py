@@ -50,7 +50,7 @@ def test_activations_grow_with_the_batch_and_are_what_a_real_pass_keeps(tiny_run
 def test_a_measurement_leaves_nothing_behind(tiny_run, tiny_dataset, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = tiny_run(train_size=20, holdout=5)
-    seconds = measure.seconds_per_iteration(run, tiny_dataset.manifest, Machine(device="cpu"), steps=2)
+    seconds = measure.seconds_per_step(run, tiny_dataset.manifest, Machine(device="cpu"), steps=2)
     assert list(seconds) == ["float32", "bfloat16"]
     assert all(0 < each < 60 for each in seconds.values())
     assert list(tmp_path.iterdir()) == []

@@ -25,7 +25,7 @@ def test_tensors_do_not_grow_over_epochs(tiny_dataset, tiny_run, tmp_path):
     sizes = []
 
     class Callback:
-        def on_start(self, done, iterations, epoch_length):
+        def on_start(self, done, steps, epoch_length):
             pass
 
         def on_step(self, step, lr):

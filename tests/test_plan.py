@@ -6,7 +6,7 @@ from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.plan import TITLES, cell, cost, expand, images, label, runs
 from snapshot_cli.config.study import Study
 
-BASE = {"dataset": "digits", "network": "resnet-8", "budget": 13, "batch_size": 1437}  # 13 iterations in all
+BASE = {"dataset": "digits", "network": "resnet-8", "budget": 13, "batch_size": 1437}  # 13 steps in all
 
 
 def experiment(method, **values):
@@ -56,16 +56,16 @@ def test_what_methods_share():
     assert runs(study) == [ensemble[2], ensemble[0], ensemble[1]]
 
 
-def test_members_of_singlecycle_train_exactly_the_iterations_of_their_cycles():
-    lengths = [each.snapshot_iterations(1437) for each in cell(experiment("singlecycle")).runs]
-    ends = cell(experiment("snapshot")).runs[0].snapshot_iterations(1437)
+def test_members_of_singlecycle_train_exactly_the_steps_of_their_cycles():
+    lengths = [each.snapshot_steps(1437) for each in cell(experiment("singlecycle")).runs]
+    ends = cell(experiment("snapshot")).runs[0].snapshot_steps(1437)
     assert ends == [5, 10, 13]
     assert lengths == [[5], [5], [3]]
 
 
 def test_nocycle_takes_its_snapshots_where_the_cosine_run_does():
     nocycle, snapshot = (cell(experiment(method)).runs[0] for method in ("nocycle", "snapshot"))
-    assert nocycle.snapshot_iterations(1437) == snapshot.snapshot_iterations(1437)
+    assert nocycle.snapshot_steps(1437) == snapshot.snapshot_steps(1437)
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,10 @@ def console(*, terminal):
 def look_on(callback, done):
     with callback:
         callback.on_start(done, 18, 6)
-        for iteration in range(done + 1, 19):
-            callback.on_step(iteration, 0.1)
-            if iteration % 6 == 0:
-                callback.on_epoch(ROW | {"epoch": iteration // 6, "iteration": iteration})
+        for step in range(done + 1, 19):
+            callback.on_step(step, 0.1)
+            if step % 6 == 0:
+                callback.on_epoch(ROW | {"epoch": step // 6, "iteration": step})
 
 
 def test_lines_off_a_terminal():
@@ -30,7 +30,7 @@ def test_lines_off_a_terminal():
     assert isinstance(callback, Lines)
     look_on(callback, 9)
     assert out.file.getvalue() == (
-        "going on after 9 of 18 iterations\n"
+        "resuming after step 9 of 18\n"
         "epoch 2/3  lr 0.0500  loss 1.2346  error 45.68 %  1,234 images/s\n"
         "epoch 3/3  lr 0.0500  loss 1.2346  error 45.68 %  1,234 images/s\n"
     )

@@ -112,7 +112,7 @@ LONG = "wide-resnet-32-4 tiny-imagenet cosine M6 cycle 2 alpha0 0.2 seed 1000 1d
 SHORT = "resnet-8 digits step M4 alpha0 0.1 seed 0 9cd3c6df"
 RUNS = [
     RunStatus("a", "running", 1000, 500, 0.05, 45.678, 87.0, "a-host-with-a-name, process 12345", SHORT),
-    RunStatus("b", "failed", 1000, name=LONG, words="the loss is not finite at iteration 7, where the rate is 0.1;"
+    RunStatus("b", "failed", 1000, name=LONG, words="the loss is not finite at step 7, where the rate is 0.1;"
               " try a smaller alpha0"),
 ]  # fmt: skip
 
@@ -141,7 +141,7 @@ def test_a_table_of_80_columns():
         "resnet-8 digits step M4 alpha0 0.1 seed 0                        running  50.0 %",
         "wide-resnet-32-4 tiny-imagenet cosine M6 cycle 2 alpha0 0.2      failed    0.0 %",
         "  seed 1000",
-        "    the loss is not finite at iteration 7, where the rate is 0.1; try a smaller",
+        "    the loss is not finite at step 7, where the rate is 0.1; try a smaller",
         "    alpha0",
     ]
 

@@ -143,13 +143,13 @@ def emulated(run, dataset):
             for network, optimizer in zip(networks, optimizers, strict=True):
                 for parameter, *each in zip(network.parameters(), *gradients, strict=True):
                     parameter.grad = each[0] + each[1]
-                optimizer.param_groups[0]["lr"] = run.rate(len(losses), 90)
+                optimizer.param_groups[0]["lr"] = run.lr(len(losses), 90)
                 optimizer.step()
     return networks[0], losses
 
 
 def test_two_processes_train_as_one_would_with_batch_norm_apart(trained, tiny_run, tiny_dataset):
-    # batches of 8 images and 7; a high rate would make rounding large: at 0.1, 0.04 of a loss after 24 iterations
+    # batches of 8 images and 7; a high rate would make rounding large: at 0.1, 0.04 of a loss after 24 steps
     run = tiny_run(budget=2, alpha0=0.01, batch_size=15)
     network, losses = emulated(run, tiny_dataset)
     weights = load_file(directory(trained, run, "gentle").snapshot_path(2))
@@ -213,7 +213,7 @@ def test_a_network_from_elsewhere_resumes_to_the_bytes_of_the_unbroken_run(train
     run = tiny_run(budget=1, network="torchvision:resnet18")
     told = [trained[1][name] for name in ("elsewhere", "elsewhere killed", "elsewhere resumed")]
     assert [each["codes"] for each in told] == [[0, 0], [1, -9], [0, 0]]
-    assert told[2]["said"][1] == "going on after 4 of 6 iterations"
+    assert told[2]["said"][1] == "resuming after step 4 of 6"
     whole, resumed = (directory(trained, run, name) for name in ("elsewhere", "elsewhere killed"))
     assert results(resumed) == results(whole)
     assert len(results(whole)[0]) == 5

@@ -5,19 +5,19 @@ import torch
 
 from snapshot_cli import SnapshotSchedule
 from snapshot_cli.errors import UserError
-from snapshot_cli.schedule import cosine_rate, cycle_length, snapshot_iterations
+from snapshot_cli.schedule import cosine_lr, cycle_length, snapshot_steps
 
 
-def made(rates=(0.1,), iterations=7, cycles=3):
+def made(rates=(0.1,), total_steps=7, cycles=3):
     groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": rate} for rate in rates]
     optimizer = torch.optim.SGD(groups)
-    return optimizer, SnapshotSchedule(optimizer, iterations=iterations, cycles=cycles)
+    return optimizer, SnapshotSchedule(optimizer, total_steps=total_steps, cycles=cycles)
 
 
-def trace(optimizer, schedule, iterations):
-    """Return the rates of every iteration's groups and the iterations at which a cycle ended."""
+def trace(optimizer, schedule, steps):
+    """Return the rates of every step's groups and the steps at which a cycle ended."""
     rates, ends = [], []
-    for _ in range(iterations):
+    for _ in range(steps):
         rates.append([group["lr"] for group in optimizer.param_groups])
         optimizer.step()
         schedule.step()
@@ -26,14 +26,14 @@ def trace(optimizer, schedule, iterations):
     return rates, ends
 
 
-@pytest.mark.parametrize(("iterations", "cycles"), [(7, 3), (12, 4), (5, 1), (6, 6), (300, 8)])
-def test_rates_and_ends_are_those_of_the_paper(iterations, cycles):
-    rates, ends = trace(*made((0.1, 0.02), iterations, cycles), iterations)
-    length = cycle_length(iterations, cycles)
+@pytest.mark.parametrize(("steps", "cycles"), [(7, 3), (12, 4), (5, 1), (6, 6), (300, 8)])
+def test_rates_and_ends_are_those_of_the_paper(steps, cycles):
+    rates, ends = trace(*made((0.1, 0.02), steps, cycles), steps)
+    length = cycle_length(steps, cycles)
     assert rates == [
-        [cosine_rate(t, alpha0=alpha0, length=length) for alpha0 in (0.1, 0.02)] for t in range(1, iterations + 1)
+        [cosine_lr(t, alpha0=alpha0, length=length) for alpha0 in (0.1, 0.02)] for t in range(1, steps + 1)
     ]
-    assert ends == snapshot_iterations(iterations, cycles)
+    assert ends == snapshot_steps(steps, cycles)
 
 
 def test_the_last_rate_stays():
@@ -55,7 +55,7 @@ def test_a_restored_schedule_goes_on_exactly(done, order):
     other = torch.optim.SGD([{"params": g["params"], "lr": 0.5} for g in optimizer.param_groups])
     if order == "optimizer before the schedule is made":
         other.load_state_dict(of_optimizer)
-    restored = SnapshotSchedule(other, iterations=9, cycles=2)
+    restored = SnapshotSchedule(other, total_steps=9, cycles=2)
     if order == "both":
         other.load_state_dict(of_optimizer)
     restored.load_state_dict(of_schedule)
@@ -68,7 +68,7 @@ def test_a_restored_schedule_goes_on_exactly(done, order):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("iterations", 0), ("iterations", 7.5), ("iterations", "7"), ("cycles", 0), ("cycles", -1), ("cycles", True)],
+    [("total_steps", 0), ("total_steps", 7.5), ("total_steps", "7"), ("cycles", 0), ("cycles", -1), ("cycles", True)],
 )
 def test_numbers_that_are_none(name, value):
     with pytest.raises(UserError, match=f"^{name}: expected a whole number of at least 1, given {value!r}$"):
@@ -76,14 +76,14 @@ def test_numbers_that_are_none(name, value):
 
 
 def test_a_group_that_is_added_later_joins_the_cycle_from_its_own_rate():
-    optimizer, schedule = made((0.1,), iterations=8, cycles=2)
+    optimizer, schedule = made((0.1,), total_steps=8, cycles=2)
     trace(optimizer, schedule, 2)
     optimizer.add_param_group({"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 0.4})
     rates, _ = trace(optimizer, schedule, 6)
     assert rates[0][1] == 0.4
-    assert [own for _, own in rates[1:]] == [cosine_rate(t, alpha0=0.4, length=4) for t in range(4, 9)]
+    assert [own for _, own in rates[1:]] == [cosine_lr(t, alpha0=0.4, length=4) for t in range(4, 9)]
 
 
 def test_cycles_that_do_not_fit():
-    with pytest.raises(UserError, match=r"^5 cycles do not fit into 6 iterations; the nearest number that works is 6$"):
-        made(iterations=6, cycles=5)
+    with pytest.raises(UserError, match=r"^5 cycles do not fit into 6 steps; the nearest number that works is 6$"):
+        made(total_steps=6, cycles=5)

@@ -1,4 +1,4 @@
-"""Every experiment of the paper at its real network and batch size: two iterations on random images, in a process each.
+"""Every experiment of the paper at its real network and batch size: two steps on random images, in a process each.
 
 The images are a few hundred in the official formats. With -s a row of docs/configs.md is printed for each experiment.
 """

@@ -332,11 +332,11 @@ def test_a_driver_killed_loses_nothing(tiny_data, tmp_path):
     while not (stopped := re.search(r"stopped after (\d+) steps", log.read_text())):  # its last words
         assert directory.status != "done"
         time.sleep(0.01)
-    said, iterations = log.read_text().splitlines(), int(stopped[1])
-    assert 90 <= iterations < 1080
+    said, steps = log.read_text().splitlines(), int(stopped[1])
+    assert 90 <= steps < 1080
     assert directory.status == "partial"
     assert lock.holder(directory.path) is None
     subprocess.run(words, check=True, capture_output=True)
-    assert f"going on after {iterations} of 1080 iterations" in log.read_text().splitlines()[len(said) :]
+    assert f"resuming after step {steps} of 1080" in log.read_text().splitlines()[len(said) :]
     assert directory.status == "done"
     assert directory.verify() == ([], [])

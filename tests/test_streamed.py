@@ -180,19 +180,19 @@ class Counting(Silent):
     def on_step(self, step, lr):
         self.seen.append(step)
 
-    def has_seen(self, iteration):
-        return iteration in self.seen
+    def has_seen(self, step):
+        return step in self.seen
 
 
 def trained(data, results, *, stops=(), workers=0, **changes):
-    """Train, stopped after each of some iterations, and return the run's directory."""
+    """Train, stopped after each of some steps, and return the run's directory."""
     machine = Machine(data, results, "cpu", 1, workers=workers)
-    for iteration in (*stops, None):
+    for step in (*stops, None):
         callback = Counting()
         try:
-            in_process.train(run(**changes), machine, callback=callback, stop=partial(callback.has_seen, iteration))
+            in_process.train(run(**changes), machine, callback=callback, stop=partial(callback.has_seen, step))
         except Stopped:
-            assert callback.seen[-1] == iteration
+            assert callback.seen[-1] == step
     return RunDirectory.of(run(**changes), results)
 
 
@@ -279,9 +279,9 @@ def test_a_stop_is_heard_while_a_batch_is_waited_for(data, tmp_path, monkeypatch
         assert (again.path / name).read_bytes() == (expected.path / name).read_bytes()
 
 
-def asked_after(callback, iteration):
-    """Tell, some time after an iteration, that training is to stop: not between it and the next."""
-    if not callback.has_seen(iteration):
+def asked_after(callback, step):
+    """Tell, some time after a step, that training is to stop: not between it and the next."""
+    if not callback.has_seen(step):
         return False
     begun = vars(callback).setdefault("begun", time.monotonic())
     return time.monotonic() > begun + 0.5

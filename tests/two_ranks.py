@@ -32,7 +32,7 @@ class Trainings:
         (folder / "elsewhere.yaml").write_text(CONFIG.replace("resnet-8", ELSEWHERE).replace("budget: 6", "budget: 1"))
 
     def __call__(self, name, *extra, results=None, config="run.yaml", count=2, kill=None):
-        """Train in some processes; `kill` is a signal, the rank that gets it, and the iteration before whose end."""
+        """Train in some processes; `kill` is a signal, the rank that gets it, and the step before whose end."""
         log, results = self.folder / f"{name}.log", self.folder / (results or name)
         words = ["train", str(self.folder / config), "--data-dir", self.data, "--results-dir", str(results)]
         words += ["--device", "cpu", "--threads", "1", *extra]
@@ -56,11 +56,11 @@ def environments(count):
     yield [common | {"RANK": rank, "LOCAL_RANK": rank} for rank in range(count)]
 
 
-def killing(number, rank, iteration):
-    """Let a process that is forked meanwhile get a signal in the middle of an iteration, if it has that rank."""
+def killing(number, rank, step):
+    """Let a process that is forked meanwhile get a signal in the middle of a step, if it has that rank."""
 
     def act(done):
-        if done == iteration and os.environ["RANK"] == str(rank):
+        if done == step and os.environ["RANK"] == str(rank):
             os.kill(os.getpid(), number)
 
     return before_steps(act)

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench import images, textbook
 from bench.blocks import Time, estimate, now, ratio, timed
 from bench.tables import Row
-from snapshot_cli.config.experiment import Precision, iterations_per_epoch
+from snapshot_cli.config.experiment import Precision, steps_per_epoch
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.errors import Stopped
@@ -29,9 +29,9 @@ from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import hardware, loop
 from snapshot_cli.training.record import Training
 
-ITERATIONS = {"resnet-8": 20, "wide-resnet-32-4": 1}  # of a block, 2 for the others: a second or more each
-ITERATIONS_GPU = 50
-BLOCKS_GPU = 6  # at most: with the one that is dropped, fewer iterations than an epoch has
+STEPS = {"resnet-8": 20, "wide-resnet-32-4": 1}  # of a block, 2 for the others: a second or more each
+STEPS_GPU = 50
+BLOCKS_GPU = 6  # at most: with the one that is dropped, fewer steps than an epoch has
 AT_LEAST = {"resnet-8": 0.92}  # of the limit, 0.97 for the others
 AT_LEAST_GPU = 0.95
 TIMES_PLAIN = {"resnet-110": 1.4, "densenet-40-12": 1.6, "wide-resnet-32-4": 1.0}
@@ -50,7 +50,7 @@ Step = Callable[[], object]
 class Between:
     """A callback of the real loop: after every block of steps it runs a block of each other contender."""
 
-    iterations: int
+    steps: int
     blocks: int
     others: Mapping[str, Callable[[], Time]]
 
@@ -58,7 +58,7 @@ class Between:
         self.times: dict[str, list[Time]] = {name: [] for name in ("ours", *self.others)}
         self.seen, self.started = 0, now()
 
-    def on_start(self, done: int, iterations: int, epoch_length: int) -> None:
+    def on_start(self, done: int, steps: int, epoch_length: int) -> None:
         """Do nothing."""
 
     def on_epoch(self, row: dict[str, float]) -> None:
@@ -67,11 +67,11 @@ class Between:
     def on_step(self, step: int, lr: float) -> None:
         """Do a block of each of the others; a first round is dropped."""
         self.seen += 1
-        if self.seen % self.iterations:
+        if self.seen % self.steps:
             return
         end = now()
         found = {"ours": Time(end.wall - self.started.wall, end.cpu - self.started.cpu)}
-        block = self.seen // self.iterations
+        block = self.seen // self.steps
         names = list(self.others)
         for name in names[block % len(names) :] + names[: block % len(names)]:
             found[name] = self.others[name]()
@@ -82,7 +82,7 @@ class Between:
 
     def enough(self) -> bool:
         """Tell whether all blocks are done."""
-        return self.seen >= (self.blocks + 1) * self.iterations
+        return self.seen >= (self.blocks + 1) * self.steps
 
 
 @dataclass(frozen=True)
@@ -100,21 +100,21 @@ class Way:
         return self.network + f", {self.precision}" * (self.precision != "float32") + ", compiled" * self.compile
 
     @property
-    def iterations(self) -> int:
-        """Iterations of a block."""
-        return ITERATIONS_GPU if self.device.type == "cuda" else ITERATIONS.get(self.network, 2)
+    def steps(self) -> int:
+        """Steps of a block."""
+        return STEPS_GPU if self.device.type == "cuda" else STEPS.get(self.network, 2)
 
 
 def rows(way: Way, dataset: Dataset, *, blocks: int, peers: bool) -> list[Row]:
     """Return ours beside the limit, in blocks by turns; on a CPU beside other programs' loops in float32 as well."""
     gpu, in_float32 = way.device.type == "cuda", way.precision == "float32"
-    others: dict[str, Callable[[], Time]] = {"limit": _block(limit(way, dataset), way.iterations)}
+    others: dict[str, Callable[[], Time]] = {"limit": _block(limit(way, dataset), way.steps)}
     if not gpu:
-        others["plain"] = _block(plain(way.network, dataset, way.device), way.iterations)
+        others["plain"] = _block(plain(way.network, dataset, way.device), way.steps)
     if not gpu and in_float32 and way.network in TIMES_DEFINITION:
-        others["definition"] = _block(definition(way.network, dataset, way.device), way.iterations)
+        others["definition"] = _block(definition(way.network, dataset, way.device), way.steps)
     if not gpu and in_float32 and peers:
-        others["torchensemble"] = lambda: torchensemble(way.network, dataset, way.device, iterations=way.iterations)
+        others["torchensemble"] = lambda: torchensemble(way.network, dataset, way.device, steps=way.steps)
     times, amortised = race(way, dataset, others, blocks=min(blocks, BLOCKS_GPU) if gpu else blocks)
     times["ours"] = [each + amortised for each in times["ours"]]
     found = [_ratio(f"{way.name}: ours / {_called(other, way)}", times, other, _least(other, way))
@@ -122,7 +122,7 @@ def rows(way: Way, dataset: Dataset, *, blocks: int, peers: bool) -> list[Row]:
     if "definition" in others:
         least = TIMES_DEFINITION[way.network]
         found.append(_ratio(f"{way.name}: limit / definition", times, "definition", least, who="limit"))
-    count = way.iterations * images.BATCH
+    count = way.steps * images.BATCH
     goal = SPEED_GPU.get(way.network) if gpu and way.compile and not in_float32 else None
     found.append(Row(f"{way.name}: ours", *_speed(times["ours"], count), "images/s", goal))
     found.append(Row(f"{way.name}: limit", *_speed(times["limit"], count), "images/s"))
@@ -146,17 +146,17 @@ def _least(other: str, way: Way) -> float | None:
 
 
 def race(
-    way: Way, dataset: Dataset, others: Mapping[str, Callable[[], Time]], *, blocks: int, iterations: int = 0
+    way: Way, dataset: Dataset, others: Mapping[str, Callable[[], Time]], *, blocks: int, steps: int = 0
 ) -> tuple[dict[str, list[Time]], Time]:
     """Return the times of all blocks and, for a block of the loop's, its share of saving the state once an epoch."""
-    iterations = iterations or way.iterations
-    between = Between(iterations, blocks, others)
+    steps = steps or way.steps
+    between = Between(steps, blocks, others)
     with tempfile.TemporaryDirectory() as folder:
         training = _prepared(way, dataset, Path(folder))
         with contextlib.suppress(Stopped):
             loop.train_epoch(training, callback=between, stop=between.enough)
         saving = timed(lambda: loop.save(training))
-    return between.times, saving.times(iterations / iterations_per_epoch(training.examples, images.BATCH))
+    return between.times, saving.times(steps / steps_per_epoch(training.examples, images.BATCH))
 
 
 def limit(way: Way, dataset: Dataset) -> Step:
@@ -231,14 +231,14 @@ class Clocked:
         self.time = Time(end.wall - start.wall, end.cpu - start.cpu)
 
 
-def torchensemble(network: str, dataset: Dataset, device: torch.device, *, iterations: int) -> Time:
-    """Return what the iterations of torchensemble's SnapshotEnsembleClassifier take, without what it sets up."""
+def torchensemble(network: str, dataset: Dataset, device: torch.device, *, steps: int) -> Time:
+    """Return what the steps of torchensemble's SnapshotEnsembleClassifier take, without what it sets up."""
     from torchensemble import SnapshotEnsembleClassifier
 
     logging.getLogger().setLevel(logging.WARNING)
     model = SnapshotEnsembleClassifier(estimator=textbook.network(network), n_estimators=1, cuda=device.type == "cuda")
     model.set_optimizer("SGD", lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4)
-    loader = Clocked(images.per_image(dataset), iterations)
+    loader = Clocked(images.per_image(dataset), steps)
     with contextlib.redirect_stdout(io.StringIO()):
         model.fit(loader, epochs=1, save_model=False)
     return loader.time
@@ -251,11 +251,11 @@ def memory(network: str, *, device: torch.device) -> Row:
 
 
 def peak(way: str, network: str, *, device: torch.device) -> int:
-    """Train three iterations in one way and return the most memory that was held, in bytes."""
+    """Train three steps in one way and return the most memory that was held, in bytes."""
 
     dataset = images.prepared()
     if way == "ours":
-        race(Way(network, device), dataset, {"nothing": lambda: Time(0, 0)}, blocks=2, iterations=1)
+        race(Way(network, device), dataset, {"nothing": lambda: Time(0, 0)}, blocks=2, steps=1)
     else:
         _block(plain(network, dataset, device), 3)()
     if device.type == "cuda":
@@ -269,8 +269,8 @@ def _peak(way: str, network: str, device: torch.device) -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def _block(step: Step, iterations: int) -> Callable[[], Time]:
-    return lambda: timed(lambda: [step() for _ in range(iterations)])
+def _block(step: Step, steps: int) -> Callable[[], Time]:
+    return lambda: timed(lambda: [step() for _ in range(steps)])
 
 
 def _forever(loader: Any) -> Iterator[Any]:
@@ -298,7 +298,7 @@ def _rate_of_arithmetic(way: Way, dataset: Dataset, times: Sequence[Time]) -> li
     square = matrix.outer(matrix).to(getattr(torch, way.precision))
     product = min(timed(lambda: square @ square).wall for _ in range(8))
     roof = 2 * len(square) ** 3 / product
-    rates = [counter.get_total_flops() * way.iterations / t.wall for t in times]
+    rates = [counter.get_total_flops() * way.steps / t.wall for t in times]
     return [
         Row(f"{way.name}: limit, arithmetic", estimate([rate / 1e9 for rate in rates]), None, "GFLOP/s"),
         Row(f"{way.name}: limit / matrix product, FLOP/s", estimate([rate / roof for rate in rates])),

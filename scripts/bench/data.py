@@ -27,7 +27,7 @@ SIZES = (5_000, 10_000, 20_000, 40_000)
 class Silent:
     """A callback that does nothing."""
 
-    def on_start(self, done: int, iterations: int, epoch_length: int) -> None:
+    def on_start(self, done: int, steps: int, epoch_length: int) -> None:
         """Do nothing."""
 
     def on_step(self, step: int, lr: float) -> None:

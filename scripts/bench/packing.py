@@ -16,7 +16,7 @@ from bench.contenders import Way, limit
 from bench.tables import Row
 from snapshot_cli.config.experiment import Precision
 
-NETWORKS_CPU = {"resnet-20": 10, "wide-resnet-14-2": 4, "densenet-40-12": 1}  # iterations of a block
+NETWORKS_CPU = {"resnet-20": 10, "wide-resnet-14-2": 4, "densenet-40-12": 1}  # steps of a block
 NETWORKS_GPU = {"resnet-110": 100}
 RUNS_GPU = (1, 2, 4, 8)
 GOAL_GPU = 2  # of eight runs, times the images a second of one
@@ -53,7 +53,7 @@ def on_gpu(network: str, precision: Precision, *, blocks: int) -> list[Row]:
 
 
 def serve(way: Way, threads: int) -> None:
-    """Train the iterations that each line of standard input asks for, and say when they are done."""
+    """Train the steps that each line of standard input asks for, and say when they are done."""
     torch.set_num_threads(threads)
     step = limit(way, images.prepared())
     for _ in range(3):
@@ -84,13 +84,13 @@ def _waiting(way: Way, threads: Sequence[int]) -> Iterator[list[subprocess.Popen
         yield workers  # at the end their standard input is closed
 
 
-def _together(workers: Sequence[subprocess.Popen[str]], iterations: int) -> float:
+def _together(workers: Sequence[subprocess.Popen[str]], steps: int) -> float:
     """Return the images a second of some processes that train side by side, until the last of them is done."""
     start = time.perf_counter()
     for worker in workers:
-        print(iterations, file=worker.stdin, flush=True)
+        print(steps, file=worker.stdin, flush=True)
     _hear(workers)
-    return len(workers) * iterations * images.BATCH / (time.perf_counter() - start)
+    return len(workers) * steps * images.BATCH / (time.perf_counter() - start)
 
 
 def _hear(workers: Sequence[subprocess.Popen[str]]) -> None:

@@ -120,7 +120,7 @@ def _finish(study: Path, results: Path) -> int:
             logits[np.arange(EXAMPLES), labels] += 4
             directory.write_predictions("test", snapshot, logits)
         directory.write_labels("test", labels)
-        steps = run.snapshot_iterations(50_000)[-1]
+        steps = run.snapshot_steps(50_000)[-1]
         row = {"rate": 0.1, "train_loss": 1.0, "train_error": 10.0, "seconds": 1.0, "images_per_second": 1.0}
         directory.write_metrics(
             {"epoch": epoch, "iteration": min(steps, 782 * epoch)} | row for epoch in range(1, -(-steps // 782) + 1)

@@ -220,7 +220,7 @@ def _trained_run(directory: RunDirectory) -> TrainedRun:
         config=directory.run,
         dataset_hash=summary.get("dataset_hash", ""),
         train_examples=examples,
-        steps=directory.run.snapshot_iterations(examples)[-1],
+        steps=directory.run.snapshot_steps(examples)[-1],
         machine=machines,
         curve=_curve(directory, rows),
         lines=_lines(directory) if directory.has_interpolation else [],

@@ -59,11 +59,11 @@ def _replacements(values: Experiment | Run, data: Path) -> dict[str, str]:
 
 def _schedule(values: Experiment | Run, runs: Sequence[Run], data: Path) -> list[str]:
     """Return in words what follows from the values: runs, steps and snapshots."""
-    from snapshot_cli.config.experiment import iterations_per_epoch
+    from snapshot_cli.config.experiment import steps_per_epoch
 
     run, images = runs[0], _images(values, data)
-    ends = ", ".join(f"{step:,}" for step in run.snapshot_iterations(images))
-    per_epoch = iterations_per_epoch(images, run.batch_size)
+    ends = ", ".join(f"{step:,}" for step in run.snapshot_steps(images))
+    per_epoch = steps_per_epoch(images, run.batch_size)
     listed = f"{len(runs)} runs; the first:" if len(runs) > 1 else "1 run:"
     return [
         f"Derived: {listed} {run.run_id}, {per_epoch:,} steps per epoch; "

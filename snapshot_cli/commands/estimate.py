@@ -79,7 +79,7 @@ def _schedule(runs: Sequence[Run], machine: Machine) -> list[str]:
     if len(whole) > 1:
         return []
     examples = whole[0].training_examples(manifest_of(whole[0].dataset, machine).train)
-    ends = whole[0].snapshot_iterations(examples)
+    ends = whole[0].snapshot_steps(examples)
     return [
         *plot_as_text(whole[0], examples),
         f"snapshots after steps {', '.join(f'{end:,}' for end in ends)}",

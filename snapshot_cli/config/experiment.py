@@ -154,9 +154,9 @@ class Recipe(Model):
         available = _available(info)
         examples = info.data["train_size"] or (None if available is None else available - info.data["holdout"])
         if examples is not None:
-            iterations = info.data["budget"] * iterations_per_epoch(examples, info.data["batch_size"])
+            steps = info.data["budget"] * steps_per_epoch(examples, info.data["batch_size"])
             try:
-                schedules.snapshot_iterations(iterations, value)
+                schedules.snapshot_steps(steps, value)
             except UserError as error:
                 raise ValueError(str(error)) from None
         return value
@@ -202,8 +202,8 @@ def _has_no_dropout(info: ValidationInfo) -> bool:
     return names.parse(info.data.get("network", "resnet-8")).family == "imagenet-resnet"
 
 
-def iterations_per_epoch(examples: int, batch_size: int) -> int:
-    """Return the batches of an epoch, the last and smaller one counted."""
+def steps_per_epoch(examples: int, batch_size: int) -> int:
+    """Return the number of batches in an epoch, including a smaller last one."""
     return -(-examples // batch_size)
 
 
@@ -282,19 +282,19 @@ class Run(Recipe):
         words += [f"seed{self.seed}"] if self.seed else []
         return f"{self.dataset}/{'-'.join(words)}-{short_hash(self)}"
 
-    def iterations(self, examples: int) -> int:
-        """Return T, the iterations of a full training, given the number of training examples."""
-        return self.budget * iterations_per_epoch(examples, self.batch_size)
+    def total_steps(self, examples: int) -> int:
+        """Return T, the number of steps of a full training, given the number of training examples."""
+        return self.budget * steps_per_epoch(examples, self.batch_size)
 
-    def snapshot_iterations(self, examples: int) -> list[int]:
-        """Return the iterations, counted from 1, after which this run takes its snapshots; the last one ends it."""
+    def snapshot_steps(self, examples: int) -> list[int]:
+        """Return the steps, counted from 1, after which this run takes its snapshots; the last one ends it."""
         if self.cycle is None:
-            return schedules.snapshot_iterations(self.iterations(examples), self.cycles)
-        return [schedules.cycle_iterations(self.iterations(examples), self.cycles)[self.cycle - 1]]
+            return schedules.snapshot_steps(self.total_steps(examples), self.cycles)
+        return [schedules.steps_per_cycle(self.total_steps(examples), self.cycles)[self.cycle - 1]]
 
-    def rate(self, iteration: int, examples: int) -> float:
-        """Return the learning rate of an iteration, counted from 1."""
-        total = self.iterations(examples)
+    def lr(self, step: int, examples: int) -> float:
+        """Return the learning rate of a step, counted from 1."""
+        total = self.total_steps(examples)
         if self.schedule == "step":
-            return schedules.step_rate(iteration, alpha0=self.alpha0, iterations=total, drops=self.drops)
-        return schedules.cosine_rate(iteration, alpha0=self.alpha0, length=schedules.cycle_length(total, self.cycles))
+            return schedules.step_lr(step, alpha0=self.alpha0, total_steps=total, drops=self.drops)
+        return schedules.cosine_lr(step, alpha0=self.alpha0, length=schedules.cycle_length(total, self.cycles))

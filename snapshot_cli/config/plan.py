@@ -108,7 +108,7 @@ def implicit(experiment: Experiment) -> list[str]:
 def images(run: Run, available: int) -> int:
     """Return how many training images a run looks at, given the training images of its dataset."""
     examples = run.training_examples(available)
-    return examples * run.budget * run.snapshot_iterations(examples)[-1] // run.iterations(examples)
+    return examples * run.budget * run.snapshot_steps(examples)[-1] // run.total_steps(examples)
 
 
 def operations(run: Run, available: int, side: int) -> int:

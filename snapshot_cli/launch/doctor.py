@@ -118,7 +118,7 @@ def bfloat16() -> Iterator[Finding]:
         return
     here = Machine(device="cpu")
     run = Run(dataset="cifar10", network="resnet-20", budget=1, cycles=1, schedule="cosine")
-    seconds = measure.seconds_per_iteration(run, manifest_of(run.dataset, here), here, steps=3)
+    seconds = measure.seconds_per_step(run, manifest_of(run.dataset, here), here, steps=3)
     times, unit = seconds["float32"] / seconds["bfloat16"], hardware.bfloat16_unit()
     words = f"resnet-20 trains {times:.2g} times as fast as in float32; the processor has {unit or 'no unit for it'}"
     remedy = "leave precision at float32" if times < 1 else ""

@@ -1,4 +1,4 @@
-"""What runs will take before they are trained: iterations, images, memory, disk and, from a few iterations, time."""
+"""Estimate what runs take: steps, images, memory, disk and, from a few timed steps, time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Needs:
     run: Run
     """One of them."""
     runs: int
-    iterations: int
+    steps: int
     images: int
     parameters: int
     multiply_adds: int
@@ -79,7 +79,7 @@ def _together(group: Sequence[Run], machine: Machine, *, steps: int, note: Calla
 
     first, manifest = group[0], manifest_of(group[0].dataset, machine)
     examples, classes = first.training_examples(manifest.train), len(manifest.classes)
-    iterations = sum(run.snapshot_iterations(examples)[-1] for run in group)
+    total_steps = sum(run.snapshot_steps(examples)[-1] for run in group)
     counted = torch.device("cuda") if machine.device == "cuda" else hardware.choose(machine.device)
     smallest = min(examples, examples % first.batch_size or first.batch_size)
     for line in trial.check(first, manifest, smallest=smallest):
@@ -90,14 +90,14 @@ def _together(group: Sequence[Run], machine: Machine, *, steps: int, note: Calla
     return Needs(
         run=first,
         runs=len(group),
-        iterations=iterations,
+        steps=total_steps,
         images=sum(plan.images(run, manifest.train) for run in group),
         parameters=size.parameters,
         multiply_adds=forward(first.network, manifest.size, first.network_options),
         memory=3 * FLOAT * size.parameters + size.activations + held,
         disk=snapshots * (size.weights + (manifest.test + first.holdout) * classes * FLOAT),
         resume=2 * (size.weights + FLOAT * size.parameters),
-        seconds=iterations * _seconds(first, manifest, machine, steps=steps, note=note) if steps else None,
+        seconds=total_steps * _seconds(first, manifest, machine, steps=steps, note=note) if steps else None,
     )
 
 
@@ -109,7 +109,7 @@ def _seconds(run: Run, manifest: store.Manifest, machine: Machine, *, steps: int
     device = hardware.choose(machine.device)
     if machine.threads:
         torch.set_num_threads(machine.threads)
-    seconds = measure.seconds_per_iteration(run, manifest, machine, steps=steps)
+    seconds = measure.seconds_per_step(run, manifest, machine, steps=steps)
     of_run, times = seconds[run.precision], seconds["float32"] / seconds["bfloat16"]
     note(
         f"{run.network} on {run.dataset}: {of_run:.4g} s per step, the median of {steps} on {device.type}; "

@@ -32,10 +32,10 @@ class Bar:
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
-    def on_start(self, done: int, iterations: int, epoch_length: int) -> None:
+    def on_start(self, done: int, steps: int, epoch_length: int) -> None:
         """Show the bar."""
-        self._length, self._epochs = epoch_length, -(-iterations // epoch_length)
-        self._task = self._progress.add_task("", total=iterations, completed=done)
+        self._length, self._epochs = epoch_length, -(-steps // epoch_length)
+        self._task = self._progress.add_task("", total=steps, completed=done)
         self._progress.start()
         self._done, self._started = done, time.monotonic()
 
@@ -71,11 +71,11 @@ class Lines:
     def __exit__(self, *error: object) -> None:
         pass
 
-    def on_start(self, done: int, iterations: int, epoch_length: int) -> None:
+    def on_start(self, done: int, steps: int, epoch_length: int) -> None:
         """Say where training goes on."""
-        self._epochs = -(-iterations // epoch_length)
+        self._epochs = -(-steps // epoch_length)
         if done:
-            say(self._console, f"going on after {done} of {iterations} iterations")
+            say(self._console, f"resuming after step {done} of {steps}")
 
     def on_step(self, step: int, lr: float) -> None:
         """Say nothing."""

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, SIGHUP and a launcher's death as a wish to stop, which training fulfils between two iterations."""
+"""Ctrl-C, SIGTERM, SIGHUP and a launcher's death as a wish to stop, which training fulfils between two steps."""
 
 from __future__ import annotations
 

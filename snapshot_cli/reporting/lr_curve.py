@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from snapshot_cli.config.experiment import Run, iterations_per_epoch
+from snapshot_cli.config.experiment import Run, steps_per_epoch
 from snapshot_cli.reporting.style import Heading, LineEnd, Look, name_ends, panels, style
 
 if TYPE_CHECKING:
@@ -32,15 +32,15 @@ class LRCurve:
 
 def plan_curve(run: Run, examples: int, *, label: str, look: Look) -> LRCurve:
     """Return the learning rates of a planned or finished run that trains on a number of examples."""
-    steps_per_epoch, steps = iterations_per_epoch(examples, run.batch_size), _sample_steps(run, examples)
-    snapshot_steps = run.snapshot_iterations(examples)
+    epoch_length, steps = steps_per_epoch(examples, run.batch_size), _sample_steps(run, examples)
+    snapshot_steps = run.snapshot_steps(examples)
     return LRCurve(
         label,
         look,
-        epochs=[step / steps_per_epoch for step in steps],  # at the end of the step, as for snapshots
-        lrs=[run.rate(step, examples) for step in steps],
-        snapshots=[step / steps_per_epoch for step in snapshot_steps],
-        snapshot_lrs=[run.rate(step, examples) for step in snapshot_steps],
+        epochs=[step / epoch_length for step in steps],  # at the end of the step, as for snapshots
+        lrs=[run.lr(step, examples) for step in steps],
+        snapshots=[step / epoch_length for step in snapshot_steps],
+        snapshot_lrs=[run.lr(step, examples) for step in snapshot_steps],
     )
 
 
@@ -88,20 +88,20 @@ def draw_cycle_ends(axes: Axes, ends: Sequence[float], max_ticks: int = 10) -> N
 
 def _sample_steps(run: Run, examples: int) -> list[int]:
     """Return steps dense enough for a smooth line, including the steps before and after every jump."""
-    total = run.snapshot_iterations(examples)[-1]
-    jumps = [*run.snapshot_iterations(examples)[:-1], *(int(-(-drop * total // 1)) for drop in run.drops)]
+    total = run.snapshot_steps(examples)[-1]
+    jumps = [*run.snapshot_steps(examples)[:-1], *(int(-(-drop * total // 1)) for drop in run.drops)]
     around_jumps = {step for jump in jumps for step in (jump, jump + 1) if 1 <= step <= total}
     return sorted({*range(1, total + 1, max(1, total // POINTS)), total, *around_jumps})
 
 
 def plot_as_text(run: Run, examples: int) -> list[str]:
     """Plot the learning rate of a run against epochs as lines of text, with a mark below every snapshot."""
-    snapshot_steps = run.snapshot_iterations(examples)
+    snapshot_steps = run.snapshot_steps(examples)
     total = snapshot_steps[-1]
     column_steps = [column * total // WIDTH + 1 for column in range(WIDTH)]
-    heights = [round(8 * HEIGHT * run.rate(step, examples) / run.alpha0) for step in column_steps]
+    heights = [round(8 * HEIGHT * run.lr(step, examples) / run.alpha0) for step in column_steps]
     marked_columns = {min(WIDTH - 1, (step - 1) * WIDTH // total) for step in snapshot_steps}
-    epochs = total / iterations_per_epoch(examples, run.batch_size)
+    epochs = total / steps_per_epoch(examples, run.batch_size)
     top, margin = f"{run.alpha0:g}", max(5, len(f"{run.alpha0:g}"))
     labels = [top, *[""] * (HEIGHT - 2), "0"]
     lines = [f"{label:>{margin}} {_bar_row(heights, HEIGHT - 1 - row)}" for row, label in enumerate(labels)]

@@ -59,7 +59,7 @@ def training_points(directory: RunDirectory, examples: int) -> Iterator[Point]:
 
     Times count from the start of the run and leave out pauses. Raises UserError if metrics.csv is malformed.
     """
-    time, taken, snapshot_steps = start_time(directory), 0, directory.run.snapshot_iterations(examples)
+    time, taken, snapshot_steps = start_time(directory), 0, directory.run.snapshot_steps(examples)
     for row in directory.metrics():
         try:
             time, step = time + row["seconds"], int(row["iteration"])
@@ -77,7 +77,7 @@ def training_points(directory: RunDirectory, examples: int) -> Iterator[Point]:
 def snapshot_points(scores: Scores) -> Iterator[Point]:
     """Yield the error of each snapshot of one run at its step."""
     run = next(iter(scores.runs.values()))
-    steps = run.config.snapshot_iterations(run.train_examples)
+    steps = run.config.snapshot_steps(run.train_examples)
     for step, metrics in zip(steps, scores.alone, strict=True):
         yield Point(step, end_time(run), {f"{scores.split}_error/snapshot": metrics.error})
 

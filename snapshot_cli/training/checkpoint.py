@@ -35,7 +35,7 @@ DAMAGED = (
 class Progress:
     """How far a run is: its steps, hashes of snapshots, rows of metrics.csv, and the losses and errors of the epoch."""
 
-    iteration: int = 0
+    step: int = 0
     snapshots: list[str] = field(default_factory=list)
     rows: list[dict[str, float]] = field(default_factory=list)
     losses: torch.Tensor = field(default_factory=lambda: torch.zeros(0))
@@ -60,7 +60,7 @@ def save_state(
         "run_id": run_id,
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
-        "progress": vars(progress),
+        "progress": _stored(progress),
     }
     content = io.BytesIO(bytes(DIGEST_BYTES))
     content.seek(DIGEST_BYTES)
@@ -127,14 +127,19 @@ def _like(value: object, expected: torch.Tensor) -> torch.Tensor:
     return torch.empty_like(expected).copy_(value.detach())
 
 
+def _stored(progress: Progress) -> dict[str, Any]:
+    """Return the progress as a checkpoint has it, where the step is called iteration."""
+    return {"iteration": progress.step} | {name: value for name, value in vars(progress).items() if name != "step"}
+
+
 def _progress(values: Mapping[str, Any], epoch_length: int, ends: Sequence[int]) -> Progress:
     """Return the progress stored in a checkpoint; ValueError or TypeError if it does not fit epochs and snapshots."""
-    progress = Progress(**values)
-    iteration, last = progress.iteration, ends[-1]
-    if type(iteration) is not int or not 0 < iteration <= last:
+    progress = Progress(values["iteration"], **{name: values[name] for name in values if name != "iteration"})
+    step, last = progress.step, ends[-1]
+    if type(step) is not int or not 0 < step <= last:
         raise ValueError("not a step of the run")
-    snapshots = sum(end <= iteration for end in ends)
-    epochs = iteration // epoch_length if iteration < last else -(-last // epoch_length)
+    snapshots = sum(end <= step for end in ends)
+    epochs = step // epoch_length if step < last else -(-last // epoch_length)
     progress.losses = _like(progress.losses, torch.zeros(epoch_length))
     progress.wrong = _like(progress.wrong, torch.zeros((), dtype=torch.int64))
     if not (

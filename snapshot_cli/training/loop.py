@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch.nn.functional import cross_entropy
 
-from snapshot_cli.config.experiment import Run, iterations_per_epoch
+from snapshot_cli.config.experiment import Run, steps_per_epoch
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.batches import of_run
 from snapshot_cli.datasets.store import Dataset
@@ -27,7 +27,7 @@ from snapshot_cli.training.record import Training, close_epoch, save, stopped, s
 class Callback(Protocol):
     """Progress callback; it must not affect training."""
 
-    def on_start(self, done: int, iterations: int, epoch_length: int) -> None:
+    def on_start(self, done: int, steps: int, epoch_length: int) -> None:
         """Called once, with the steps done before a resume, the steps in all, and the steps of an epoch."""
 
     def on_step(self, step: int, lr: float) -> None:
@@ -56,9 +56,9 @@ def train(
     Raises UserError if the loss is not finite, and Stopped, with a checkpoint saved, if `stop()` is true.
     """
     training = prepare(run, dataset, directory, machine, stop=stop, ranks=ranks, initial=initial)
-    last = run.snapshot_iterations(training.examples)[-1]
-    callback.on_start(training.progress.iteration, last, iterations_per_epoch(training.examples, run.batch_size))
-    while training.progress.iteration < last:
+    last = run.snapshot_steps(training.examples)[-1]
+    callback.on_start(training.progress.step, last, steps_per_epoch(training.examples, run.batch_size))
+    while training.progress.step < last:
         train_epoch(training, callback=callback, stop=stop)
     predictions.store(
         run, directory, training.network, training.batches, training.progress.snapshots, stop=stop, ranks=ranks
@@ -125,10 +125,10 @@ def prepare(
         run.run_id,
         network,
         optimizer,
-        epoch_length=iterations_per_epoch(examples, run.batch_size),
-        ends=run.snapshot_iterations(examples),
+        epoch_length=steps_per_epoch(examples, run.batch_size),
+        ends=run.snapshot_steps(examples),
     )
-    if progress.iteration != ranks.broadcast(progress.iteration):
+    if progress.step != ranks.broadcast(progress.step):
         raise UserError(f"{directory.resume_path}: not on every host; all hosts must share one folder of results")
     for snapshot, digest in enumerate(progress.snapshots, start=1):
         directory.weights(snapshot, digest)
@@ -141,9 +141,9 @@ def prepare(
 def train_epoch(training: Training, *, callback: Callback, stop: Callable[[], bool]) -> None:
     """Train to the end of the current epoch, or of the run, and take the snapshots that fall there."""
     run, progress, examples, ranks = training.run, training.progress, training.examples, training.ranks
-    length = iterations_per_epoch(examples, run.batch_size)
-    ends = run.snapshot_iterations(examples)
-    epoch, done = divmod(progress.iteration, length)
+    length = steps_per_epoch(examples, run.batch_size)
+    ends = run.snapshot_steps(examples)
+    epoch, done = divmod(progress.step, length)
     if done == 0:
         progress.begin_epoch(length)
     losses, wrong = (
@@ -155,15 +155,15 @@ def train_epoch(training: Training, *, callback: Callback, stop: Callable[[], bo
         for images, labels in training.batches["train"].training(
             run.seed, epoch, batch_size=run.batch_size, start=done, share=ranks.share
         ):
-            lr = run.rate(progress.iteration + 1, examples)
+            lr = run.lr(progress.step + 1, examples)
             loss, mistakes = step(training, images, labels, lr)
-            losses[progress.iteration % length] = loss
+            losses[progress.step % length] = loss
             wrong += mistakes
-            progress.iteration += 1
-            callback.on_step(progress.iteration, lr)
-            if progress.iteration in ends:
-                take_snapshot(training, ends.index(progress.iteration) + 1)
-            if progress.iteration == ends[-1] or progress.iteration % length == 0:
+            progress.step += 1
+            callback.on_step(progress.step, lr)
+            if progress.step in ends:
+                take_snapshot(training, ends.index(progress.step) + 1)
+            if progress.step == ends[-1] or progress.step % length == 0:
                 break
             stopping, due = ranks.any_rank(stop(), time.monotonic() - saved > training.machine.checkpoint_seconds)
             if stopping or due:
@@ -173,7 +173,7 @@ def train_epoch(training: Training, *, callback: Callback, stop: Callable[[], bo
             if stopping:
                 raise stopped(training)
     except StoppedWaiting:
-        if ranks.count > 1 or progress.iteration == 0:  # the other ranks wait for this step's gradients
+        if ranks.count > 1 or progress.step == 0:  # the other ranks wait for this step's gradients
             raise
         progress.record(losses, wrong, time.perf_counter() - started)
         save(training)
@@ -181,7 +181,7 @@ def train_epoch(training: Training, *, callback: Callback, stop: Callable[[], bo
     progress.record(ranks.sum(losses.cpu()), ranks.sum(wrong.cpu()), time.perf_counter() - started)
     close_epoch(training, epoch + 1, lr)
     callback.on_epoch(progress.rows[-1] | {"data_wait": training.batches["train"].data_wait})
-    if progress.iteration < ends[-1] and ranks.any_rank(stop())[0]:
+    if progress.step < ends[-1] and ranks.any_rank(stop())[0]:
         raise stopped(training)
 
 
@@ -193,7 +193,7 @@ def step(
     for group in training.optimizer.param_groups:
         group["lr"] = lr
     if run.dropout or run.stochastic_depth or is_elsewhere(run.network):  # which may draw random numbers anywhere
-        torch.manual_seed(derive(run.seed, "dropout", training.progress.iteration, *ranks.seed_suffix))
+        torch.manual_seed(derive(run.seed, "dropout", training.progress.step, *ranks.seed_suffix))
     with torch.autocast(training.device.type, dtype=torch.bfloat16, enabled=run.precision == "bfloat16"):
         logits = training.forward(images)
         loss = ranks.part(cross_entropy(logits, labels), len(labels), training.batch)

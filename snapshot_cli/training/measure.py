@@ -80,7 +80,7 @@ def _autocast(run: Run, device: torch.device) -> Iterator[None]:
         torch.clear_autocast_cache()
 
 
-def seconds_per_iteration(run: Run, manifest: Manifest, machine: Machine, *, steps: int) -> dict[Precision, float]:
+def seconds_per_step(run: Run, manifest: Manifest, machine: Machine, *, steps: int) -> dict[Precision, float]:
     """Return the median seconds of a step in both precisions, from `steps` alternating steps on noise."""
     by_turns = zip(*(_times(run, precision, manifest, machine, steps) for precision in PRECISIONS), strict=True)
     counted = zip(*list(by_turns)[WARM_UP:], strict=True)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from snapshot_cli.config.experiment import Run, iterations_per_epoch
+from snapshot_cli.config.experiment import Run, steps_per_epoch
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.batches import Feed
 from snapshot_cli.datasets.store import Dataset
@@ -45,22 +45,22 @@ class Training:
     def batch(self) -> int:
         """The number of images in the next step, on all ranks."""
         size = self.run.batch_size
-        return min(size, self.examples - self.progress.iteration % iterations_per_epoch(self.examples, size) * size)
+        return min(size, self.examples - self.progress.step % steps_per_epoch(self.examples, size) * size)
 
 
 def close_epoch(training: Training, epoch: int, lr: float) -> None:
     """Add the epoch's row to metrics.csv and save a checkpoint; the last epoch may be shorter."""
     progress, run = training.progress, training.run
-    length = iterations_per_epoch(training.examples, run.batch_size)
-    iterations = progress.iteration - (epoch - 1) * length
-    images = min(iterations * run.batch_size, training.examples)
-    weights = torch.full((iterations,), run.batch_size, dtype=torch.float64)
-    weights[-1] -= iterations * run.batch_size - images
+    length = steps_per_epoch(training.examples, run.batch_size)
+    steps = progress.step - (epoch - 1) * length
+    images = min(steps * run.batch_size, training.examples)
+    weights = torch.full((steps,), run.batch_size, dtype=torch.float64)
+    weights[-1] -= steps * run.batch_size - images
     row = {
         "epoch": epoch,
-        "iteration": progress.iteration,
+        "iteration": progress.step,
         "rate": lr,
-        "train_loss": float((progress.losses[:iterations].double() * weights).sum() / images),
+        "train_loss": float((progress.losses[:steps].double() * weights).sum() / images),
         "train_error": 100 * int(progress.wrong) / images,
         "seconds": round(progress.seconds, 3),
         "images_per_second": round(images / progress.seconds, 1),
@@ -74,15 +74,15 @@ def save(training: Training, row: dict[str, float] | None = None) -> None:
     broken = torch.nonzero(~progress.losses.isfinite())
     if len(broken):
         length = len(progress.losses)
-        iteration = (progress.iteration - 1) // length * length + int(broken[0]) + 1
+        step = (progress.step - 1) // length * length + int(broken[0]) + 1
         raise UserError(
-            f"{run.run_id}: the loss is not finite at step {iteration}, where the learning rate is "
-            f"{run.rate(iteration, training.examples):.4g}; try a smaller alpha0"
+            f"{run.run_id}: the loss is not finite at step {step}, where the learning rate is "
+            f"{run.lr(step, training.examples):.4g}; try a smaller alpha0"
         )
     if not torch.stack([parameter.isfinite().all() for parameter in training.network.parameters()]).all():
         raise UserError(
-            f"{run.run_id}: the weights are not finite after step {progress.iteration}, where the learning rate is "
-            f"{run.rate(progress.iteration, training.examples):.4g}; try a smaller alpha0"
+            f"{run.run_id}: the weights are not finite after step {progress.step}, where the learning rate is "
+            f"{run.lr(progress.step, training.examples):.4g}; try a smaller alpha0"
         )
     progress.rows += [] if row is None else [row]
     if not training.ranks.first:
@@ -106,7 +106,7 @@ def summary(training: Training, dataset: Dataset) -> dict[str, Any]:
     return {
         "run": training.run.run_id,
         "dataset_hash": dataset.manifest.content_hash,
-        "iterations": training.progress.iteration,
+        "iterations": training.progress.step,
         "snapshots": training.run.snapshots,
         "train_examples": training.examples,
         "test_examples": training.batches["test"].examples,
@@ -117,5 +117,5 @@ def summary(training: Training, dataset: Dataset) -> dict[str, Any]:
 
 def stopped(training: Training) -> Stopped:
     """Return the exception that says at which step the run stopped; its checkpoint is saved."""
-    done = training.progress.iteration
+    done = training.progress.step
     return Stopped(f"{training.run.run_id}: stopped after {done} steps; type the same command to resume")

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from snapshot_cli.errors import UserError
-from snapshot_cli.schedule import cosine_rate, cycle_length, snapshot_iterations
+from snapshot_cli.schedule import cosine_lr, cycle_length, snapshot_steps
 
 
 class SnapshotSchedule(LRScheduler):
@@ -26,11 +26,11 @@ class SnapshotSchedule(LRScheduler):
     nearest M that works.
     """
 
-    def __init__(self, optimizer: Optimizer, *, iterations: int, cycles: int) -> None:
-        _check_whole("iterations", iterations)
+    def __init__(self, optimizer: Optimizer, *, total_steps: int, cycles: int) -> None:
+        _check_whole("total_steps", total_steps)
         _check_whole("cycles", cycles)
-        self.ends = snapshot_iterations(iterations, cycles)
-        self.length = cycle_length(iterations, cycles)
+        self.ends = snapshot_steps(total_steps, cycles)
+        self.length = cycle_length(total_steps, cycles)
         super().__init__(optimizer)
 
     @property
@@ -43,7 +43,7 @@ class SnapshotSchedule(LRScheduler):
         for group in self.optimizer.param_groups[len(self.base_lrs) :]:
             self.base_lrs.append(group.setdefault("initial_lr", group["lr"]))
         coming = min(self.last_epoch + 1, self.ends[-1])
-        return [cosine_rate(coming, alpha0=float(alpha0), length=self.length) for alpha0 in self.base_lrs]
+        return [cosine_lr(coming, alpha0=float(alpha0), length=self.length) for alpha0 in self.base_lrs]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state and set the optimizer to its learning rate."""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from snapshot_cli.analysis import paper
-from snapshot_cli.config.experiment import iterations_per_epoch
+from snapshot_cli.config.experiment import steps_per_epoch
 from snapshot_cli.reporting import claims, lines, lr_curve, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split_by_pair
 from snapshot_cli.reporting.figures.schedule import curve, single_run_outcomes
@@ -64,8 +64,8 @@ def _mean_losses(outcome: Outcome) -> list[float]:
 def _epochs(scores: Scores) -> list[float]:
     run = scores.only_run
     assert run
-    steps_per_epoch = iterations_per_epoch(run.train_examples, run.config.batch_size)
-    return [step / steps_per_epoch for step in run.curve.step]
+    epoch_length = steps_per_epoch(run.train_examples, run.config.batch_size)
+    return [step / epoch_length for step in run.curve.step]
 
 
 def _figure(outcomes: Sequence[Outcome]) -> Figure:
