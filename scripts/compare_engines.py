@@ -1,6 +1,8 @@
-"""How long equal runs take in local slots and with Ray, on the CPU: python scripts/compare_engines.py [--seconds 60].
+"""Compare the time of equal runs in local slots and with Ray, on the CPU.
 
-Every pass is a `snapshot reproduce` of its own in an empty folder; the times are those of the files that it leaves.
+    python scripts/compare_engines.py [--seconds 60]
+
+Every pass is one `snapshot reproduce` in an empty folder; the times are the modification times of its files.
 """
 
 from __future__ import annotations
@@ -22,20 +24,20 @@ PILOT_EPOCHS = 40
 
 @dataclass(frozen=True)
 class Span:
-    """When a run had its settings written, after its imports, and when it was done; seconds."""
+    """When a run started, after its imports, and when it finished, in seconds."""
 
     start: float
     end: float
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The duration of the run."""
         return self.end - self.start
 
 
 @dataclass(frozen=True)
 class Pass:
-    """All runs of one `snapshot reproduce`, in so many slots."""
+    """The runs of one `snapshot reproduce` and its number of slots."""
 
     engine: str
     spans: Sequence[Span]
@@ -43,71 +45,82 @@ class Pass:
 
     @property
     def seconds(self) -> float:
-        """From the first start to the last end: the engine's own start is aside."""
+        """From the first start to the last end, without starting the engine."""
         return max(span.end for span in self.spans) - min(span.start for span in self.spans)
 
     @property
     def busy(self) -> float:
-        """The share of the slots' time in which a run was trained; the rest are starts of processes and waiting."""
+        """The share of the slots' time spent training; the rest is starting processes and waiting."""
         return sum(span.seconds for span in self.spans) / (self.slots * self.seconds)
 
 
 def reproduce(engine: str, folder: Path, *, runs: int, epochs: int, slots: int) -> Pass:
-    """Train runs that differ in their seeds alone, and return when each began and ended."""
+    """Train runs that differ only in their seeds, and return their times."""
     folder.mkdir()
     base = {"dataset": "digits", "network": "resnet-8", "budget": epochs, "cycles": 1, "replicates": runs}
     study = {"title": "Equal runs", "base": base, "methods": ["single"], "render": {"table": "methods"}}
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
-    words = ["--data-dir", str(folder.parent / "data"), "--results-dir", "results", "--device", "cpu", "--threads", "1"]
-    words += ["--engine", engine, "--jobs", str(slots)]
-    command = [sys.executable, "-P", "-m", "snapshot_cli", "reproduce", "study.yaml", *words]
-    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}")
-    return Pass(engine, list(spans(folder / "results")), slots)
+    options = [
+        "--data-dir",
+        str(folder.parent / "data"),
+        "--results-dir",
+        "results",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+    ]
+    options += ["--engine", engine, "--jobs", str(slots)]
+    command = [sys.executable, "-P", "-m", "snapshot_cli", "reproduce", "study.yaml", *options]
+    process = subprocess.run(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} exited with code {process.returncode}:\n{process.stdout}")
+    return Pass(engine, list(read_spans(folder / "results")), slots)
 
 
-def spans(results: Path) -> Iterator[Span]:
+def read_spans(results: Path) -> Iterator[Span]:
     """Yield the times of the finished runs in a folder of results."""
     for done in sorted(results.glob("runs/*/*/done.json")):
         yield Span((done.parent / "config.yaml").stat().st_mtime, done.stat().st_mtime)
 
 
-def epochs(pilot: Pass, seconds: float) -> int:
-    """Return how many epochs take at least some seconds, as the slowest run of a pilot does; a tenth to be sure."""
+def epochs_for(pilot: Pass, seconds: float) -> int:
+    """Return the epochs that take at least some seconds at the speed of a pilot's slowest run, plus a tenth."""
     return math.ceil(1.1 * seconds * PILOT_EPOCHS / max(span.seconds for span in pilot.spans))
 
 
 def table(passes: Sequence[Pass]) -> str:
-    """Return a row for each pass, and by how much Ray's differ from the slots'."""
+    """Return a table with a row per pass, and the difference between Ray and local slots."""
     lines = ["| engine | first start to last end, s | a run, s | slots busy |", "|:--|--:|--:|--:|"]
-    for each in passes:
-        run = [span.seconds for span in each.spans]
-        row = (each.engine, f"{each.seconds:.1f}", f"{min(run):.1f} to {max(run):.1f}", f"{100 * each.busy:.1f} %")
+    for one in passes:
+        seconds = [span.seconds for span in one.spans]
+        row = (one.engine, f"{one.seconds:.1f}", f"{min(seconds):.1f} to {max(seconds):.1f}", f"{100 * one.busy:.1f} %")
         lines += [f"| {' | '.join(row)} |"]
-    local, ray = (sum(each.seconds for each in passes if each.engine == engine) for engine in ENGINES)
+    local, ray = (sum(one.seconds for one in passes if one.engine == engine) for engine in ENGINES)
     return "\n".join([*lines, "", f"Ray against local slots: {100 * (ray / local - 1):+.1f} % of the time."]) + "\n"
 
 
 def main() -> None:
-    """Measure the engines by turns and print the table."""
+    """Measure the engines in turn and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seconds", type=float, default=60, help="that a run takes at least  [default: 60]")
-    parser.add_argument("--runs", type=int, default=8, help="of each pass  [default: 8]")
-    parser.add_argument("--slots", type=int, default=2, help="runs side by side  [default: 2]")
-    parser.add_argument("--passes", type=int, default=1, help="of each engine  [default: 1]")
-    given = parser.parse_args()
-    if min(given.seconds, given.runs, given.slots, given.passes) <= 0:
+    parser.add_argument("--seconds", type=float, default=60, help="minimum duration of a run  [default: 60]")
+    parser.add_argument("--runs", type=int, default=8, help="runs per pass  [default: 8]")
+    parser.add_argument("--slots", type=int, default=2, help="parallel runs  [default: 2]")
+    parser.add_argument("--passes", type=int, default=1, help="passes per engine  [default: 1]")
+    options = parser.parse_args()
+    if min(options.seconds, options.runs, options.slots, options.passes) <= 0:
         parser.error("expected numbers above 0")
     with TemporaryDirectory() as name:
         folder = Path(name)
-        pilot = reproduce("local", folder / "pilot", runs=given.slots, epochs=PILOT_EPOCHS, slots=given.slots)
-        length = epochs(pilot, given.seconds)
-        print(f"{given.runs} runs of {length} epochs, {given.slots} side by side", file=sys.stderr)
+        pilot = reproduce("local", folder / "pilot", runs=options.slots, epochs=PILOT_EPOCHS, slots=options.slots)
+        length = epochs_for(pilot, options.seconds)
+        print(f"{options.runs} runs of {length} epochs, {options.slots} in parallel", file=sys.stderr)
         passes = []
-        for number, engine in enumerate(ENGINES * given.passes):
+        for number, engine in enumerate(ENGINES * options.passes):
             place = folder / f"{number}-{engine}"
-            passes.append(reproduce(engine, place, runs=given.runs, epochs=length, slots=given.slots))
+            passes.append(reproduce(engine, place, runs=options.runs, epochs=length, slots=options.slots))
             print(f"{engine}: {passes[-1].seconds:.1f} s", file=sys.stderr)
     print(table(passes), end="")
 

@@ -30,7 +30,7 @@ def mean_errors(cells: Iterable[Mapping[str, Any]]) -> Errors:
 
 
 def margin(methods: Mapping[str, float]) -> float:
-    """Return by how many points the two Snapshots are better, on average, than the best method of the same cost."""
+    """Return the points by which the mean of the two Snapshots is below the best method of equal cost."""
     return min(methods[name] for name in OTHERS) - mean(methods[name] for name in SNAPSHOTS)
 
 
@@ -38,8 +38,8 @@ def main() -> None:
     """Print the errors, the margins and the choice."""
     errors = mean_errors(json.load(sys.stdin)["cells"])
     for budget, methods in errors.items():
-        words = "  ".join(f"{name} {error:.2f}" for name, error in methods.items())
-        print(f"B = {budget}: {words}  margin {margin(methods):+.2f}")
+        values = "  ".join(f"{name} {error:.2f}" for name, error in methods.items())
+        print(f"B = {budget}: {values}  margin {margin(methods):+.2f}")
     print(f"chosen: B = {max(errors, key=lambda budget: margin(errors[budget]))}")
 
 

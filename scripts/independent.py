@@ -1,11 +1,11 @@
-"""Train a Wide-ResNet with numpy and torch alone, as a check of the package, which it does not import.
+"""Train a Wide-ResNet with numpy and torch only: an independent check of the package, which is not imported.
 
     python scripts/independent.py data/cifar10-16 snapshot --alpha0 0.2 --seed 1
     python scripts/independent.py data/cifar100-16 single --depth 14 --size 10000 --epochs 80 --cycles 4
 
-FOLDER is a prepared dataset. The last line has the error of the last snapshot (`single`: the single model) and of all
-snapshots together (`single`: NoCycle). It should lie within the spread of the seeds in results/*/table1.md. The subset
-of the images, their order and the initial weights differ from the package's.
+The first argument is a prepared dataset. The last line shows the error of the last snapshot and of the ensemble of all
+snapshots; with `single`, of the single model and of NoCycle. They should lie within the spread over seeds in
+results/*/table1.md: the subset of the images, their order and the initial weights differ from the package's.
 """
 
 import argparse
@@ -66,7 +66,8 @@ def main():
     x, x_test = (torch.tensor((images - mean) / std).float().permute(0, 3, 1, 2) for images in (x, x_test))
     y, y_test = torch.tensor(y), torch.tensor(y_test)
     classes = int(y.max()) + 1
-    shuffled = torch.randperm(len(y))  # then the same number of images of every class
+    shuffled = torch.randperm(len(y))
+    # equally many images of every class
     subset = torch.cat([shuffled[y[shuffled] == label][: options.size // classes] for label in range(classes)])
     network = wide_resnet(options.depth, options.k, classes)
     optimizer = torch.optim.SGD(network.parameters(), lr=options.alpha0, momentum=0.9, nesterov=True, weight_decay=1e-4)
@@ -86,7 +87,7 @@ def main():
                     softmax = torch.cat([network.eval()(images).softmax(1) for images in x_test.split(500)])
                 total = total + softmax
                 alone, together = (100 * float((p.argmax(1) != y_test).float().mean()) for p in (softmax, total))
-                print(f"step {step}: this snapshot {alone:.2f} %, all so far together {together:.2f} %", flush=True)
+                print(f"step {step}: snapshot {alone:.2f} %, ensemble so far {together:.2f} %", flush=True)
 
 
 if __name__ == "__main__":

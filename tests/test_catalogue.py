@@ -65,8 +65,8 @@ def test_table_agrees_with_itself(name):
             examples % known.classes == 0 if counts is None else (len(counts), sum(counts)) == (known.classes, examples)
         )
     for file in (*known.files, *known.also):
-        assert file.addresses
-        assert all(address.endswith(f"/{file.name}") for address in file.addresses)
+        assert file.urls
+        assert all(url.endswith(f"/{file.name}") for url in file.urls)
     check_name(name)
 
 
@@ -134,13 +134,13 @@ def test_sizes_below_its_own():
         ("digits-4", "snapshot data prepare digits --size 4"),
         (
             "cifar10-16",
-            "snapshot data prepare cifar10 --size 16 (downloads cifar-10-binary.tar.gz; to take what is here already,"
+            "snapshot data prepare cifar10 --size 16 (downloads cifar-10-binary.tar.gz; to use local files,"
             " add --from PATH)",
         ),
         (
             "svhn",
-            "snapshot data prepare svhn (downloads train_32x32.mat, extra_32x32.mat, test_32x32.mat; to take what is"
-            " here already, add --from PATH)",
+            "snapshot data prepare svhn (downloads train_32x32.mat, extra_32x32.mat, test_32x32.mat; to use local"
+            " files, add --from PATH)",
         ),
         (
             "imagenet-64",
@@ -150,7 +150,7 @@ def test_sizes_below_its_own():
         (
             "photos",
             "snapshot data prepare photos --from PATH --size PIXELS"
-            " (PATH: a folder or zip with a folder for each class; without a test set, add --test-share 0.2)",
+            " (PATH: a folder or zip with one folder per class; without a test set, add --test-share 0.2)",
         ),
     ],
 )

@@ -16,13 +16,13 @@ from fabricated_images import (
     write_folder,
 )
 
-from snapshot_cli.datasets.cifar import cifar, extracted
+from snapshot_cli.datasets.cifar import find_extracted, read_cifar
 from snapshot_cli.errors import UserError
 
 
 def message_of(path, facts):
     with pytest.raises(UserError) as caught:
-        cifar(path, facts)
+        read_cifar(path, facts)
     text = str(caught.value)
     assert "\n" not in text
     assert text.startswith(f"{path}: ")
@@ -50,7 +50,7 @@ def test_images_labels_and_names(tmp_path, name, kind, files_of, form):
         path = write_archive(tmp_path / "renamed.tar.gz", files)
     else:
         path = write_folder(tmp_path / "data", files) / ("" if form == "folder around" else folder)
-    splits = cifar(path, TINY[name])
+    splits = read_cifar(path, TINY[name])
     found = [(splits.train_images, splits.train_labels), (splits.test_images, splits.test_labels)]
     for (images, labels), (made_images, made_labels) in zip(found, made, strict=True):
         np.testing.assert_array_equal(images, made_images)
@@ -67,12 +67,12 @@ def test_images_labels_and_names(tmp_path, name, kind, files_of, form):
 
 def test_checksum_that_agrees(tmp_path, members):
     path = write_archive(tmp_path / "a.tar.gz", members)
-    cifar(path, with_md5(hashlib.md5(path.read_bytes()).hexdigest()))
+    read_cifar(path, with_md5(hashlib.md5(path.read_bytes()).hexdigest()))
 
 
 def test_checksum_of_the_python_archive_agrees_too(tmp_path):
     path = write_archive(tmp_path / "a.tar.gz", python_members_of("cifar10", images_of(TINY["cifar10"])))
-    cifar(path, with_md5("0", python=hashlib.md5(path.read_bytes()).hexdigest()))
+    read_cifar(path, with_md5("0", python=hashlib.md5(path.read_bytes()).hexdigest()))
 
 
 def test_checksum_names_the_archive_that_is_meant(tmp_path, members):
@@ -85,7 +85,7 @@ def test_checksum_that_differs(tmp_path, members):
     found = hashlib.md5(path.read_bytes()).hexdigest()
     assert message_of(path, with_md5("c32a1d4a")) == (
         f"its md5 is {found}, that of the official cifar-10-binary.tar.gz is c32a1d4a; the file is cut short,"
-        " damaged or another version: fetch https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz again,"
+        " damaged or another version: download https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz again,"
         " or unpack it and give the folder"
     )
 
@@ -184,11 +184,11 @@ def test_a_file_as_large_as_a_bomb_is_not_read(tmp_path):
 
 
 def test_extracted_is_the_folder_or_the_official_one_in_it(tmp_path):
-    assert extracted(tmp_path, TINY["cifar10"]) is None
+    assert find_extracted(tmp_path, TINY["cifar10"]) is None
     write_folder(tmp_path, members_of("cifar10", images_of(TINY["cifar10"])))
     for path in (tmp_path, tmp_path / "cifar-10-batches-bin"):
-        assert extracted(path, TINY["cifar10"]) == tmp_path / "cifar-10-batches-bin"
-    assert extracted(tmp_path, TINY["cifar100"]) is None
+        assert find_extracted(path, TINY["cifar10"]) == tmp_path / "cifar-10-batches-bin"
+    assert find_extracted(tmp_path, TINY["cifar100"]) is None
 
 
 def test_a_folder_that_lacks_files(tmp_path):
@@ -227,24 +227,24 @@ PIXELS, LABELS = np.zeros((4, 192), np.uint8), [0, 1, 2, 3]
         ),
         (
             pickle.dumps({"data": np.array([None], object), "labels": LABELS}, 3),
-            ": an array of shape (1,) does not hold one byte for each place",
+            ": an array of shape (1,) does not hold one byte per element",
         ),
         (pickled({"data": PIXELS[:3], "labels": LABELS}), " has data of shape (3, 192), expected (4, 192)"),
-        (pickled({"data": [1], "labels": LABELS}), ": there is no array where one belongs"),
-        (pickled({"labels": LABELS}), ": there is no array where one belongs"),
+        (pickled({"data": [1], "labels": LABELS}), ": expected an array, given another value"),
+        (pickled({"labels": LABELS}), ": expected an array, given another value"),
         (pickled({"data": PIXELS}), " has no list of 4 labels"),
         (pickled({"data": PIXELS, "labels": LABELS[:3]}), " has no list of 4 labels"),
         (pickle.dumps({"data": PIXELS, "labels": [0, 1, 2, "3"]}, 3), " has no list of 4 labels"),
         (pickle.dumps({"data": PIXELS, "labels": [0, 1, 2, 2**70]}, 3), " has no list of 4 labels"),
         (pickled({"data": PIXELS, "labels": [0, 1, 2, 10]}), " has label 10, expected 0 to 9"),
         (pickled({"data": PIXELS, "labels": [0, 1, 2, -1]}), " has label -1, expected 0 to 9"),
-        (pickled(["data"]), " holds no dict"),
+        (pickled(["data"]), " is not a dict"),
         (
             pickled({"data": PIXELS, "labels": LABELS})[:-9],
-            ": the pickle is cut short or damaged (pickle exhausted before seeing STOP)",
+            ": the pickle is truncated or damaged (pickle exhausted before seeing STOP)",
         ),
-        (b"<html>", ": the pickle is cut short or damaged (at position 0, opcode b'<' unknown)"),
-        (b"", ": the pickle is cut short or damaged (pickle exhausted before seeing STOP)"),
+        (b"<html>", ": the pickle is truncated or damaged (at position 0, opcode b'<' unknown)"),
+        (b"", ": the pickle is truncated or damaged (pickle exhausted before seeing STOP)"),
     ],
 )
 @pytest.mark.parametrize("form", ["archive", "folder"])
@@ -266,7 +266,7 @@ def test_python_files_that_are_no_plain_data(tmp_path, monkeypatch, content, pro
         ({"label_names": "cat"}, " has no list of label names"),
         ({"label_names": [1]}, " has no list of label names"),
         ({}, " has no list of label names"),
-        ([], " holds no dict"),
+        ([], " is not a dict"),
     ],
 )
 def test_python_archive_without_names(tmp_path, meta, problem):

@@ -13,11 +13,9 @@ from snapshot_cli.datasets import catalogue
 DIGITS = "digits: 400 training and 1,397 test images of 8x8 pixels in 10 classes: data/digits\n"
 OWN = (
     "snapshot data prepare {} --from PATH --size PIXELS"
-    " (PATH: a folder or zip with a folder for each class; without a test set, add --test-share 0.2)"
+    " (PATH: a folder or zip with one folder per class; without a test set, add --test-share 0.2)"
 )
-CIFAR10 = (
-    "snapshot data prepare cifar10 (downloads cifar-10-binary.tar.gz; to take what is here already, add --from PATH)"
-)
+CIFAR10 = "snapshot data prepare cifar10 (downloads cifar-10-binary.tar.gz; to use local files, add --from PATH)"
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +90,7 @@ def test_the_data_folder_comes_from_the_environment(monkeypatch):
         (
             ["prepare", "cifar10"], 1,
             "cifar-10-binary.tar.gz could not be downloaded from http://127.0.0.1:9/cifar-10-binary.tar.gz:"
-            " Connection refused; try again, or fetch cifar-10-binary.tar.gz elsewhere and type:"
+            " Connection refused; try again, or get cifar-10-binary.tar.gz another way and type:"
             " snapshot data prepare cifar10 --from PATH",
         ),
         (["show", "birds", "-o", "a.png"], 1, f"dataset 'birds' is not prepared in data; type: {OWN.format('birds')}"),

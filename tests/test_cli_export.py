@@ -132,7 +132,7 @@ MISTAKES = [
      "or delete the directory and train it again"),
     (["RUN", "--data-dir", "empty", "-o", "e.pt2"], 1,
      "dataset 'tiny' is not prepared in empty; type: snapshot data prepare tiny --from PATH --size PIXELS "
-     "(PATH: a folder or zip with a folder for each class; without a test set, add --test-share 0.2)"),
+     "(PATH: a folder or zip with one folder per class; without a test set, add --test-share 0.2)"),
 ]  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def test_the_table():
 
 @pytest.mark.parametrize(("seconds", "expected"), [(60, 240), (0.1, 1)])
 def test_a_run_takes_at_least_what_was_asked_for(seconds, expected):
-    assert compare.epochs(LOCAL, seconds) == expected
+    assert compare.epochs_for(LOCAL, seconds) == expected
 
 
 def test_times_are_those_of_files_of_finished_runs(tmp_path):
@@ -38,7 +38,7 @@ def test_times_are_those_of_files_of_finished_runs(tmp_path):
             if time is not None:
                 (folder / file).touch()
                 os.utime(folder / file, (time, time))
-    assert list(compare.spans(tmp_path)) == [Span(5, 9)]
+    assert list(compare.read_spans(tmp_path)) == [Span(5, 9)]
 
 
 @pytest.mark.parametrize("option", ["--seconds", "--runs", "--slots", "--passes"])

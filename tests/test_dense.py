@@ -28,7 +28,7 @@ def images(count=5):
 
 
 def one_by_one(monkeypatch):
-    monkeypatch.setattr(densenet, "serves", lambda x: False)
+    monkeypatch.setattr(densenet, "is_supported", lambda x: False)
 
 
 def step(made, x):
@@ -84,8 +84,8 @@ def test_half_as_much_is_kept(monkeypatch):
 @pytest.mark.parametrize(("count", "grad", "served"), [(2, True, True), (1, True, False), (2, False, False)])
 def test_which_maps_are_served(count, autocast, grad, served):
     with torch.set_grad_enabled(grad), torch.autocast("cpu", torch.bfloat16, enabled=autocast):
-        assert dense.serves(torch.zeros(count, 1, 2, 2)) is served
-        assert not dense.serves(torch.zeros(count, 1, 2, 2, device="meta"))
+        assert dense.is_supported(torch.zeros(count, 1, 2, 2)) is served
+        assert not dense.is_supported(torch.zeros(count, 1, 2, 2, device="meta"))
 
 
 def step_in_bfloat16(made, x):

@@ -13,12 +13,12 @@ from fabricated_images import TINY
 
 from snapshot_cli.datasets import download
 from snapshot_cli.datasets.catalogue import CATALOGUE, OfficialFile
-from snapshot_cli.datasets.download import addresses, fetch, official_files
+from snapshot_cli.datasets.download import fetch, fetch_official, find_urls
 from snapshot_cli.errors import ConfigError, UserError
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 300_000, dtype=np.uint8).tobytes()
 FILE = OfficialFile("images.tar.gz", hashlib.md5(CONTENT).hexdigest(), ())
-WAY_OUT = "the way out"
+REMEDY = "the remedy"
 
 
 class Server(ThreadingHTTPServer):
@@ -89,7 +89,7 @@ def serve(monkeypatch):
 def get(folder, *servers, file=FILE, seen=None):
     places = tuple(server if isinstance(server, str) else f"{server.address}/{file.name}" for server in servers)
     progress = (lambda *facts: None) if seen is None else lambda *facts: seen.append(facts)
-    return fetch(file, folder, addresses=places, remedy=WAY_OUT, progress=progress)
+    return fetch(file, folder, urls=places, remedy=REMEDY, progress=progress)
 
 
 def refusal(folder, *servers, **options):
@@ -121,7 +121,7 @@ def test_what_is_there_is_not_fetched_again_unless_it_is_wrong(tmp_path, serve):
     assert len(server.requests) == 2
 
 
-def test_a_cut_is_gone_on_from(tmp_path, serve):
+def test_a_cut_is_resumed(tmp_path, serve):
     server, seen = serve("cut", "cut slow", ""), []
     assert get(tmp_path, server, seen=seen).read_bytes() == CONTENT
     assert [asked for _, asked in server.requests] == [None, "bytes=100000-", "bytes=200000-"]
@@ -130,7 +130,7 @@ def test_a_cut_is_gone_on_from(tmp_path, serve):
 
 def test_a_later_call_goes_on_from_what_was_kept(tmp_path, serve):
     part = tmp_path / "images.tar.gz.part"
-    assert refusal(tmp_path, serve("cut", 500)).endswith(f"; 100,000 bytes are kept in {part}; {WAY_OUT}")
+    assert refusal(tmp_path, serve("cut", 500)).endswith(f"; 100,000 bytes are kept in {part}; {REMEDY}")
     server = serve("")
     assert get(tmp_path, server).read_bytes() == CONTENT
     assert server.requests == [("/images.tar.gz", "bytes=100000-")]
@@ -145,18 +145,18 @@ def test_a_server_that_ignores_ranges_sends_everything_again(tmp_path, serve):
 def test_a_server_that_always_cuts_and_ignores_ranges_is_given_up(tmp_path, serve):
     server = serve("cut no range")
     assert refusal(tmp_path, server) == (
-        f"images.tar.gz could not be downloaded from {server.address}/images.tar.gz: the connection was cut;"
-        f" 100,000 bytes are kept in {tmp_path}/images.tar.gz.part; {WAY_OUT}"
+        f"images.tar.gz could not be downloaded from {server.address}/images.tar.gz: the connection broke;"
+        f" 100,000 bytes are kept in {tmp_path}/images.tar.gz.part; {REMEDY}"
     )
     assert len(server.requests) == 2
 
 
 def test_a_server_that_cuts_again_and_again_is_given_up(tmp_path, serve, monkeypatch):
-    monkeypatch.setattr(download, "CUTS", 2)
+    monkeypatch.setattr(download, "ATTEMPTS", 2)
     server = serve("cut")
     assert refusal(tmp_path, server) == (
-        f"images.tar.gz could not be downloaded from {server.address}/images.tar.gz: cut 2 times;"
-        f" 200,000 bytes are kept in {tmp_path}/images.tar.gz.part; {WAY_OUT}"
+        f"images.tar.gz could not be downloaded from {server.address}/images.tar.gz: the connection broke 2 times;"
+        f" 200,000 bytes are kept in {tmp_path}/images.tar.gz.part; {REMEDY}"
     )
     assert len(server.requests) == 2
 
@@ -167,12 +167,12 @@ def test_everything_had_arrived_before(tmp_path, serve):
 
 
 @pytest.mark.parametrize("behaviour", ["wrong", "wrong no length", "wrong slow"])
-def test_wrong_bytes_are_deleted_and_told(tmp_path, serve, behaviour):
+def test_wrong_content_is_deleted(tmp_path, serve, behaviour):
     server = serve(behaviour)
     found = hashlib.md5(b"wrong" + CONTENT[5:]).hexdigest()
     assert refusal(tmp_path, server) == (
-        f"images.tar.gz could not be downloaded from {server.address}/images.tar.gz: wrong bytes: their md5 is {found},"
-        f" the official one {FILE.md5}; they were deleted; {WAY_OUT}"
+        f"images.tar.gz could not be downloaded from {server.address}/images.tar.gz: wrong content: its md5 is {found},"
+        f" the official one {FILE.md5}; it was deleted; {REMEDY}"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -181,12 +181,12 @@ def test_wrong_bytes_are_deleted_and_told(tmp_path, serve, behaviour):
 def test_a_kept_part_of_something_else_does_not_stay(tmp_path, serve, kept):
     (tmp_path / "images.tar.gz.part").write_bytes(kept)
     server = serve("")
-    assert ": wrong bytes: their md5 is " in refusal(tmp_path, server)
+    assert ": wrong content: its md5 is " in refusal(tmp_path, server)
     assert get(tmp_path, server).read_bytes() == CONTENT
 
 
 def test_a_file_cut_short_without_a_length_is_wrong_bytes(tmp_path, serve):
-    assert ": wrong bytes: their md5 is " in refusal(tmp_path, serve("cut no length"))
+    assert ": wrong content: its md5 is " in refusal(tmp_path, serve("cut no length"))
 
 
 @pytest.mark.parametrize(("code", "words"), [(404, "Not Found"), (500, "Internal Server Error"), (403, "Forbidden")])
@@ -194,7 +194,7 @@ def test_http_errors(tmp_path, serve, code, words):
     server = serve(code)
     assert refusal(tmp_path, server) == (
         f"images.tar.gz could not be downloaded from {server.address}/images.tar.gz: the server answers {code} {words};"
-        f" {WAY_OUT}"
+        f" {REMEDY}"
     )
 
 
@@ -208,7 +208,7 @@ def test_every_address_is_named_when_none_works(tmp_path, serve):
     first, second = serve(404), serve(500)
     assert refusal(tmp_path, first, second) == (
         f"images.tar.gz could not be downloaded from {first.address}/images.tar.gz: the server answers 404 Not Found;"
-        f" {second.address}/images.tar.gz: the server answers 500 Internal Server Error; {WAY_OUT}"
+        f" {second.address}/images.tar.gz: the server answers 500 Internal Server Error; {REMEDY}"
     )
 
 
@@ -216,7 +216,7 @@ def test_a_server_that_falls_silent(tmp_path, serve, monkeypatch):
     monkeypatch.setattr(download, "TIMEOUT", 0.2)
     server = serve("stuck")
     assert refusal(tmp_path, server) == (
-        f"images.tar.gz could not be downloaded from {server.address}/images.tar.gz: no answer within 0.2 s; {WAY_OUT}"
+        f"images.tar.gz could not be downloaded from {server.address}/images.tar.gz: no answer within 0.2 s; {REMEDY}"
     )
 
 
@@ -225,7 +225,7 @@ def test_nobody_there(tmp_path, serve):
     server.shutdown()
     server.server_close()
     assert refusal(tmp_path, server) == (
-        f"images.tar.gz could not be downloaded from {server.address}/images.tar.gz: Connection refused; {WAY_OUT}"
+        f"images.tar.gz could not be downloaded from {server.address}/images.tar.gz: Connection refused; {REMEDY}"
     )
 
 
@@ -237,12 +237,12 @@ def test_no_network(tmp_path, monkeypatch):
     for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.delenv(variable, raising=False)
     with pytest.raises(UserError) as caught:
-        official_files(CATALOGUE["cifar10"], tmp_path, progress=print, environment={})
+        fetch_official(CATALOGUE["cifar10"], tmp_path, progress=print, environment={})
     assert str(caught.value) == (
         "cifar-10-binary.tar.gz could not be downloaded from https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz:"
         " Name or service not known;"
         " https://storage.googleapis.com/s4tf-hosted-binaries/datasets/CIFAR10/cifar-10-binary.tar.gz:"
-        " Name or service not known; try again, or fetch cifar-10-binary.tar.gz elsewhere and type:"
+        " Name or service not known; try again, or get cifar-10-binary.tar.gz another way and type:"
         " snapshot data prepare cifar10 --from PATH"
     )
 
@@ -251,7 +251,7 @@ def test_too_little_room_is_told_before_anything_is_fetched(tmp_path, serve, mon
     usage = namedtuple("usage", "free")(299_999)
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
     assert refusal(tmp_path, serve("")) == (
-        f"{tmp_path}: 300,000 bytes are needed for images.tar.gz, 299,999 are free; make room"
+        f"{tmp_path}: images.tar.gz needs 300,000 bytes, 299,999 are free; make room"
     )
 
 
@@ -272,15 +272,15 @@ def test_a_folder_that_cannot_be_written_is_not_the_networks_fault(tmp_path, ser
 
 
 @pytest.mark.parametrize("mirror", ["http://mirror/pub", "http://mirror/pub/", "https://mirror/pub"])
-def test_a_mirror_replaces_all_addresses(mirror):
+def test_a_mirror_replaces_all_urls(mirror):
     scheme = mirror.split(":")[0]
-    found = addresses(CATALOGUE["cifar10"].files[0], {"SNAPSHOT_MIRROR": mirror})
+    found = find_urls(CATALOGUE["cifar10"].files[0], {"SNAPSHOT_MIRROR": mirror})
     assert found == (f"{scheme}://mirror/pub/cifar-10-binary.tar.gz",)
 
 
 @pytest.mark.parametrize("environment", [{}, {"SNAPSHOT_MIRROR": ""}])
-def test_without_a_mirror_the_official_address_is_first(environment):
-    found = addresses(CATALOGUE["tiny-imagenet"].files[0], environment)
+def test_without_a_mirror_the_official_url_is_first(environment):
+    found = find_urls(CATALOGUE["tiny-imagenet"].files[0], environment)
     assert found[0] == "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
     assert len(found) == 2
 
@@ -288,7 +288,7 @@ def test_without_a_mirror_the_official_address_is_first(environment):
 @pytest.mark.parametrize("mirror", ["file:///etc", "ftp://mirror", "mirror/pub"])
 def test_a_mirror_that_is_no_web_address(mirror):
     with pytest.raises(ConfigError) as caught:
-        addresses(FILE, {"SNAPSHOT_MIRROR": mirror})
+        find_urls(FILE, {"SNAPSHOT_MIRROR": mirror})
     assert str(caught.value) == (
         f"SNAPSHOT_MIRROR: expected a base URL that starts with http:// or https://, given '{mirror}'"
     )
@@ -305,7 +305,7 @@ def test_a_mirror_that_is_no_web_address(mirror):
 )
 def test_what_is_downloaded_of_a_dataset(tmp_path, serve, name, place, files):
     server = serve("")
-    path = official_files(
+    path = fetch_official(
         TINY[name], tmp_path, progress=lambda *facts: None, environment={"SNAPSHOT_MIRROR": server.address}
     )
     assert path == tmp_path / place

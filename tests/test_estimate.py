@@ -93,7 +93,7 @@ def test_a_dataset_that_is_not_prepared(machine):
         estimate.manifest_of("mine", machine)
     assert str(caught.value) == (
         f"dataset 'mine' is not prepared in {machine.data}; type: snapshot data prepare mine --from PATH --size PIXELS"
-        " (PATH: a folder or zip with a folder for each class; without a test set, add --test-share 0.2)"
+        " (PATH: a folder or zip with one folder per class; without a test set, add --test-share 0.2)"
     )
 
 

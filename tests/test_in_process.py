@@ -316,7 +316,7 @@ def test_cifar10_has_to_be_prepared_by_hand(tmp_path, tiny_run, name):
     size = " --size 16" if name.endswith("16") else ""
     assert message(tiny_run(dataset=name), Machine(tmp_path, tmp_path), ConfigError) == (
         f"cifar10 has to come from somewhere; type: snapshot data prepare cifar10{size} (downloads "
-        "cifar-10-binary.tar.gz; to take what is here already, add --from PATH)"
+        "cifar-10-binary.tar.gz; to use local files, add --from PATH)"
     )
     assert not (tmp_path / "runs").exists()
 

@@ -24,4 +24,4 @@ def test_the_independent_loop_learns_an_easy_dataset(method, tmp_path, monkeypat
     options = ["--k", "1", "--size", "128", "--epochs", "4", "--cycles", "2"]
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(tmp_path), method, *options])
     runpy.run_path(str(SCRIPT), run_name="__main__")
-    assert capsys.readouterr().out.splitlines()[-1] == "step 8: this snapshot 0.00 %, all so far together 0.00 %"
+    assert capsys.readouterr().out.splitlines()[-1] == "step 8: snapshot 0.00 %, ensemble so far 0.00 %"

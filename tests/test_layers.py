@@ -20,7 +20,7 @@ MODULES = {".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts): p for 
 # Modules that use torch, or training, which does; of them, besides training, those that do so when imported:
 TORCH = {
     "datasets.augment", "datasets.batches", "datasets.examples", "networks", "networks.densenet", "networks.resnet",
-    "networks.dense", "networks.elsewhere", "networks.operations",
+    "networks.dense", "networks.external", "networks.operations",
     "datasets.decoding", "datasets.evaluation_transform", "datasets.order", "datasets.streamed",
     "training.checkpoint", "training.compiled", "training.hardware", "training.interpolate", "training.network",
     "training.loop", "training.predict", "training.record", "training.ranks", "launch.torchrun", "launch.slots",

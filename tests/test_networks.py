@@ -93,7 +93,7 @@ def test_sides_that_do_not_fit(side, multiple, near):
 def test_the_imagenet_network_refuses_dropout():
     with pytest.raises(UserError) as error:
         build("imagenet-resnet-50", dropout=0.2)
-    assert str(error.value) == "imagenet-resnet-50 has no place for dropout; take dropout out or set it to 0"
+    assert str(error.value) == "imagenet-resnet-50 has no dropout; take dropout out or set it to 0"
 
 
 def test_an_unknown_name_is_refused():

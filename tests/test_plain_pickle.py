@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fabricated_images import pickled
 
-from snapshot_cli.datasets.plain_pickle import array, loads
+from snapshot_cli.datasets.plain_pickle import loads, to_array
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 300), dtype=np.uint8)
 PLAIN = {
@@ -32,8 +32,8 @@ def test_arrays_are_those_of_pythons_unpickler(pixels):
     content = pickled({"data": pixels})
     expected = pickle.loads(content, encoding="latin-1")["data"]
     np.testing.assert_array_equal(expected, pixels)
-    np.testing.assert_array_equal(array(loads(content)["data"]), pixels)
-    np.testing.assert_array_equal(array(loads(pickle.dumps(pixels, 3))), pixels)
+    np.testing.assert_array_equal(to_array(loads(content)["data"]), pixels)
+    np.testing.assert_array_equal(to_array(loads(pickle.dumps(pixels, 3))), pixels)
 
 
 SYSTEM = b"cos\nsystem\n(S'true'\ntR."
@@ -53,16 +53,16 @@ SYSTEM = b"cos\nsystem\n(S'true'\ntR."
         (b"cnumpy\nndarray\n)R.", "the pickle holds more than plain data: it calls something"),
         (b"U\x01a)R.", "the pickle holds more than plain data: it calls something"),
         (b"}}b.", "the pickle holds more than plain data: it sets up an object"),
-        (b"}q\x00(h\x00K\x01u.", "a dict has keys that are no text"),
-        (b"}((K\x01tK\x02u.", "a dict has keys that are no text"),
-        (b"}(U\x01au.", "a dict has keys that are no text"),
+        (b"}q\x00(h\x00K\x01u.", "a dict has keys that are not text"),
+        (b"}((K\x01tK\x02u.", "a dict has keys that are not text"),
+        (b"}(U\x01au.", "a dict has keys that are not text"),
         (b"]U\x01aK\x01s.", "the pickle is damaged"),
         (b"}K\x01a.", "the pickle is damaged"),
         (b"t.", "the pickle is damaged"),
         (b"h\x05.", "the pickle is damaged"),
         (b"K\x01K\x02.", "the pickle is damaged"),
         (b".", "the pickle is damaged"),
-        (b"K\x01", "the pickle is cut short or damaged (pickle exhausted before seeing STOP)"),
+        (b"K\x01", "the pickle is truncated or damaged (pickle exhausted before seeing STOP)"),
     ],
 )
 def test_whatever_is_no_plain_data_is_refused(content, reason):
@@ -78,7 +78,7 @@ def test_every_cut_and_every_changed_byte_is_plain_data_or_a_value_error():
     for each in broken:
         try:
             found = loads(each)
-            array(found["data"] if isinstance(found, dict) and "data" in found else found)
+            to_array(found["data"] if isinstance(found, dict) and "data" in found else found)
         except ValueError:
             refused += 1
     assert refused > len(content)
@@ -100,7 +100,7 @@ def test_bombs_take_neither_memory_nor_time():
     begun = time.process_time()
     for bomb in bombs.values():
         with pytest.raises(ValueError, match=r"pickle|array|bytes|key"):
-            array(loads(bomb))
+            to_array(loads(bomb))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6
@@ -119,4 +119,4 @@ def test_a_state_that_makes_no_array(state):
     stored = loads(pickle.dumps(PIXELS, 3))
     stored.state = state
     with pytest.raises(ValueError, match="array"):
-        array(stored)
+        to_array(stored)

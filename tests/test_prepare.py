@@ -172,20 +172,20 @@ def test_a_part_of_tiny_imagenet_needs_a_name_of_its_own(tmp_path, monkeypatch):
     assert prepare("tiny-slice", tmp_path / "data", source=folder, size=4, overwrite=True).size == 4
     monkeypatch.setitem(catalogue.CATALOGUE, "tiny-imagenet", unchecked(TINY["tiny-imagenet"], classes=200))
     assert refusal(UserError, "tiny-imagenet", tmp_path / "data", source=folder) == (
-        f"{folder}: 3 classes, Tiny ImageNet has 200; other images need a name of their own"
+        f"{folder}: 3 classes, Tiny ImageNet has 200; choose another name for other images"
     )
     official = catalogue.OfficialFile("tiny-imagenet-200.zip", "9052", ("http://x/tiny-imagenet-200.zip",))
     monkeypatch.setitem(catalogue.CATALOGUE, "tiny-imagenet", replace(TINY["tiny-imagenet"], files=(official,)))
     assert refusal(UserError, "tiny-imagenet", tmp_path / "data", source=packed).endswith(
         ", that of the official tiny-imagenet-200.zip is 9052; the file is cut short, damaged or another version:"
-        " fetch http://x/tiny-imagenet-200.zip again, or unpack it and give the folder"
+        " download http://x/tiny-imagenet-200.zip again, or unpack it and give the folder"
     )
 
 
 def test_counts_of_classes_that_are_not_balanced(tmp_path):
     write_mats(tmp_path / "mats", test={"y": np.array([10, 10, 1, 1, 1, 3, 4, 5, 6, 7, 8, 9])[:, None]})
     assert refusal(UserError, "svhn", tmp_path / "data", source=tmp_path / "mats") == (
-        f"{tmp_path}/mats: 3 test images of class 1, SVHN has 2; other images need a name of their own"
+        f"{tmp_path}/mats: 3 test images of class 1, SVHN has 2; choose another name for other images"
     )
 
 
@@ -280,14 +280,14 @@ def test_other_images_replace_the_old_ones_only_if_that_is_said(tmp_path):
             "cifar10-4",
             {},
             "cifar10 has to come from somewhere; type: snapshot data prepare cifar10 --size 4 (downloads"
-            " cifar-10-binary.tar.gz; to take what is here already, add --from PATH)",
+            " cifar-10-binary.tar.gz; to use local files, add --from PATH)",
         ),
         (
             "photos",
             {},
             "'photos' is none of digits, cifar10, cifar100, svhn, svhn-without-extra, tiny-imagenet, imagenet;"
             " for images of your own type: snapshot data prepare photos --from PATH --size PIXELS (PATH: a folder or"
-            " zip with a folder for each class; without a test set, add --test-share 0.2)",
+            " zip with one folder per class; without a test set, add --test-share 0.2)",
         ),
     ],
 )
@@ -347,7 +347,7 @@ def move_cat_to_dog(files):
 def test_images_that_are_not_the_official_ones(tmp_path, change, facts, message):
     source = official_tree(tmp_path, change, **facts)
     assert refusal(UserError, "cifar10", tmp_path / "data", source=source) == (
-        f"{source}: {message}; other images need a name of their own"
+        f"{source}: {message}; choose another name for other images"
     )
     assert not list((tmp_path / "data").iterdir())
 
@@ -434,8 +434,7 @@ def test_archive_with_other_names(tmp_path):
     )
     source = write_archive(tmp_path / "a.tar.gz", members)
     assert refusal(UserError, "cifar10", tmp_path / "data", source=source) == (
-        f"{source}: the classes are not those of CIFAR-10; differing: their order; "
-        "other images need a name of their own"
+        f"{source}: the classes are not those of CIFAR-10; differing: their order; choose another name for other images"
     )
 
 

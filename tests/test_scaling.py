@@ -21,17 +21,19 @@ def run(**changes):
     return Run(**values | changes)
 
 
-SEVEN = scaling.CITED * scaling.forward(*scaling.REFERENCE) / scaling.TIMED  # with it the cited run takes 7 hours
+SEVEN = (
+    scaling.CITED_SPEED * scaling.count_multiply_adds(*scaling.REFERENCE) / scaling.AUTHORS_MULTIPLY_ADDS
+)  # with it the cited run takes 7 hours
 
 
 def test_the_cited_run_takes_less_than_its_seven_hours_where_transitions_average_first():
-    assert list(scaling.hours([run()], scaling.CITED).values()) == [pytest.approx(6.0, abs=0.05)]
+    assert list(scaling.hours([run()], scaling.CITED_SPEED).values()) == [pytest.approx(6.0, abs=0.05)]
     assert list(scaling.hours([run()], SEVEN).values()) == [pytest.approx(7)]
 
 
 def test_costs_count_a_shared_run_once():
     one, other = run(), run(schedule="cosine", cycle=1, budget=150)
-    lines = scaling.costs({"a": [one], "b": [one, other]}, SEVEN).splitlines()
+    lines = scaling.cost_table({"a": [one], "b": [one, other]}, SEVEN).splitlines()
     assert lines[2:] == [
         "| a | 1 | 300 | 15 | 7 | 7 | 7 |",
         "| b | 2 | 325 | 16 | 8 | 7 | 7 |",
@@ -40,13 +42,13 @@ def test_costs_count_a_shared_run_once():
 
 
 def test_schedules_in_both_orders():
-    lines = scaling.schedules([run(budget=75), run(budget=75, seed=1), run()], SEVEN).splitlines()
+    lines = scaling.schedule_table([run(budget=75), run(budget=75, seed=1), run()], SEVEN).splitlines()
     assert lines[2:4] == ["| 1 | 10.5 | 10.5 | 10.5 |", "| 2 | 8.8 | 7.0 | 7.0 |"]
 
 
 def test_the_document_shows_what_the_script_prints():
     shown = scaling.marks.inserted(ROOT / "docs/scaling.md", *scaling.MARKS)
-    assert shown == scaling.text(scaling.CITED), "type: python scripts/scaling.py --write docs/scaling.md"
+    assert shown == scaling.tables(scaling.CITED_SPEED), "type: python scripts/scaling.py --write docs/scaling.md"
 
 
 def test_it_writes_between_the_marks_alone(tmp_path):

@@ -58,8 +58,8 @@ def test_a_task_that_is_no_shard_is_refused(array, tmp_path, task, shards):
     changes = {"SHARDS": shards, "SLURM_ARRAY_TASK_ID": task, "SLURM_ARRAY_TASK_COUNT": "1"}
     assert array(f"touch {tmp_path}/said", **changes).wait(20) == 2
     assert (tmp_path / "errors").read_text() == (
-        f"slurm-array.sh: task '{task}' is none of the shards 1 to '{shards or 1}'; "
-        "give --array=1-N, or SHARDS=N for some of N\n"
+        f"slurm-array.sh: task '{task}' is not a shard from 1 to '{shards or 1}'; "
+        "give --array=1-N, or SHARDS=N to submit only some tasks\n"
     )
     assert not (tmp_path / "said").exists()
 

@@ -104,13 +104,13 @@ def test_a_folder_that_is_no_dataset_is_never_replaced(tmp_path):
         ("digits", "snapshot data prepare digits"),
         (
             "cifar100-16",
-            "snapshot data prepare cifar100 --size 16 (downloads cifar-100-binary.tar.gz; to take what is here"
-            " already, add --from PATH)",
+            "snapshot data prepare cifar100 --size 16 (downloads cifar-100-binary.tar.gz; to use local files,"
+            " add --from PATH)",
         ),
         (
             "photos",
             "snapshot data prepare photos --from PATH --size PIXELS"
-            " (PATH: a folder or zip with a folder for each class; without a test set, add --test-share 0.2)",
+            " (PATH: a folder or zip with one folder per class; without a test set, add --test-share 0.2)",
         ),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from fabricated_images import SIDE, TINY, write_mats
 from scipy.io import whosmat
 
-from snapshot_cli.datasets.svhn import has_files, svhn
+from snapshot_cli.datasets.svhn import has_files, read_svhn
 from snapshot_cli.errors import UserError
 
 FACTS = TINY["svhn"]
@@ -15,17 +15,17 @@ FACTS = TINY["svhn"]
 
 def message_of(path, facts=FACTS):
     with pytest.raises(UserError) as caught:
-        svhn(path, facts)
+        read_svhn(path, facts)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 @pytest.mark.parametrize(("name", "files"), [("svhn", 3), ("svhn-without-extra", 2)])
 def test_images_and_labels(tmp_path, name, files, monkeypatch):
-    monkeypatch.setattr("snapshot_cli.datasets.svhn.AT_ONCE", 7)  # so that images are turned in several parts
+    monkeypatch.setattr("snapshot_cli.datasets.svhn.CHUNK", 7)  # so that images are transposed in several chunks
     made = write_mats(tmp_path, name)
     assert len(list(tmp_path.iterdir())) == files
-    splits = svhn(tmp_path, TINY[name])
+    splits = read_svhn(tmp_path, TINY[name])
     found = [(splits.train_images, splits.train_labels), (splits.test_images, splits.test_labels)]
     for (images, labels), (made_images, made_labels) in zip(found, made, strict=True):
         np.testing.assert_array_equal(images, made_images)
@@ -39,12 +39,12 @@ def test_images_and_labels(tmp_path, name, files, monkeypatch):
 
 def test_labels_as_matlab_writes_numbers(tmp_path):
     made = write_mats(tmp_path, test={"y": np.array([10.0, 10, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9])[:, None]})
-    np.testing.assert_array_equal(svhn(tmp_path, FACTS).test_labels, made[1][1])
+    np.testing.assert_array_equal(read_svhn(tmp_path, FACTS).test_labels, made[1][1])
 
 
 def test_without_extra_leaves_extra_alone(tmp_path):
     write_mats(tmp_path)
-    assert len(svhn(tmp_path, TINY["svhn-without-extra"]).train_labels) == 20
+    assert len(read_svhn(tmp_path, TINY["svhn-without-extra"]).train_labels) == 20
 
 
 @pytest.mark.parametrize("gone", [["extra_32x32.mat"], ["extra_32x32.mat", "test_32x32.mat"]])
@@ -73,7 +73,7 @@ def test_wrong_checksum(tmp_path):
     facts = replace(FACTS, files=(*FACTS.files[:2], replace(FACTS.files[2], md5="eb5a983b")))
     assert message_of(tmp_path, facts).endswith(
         ", that of the official test_32x32.mat is eb5a983b; the file is cut short, damaged or another version:"
-        " fetch http://ufldl.stanford.edu/housenumbers/test_32x32.mat again"
+        " download http://ufldl.stanford.edu/housenumbers/test_32x32.mat again"
     )
 
 
@@ -89,9 +89,9 @@ ZEROS = np.zeros((SIDE, SIDE, 3, 20), np.uint8)
         ({"X": ZEROS[:4]}, "X is uint8 (4, 8, 3, 20), expected uint8 (8, 8, 3, examples)"),
         ({"X": np.array(["a", 1], object)}, "X is cell (1, 2), expected uint8 (8, 8, 3, examples)"),
         ({"X": np.zeros((SIDE, SIDE, 3, 48), np.uint8)}, "48 images, SVHN has 47 in all"),
-        ({"y": np.ones((19, 1), np.uint8)}, "y is uint8 (19, 1), expected a label for each of 20 images"),
-        ({"y": np.ones((1, 20), np.uint8)}, "y is uint8 (1, 20), expected a label for each of 20 images"),
-        ({"y": np.full((20, 1), "a", object)}, "y is object (20, 1), expected a label for each of 20 images"),
+        ({"y": np.ones((19, 1), np.uint8)}, "y is uint8 (19, 1), expected one label for each of 20 images"),
+        ({"y": np.ones((1, 20), np.uint8)}, "y is uint8 (1, 20), expected one label for each of 20 images"),
+        ({"y": np.full((20, 1), "a", object)}, "y is object (20, 1), expected one label for each of 20 images"),
         ({"y": np.zeros((20, 1), np.uint8)}, "has label 0, expected 1 to 10, where 10 means 0"),
         ({"y": np.full((20, 1), 11, np.uint8)}, "has label 11, expected 1 to 10, where 10 means 0"),
         ({"y": np.full((20, 1), np.nan)}, "has label nan, expected 1 to 10, where 10 means 0"),

@@ -122,17 +122,17 @@ def prepare(
     the crops (default 224).
 
     Without --from, the official files are downloaded to D/.downloads; an interrupted download resumes. The environment
-    variable SNAPSHOT_MIRROR sets another address. --from reads local files: the official archive, packed or extracted,
+    variable SNAPSHOT_MIRROR sets another URL. --from reads local files: the official archive, packed or extracted,
     or the same images as {train,test}/CLASS/FILE.
     """
     from snapshot_cli.commands.data_progress import Downloads, files_read
-    from snapshot_cli.datasets.download import official_files
+    from snapshot_cli.datasets.download import fetch_official
     from snapshot_cli.datasets.listing import Choices
     from snapshot_cli.datasets.prepare import prepare
 
     def fetch(published: Facts) -> Path:
         with Downloads() as progress:
-            return official_files(published, data, progress=progress)
+            return fetch_official(published, data, progress=progress)
 
     notes: list[str] = []
     with files_read() as reading:

@@ -1,4 +1,4 @@
-"""Progress of downloads and of reading files, on stderr: a bar on a terminal, a line elsewhere."""
+"""Progress of downloads and of reading files, on stderr: a bar on a terminal, otherwise a line."""
 
 from __future__ import annotations
 
@@ -40,29 +40,29 @@ class Downloads:
         if self._console.is_terminal:
             self._bar.stop()
 
-    def __call__(self, address: str, done: int, whole: int | None) -> None:
-        """Show that `done` of `whole` bytes have arrived from an address."""
-        if address not in self._tasks:
-            self._tasks[address] = self._bar.add_task(address.rpartition("/")[2], total=whole)
-            size = f" ({whole / 1e6:,.0f} MB)" if whole else ""
-            self._console.print(f"downloading {address}{size}", highlight=False, soft_wrap=True)
-        self._bar.update(self._tasks[address], completed=done, total=whole)
+    def __call__(self, url: str, done: int, size: int | None) -> None:
+        """Show that `done` of `size` bytes have arrived from a URL."""
+        if url not in self._tasks:
+            self._tasks[url] = self._bar.add_task(url.rpartition("/")[2], total=size)
+            megabytes = f" ({size / 1e6:,.0f} MB)" if size else ""
+            self._console.print(f"downloading {url}{megabytes}", highlight=False, soft_wrap=True)
+        self._bar.update(self._tasks[url], completed=done, total=size)
 
 
 @contextmanager
 def files_read(console: Console | None = None) -> Iterator[Reading]:
-    """Yield a function that shows how many files are read; it shows nothing before its first call."""
+    """Yield a function that shows how many files are read; nothing is shown before its first call."""
     console = console or Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     tasks = list[TaskID]()
 
-    def show(done: int, whole: int) -> None:
+    def show(done: int, total: int) -> None:
         if not tasks:
-            tasks.append(bar.add_task("reading", total=whole))
-            console.print(f"reading {whole:,} files", highlight=False)
-            bar.start()  # not before, since a terminal has room for one bar and a download may come first
-        bar.update(tasks[0], completed=done, total=whole)
+            tasks.append(bar.add_task("reading", total=total))
+            console.print(f"reading {total:,} files", highlight=False)
+            bar.start()  # not earlier: a download may show its bar first, and a terminal shows one bar at a time
+        bar.update(tasks[0], completed=done, total=total)
 
     try:
         yield show

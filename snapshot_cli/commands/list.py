@@ -60,11 +60,11 @@ def networks() -> None:
     """List the networks: the paper's as patterns, then those of torchvision, timm and plug-ins by name."""
     from importlib.util import find_spec
 
-    from snapshot_cli.networks import elsewhere, names
+    from snapshot_cli.networks import external, names
 
     _print(names.forms())
-    for source in names.ELSEWHERE:
-        _print([f"{source}:{name}" for name in elsewhere.names(source)])
+    for source in names.SOURCES:
+        _print([f"{source}:{name}" for name in external.names(source)])
     if find_spec("timm") is None:
         click.echo("timm is not installed here; type: pip install 'snapshot-cli[timm]'", err=True)
 
@@ -90,7 +90,7 @@ def _overview(data: Path) -> list[str]:
         *_section("experiments", _by_folder(shipped.experiments())),
         *_section("studies", _by_folder(shipped.studies())),
         *_section("datasets", {"prepared": ready, "not prepared": missing}),
-        *_section("networks", {"the paper's": names.forms(), "others": [f"{name}:NAME" for name in names.ELSEWHERE]}),
+        *_section("networks", {"the paper's": names.forms(), "others": [f"{name}:NAME" for name in names.SOURCES]}),
         *_section("methods", {"": _methods()}),
     ]
 

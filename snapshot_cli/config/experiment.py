@@ -115,9 +115,9 @@ class Recipe(Model):
 
     @field_validator("network_options")
     @classmethod
-    def _of_a_network_from_elsewhere(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    def _of_an_external_network(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         network = info.data.get("network", ":")
-        if value and not names.is_elsewhere(network):
+        if value and not names.is_external(network):
             raise ValueError(f"expected none, as {network} takes none, given {', '.join(value)}")
         return value
 
@@ -172,7 +172,7 @@ class Recipe(Model):
     @classmethod
     def _blocks_to_skip(cls, value: float, info: ValidationInfo) -> float:
         network = info.data.get("network", "resnet-8")
-        if value and names.is_elsewhere(network):
+        if value and names.is_external(network):
             raise ValueError(
                 f"expected 0, as it is for the paper's networks; {network} may have network_options for it"
             )

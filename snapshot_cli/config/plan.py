@@ -8,7 +8,7 @@ from typing import Any
 
 from snapshot_cli.config.experiment import MEMBER_STRIDE, Experiment, Recipe, Run, short_hash
 from snapshot_cli.config.study import Study
-from snapshot_cli.networks.operations import forward
+from snapshot_cli.networks.operations import count_multiply_adds
 
 DROP_PROBABILITY = 0.2  # of the method dropout, section 4.1
 TITLES = {
@@ -113,7 +113,7 @@ def images(run: Run, available: int) -> int:
 
 def operations(run: Run, available: int, side: int) -> int:
     """Return the multiply-adds of a run's forward passes: what its time is taken to be proportional to."""
-    return images(run, available) * forward(run.network, side, run.network_options)
+    return images(run, available) * count_multiply_adds(run.network, side, run.network_options)
 
 
 def cost(members: Sequence[Member], budget: int) -> float:

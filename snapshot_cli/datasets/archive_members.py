@@ -10,25 +10,25 @@ from pathlib import Path, PurePosixPath
 from snapshot_cli.errors import UserError
 
 
-def members(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
-    """Return the files of an archive that `most` names, with the largest size in bytes that they may have.
+def read_members(path: Path, limits: Mapping[str, int]) -> dict[str, bytes]:
+    """Return the contents of some files of an archive or folder by name; `limits` are their largest sizes in bytes.
 
-    Raises UserError, naming file and member, for one that has more, and for an archive that cannot be read.
+    Absent files are left out. Raises UserError, with file and member, for a larger file and an unreadable archive.
     """
-    return _of_folder(path, most) if path.is_dir() else _of_archive(path, most)
+    return _read_folder(path, limits) if path.is_dir() else _read_archive(path, limits)
 
 
-def _of_folder(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
+def _read_folder(path: Path, limits: Mapping[str, int]) -> dict[str, bytes]:
     contents = {}
-    for name in most:
+    for name in limits:
         file = path / name
         if file.is_file():
-            _refuse_large(path, name, file.stat().st_size, most[name])
+            _refuse_large(path, name, file.stat().st_size, limits[name])
             contents[name] = file.read_bytes()
     return contents
 
 
-def _of_archive(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
+def _read_archive(path: Path, limits: Mapping[str, int]) -> dict[str, bytes]:
     contents: dict[str, bytes] = {}
     place = "its first member"
     try:
@@ -36,9 +36,9 @@ def _of_archive(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
             for member in archive:
                 name = PurePosixPath(member.name).name
                 place = f"member {member.name}"
-                if not member.isfile() or name not in most:
+                if not member.isfile() or name not in limits:
                     continue
-                _refuse_large(path, member.name, member.size, most[name])
+                _refuse_large(path, member.name, member.size, limits[name])
                 content = archive.extractfile(member)
                 assert content is not None  # a regular file has content
                 contents[name] = content.read()
@@ -49,6 +49,6 @@ def _of_archive(path: Path, most: Mapping[str, int]) -> dict[str, bytes]:
     return contents
 
 
-def _refuse_large(path: Path, name: str, size: int, most: int) -> None:
-    if size > most:
-        raise UserError(f"{path}: member {name} has {size:,} bytes, expected at most {most:,}")
+def _refuse_large(path: Path, name: str, size: int, limit: int) -> None:
+    if size > limit:
+        raise UserError(f"{path}: member {name} has {size:,} bytes, expected at most {limit:,}")

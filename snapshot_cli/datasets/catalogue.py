@@ -1,4 +1,4 @@
-"""The published facts of the paper's datasets."""
+"""The published facts of the known datasets."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SVHN = Facts(
     size=32,
     train=73_257 + 531_131,
     test=26_032,
-    mean=(0.0, 0.0, 0.0),  # to [0, 1], as the DenseNet paper does, whose number Table 1 quotes
+    mean=(0.0, 0.0, 0.0),  # scaled to [0, 1] as in the DenseNet paper, which Table 1 quotes
     std=(255.0, 255.0, 255.0),
     padding=0,
     flip=False,
@@ -50,10 +50,10 @@ SVHN = Facts(
     ),
 )
 
-IMAGENET_MEAN = (123.675, 116.28, 103.53)  # 255 times fb.resnet.torch's, as are the deviations
+IMAGENET_MEAN = (123.675, 116.28, 103.53)  # 255 times fb.resnet.torch's, like the std
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
-# CIFAR's means and deviations are the constants of fb.resnet.torch, which the authors' code builds on.
+# CIFAR's means and stds are the constants of fb.resnet.torch, on which the authors' code builds.
 CATALOGUE: dict[str, Facts] = {
     "digits": Facts(
         name="digits",
@@ -167,7 +167,7 @@ CATALOGUE: dict[str, Facts] = {
 
 
 def split_name(name: str) -> tuple[str, int | None]:
-    """Split "cifar10-16" into ("cifar10", 16); a name whose base is not in the catalogue is all name."""
+    """Split "cifar10-16" into ("cifar10", 16); other names are returned whole, with None."""
     base, dash, size = name.rpartition("-")
     if dash and base in CATALOGUE and re.fullmatch("[1-9][0-9]{0,4}", size):
         return base, int(size)
@@ -175,15 +175,14 @@ def split_name(name: str) -> tuple[str, int | None]:
 
 
 def averaged_sizes(published: Facts) -> list[int]:
-    """List the sides below its own to which a dataset can be averaged: the multiples of 4."""
+    """Return the sides to which a dataset can be averaged: the multiples of 4 below its side."""
     return list(range(4, published.size, 4))
 
 
 def facts(name: str) -> Facts | None:
-    """Return the facts of a dataset of the catalogue, also under a name such as "cifar10-16", or None.
+    """Return the facts of a dataset of the catalogue, also for a name such as "cifar10-16"; None if it is not there.
 
-    Averaged images keep their base's facts but for the size and for a mean and std that were measured, which averaging
-    changes: None.
+    The facts of averaged images have another size, no content hash, and no mean and std unless these are fixed.
     """
     base, size = split_name(name)
     published = CATALOGUE.get(base)
@@ -200,13 +199,13 @@ def facts(name: str) -> Facts | None:
 
 
 def how_to_prepare(name: str) -> str:
-    """Say in one sentence what to type so that a dataset becomes prepared."""
+    """Return the command that prepares a dataset, with a hint."""
     base, size = split_name(name)
     published = CATALOGUE.get(base)
     if published is None:
         return (
             f"snapshot data prepare {name} --from PATH --size PIXELS"
-            " (PATH: a folder or zip with a folder for each class; without a test set, add --test-share 0.2)"
+            " (PATH: a folder or zip with one folder per class; without a test set, add --test-share 0.2)"
         )
     command = f"snapshot data prepare {base}" + (f" --size {size}" if size else "")
     if published.streamed:
@@ -214,6 +213,5 @@ def how_to_prepare(name: str) -> str:
     if not published.files:
         return command
     return (
-        f"{command} (downloads {', '.join(file.name for file in published.files)};"
-        " to take what is here already, add --from PATH)"
+        f"{command} (downloads {', '.join(file.name for file in published.files)}; to use local files, add --from PATH)"
     )

@@ -16,15 +16,15 @@ def md5(path: Path) -> str:
 
 
 def check(path: Path, *accepted: OfficialFile) -> None:
-    """Refuse a file that is none of the accepted ones: UserError with both checksums and where to fetch it again."""
+    """Raise UserError if a file is none of the accepted ones, with both checksums and the URL to download it from."""
     if any(file.md5 is None for file in accepted):
         return
     digest = md5(path)
     if digest in [file.md5 for file in accepted]:
         return
-    meant = next((file for file in accepted if file.name == path.name), accepted[0])
-    unpacked = ", or unpack it and give the folder" if meant.name.endswith((".tar.gz", ".zip")) else ""
+    expected = next((file for file in accepted if file.name == path.name), accepted[0])
+    unpacked = ", or unpack it and give the folder" if expected.name.endswith((".tar.gz", ".zip")) else ""
     raise UserError(
-        f"{path}: its md5 is {digest}, that of the official {meant.name} is {meant.md5}; the file is cut short,"
-        f" damaged or another version: fetch {meant.addresses[0]} again{unpacked}"
+        f"{path}: its md5 is {digest}, that of the official {expected.name} is {expected.md5}; the file is cut short,"
+        f" damaged or another version: download {expected.urls[0]} again{unpacked}"
     )

@@ -13,20 +13,20 @@ class OfficialFile:
 
     name: str
     md5: str | None
-    """As published; None, in tests alone: not checked."""
-    addresses: tuple[str, ...] = ()
-    """The authors' own address first."""
+    """As published; None: not checked (in tests)."""
+    urls: tuple[str, ...] = ()
+    """The authors' URL first."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """The published facts of a dataset, which need no images."""
+    """The published facts of a dataset."""
 
     name: str
     title: str
     classes: int
     size: int
-    """Side in pixels as prepared by default."""
+    """Side in pixels, as prepared by default."""
     train: int
     test: int
     mean: Three | None
@@ -36,17 +36,17 @@ class Facts:
     """Border for random crops, in pixels; None: an eighth of the side."""
     flip: bool
     source: str
-    """Where a person finds it."""
+    """URL of its page, or the library that includes it."""
     licence: str
     class_names: tuple[str, ...] | None
-    """In the order of the labels; None: as the files name them."""
+    """In the order of the labels; None: read from the files."""
     train_counts: tuple[int, ...] | None = None
     """Images of each class; None: every class has the same number."""
     test_counts: tuple[int, ...] | None = None
     files: tuple[OfficialFile, ...] = ()
-    """What is downloaded, all of it; empty: the images come with a library, or no program may fetch them."""
+    """The files to download, all of them; empty: the images come with a library, or their terms forbid it."""
     also: tuple[OfficialFile, ...] = ()
-    """Other archives of the same images; they are read where a person has them."""
+    """Other official archives of the same images, accepted by --from."""
     lighting: float = 0.0
     """Strength of the colour alteration in training."""
     content_hash: str | None = None
@@ -54,4 +54,4 @@ class Facts:
     test_in_training: int | None = None
     """The number of published test images that are training images too; None if never counted."""
     streamed: bool = False
-    """Whether images of all sizes are read from their files in training; `size` is then the side of their crops."""
+    """Whether image files are read during training; `size` is then the side of the crops."""

@@ -1,4 +1,4 @@
-"""Choose the reader for what a person has of a dataset of the catalogue, and check that it is that dataset."""
+"""Read a dataset of the catalogue from its official files or from images, and check that it is that dataset."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from snapshot_cli.datasets import checksum, store, svhn
+from snapshot_cli.datasets import checksum, store
 from snapshot_cli.datasets.catalogue import Facts
-from snapshot_cli.datasets.cifar import LAYOUTS, cifar, extracted
+from snapshot_cli.datasets.cifar import LAYOUTS, find_extracted, read_cifar
 from snapshot_cli.datasets.image_files import open_source
 from snapshot_cli.datasets.listing import Choices, Listing, list_images
 from snapshot_cli.datasets.sources import Splits, digits
+from snapshot_cli.datasets.svhn import has_files, read_svhn
 from snapshot_cli.datasets.tiny_imagenet import in_tiny_layout, list_tiny_imagenet
 from snapshot_cli.errors import UserError
 
@@ -20,23 +21,23 @@ EXPECTED = "the layout {train,test}/CLASS/FILE"
 
 
 def read(published: Facts, source: Path | None) -> Splits | Listing:
-    """Read a dataset from its official archive, folder or files, or list the files of the same images; not checked yet.
+    """Read a dataset from its official files, or list a folder or zip of its images; call `check` on the result.
 
-    `source` is None for images that come with a library. Raises UserError naming what is wrong.
+    `source` is None for images that come with a library. Raises UserError that says what is wrong.
     """
     if source is None:
         return digits()
     if not source.exists():
         raise UserError(f"{source}: no such file or folder")
     packed = source.suffix.lower() == ".zip" or zipfile.is_zipfile(source)
-    if published.name in LAYOUTS and not packed and (source.is_file() or extracted(source, published)):
-        return cifar(source, published)
+    if published.name in LAYOUTS and not packed and (source.is_file() or find_extracted(source, published)):
+        return read_cifar(source, published)
     if (
         published.name in ("svhn", "svhn-without-extra")
         and not packed
-        and (source.is_file() or svhn.has_files(source, published))
+        and (source.is_file() or has_files(source, published))
     ):
-        return svhn.svhn(source, published)
+        return read_svhn(source, published)
     opened = open_source(source)
     if published.name == "tiny-imagenet" and in_tiny_layout(opened):
         if packed:
@@ -47,21 +48,21 @@ def read(published: Facts, source: Path | None) -> Splits | Listing:
 
 
 def check(splits: Splits, published: Facts, where: str) -> None:
-    """Refuse images that have not the class names, side and counts of the dataset they are said to be."""
-    flaw = _flaw(splits, published)
-    if flaw is not None:
-        raise UserError(f"{where}{flaw}; other images need a name of their own")
+    """Raise UserError if class names, side or counts differ from the published facts."""
+    difference = _find_difference(splits, published)
+    if difference is not None:
+        raise UserError(f"{where}{difference}; choose another name for other images")
 
 
 def is_published(splits: Splits, published: Facts) -> bool:
-    """Tell whether images are, pixel by pixel, those that were published; True if it cannot be told."""
+    """Return whether images equal the published ones, pixel by pixel; True if their content hash is unknown."""
     if published.content_hash is None:
         return True
     return store.content_hash(splits.ordered().arrays) == published.content_hash
 
 
-def _flaw(splits: Splits, published: Facts) -> str | None:
-    """Return what of some images differs from the facts, None where nothing does."""
+def _find_difference(splits: Splits, published: Facts) -> str | None:
+    """Return how images differ from the published facts; None if they do not."""
     if published.class_names is not None and splits.classes != published.class_names:
         odd = sorted(set(splits.classes) ^ set(published.class_names))
         return f"the classes are not those of {published.title}; differing: {', '.join(odd) or 'their order'}"

@@ -1,7 +1,7 @@
-"""Read the few pickles that old datasets consist of without Python's unpickler, which runs what a file tells it to run.
+"""Read pickles of plain data safely: Python's unpickler would execute code from the file.
 
-An opcode here can only build a dict, list, tuple, text, bytes, number or array of bytes; nothing is looked up, imported
-or called by a name from the file. Whatever else a pickle holds is a ValueError.
+The opcodes accepted here build dicts, lists, tuples, text, bytes, numbers and arrays of bytes. No name in the file is
+imported or called. Anything else in a pickle is a ValueError.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ GLOBALS = {
 
 @dataclass(frozen=True)
 class Name:
-    """Stand for one of the four functions and classes that an array in a pickle names; it is never called."""
+    """A function or class that the pickle of an array names; it is never called."""
 
     kind: str
 
 
 @dataclass
 class Stored:
-    """Hold what a pickle says of an array, or of a dtype, which is not needed; `array` makes the former one."""
+    """The pickled state of an array, which `to_array` converts, or of a dtype, which is ignored."""
 
     kind: str
     state: Any = None
@@ -41,13 +41,13 @@ class Stored:
 
 @dataclass
 class Machine:
-    """Hold what the opcodes read so far have built."""
+    """The state of the pickle machine after some opcodes."""
 
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
 
-    def since_mark(self) -> list[Any]:
-        """Take off what stands above the last mark, and the mark."""
+    def pop_to_mark(self) -> list[Any]:
+        """Pop the values above the last mark, and the mark; return the values."""
         values = []
         while (value := self.stack.pop()) is not MARK:
             values.append(value)
@@ -55,9 +55,9 @@ class Machine:
 
 
 def loads(content: bytes) -> Any:
-    """Return what a pickle of protocol 0 to 3 holds; Python 2's texts are read as latin-1, arrays are `Stored`.
+    """Return the value of a pickle of protocol 0 to 3; text of Python 2 is read as latin-1, arrays are `Stored`.
 
-    Raises ValueError with the reason for anything but plain data, also where the pickle is cut short or damaged.
+    Raises ValueError, with the reason, for anything but plain data and for a truncated or damaged pickle.
     """
     machine = Machine()
     try:
@@ -75,17 +75,17 @@ def loads(content: bytes) -> Any:
     return machine.stack[0]
 
 
-def array(value: Any) -> NDArray[np.uint8]:
-    """Return a stored array, whose elements are bytes; ValueError where it is none."""
+def to_array(value: Any) -> NDArray[np.uint8]:
+    """Convert a stored array of bytes; ValueError for any other value."""
     if not isinstance(value, Stored) or not isinstance(value.state, tuple) or len(value.state) != 5:
-        raise ValueError("there is no array where one belongs")
+        raise ValueError("expected an array, given another value")
     _, shape, _, by_column, content = value.state
     if isinstance(content, str):
-        content = content.encode("latin-1")  # bytes as Python 2 wrote them
+        content = content.encode("latin-1")  # bytes in pickles of Python 2
     if not isinstance(shape, tuple) or not all(type(side) is int and side >= 0 for side in shape):
         raise ValueError("an array has no shape")
     if not isinstance(content, bytes) or math.prod(shape) != len(content):
-        raise ValueError(f"an array of shape {shape} does not hold one byte for each place")
+        raise ValueError(f"an array of shape {shape} does not hold one byte per element")
     return np.frombuffer(content, dtype=np.uint8).reshape(shape, order="F" if by_column else "C")
 
 
@@ -93,7 +93,7 @@ def _opcodes(content: bytes) -> Iterator[tuple[pickletools.OpcodeInfo, Any, int 
     try:
         yield from pickletools.genops(content)
     except ValueError as problem:
-        raise ValueError(f"the pickle is cut short or damaged ({problem})") from problem
+        raise ValueError(f"the pickle is truncated or damaged ({problem})") from problem
 
 
 def _global(machine: Machine, name: str) -> None:
@@ -103,7 +103,7 @@ def _global(machine: Machine, name: str) -> None:
 
 
 def _reduce(machine: Machine, _: object) -> None:
-    machine.stack.pop()  # an empty shape, or a dtype's name; BUILD tells the rest
+    machine.stack.pop()  # an empty shape, or the name of a dtype; BUILD has the rest
     called = machine.stack.pop()
     if called not in (Name("array"), Name("dtype")):
         raise ValueError("the pickle holds more than plain data: it calls something")
@@ -119,7 +119,7 @@ def _build(machine: Machine, _: object) -> None:
 
 def _set_items(machine: Machine, values: list[Any]) -> None:
     if not all(isinstance(key, str | bytes) for key in values[::2]) or len(values) % 2:
-        raise ValueError("a dict has keys that are no text")
+        raise ValueError("a dict has keys that are not text")
     target = machine.stack[-1]
     if not isinstance(target, dict):
         raise ValueError("the pickle is damaged")
@@ -133,7 +133,7 @@ def _append(machine: Machine, values: list[Any]) -> None:
 
 
 def _new_dict(machine: Machine, _: object) -> None:
-    values = machine.since_mark()
+    values = machine.pop_to_mark()
     machine.stack.append({})
     _set_items(machine, values)
 
@@ -171,15 +171,15 @@ ACTIONS: dict[str, Callable[[Machine, Any], None]] = {
     "EMPTY_LIST": lambda machine, _: machine.stack.append([]),
     "EMPTY_TUPLE": lambda machine, _: machine.stack.append(()),
     "DICT": _new_dict,
-    "LIST": lambda machine, _: machine.stack.append(machine.since_mark()),
-    "TUPLE": lambda machine, _: machine.stack.append(tuple(machine.since_mark())),
+    "LIST": lambda machine, _: machine.stack.append(machine.pop_to_mark()),
+    "TUPLE": lambda machine, _: machine.stack.append(tuple(machine.pop_to_mark())),
     "TUPLE1": _tuple(1),
     "TUPLE2": _tuple(2),
     "TUPLE3": _tuple(3),
     "SETITEM": lambda machine, _: _set_items(machine, _two(machine)),
-    "SETITEMS": lambda machine, _: _set_items(machine, machine.since_mark()),
+    "SETITEMS": lambda machine, _: _set_items(machine, machine.pop_to_mark()),
     "APPEND": lambda machine, _: _append(machine, [machine.stack.pop()]),
-    "APPENDS": lambda machine, _: _append(machine, machine.since_mark()),
+    "APPENDS": lambda machine, _: _append(machine, machine.pop_to_mark()),
     "GLOBAL": _global,
     "REDUCE": _reduce,
     "BUILD": _build,

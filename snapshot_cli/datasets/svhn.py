@@ -14,13 +14,13 @@ from snapshot_cli.datasets.sources import Splits
 from snapshot_cli.datasets.store import Images, Labels
 from snapshot_cli.errors import UserError
 
-AT_ONCE = 10_000  # images that are turned at a time
+CHUNK = 10_000  # images transposed at a time
 
 
-def svhn(path: Path, facts: Facts) -> Splits:
-    """Read the .mat files of a folder: test_32x32.mat, and those of training as one split.
+def read_svhn(path: Path, facts: Facts) -> Splits:
+    """Read the .mat files of a folder: test_32x32.mat, and the training files as one split.
 
-    Raises UserError naming the file that is missing, has another checksum, or holds something else.
+    Raises UserError, with the file, if it is missing, has another checksum, or does not hold such images.
     """
     missing = [file.name for file in facts.files if not (path / file.name).is_file()]
     if missing:
@@ -29,37 +29,37 @@ def svhn(path: Path, facts: Facts) -> Splits:
         raise UserError(f"{path}: {what}; expected a folder with {names} from {facts.source}")
     for file in facts.files:
         checksum.check(path / file.name, file)
-    train = [path / file.name for file in facts.files if not _of_test(file)]
-    (test,) = (path / file.name for file in facts.files if _of_test(file))
+    train = [path / file.name for file in facts.files if not _is_test(file)]
+    (test,) = (path / file.name for file in facts.files if _is_test(file))
     assert facts.class_names is not None
     source = f"{', '.join(file.name for file in facts.files)}, the official files"
-    return Splits(*_joined(train, facts), *_joined([test], facts), facts.class_names, source)
+    return Splits(*_read_files(train, facts), *_read_files([test], facts), facts.class_names, source)
 
 
 def has_files(path: Path, facts: Facts) -> bool:
-    """Tell whether a folder has any of the official files."""
+    """Return whether a folder has any of the official files."""
     return any((path / file.name).is_file() for file in facts.files)
 
 
-def _of_test(file: OfficialFile) -> bool:
+def _is_test(file: OfficialFile) -> bool:
     return file.name.startswith("test")
 
 
-def _joined(paths: list[Path], facts: Facts) -> tuple[Images, Labels]:
-    """Read files into one array, which is made once: the larger one has 1.6 GB of pixels."""
-    counts = [_examples(path, facts) for path in paths]
+def _read_files(paths: list[Path], facts: Facts) -> tuple[Images, Labels]:
+    """Read files into one array, allocated once: the training images take 1.9 GB."""
+    counts = [_count_examples(path, facts) for path in paths]
     images = np.empty((sum(counts), facts.size, facts.size, 3), dtype=np.uint8)
     labels = np.empty(sum(counts), dtype=np.int64)
     start = 0
     for path, count in zip(paths, counts, strict=True):
-        labels[start : start + count] = _labels(path, count)
-        _fill(images[start : start + count], _variable(path, "X"))
+        labels[start : start + count] = _read_labels(path, count)
+        _transpose(images[start : start + count], _read_variable(path, "X"))
         start += count
     return images, labels
 
 
-def _examples(path: Path, facts: Facts) -> int:
-    """Return how many images a file says that it holds, before any of them is read."""
+def _count_examples(path: Path, facts: Facts) -> int:
+    """Return the number of images in a file, from its header."""
     from scipy.io import whosmat
 
     try:
@@ -78,7 +78,7 @@ def _examples(path: Path, facts: Facts) -> int:
     return int(shape[3])
 
 
-def _variable(path: Path, name: str) -> NDArray[Any]:
+def _read_variable(path: Path, name: str) -> NDArray[Any]:
     from scipy.io import loadmat
 
     try:
@@ -90,10 +90,10 @@ def _variable(path: Path, name: str) -> NDArray[Any]:
     return array
 
 
-def _labels(path: Path, examples: int) -> Labels:
-    array = _variable(path, "y")
+def _read_labels(path: Path, examples: int) -> Labels:
+    array = _read_variable(path, "y")
     if array.shape != (examples, 1) or array.dtype.kind not in "uif":
-        raise UserError(f"{path}: y is {array.dtype} {array.shape}, expected a label for each of {examples:,} images")
+        raise UserError(f"{path}: y is {array.dtype} {array.shape}, expected one label for each of {examples:,} images")
     wrong = array[~np.isin(array, np.arange(1, 11))]
     if len(wrong):
         raise UserError(f"{path}: has label {wrong[0]}, expected 1 to 10, where 10 means 0")
@@ -101,10 +101,10 @@ def _labels(path: Path, examples: int) -> Labels:
     return labels
 
 
-def _fill(images: Images, array: NDArray[Any]) -> None:
-    """Turn (height, width, 3, examples) into (examples, height, width, 3), a part at a time."""
-    for start in range(0, len(images), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
+def _transpose(images: Images, array: NDArray[Any]) -> None:
+    """Write an array (height, width, 3, examples) into images (examples, height, width, 3), a chunk at a time."""
+    for start in range(0, len(images), CHUNK):
+        part = slice(start, start + CHUNK)
         images[part] = array[..., part].transpose(3, 0, 1, 2)
 
 

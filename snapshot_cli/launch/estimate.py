@@ -12,7 +12,7 @@ from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.datasets import shared_memory, store
 from snapshot_cli.datasets.catalogue import facts, how_to_prepare
 from snapshot_cli.errors import UserError
-from snapshot_cli.networks.operations import forward
+from snapshot_cli.networks.operations import count_multiply_adds
 
 if TYPE_CHECKING:
     import torch
@@ -93,7 +93,7 @@ def _together(group: Sequence[Run], machine: Machine, *, steps: int, note: Calla
         steps=total_steps,
         images=sum(plan.images(run, manifest.train) for run in group),
         parameters=size.parameters,
-        multiply_adds=forward(first.network, manifest.size, first.network_options),
+        multiply_adds=count_multiply_adds(first.network, manifest.size, first.network_options),
         memory=3 * FLOAT * size.parameters + size.activations + held,
         disk=snapshots * (size.weights + (manifest.test + first.holdout) * classes * FLOAT),
         resume=2 * (size.weights + FLOAT * size.parameters),

@@ -17,7 +17,7 @@ from snapshot_cli.datasets.catalogue import how_to_prepare
 from snapshot_cli.errors import ConfigError, UserError
 from snapshot_cli.files import remove_leftovers
 from snapshot_cli.launch import resume, torchrun, train_process
-from snapshot_cli.networks.names import is_elsewhere
+from snapshot_cli.networks.names import is_external
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training.ranks import ALONE, Ranks, join
 
@@ -113,7 +113,7 @@ def check_network(
     """
     directory, smallest = RunDirectory.of(run, machine.results), _smallest_batch(run, manifest) // ranks.count
     begun = directory.status == "done" or directory.resume_path.exists()
-    if not is_elsewhere(run.network) and smallest > 1 and (begun or run.initial_weights is None):
+    if not is_external(run.network) and smallest > 1 and (begun or run.initial_weights is None):
         return None
 
     from snapshot_cli.training import trial

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from snapshot_cli.errors import UserError
-from snapshot_cli.networks.names import SKIPPABLE, is_elsewhere, parse
+from snapshot_cli.networks.names import SKIPPABLE, is_external, parse
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,23 +25,23 @@ def build(
 ) -> nn.Module:
     """Return the network of that name for square images, freshly initialised from torch's random generator.
 
-    `options` go to the builder of a network from elsewhere. Raises ValueError for an unknown name, UserError for an
+    `options` go to the builder of an external network. Raises ValueError for an unknown name, UserError for an
     image side, a dropout, a stochastic depth or options that the network cannot take.
     """
     architecture = parse(name)
     if stochastic_depth and architecture.family not in SKIPPABLE:
         raise UserError(f"{name} has no blocks to skip; take stochastic_depth out or set it to 0")
-    if is_elsewhere(name):
-        from snapshot_cli.networks import elsewhere
+    if is_external(name):
+        from snapshot_cli.networks import external
 
-        return elsewhere.build(name, classes, image_size, dropout, options or {})
+        return external.build(name, classes, image_size, dropout, options or {})
     if options:
-        raise UserError(f"{name} takes no network_options; they are for networks from elsewhere")
+        raise UserError(f"{name} takes no network_options; they are for torchvision, timm and plugin networks")
     stride = _first_stride(name, image_size)
     network: nn.Module
     if architecture.family == "imagenet-resnet":
         if dropout:
-            raise UserError(f"{name} has no place for dropout; take dropout out or set it to 0")
+            raise UserError(f"{name} has no dropout; take dropout out or set it to 0")
         from torchvision.models import resnet50  # type: ignore[import-untyped, unused-ignore]
 
         network = resnet50(weights=None, num_classes=classes)

@@ -1,11 +1,11 @@
 """A dense block and the norm after it with a single copy of the feature maps, for training on a CPU.
 
-The batch statistics of a feature map are the same for every layer that reads it, so it is normalised once, when it is
-made; a layer then only scales, shifts and rectifies it. What a convolution reads is not kept but computed again in the
-backward pass (as Pleiss et al. 2017 do), and gradients are added up in place.
+Every layer that reads a feature map sees the same batch statistics. So a map is normalised once, when it is made; a
+layer then only scales, shifts and rectifies it. The inputs of convolutions are not stored but computed again in the
+backward pass (Pleiss et al. 2017), and gradients are summed in place.
 
-Under autocast the maps, what the layers make of them and their gradients are bfloat16; statistics and the gradients of
-parameters are float32.
+Under autocast the maps, their gradients and the activations are bfloat16; statistics and parameter gradients stay
+float32.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ PART = 2**19  # values a thread takes through all steps of a layer at once: they
 PART_BFLOAT16 = 2**22  # there the arithmetic takes longer than the memory, and larger parts are fewer calls
 
 
-def serves(x: Tensor) -> bool:
-    """Return whether `Dense` supports these maps: not on a GPU, more than one example, with gradients, not compiled."""
+def is_supported(x: Tensor) -> bool:
+    """Return whether `Dense` supports the input: on a CPU, several examples, with gradients, not compiled."""
     return x.device.type == "cpu" and len(x) > 1 and torch.is_grad_enabled() and not torch.compiler.is_compiling()
 
 
@@ -36,18 +36,18 @@ class Dense(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, norms: Sequence[nn.BatchNorm2d], dropout: float, *parameters: Tensor) -> Tensor:
-        """Append what every layer makes, normalised, to the maps; the stored statistics of the norms move."""
+        """Append the normalised output of every layer to the maps; update the running statistics of the norms."""
         channels = norms[-1].num_features
         maps = torch.empty_like(x[:, :1].expand(-1, channels, -1, -1), memory_format=torch.channels_last)
         mean, variance = norms[-1].weight.new_zeros(2, channels)
-        deviations, masks, first = [], [], 0
+        inverse_stds, masks, first = [], [], 0
         for norm, layer_parameters in zip(norms, _by_layer(parameters), strict=True):
             gamma, beta, *weight = (tensor.to(x.dtype) for tensor in layer_parameters)
             last = first + x.shape[1]
             maps[:, first:last], _, inverse = torch.native_batch_norm(
                 x, None, None, mean[first:last], variance[first:last], True, 1.0, norm.eps
             )
-            deviations.append(inverse)
+            inverse_stds.append(inverse)
             _track(norm, mean[:last], variance[:last])
             if weight:
                 parts = _parts(maps[:, :last])
@@ -56,23 +56,23 @@ class Dense(torch.autograd.Function):
                     masks.append(functional.dropout(torch.ones_like(x), dropout))
                     x *= masks[-1]
             first = last
-        ctx.save_for_backward(maps, *deviations, *masks, *parameters)
-        ctx.norms, ctx.masks = len(deviations), len(masks)
+        ctx.save_for_backward(maps, *inverse_stds, *masks, *parameters)
+        ctx.norms, ctx.masks = len(inverse_stds), len(masks)
         return _activated(maps, gamma, beta)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Go back layer by layer and add up the gradients of the normalised maps until their own layer's turn."""
+        """Go back layer by layer, summing the gradients of a normalised map until the layer that made it."""
         maps, *saved = ctx.saved_tensors
-        deviations, masks = saved[: ctx.norms], saved[ctx.norms : ctx.norms + ctx.masks]
+        inverse_stds, masks = saved[: ctx.norms], saved[ctx.norms : ctx.norms + ctx.masks]
         layers = [*enumerate(_by_layer(saved[ctx.norms + ctx.masks :]))]
         sums, last = torch.zeros_like(maps), maps.shape[1]
         gradients: list[Tensor] = []
         for k, parameters in reversed(layers):
             gradients[:0] = _back_to_maps(gradient, maps[:, :last], sums[:, :last], parameters)
-            first = last - len(deviations[k])
-            gradient = _back_through_norm(sums[:, first:last], maps[:, first:last], deviations[k])
+            first = last - len(inverse_stds[k])
+            gradient = _back_through_norm(sums[:, first:last], maps[:, first:last], inverse_stds[k])
             if k and masks:
                 gradient *= masks[k - 1]
             last = first
@@ -90,19 +90,19 @@ def _back_to_maps(gradient: Tensor, maps: Tensor, sums: Tensor, parameters: Sequ
                 g, y, weight[0], None, (1, 1), (1, 1), (1, 1), False, (0, 0), 1, (True, True, False)
             )
             gradients[2] += of_weight
-        torch.ops.aten.threshold_backward.grad_input(g, y, 0, grad_input=y)  # y has served, and its memory serves again
+        torch.ops.aten.threshold_backward.grad_input(g, y, 0, grad_input=y)  # y is no longer needed: reuse its memory
         total.addcmul_(y, gamma.view(-1, 1, 1))
         gradients[1] += y.sum((0, 2, 3))
         gradients[0] += y.mul_(m).sum((0, 2, 3))
     return gradients
 
 
-def _back_through_norm(gradient: Tensor, normalised: Tensor, deviation: Tensor) -> Tensor:
-    """Return the gradient of maps from that of the normalised ones; `deviation` is 1 / sqrt(variance + eps)."""
+def _back_through_norm(gradient: Tensor, normalised: Tensor, inverse_std: Tensor) -> Tensor:
+    """Return the gradient of maps from that of the normalised ones; `inverse_std` is 1 / sqrt(variance + eps)."""
     g, x = (tensor.contiguous(memory_format=torch.channels_last) for tensor in (gradient, normalised))
-    zeros, ones = torch.zeros_like(deviation), torch.ones_like(deviation)
+    zeros, ones = torch.zeros_like(inverse_std), torch.ones_like(inverse_std)
     back: Tensor = torch.ops.aten.native_batch_norm_backward(
-        g, x, deviation, None, None, zeros, ones, True, 0.0, (True, False, False)
+        g, x, inverse_std, None, None, zeros, ones, True, 0.0, (True, False, False)
     )[0]
     return back
 
@@ -116,14 +116,14 @@ def _by_layer(parameters: Sequence[Tensor]) -> Iterator[Sequence[Tensor]]:
 
 
 def _parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Yield the same few examples of all tensors at a time; the last has as many values of an example as is counted."""
+    """Yield the same few examples of all tensors at a time; the last tensor determines how many."""
     part = PART_BFLOAT16 if tensors[-1].dtype == torch.bfloat16 else PART
     examples = max(1, part * torch.get_num_threads() // tensors[-1][0].numel())
     return zip(*(torch.split(tensor, examples) for tensor in tensors), strict=True)
 
 
 def _track(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
-    """Count a batch and move the stored statistics towards its own, as the norm itself does."""
+    """Update the running statistics with those of a batch, as nn.BatchNorm2d does."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from snapshot_cli.networks.dense import Dense, serves
+from snapshot_cli.networks.dense import Dense, is_supported
 
 
 class Layer(nn.Module):
@@ -27,7 +27,7 @@ class Layer(nn.Module):
 
 
 class Block(nn.ModuleList):
-    """Layers one after the other, then the batch norm that reads them all, which is not the block's own, and ReLU."""
+    """Run the layers in turn, then the batch norm over all their maps, which belongs to the next module, and ReLU."""
 
     def __init__(self, inputs: int, growth: int, *, layers: int, dropout: float) -> None:
         super().__init__(Layer(inputs + growth * k, growth, dropout=dropout) for k in range(layers))
@@ -37,7 +37,7 @@ class Block(nn.ModuleList):
         return cast("Iterator[Layer]", super().__iter__())
 
     def forward(self, x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
-        if self.training and serves(x):
+        if self.training and is_supported(x):
             norms = [*(layer.norm for layer in self), norm]
             parameters = [
                 parameter for layer in self for parameter in (layer.norm.weight, layer.norm.bias, layer.conv.weight)
@@ -50,10 +50,10 @@ class Block(nn.ModuleList):
 
 
 class Transition(nn.Module):
-    """Halve the side: BN-ReLU-conv1x1(-dropout) of the same number of channels, then the mean of 2x2 pixels.
+    """Halve the side: BN-ReLU-conv1x1(-dropout) with equal channels, then the mean of 2x2 pixels.
 
-    The block before does BN-ReLU. Without dropout the mean comes first, which a 1x1 convolution gives a quarter of the
-    work and the same numbers to rounding.
+    The block before applies BN-ReLU. Without dropout the mean is taken first: a quarter of the work for the 1x1
+    convolution, and equal results up to rounding.
     """
 
     def __init__(self, channels: int, *, dropout: float) -> None:

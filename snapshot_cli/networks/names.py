@@ -1,4 +1,4 @@
-"""The names of the networks: a family and its sizes, as the paper writes them; torch is not needed to read one."""
+"""Parse the names of networks, such as resnet-110 and timm:mixer_b16_224. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ FAMILIES = {
 }
 # family: the depths that exist, in words and as (step, smallest)
 DEPTHS = {"resnet": ("6n+2", 6, 8), "wide-resnet": ("6n+2", 6, 8), "densenet": ("3N+4", 3, 7)}
-ELSEWHERE = ("torchvision", "timm", "plugin")  # where a name with a colon leads: torchvision:resnet18
-IN_TORCHVISION = r"resnet(18|34|50|101|152)|wide_resnet(50|101)_2|densenet(121|161|169|201)"  # names close to ours
+SOURCES = ("torchvision", "timm", "plugin")  # of external networks, before the colon: torchvision:resnet18
+IN_TORCHVISION = (
+    r"resnet(18|34|50|101|152)|wide_resnet(50|101)_2|densenet(121|161|169|201)"  # names that look like ours
+)
 SKIPPABLE = ("resnet", "wide-resnet")  # the families whose blocks stochastic depth can skip
 LARGEST = 2000
 COUNTS = {1: "one size", 2: "two sizes"}
@@ -24,9 +26,9 @@ COUNTS = {1: "one size", 2: "two sizes"}
 
 @dataclass(frozen=True)
 class Architecture:
-    """Hold what a name says: resnet-110 is the family 'resnet' with the sizes (110,).
+    """Hold a parsed name: resnet-110 has the family 'resnet' and the sizes (110,).
 
-    A network from elsewhere, such as timm:mixer_b16_224, is of the family 'timm' and has no sizes.
+    An external network such as timm:mixer_b16_224 has the family 'timm' and no sizes.
     """
 
     family: str
@@ -34,11 +36,11 @@ class Architecture:
 
 
 def parse(name: str) -> Architecture:
-    """Return the family and the sizes in a network's name; raise ValueError with one line for people.
+    """Return the family and the sizes in a network's name; raise ValueError with one line for the user.
 
-    Of a name with a colon only the part before it is checked: what there is behind it takes torch to tell.
+    Of a name with a colon only the part before it is checked: the networks of a source are known only to torch.
     """
-    if is_elsewhere(name):
+    if is_external(name):
         return Architecture(_source(name), ())
     match = re.fullmatch(r"([a-z]+(?:-[a-z]+)*)((?:-[0-9]+)*)", name)
     if match is None or match[1] not in FAMILIES:
@@ -50,21 +52,21 @@ def parse(name: str) -> Architecture:
     return Architecture(family, sizes)
 
 
-def is_elsewhere(name: str) -> bool:
-    """Return whether a network comes from torchvision, timm or a plug-in, as a colon in its name says."""
+def is_external(name: str) -> bool:
+    """Return whether a network is one of torchvision, timm or a plug-in: its name has a colon."""
     return ":" in name
 
 
 def forms() -> list[str]:
-    """Return how the names of the families are written: resnet-D, wide-resnet-D-K, ..."""
+    """Return the forms of the names: resnet-D, wide-resnet-D-K, ..."""
     return [f"{family}-{letters}" for family, (letters, _) in FAMILIES.items()]
 
 
 def _source(name: str) -> str:
     source, _, inner = name.partition(":")
-    if source not in ELSEWHERE:
-        near = difflib.get_close_matches(source, ELSEWHERE, n=1)
-        hint = f"did you mean '{near[0]}:{inner}'?" if near else f"a name with a colon begins with {_either(ELSEWHERE)}"
+    if source not in SOURCES:
+        near = difflib.get_close_matches(source, SOURCES, n=1)
+        hint = f"did you mean '{near[0]}:{inner}'?" if near else f"a name with a colon begins with {_either(SOURCES)}"
         raise ValueError(f"unknown network {name!r}; {hint}")
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", inner):
         raise ValueError(f"{name!r}: expected letters, digits, '_' and '-' after {source}:, given {inner!r}")
@@ -77,11 +79,11 @@ def _either(sources: tuple[str, ...]) -> str:
 
 def _check_sizes(name: str, family: str, digits: list[str]) -> None:
     letters, example = FAMILIES[family]
-    wanted = len(letters.split("-"))
-    if len(digits) != wanted:
+    expected = len(letters.split("-"))
+    if len(digits) != expected:
         form = f"{family}-{letters}"
-        such = "" if form == example else f", such as {example}"
-        raise ValueError(f"{name!r} needs {COUNTS[wanted]}: {form}{such}")
+        hint = "" if form == example else f", such as {example}"
+        raise ValueError(f"{name!r} needs {COUNTS[expected]}: {form}{hint}")
     for size in digits:
         if size != "0" and size.startswith("0"):
             raise ValueError(f"size {size} of {name!r} must not begin with a zero")
@@ -106,7 +108,7 @@ def _unknown(name: str) -> str:
     words = re.sub(r"[^a-z]+", "-", name.lower()).strip("-")
     near = difflib.get_close_matches(words, FAMILIES, n=1)
     if not near:
-        return f"unknown network {name!r}; the forms are {', '.join([*forms(), *(f'{s}:NAME' for s in ELSEWHERE)])}"
+        return f"unknown network {name!r}; the forms are {', '.join([*forms(), *(f'{s}:NAME' for s in SOURCES)])}"
     suggestions = [_suggestion(near[0], re.findall("[0-9]+", name))]
     if re.fullmatch(IN_TORCHVISION, name.lower()):
         suggestions.append(f"torchvision:{name.lower()}")
@@ -114,7 +116,7 @@ def _unknown(name: str) -> str:
 
 
 def _suggestion(family: str, digits: list[str]) -> str:
-    """Return the family with the sizes that were given if such a network exists, else the paper's example."""
+    """Return the family with the given sizes if that network exists, else the paper's example."""
     try:
         parse(candidate := "-".join([family, *digits]))
     except ValueError:

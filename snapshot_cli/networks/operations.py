@@ -1,4 +1,4 @@
-"""What a network costs: multiply-adds of its convolutions for one image, from its name alone; torch is not needed."""
+"""Count the multiply-adds of a network for one image, from its name. Imports torch for external networks only."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from functools import cache
 from typing import Any
 
 from snapshot_cli.networks import LARGE_IMAGE, build
-from snapshot_cli.networks.names import is_elsewhere, parse
+from snapshot_cli.networks.names import is_external, parse
 
 BOTTLENECKS = ((64, 3), (128, 4), (256, 6), (512, 3))  # channels and blocks of a ResNet-50's stages (He et al. 2015)
 
 
-def forward(name: str, side: int, options: Mapping[str, Any] | None = None) -> int:
+def count_multiply_adds(name: str, side: int, options: Mapping[str, Any] | None = None) -> int:
     """Return the multiply-adds of the convolutions in a forward pass over one image of side x side pixels.
 
-    A training step takes about three times as many; batch norm and the linear layer are left out. Those of a network
-    from elsewhere are what torch counts, linear layers and attention too.
+    Batch norm and the linear layer are left out. Backward takes about twice as many as forward. Of external networks
+    torch counts all, also linear layers and attention.
     """
-    if is_elsewhere(name):
-        return _counted(name, side, json.dumps(options or {}, sort_keys=True))
+    if is_external(name):
+        return _count_with_torch(name, side, json.dumps(options or {}, sort_keys=True))
     architecture = parse(name)
     if architecture.family == "imagenet-resnet":
         return _bottlenecks(side)
@@ -31,11 +31,8 @@ def forward(name: str, side: int, options: Mapping[str, Any] | None = None) -> i
 
 
 @cache
-def _counted(name: str, side: int, options: str) -> int:
-    """Return half of the floating-point operations that torch counts for one of two images.
-
-    Two, since a network in training mode may not take one.
-    """
+def _count_with_torch(name: str, side: int, options: str) -> int:
+    """Return the multiply-adds per image that torch counts for two images; some networks refuse a batch of one."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -62,7 +59,7 @@ def _densenet(depth: int, growth: int, *, side: int) -> int:
         total += sum(9 * (channels + growth * k) * growth for k in range(layers)) * side**2
         channels += growth * layers
         if block < 2:
-            side //= 2  # the mean of 2x2 pixels comes before the convolution, but where there is dropout
+            side //= 2  # without dropout, 2x2 pixels are averaged before the convolution
             total += channels**2 * side**2
     return total
 

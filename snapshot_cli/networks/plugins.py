@@ -1,4 +1,4 @@
-"""Networks of the user: the files given with --plugin, and the entry points of installed packages; no torch here."""
+"""Plug-in networks: those of --plugin files and of entry points of installed packages. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 GROUP = "snapshot_cli.networks"
-TABLE = "NETWORKS"  # what a plug-in file calls its mapping of names to builders
-OWN = Path(__file__).parents[1]
+TABLE = "NETWORKS"  # name of the mapping of names to builders in a plug-in file
+PACKAGE = Path(__file__).parents[1]
 
 Builder = Callable[..., "nn.Module"]
 
@@ -27,10 +27,10 @@ _files: dict[Path, bytes] = {}
 
 
 def load(path: Path) -> None:
-    """Run a plug-in file and take over the networks of its NETWORKS, a mapping of names to builders.
+    """Run a plug-in file, once, and register its NETWORKS, a mapping of names to builders.
 
-    A file that was loaded before is not run again. Raises ConfigError for a file that is not there, that raises, that
-    has no such mapping, or that has a name another file has.
+    Raises ConfigError for a file that is missing, raises, has no such mapping, or repeats the name of another file's
+    network.
     """
     path = path.resolve()
     if path in _files:
@@ -47,10 +47,10 @@ def load(path: Path) -> None:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise ConfigError(f"--plugin {path}: {raised(error)}") from error
+        raise ConfigError(f"--plugin {path}: {describe_error(error)}") from error
     builders = _table(getattr(module, TABLE, None), path)
     for taken in builders.keys() & _builders.keys():
-        raise ConfigError(f"--plugin {path}: another plug-in has a network '{taken}', too; rename one of them")
+        raise ConfigError(f"--plugin {path}: another plug-in also has a network '{taken}'; rename one of them")
     _builders.update(builders)
     _files[path] = content
 
@@ -61,17 +61,17 @@ def files() -> list[Path]:
 
 
 def contents() -> list[tuple[str, bytes]]:
-    """Return name and content of the loaded files, to take them to another machine."""
+    """Return name and content of the loaded files, to send them to another machine."""
     return [(path.name, content) for path, content in _files.items()]
 
 
 def names() -> list[str]:
-    """Return the names of all networks of plug-ins, sorted; no code of a package is run for it."""
+    """Return the names of all plug-in networks, sorted, without running code of a package."""
     return sorted({*_builders, *(point.name for point in entry_points(group=GROUP))})
 
 
 def find(name: str) -> Builder | None:
-    """Return the builder of a network: a loaded file's, else that of an installed package; None where there is none.
+    """Return the builder of a network, from a loaded file or else an installed package; None if there is none.
 
     Raises ConfigError for an entry point that cannot be imported.
     """
@@ -81,13 +81,13 @@ def find(name: str) -> Builder | None:
         try:
             builder: Builder = point.load()
         except Exception as error:
-            raise ConfigError(f"plugin:{name}: {point.value} cannot be imported: {raised(error)}") from error
+            raise ConfigError(f"plugin:{name}: {point.value} cannot be imported: {describe_error(error)}") from error
         return builder
     return None
 
 
 def version(name: str) -> str:
-    """Return what tells one state of a plug-in's code from another: its package and version, or its file's sha256."""
+    """Return the version of a plug-in: its package and that version, or the sha256 of its file."""
     if name not in _builders:
         point = next(iter(entry_points(group=GROUP, name=name)))
         return f"{point.dist.name} {point.dist.version}" if point.dist else point.value
@@ -96,12 +96,12 @@ def version(name: str) -> str:
     return f"sha256:{hashlib.sha256(content or b''.join(_files.values())).hexdigest()}"
 
 
-def raised(error: Exception) -> str:
-    """Return file, line and words of an error: the deepest line that belongs neither to torch nor to this package."""
+def describe_error(error: Exception) -> str:
+    """Return file, line and message of an error; the line is the deepest one outside torch and this package."""
     lines = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((str(OWN), "<")) and "/torch/" not in frame.filename
+        if not frame.filename.startswith((str(PACKAGE), "<")) and "/torch/" not in frame.filename
     ]
     if isinstance(error, SyntaxError) and error.filename:
         place = f"{error.filename}:{error.lineno}: "

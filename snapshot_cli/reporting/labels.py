@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from snapshot_cli.config.experiment import Experiment, Recipe
 from snapshot_cli.config.plan import label
 from snapshot_cli.datasets.catalogue import facts
-from snapshot_cli.networks.names import is_elsewhere, parse
+from snapshot_cli.networks.names import is_external, parse
 
 FAMILIES = {"resnet": "ResNet", "wide-resnet": "Wide-ResNet", "densenet": "DenseNet", "imagenet-resnet": "ResNet"}
 AMBIGUOUS = {"resnet-50": "ResNet-50 (6n+2)"}  # the paper's ResNet-50 is imagenet-resnet-50
@@ -24,7 +24,7 @@ def dataset(name: str) -> str:
 
 def network(name: str) -> str:
     """Return a network's name with the paper's capitals; networks of other packages keep their name."""
-    if is_elsewhere(name):
+    if is_external(name):
         return name
     architecture = parse(name)
     return AMBIGUOUS.get(name) or "-".join([FAMILIES[architecture.family], *map(str, architecture.sizes)])

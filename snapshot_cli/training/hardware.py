@@ -17,7 +17,7 @@ import torch
 
 from snapshot_cli.config.machine import Device
 from snapshot_cli.errors import ConfigError, UserError
-from snapshot_cli.networks import elsewhere
+from snapshot_cli.networks import external
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"  # cuBLAS reads it when it is first used
 BFLOAT16_UNITS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16"}  # by Linux's name
@@ -68,7 +68,7 @@ def describe(device: torch.device, network: str = "") -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("torch", "torchvision", "numpy")} | elsewhere.versions(network),
+        "versions": {name: version(name) for name in ("torch", "torchvision", "numpy")} | external.versions(network),
         **_commit(),
     }
 

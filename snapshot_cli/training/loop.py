@@ -15,7 +15,7 @@ from snapshot_cli.datasets.batches import of_run
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.datasets.streamed import StoppedWaiting
 from snapshot_cli.errors import UserError
-from snapshot_cli.networks.names import is_elsewhere
+from snapshot_cli.networks.names import is_external
 from snapshot_cli.randomness import derive
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import checkpoint, compiled, hardware, initial_weights, predictions
@@ -192,7 +192,7 @@ def step(
     run, ranks = training.run, training.ranks
     for group in training.optimizer.param_groups:
         group["lr"] = lr
-    if run.dropout or run.stochastic_depth or is_elsewhere(run.network):  # which may draw random numbers anywhere
+    if run.dropout or run.stochastic_depth or is_external(run.network):  # which may draw random numbers anywhere
         torch.manual_seed(derive(run.seed, "dropout", training.progress.step, *ranks.seed_suffix))
     with torch.autocast(training.device.type, dtype=torch.bfloat16, enabled=run.precision == "bfloat16"):
         logits = training.forward(images)

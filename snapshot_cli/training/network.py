@@ -8,7 +8,7 @@ from torch import nn
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.networks import build
-from snapshot_cli.networks.names import is_elsewhere
+from snapshot_cli.networks.names import is_external
 
 
 def of_run(run: Run, *, classes: int, side: int) -> nn.Module:
@@ -22,7 +22,7 @@ def without_content(run: Run, *, classes: int, side: int) -> nn.Module:
 
     Networks of other libraries may compute with values in their constructors, so they are built first and then moved.
     """
-    if is_elsewhere(run.network):
+    if is_external(run.network):
         with torch.random.fork_rng(devices=[]):
             return of_run(run, classes=classes, side=side).to("meta")
     with torch.device("meta"):

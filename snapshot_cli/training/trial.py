@@ -15,7 +15,7 @@ from snapshot_cli.config.experiment import Run
 from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.errors import ConfigError, UserError
 from snapshot_cli.networks import plugins
-from snapshot_cli.networks.names import is_elsewhere
+from snapshot_cli.networks.names import is_external
 from snapshot_cli.randomness import derive
 from snapshot_cli.training import initial_weights
 from snapshot_cli.training.initial_weights import Fit
@@ -31,7 +31,7 @@ def check(run: Run, manifest: Manifest, *, smallest: int = 2, ranks: int = 1) ->
     few for batch norm, and UserError for a network of another library that cannot be built, run or trained on these
     images, or does not return logits (images, classes).
     """
-    if not is_elsewhere(run.network):
+    if not is_external(run.network):
         if smallest == 1:
             network = without_content(run, classes=len(manifest.classes), side=manifest.size)
             images = torch.empty(1, 3, manifest.size, manifest.size, device="meta")
@@ -95,7 +95,7 @@ def _check_single_image(run: Run, network: nn.Module, images: Tensor, manifest: 
     except Exception as error:
         raise ConfigError(
             f"{run.network}: cannot be trained on a batch of 1 image, as the last of an epoch is here "
-            f"({plugins.raised(error)}); choose another batch_size or train_size, such as batch_size: "
+            f"({plugins.describe_error(error)}); choose another batch_size or train_size, such as batch_size: "
             f"{_without_a_single_image(run, manifest, ranks)}"
         ) from error
 
@@ -129,7 +129,7 @@ def _words(run: Run, what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise UserError(f"{run.network}: {what}: {plugins.raised(error)}") from error
+        raise UserError(f"{run.network}: {what}: {plugins.describe_error(error)}") from error
 
 
 def _sizes(manifest: Manifest) -> str:

@@ -15,7 +15,7 @@ from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import ConfigError, Stopped, UserError
 from snapshot_cli.launch import in_process
-from snapshot_cli.networks import build, elsewhere, operations, plugins
+from snapshot_cli.networks import build, external, operations, plugins
 from snapshot_cli.networks.names import forms
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.serving import exported, finished
@@ -103,16 +103,16 @@ def test_a_plug_in_that_is_not_loaded():
     with pytest.raises(ConfigError) as raised:
         build("plugin:mlq")
     assert str(raised.value) == (
-        "unknown network 'plugin:mlq'; the nearest are plugin:mlp, plugin:tied, plugin:text; give its file with "
+        "unknown network 'plugin:mlq'; the nearest are plugin:mlp, plugin:tied, plugin:text; add "
         "--plugin FILE.py, or install its package"
     )
 
 
 def test_an_absent_timm(monkeypatch):
-    monkeypatch.setattr(elsewhere, "find_spec", lambda name: None)
+    monkeypatch.setattr(external, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"^timm:resnet18: timm is not installed here; type: pip install 'snapshot"):
         build("timm:resnet18")
-    assert elsewhere.names("timm") == []
+    assert external.names("timm") == []
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_an_absent_timm(monkeypatch):
             "torchvision:resnet18",
             0.1,
             {},
-            "torchvision:resnet18 has no place for dropout; take dropout out or set it to 0",
+            "torchvision:resnet18 has no dropout; take dropout out or set it to 0",
         ),
         (
             "torchvision:resnet18",
@@ -134,24 +134,29 @@ def test_an_absent_timm(monkeypatch):
             "torchvision:resnet18",
             0.0,
             {"weights": "DEFAULT"},
-            "network_options: torchvision:resnet18 has no option 'weights'; it follows from the dataset and the "
-            "settings of the run",
+            "network_options: torchvision:resnet18 has no option 'weights'; the dataset and the other "
+            "settings determine it",
         ),
         (
             "torchvision:resnet18",
             0.0,
             {"layers": [1, 1, 1, 1]},
-            "network_options: torchvision:resnet18 has no option 'layers'; known are zero_init_residual, groups, "
+            "network_options: torchvision:resnet18 has no option 'layers'; its options are zero_init_residual, groups, "
             "width_per_group, replace_stride_with_dilation",
         ),
         (
             "torchvision:squeezenet1_0",
             0.0,
             {"version": "1_1"},
-            "network_options: torchvision:squeezenet1_0 has no option 'version'; known are none",
+            "network_options: torchvision:squeezenet1_0 has no option 'version'; its options are none",
         ),
-        ("plugin:mlp", 0.0, {"depth": 3}, "network_options: plugin:mlp has no option 'depth'; known are hidden"),
-        ("resnet-8", 0.0, {"depth": 3}, "resnet-8 takes no network_options; they are for networks from elsewhere"),
+        ("plugin:mlp", 0.0, {"depth": 3}, "network_options: plugin:mlp has no option 'depth'; its options are hidden"),
+        (
+            "resnet-8",
+            0.0,
+            {"depth": 3},
+            "resnet-8 takes no network_options; they are for torchvision, timm and plugin networks",
+        ),
         ("plugin:text", 0.0, {}, "plugin:text: expected its builder to return an nn.Module, given str"),
     ],
 )
@@ -186,7 +191,7 @@ def test_the_order_of_a_builders_arguments_is_fixed():
         ("x = (", r":1: SyntaxError: '\(' was never closed"),
         ("x = 1", r"expected a mapping NETWORKS of names to builders in it, such as NETWORKS = \{'mlp': mlp\}"),
         ("NETWORKS = {'a': 3}", "NETWORKS: expected a name and a callable, given 'a': 3"),
-        ("NETWORKS = {'mlp': print}", "another plug-in has a network 'mlp', too; rename one of them"),
+        ("NETWORKS = {'mlp': print}", "another plug-in also has a network 'mlp'; rename one of them"),
     ],
 )
 def test_files_that_are_no_plug_ins(tmp_path, text, words):
@@ -208,9 +213,9 @@ def test_entry_points_of_installed_packages(tmp_path, monkeypatch):
         "    return nn.Sequential(nn.Flatten(), nn.Linear(3 * image_size**2, classes))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    assert {"linear", "gone", "mlp"} <= set(elsewhere.names("plugin"))
+    assert {"linear", "gone", "mlp"} <= set(external.names("plugin"))
     assert build("plugin:linear", 5, 8)(torch.zeros(2, 3, 8, 8)).shape == (2, 5)
-    assert elsewhere.versions("plugin:linear") == {"plugin:linear": "theirs 1.2"}
+    assert external.versions("plugin:linear") == {"plugin:linear": "theirs 1.2"}
     with pytest.raises(ConfigError, match=r"^plugin:gone: theirs:gone cannot be imported: .*AttributeError: "):
         build("plugin:gone")
 
@@ -226,8 +231,10 @@ def test_every_network_is_listed(plugin):
 
 def test_what_torch_counts_is_what_the_papers_networks_are_known_for():
     """The linear layer, 64 x 10, is what the closed form leaves out."""
-    assert operations._counted("resnet-8", 32, "{}") == operations.forward("resnet-8", 32) + 64 * 10
-    assert operations.forward("plugin:mlp", 8, {"hidden": 5}) == 3 * 64 * 5 + 5 * 10
+    assert (
+        operations._count_with_torch("resnet-8", 32, "{}") == operations.count_multiply_adds("resnet-8", 32) + 64 * 10
+    )
+    assert operations.count_multiply_adds("plugin:mlp", 8, {"hidden": 5}) == 3 * 64 * 5 + 5 * 10
 
 
 def run_of(tiny_run, network, **changes):
@@ -341,7 +348,7 @@ def test_an_exported_file_of_a_plug_in_that_is_not_there(tiny_run, tiny_data, tm
     )
     export(finished.all_snapshots([directory]), tiny_data, tmp_path / "e.pt2")
     monkeypatch.delitem(plugins._builders, "mlp")
-    with pytest.raises(ConfigError, match=r"^unknown network 'plugin:mlp'; .*give its file with --plugin FILE\.py"):
+    with pytest.raises(ConfigError, match=r"^unknown network 'plugin:mlp'; .*add --plugin FILE\.py"):
         exported.read(tmp_path / "e.pt2")
 
 
@@ -383,7 +390,7 @@ def test_timm(tiny_run, tiny_data, tmp_path):
     ):
         build("timm:mixer_b16_22")
     with pytest.raises(
-        ConfigError, match=r"^network_options: timm:resnet18 has no option 'pretrained'; it follows from"
+        ConfigError, match=r"^network_options: timm:resnet18 has no option 'pretrained'; the dataset and"
     ):
         build("timm:resnet18", options={"pretrained": True})
     network = build("timm:vit_tiny_patch16_224", 4, 16, 0.1, options={"drop_path_rate": 0.1})

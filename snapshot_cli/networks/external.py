@@ -1,4 +1,4 @@
-"""Networks that others wrote, by name: of torchvision, of timm, and of plug-ins."""
+"""External networks by name: torchvision's, timm's and those of plug-ins."""
 
 from __future__ import annotations
 
@@ -21,38 +21,42 @@ if TYPE_CHECKING:
 
     from snapshot_cli.networks.plugins import Builder
 
-SIDES = ("image_size", "img_size")  # what builders call the side of the images, where they need it
-DROPOUTS = ("dropout", "drop_rate")
-FIXED = {"num_classes", "in_chans", "weights", "progress", "pretrained", "device", "dtype", *SIDES, *DROPOUTS}
-FIRST = ("classes", "image_size", "dropout")  # of a plug-in's builder, in this order
+SIDE_PARAMETERS = ("image_size", "img_size")  # the names that builders use, where they take the side of the images
+DROPOUT_PARAMETERS = ("dropout", "drop_rate")
+FIXED = {
+    "num_classes", "in_chans", "weights", "progress", "pretrained", "device", "dtype", *SIDE_PARAMETERS,
+    *DROPOUT_PARAMETERS,
+}  # fmt: skip
+PLUGIN_PARAMETERS = ("classes", "image_size", "dropout")  # the first three of a plug-in's builder, in this order
 
 
 def build(name: str, classes: int, image_size: int, dropout: float, options: Mapping[str, Any]) -> nn.Module:
-    """Return the network of a name with a colon, initialised by its own rules from torch's random generator.
+    """Return the network of a name such as timm:mixer_b16_224, initialised by its own code from torch's generator.
 
-    Raises ConfigError, with the three nearest names, for one that does not exist, for an option that the builder does
-    not take and for dropout where it has none; UserError, with the builder's own line, for a builder that raises.
+    Raises ConfigError for an unknown name, with the three nearest, for an option that the builder does not take, and
+    for dropout if the network has none; UserError, with the line of code, if the builder raises.
     """
     source, _, inner = name.partition(":")
-    builder = _builder(source, inner)
+    builder = _find_builder(source, inner)
     if source == "plugin":
-        arguments: list[Any] = [classes, image_size, dropout]
-        _check_options(name, options, _of_plugin(name, builder))
-        return _called(name, builder, arguments, options)
-    taken = parameters(builder)
-    settings: dict[str, Any] = {"num_classes": classes} | {side: image_size for side in SIDES if side in taken}
+        _check_options(name, options, _plugin_options(name, builder))
+        return _call(name, builder, [classes, image_size, dropout], options)
+    accepted = parameters(builder)
+    settings: dict[str, Any] = {"num_classes": classes} | {
+        side: image_size for side in SIDE_PARAMETERS if side in accepted
+    }
     if dropout:
-        places = [place for place in DROPOUTS if place in taken]
-        if not places:
-            raise ConfigError(f"{name} has no place for dropout; take dropout out or set it to 0")
-        settings[places[0]] = dropout
-    if not {*options} <= {*taken} - FIXED or any(is_fixed(builder, option) for option in options):
+        dropout_parameter = next((parameter for parameter in DROPOUT_PARAMETERS if parameter in accepted), None)
+        if dropout_parameter is None:
+            raise ConfigError(f"{name} has no dropout; take dropout out or set it to 0")
+        settings[dropout_parameter] = dropout
+    if not {*options} <= {*accepted} - FIXED or any(is_fixed(builder, option) for option in options):
         _check_options(name, options, options_of(builder))
-    return _called(name, builder, [], settings | dict(options))
+    return _call(name, builder, [], settings | dict(options))
 
 
 def names(source: str) -> list[str]:
-    """Return the names of all networks of torchvision, timm or plugin; none of timm where it is not installed."""
+    """Return the names of all networks of a source: torchvision, timm or plugin; none if timm is not installed."""
     if source == "plugin":
         return plugins.names()
     if source == "torchvision":
@@ -67,7 +71,7 @@ def names(source: str) -> list[str]:
 
 
 def versions(name: str) -> dict[str, str]:
-    """Return the version of the code behind a network from elsewhere, besides torch and torchvision."""
+    """Return the version of timm or of the plug-in that a network comes from; torchvision's is recorded anyway."""
     source, _, inner = name.partition(":")
     if source == "timm":
         return {"timm": version("timm")}
@@ -76,16 +80,16 @@ def versions(name: str) -> dict[str, str]:
 
 @cache
 def parameters(builder: Builder) -> dict[str, inspect.Parameter]:
-    """Return the parameters of a builder by name; behind **kwargs, also those of the class that it returns."""
-    taken = inspect.signature(builder).parameters
-    named = {name: parameter for name, parameter in taken.items() if parameter.kind is not parameter.VAR_KEYWORD}
-    network = _hints(builder).get("return") if len(named) < len(taken) else None
+    """Return the parameters of a builder by name; with **kwargs, also those of the class that it returns."""
+    signature = inspect.signature(builder).parameters
+    named = {name: parameter for name, parameter in signature.items() if parameter.kind is not parameter.VAR_KEYWORD}
+    network = _hints(builder).get("return") if len(named) < len(signature) else None
     if not inspect.isclass(network):
         return named
-    behind, hints = inspect.signature(network).parameters, _hints(network.__init__)
+    class_parameters, hints = inspect.signature(network).parameters, _hints(network.__init__)
     return {
         name: parameter.replace(annotation=hints.get(name, parameter.empty))
-        for name, parameter in behind.items()
+        for name, parameter in class_parameters.items()
         if name not in ("args", "kwargs")
     } | named
 
@@ -99,15 +103,15 @@ def _hints(function: Any) -> dict[str, Any]:
 
 @cache
 def options_of(builder: Builder) -> tuple[str, ...]:
-    """Return the names of the options that a configuration can set: plain values that the builder does not fix."""
+    """Return the names of the parameters that network_options can set."""
     return tuple(name for name in parameters(builder) if name not in FIXED and not is_fixed(builder, name))
 
 
 @cache
 def is_fixed(builder: Builder, option: str) -> bool:
-    """Return whether a builder sets an option itself, or takes functions or classes for it, which YAML cannot write.
+    """Return whether an option cannot be set: the builder sets it, or its value is a function or class, not YAML.
 
-    Only a call tells what it sets: resnet18() fixes block and layers, densenet121() fixes growth_rate.
+    What a builder sets shows only in a call: resnet18() sets block and layers, densenet121() sets growth_rate.
     """
     parameter = parameters(builder)[option]
     if not _is_plain(parameter.annotation):
@@ -121,7 +125,7 @@ def is_fixed(builder: Builder, option: str) -> bool:
             builder(**{option: value})
     except TypeError as error:
         return "multiple values for" in str(error)
-    except Exception:  # of the value: a call with the value of the configuration says it
+    except Exception:  # the default is no valid value; the call with the configured value decides
         return False
     return False
 
@@ -135,17 +139,17 @@ def _is_plain(annotation: Any) -> bool:
     return (origin or annotation) in (bool, int, float, str, list, tuple, dict, Sequence, Mapping)
 
 
-def _builder(source: str, inner: str) -> Builder:
-    """Return what makes a network; ConfigError where there is none of that name."""
+def _find_builder(source: str, inner: str) -> Builder:
+    """Return the builder of a network; ConfigError for an unknown name."""
     if source == "timm" and find_spec("timm") is None:
         raise ConfigError(f"timm:{inner}: timm is not installed here; type: pip install 'snapshot-cli[timm]'")
     if source == "plugin":
         builder = plugins.find(inner)
         if builder is None:
-            raise ConfigError(_unknown(source, inner) + "; give its file with --plugin FILE.py, or install its package")
+            raise ConfigError(f"{_describe_unknown(source, inner)}; add --plugin FILE.py, or install its package")
         return builder
     if inner not in names(source):
-        raise ConfigError(_unknown(source, inner))
+        raise ConfigError(_describe_unknown(source, inner))
     if source == "torchvision":
         from torchvision import models
 
@@ -155,28 +159,28 @@ def _builder(source: str, inner: str) -> Builder:
     return typing.cast("Builder", timm_models.model_entrypoint(inner))
 
 
-def _unknown(source: str, inner: str) -> str:
+def _describe_unknown(source: str, inner: str) -> str:
     near = get_close_matches(inner, names(source), 3, 0.0)
     hint = f"; the nearest are {', '.join(f'{source}:{name}' for name in near)}" if near else ""
     return f"unknown network '{source}:{inner}'{hint}"
 
 
-def _of_plugin(name: str, builder: Builder) -> list[str] | None:
-    """Return the options that a plug-in's builder takes, None for any; ConfigError for another signature."""
-    taken = list(inspect.signature(builder).parameters.values())
+def _plugin_options(name: str, builder: Builder) -> list[str] | None:
+    """Return the options that a plug-in's builder takes, None for any; ConfigError for a wrong signature."""
+    accepted = list(inspect.signature(builder).parameters.values())
     first = [
         parameter.name
-        for parameter in taken[:3]
+        for parameter in accepted[:3]
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     ]
-    if tuple(first) != FIRST:
+    if tuple(first) != PLUGIN_PARAMETERS:
         raise ConfigError(
-            f"{name}: expected a builder ({', '.join(FIRST)}, ...) -> nn.Module, "
+            f"{name}: expected a builder ({', '.join(PLUGIN_PARAMETERS)}, ...) -> nn.Module, "
             f"given {getattr(builder, '__name__', builder)}{inspect.signature(builder)}"
         )
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in accepted):
         return None
-    return [parameter.name for parameter in taken[3:] if parameter.kind is not parameter.VAR_POSITIONAL]
+    return [parameter.name for parameter in accepted[3:] if parameter.kind is not parameter.VAR_POSITIONAL]
 
 
 def _check_options(name: str, options: Mapping[str, Any], allowed: Sequence[str] | None) -> None:
@@ -185,19 +189,19 @@ def _check_options(name: str, options: Mapping[str, Any], allowed: Sequence[str]
         if option in allowed:
             continue
         near = get_close_matches(option, allowed, 1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(allowed) or 'none'}"
+        hint = f"did you mean '{near[0]}'?" if near else f"its options are {', '.join(allowed) or 'none'}"
         if option in FIXED:
-            hint = "it follows from the dataset and the settings of the run"
+            hint = "the dataset and the other settings determine it"
         raise ConfigError(f"network_options: {name} has no option '{option}'; {hint}")
 
 
-def _called(name: str, builder: Builder, arguments: Sequence[Any], options: Mapping[str, Any]) -> nn.Module:
+def _call(name: str, builder: Builder, arguments: Sequence[Any], options: Mapping[str, Any]) -> nn.Module:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torchvision and timm to those who write their code
+            warnings.simplefilter("ignore")  # meant for developers of torchvision and timm
             network = builder(*arguments, **options)
     except Exception as error:
-        raise UserError(f"{name}: cannot be built for these settings: {plugins.raised(error)}") from error
+        raise UserError(f"{name}: cannot be built for these settings: {plugins.describe_error(error)}") from error
     from torch import nn
 
     if not isinstance(network, nn.Module):
