@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,6 +12,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from command_line import CHECKOUT
 from silent import Silent
 
 from snapshot_cli.analysis.metrics import softmax
@@ -22,25 +24,21 @@ from snapshot_cli.serving import classifier, finished
 from snapshot_cli.serving.export import export
 from snapshot_cli.serving.load import load
 
+EXPORT_PAGE = (CHECKOUT / "docs/export.md").read_text()
+EXAMPLES = dict(zip((".pt2", ".onnx"), re.findall(r"```python\n(.*?)```", EXPORT_PAGE, re.DOTALL), strict=True))
 WITHOUT_US = """
-import json, sys
+import sys
 sys.modules["snapshot_cli"] = None  # importing it fails
 import numpy as np
-images, answers = np.load("images.npy"), []
-if sys.argv[1].endswith(".pt2"):
+images = np.load("images.npy")
+if sys.argv[1] == ".pt2":
     import torch
-    extra = {"snapshot.json": ""}
-    program = torch.export.load(sys.argv[1], extra_files=extra).module()
-    facts = extra["snapshot.json"]
-    ask = lambda batch: [each.numpy() for each in program(torch.from_numpy(batch))]
-else:
-    import onnxruntime
-    session = onnxruntime.InferenceSession(sys.argv[1])
-    facts = session.get_modelmeta().custom_metadata_map["snapshot.json"]
-    ask = lambda batch: session.run(["probabilities", "agreement"], {"images": batch})
+    images = torch.from_numpy(images)
 for size in (1, 2, 23):
-    np.savez(f"{size}.npz", *ask(images[:size]))
-print(json.loads(facts)["classes"], any(name.startswith("snapshot_cli.") for name in sys.modules))
+    names = {"images": images[:size]}
+    exec(open("example.py").read(), names)
+    np.savez(f"{size}.npz", np.asarray(names["probabilities"]), np.asarray(names["agreement"]))
+print(names["classes"], any(name.startswith("snapshot_cli.") for name in sys.modules))
 """
 
 
@@ -62,9 +60,10 @@ def test_a_file_runs_without_this_package(directory, tiny_data, tiny_dataset, tm
     images = np.ascontiguousarray(np.array(tiny_dataset.test_images).transpose(0, 3, 1, 2))
     np.save(tmp_path / "images.npy", images)
     (tmp_path / "elsewhere.py").write_text(WITHOUT_US)
+    (tmp_path / "example.py").write_text(EXAMPLES[suffix])
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "elsewhere.py", output.name],
+        [sys.executable, "elsewhere.py", suffix],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (0, "['a', 'b', 'c', 'd'] False\n"), done.stderr
