@@ -12,6 +12,9 @@ def main() -> None:
     leave_when_asked()
     output.prepare()
     os.environ.pop("MPLBACKEND", None)  # of a notebook, say, and not installed here; figures are files
+    for name in ("COLUMNS", "LINES"):
+        if os.environ.get(name) == "0":  # a terminal whose size nobody has set
+            del os.environ[name]
     os.environ["PYTHONSAFEPATH"] = "1"  # for every process that is started: a queue.py in the folder is the user's
     from snapshot_cli.cli import main as verbs
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from typing import Any
 
 import click
@@ -23,13 +24,15 @@ from snapshot_cli.commands.study import report, reproduce
 from snapshot_cli.commands.tensorboard import tensorboard
 from snapshot_cli.commands.train import train
 from snapshot_cli.commands.verify import verify
-from snapshot_cli.errors import UserError, visible
+from snapshot_cli.errors import UserError, visible, words_of
 from snapshot_cli.launch import torchrun
 
-FILE_ERRORS = {
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOTDIR,
-    errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG, errno.EBADF,
+SHORT_OF = {
+    errno.ENOSPC: "make room", errno.EDQUOT: "make room", errno.EROFS: "mount it for writing",
+    errno.EMFILE: "allow more, for example ulimit -n 4096", errno.ENFILE: "end other programs",
+    errno.ENOMEM: "end other programs", errno.EAGAIN: "allow more processes (ulimit -u), or end others",
 }  # fmt: skip
+"""What a machine runs out of, which the system may tell without a file's name, and what to do."""
 
 
 class Commands(click.Group):
@@ -52,12 +55,32 @@ class Commands(click.Group):
             click.echo("\n".join(map(visible, str(error).split("\n"))), err=True)
             ctx.exit(error.exit_code)
         except OSError as error:
-            if error.errno not in FILE_ERRORS or error.filename is None:
+            words = _words(error)
+            if words is None:
                 raise
-            click.echo(visible(f"{error.filename}: {error.strerror}"), err=True)
+            click.echo(visible(words), err=True)
             ctx.exit(UserError.exit_code)
         except KeyboardInterrupt:
             ctx.exit(130)
+
+
+def _words(error: OSError) -> str | None:
+    """Return an error of the system in words: of a file, or for want of something; None for any other, a bug."""
+    if isinstance(error, FileNotFoundError) and not _has_working_folder():
+        return "the working folder was deleted; change to another"
+    if error.filename is not None and error.strerror is not None:
+        return words_of(error)
+    if error.errno in SHORT_OF:
+        return f"{error.strerror}; {SHORT_OF[error.errno]}"
+    return error.strerror if isinstance(error, FileNotFoundError) else None  # no folder for temporary files
+
+
+def _has_working_folder() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 SECTIONS: dict[str, tuple[click.Command, ...]] = {

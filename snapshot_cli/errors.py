@@ -33,6 +33,13 @@ class Stopped(UserError):
     exit_code = 75
 
 
+def words_of(error: UserError | OSError) -> str:
+    """Return an error as a line; one of the system with the name of its file."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
 def command(*words: str | Path) -> str:
     """Return a `snapshot` command to type."""
     return f"snapshot {arguments(*words)}"

@@ -9,7 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,10 +40,15 @@ class Holder:
     pid: int
     host: str
     since: str
+    birth: str = ""
+    """What `_birth` says of it."""
 
     @property
     def gone(self) -> bool:
-        """Tell whether it was a process of this host and has ended; of another host's nobody here can tell."""
+        """Tell whether it was a process of this host and has ended; of another host's nobody here can tell.
+
+        After a restart of the host or container another process may have its id.
+        """
         if self.host != socket.gethostname():
             return False
         try:
@@ -52,7 +57,7 @@ class Holder:
             return True
         except PermissionError:
             pass
-        return False
+        return bool(self.birth) and _birth(self.pid) not in ("", self.birth)
 
 
 def holder(folder: Path) -> Holder | None:
@@ -78,8 +83,7 @@ def hold(folder: Path, *, note: Callable[[str], None] = lambda text: None, patie
     descriptor = _open(path, note, time.monotonic() + patience)
     HELD.add(descriptor)
     try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, _myself().encode())
+        _write(descriptor, path)
         yield
     finally:
         if descriptor in HELD:  # else this is a forked process
@@ -105,22 +109,45 @@ def _open(path: Path, note: Callable[[str], None], until: float) -> int:
             raise UserError(f"{path.parent}: {_words(_parse(content))}; wait for it, or stop it") from None
         except OSError as error:
             if error.errno not in UNSUPPORTED:
-                raise
+                os.close(descriptor)
+                raise OSError(error.errno, error.strerror, str(path)) from None
             note(f"{path.parent}: no lock on this file system ({error.strerror}); see that no other process trains it")
-        if path.is_file() and os.path.samestat(os.fstat(descriptor), path.stat()):
-            return descriptor
+        with suppress(FileNotFoundError):  # its last holder has just deleted it
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
         os.close(descriptor)
 
 
-def _myself() -> str:
+def _write(descriptor: int, path: Path) -> None:
+    """Write who holds the lock; OSError, which names the file, on a full disk."""
     since = datetime.now(UTC).isoformat(timespec="seconds")
-    return json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since})
+    facts = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "birth": _birth(os.getpid())}
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, json.dumps(facts).encode())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+def _birth(pid: int) -> str:
+    """Return the boot of the system and the start of a process after it; "" where the system does not say.
+
+    A process that has ended, and that its parent has not noticed, has none of these.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        state, *numbers = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()
+        return "ended" if state in "ZX" else f"{boot} {numbers[18]}"
+    except (OSError, ValueError, IndexError):
+        return ""
 
 
 def _parse(content: bytes) -> Holder | None:
     try:
         facts = json.loads(content)
-        return Holder(int(facts["pid"]), str(facts["host"]), str(facts["since"]))
+        if not 0 < facts["pid"] < 2**31:  # os.kill takes no more
+            return None
+        return Holder(int(facts["pid"]), str(facts["host"]), str(facts["since"]), str(facts.get("birth", "")))
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+    from rich.console import Console
 
 NAME = "standard output"
 CLOSED = "closed"
@@ -42,6 +44,15 @@ class _Messages(io.TextIOWrapper):
             super().flush()
 
 
+class _Patient(io.FileIO):
+    """A standard stream; waits where another program has made it non-blocking and its reader is slow."""
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        while (written := super().write(data)) is None:
+            select.select([], [self], [])
+        return written
+
+
 class _Closed(io.RawIOBase):
     """Standard output that the caller has closed."""
 
@@ -50,6 +61,17 @@ class _Closed(io.RawIOBase):
 
     def write(self, data: ReadableBuffer, /) -> int:
         raise OSError(errno.EBADF, CLOSED)
+
+
+def console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """Return a console for progress and tables, which redraws only on a terminal.
+
+    FORCE_COLOR, as CI systems set it, colours what goes into a file but must not make it live; TERM=dumb cannot redraw.
+    """
+    from rich.console import Console
+
+    is_terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, quiet=quiet, force_interactive=None if is_terminal else False)
 
 
 @contextmanager
@@ -109,7 +131,7 @@ def _occupy() -> None:
 
 
 def _raw(descriptor: int) -> io.FileIO:
-    return io.FileIO(descriptor, "w", closefd=False)
+    return _Patient(descriptor, "w", closefd=False)
 
 
 def _text(kind: type[io.TextIOWrapper], raw: io.RawIOBase, like: TextIO | None) -> TextIO:

@@ -70,6 +70,8 @@ class RunDirectory:
         """Write the hashes of all files, then done.json, and only then remove the state to resume from."""
         files = sorted(path for pattern in SEALED for path in self.path.glob(pattern) if path.is_file())
         names = [path.relative_to(self.path).as_posix() for path in files]
+        for name in {CONFIG, MACHINE} - {*names}:  # deleted in the meantime; without them nobody can read the run
+            raise UserError(f"{self.path / name}: not there; {self._way_out}")
         seal.seal(self.path, {name: sha256(self.path / name) for name in names}, summary)
         self.resume_path.unlink(missing_ok=True)
 

@@ -1,3 +1,4 @@
+import errno
 import subprocess
 import sys
 
@@ -149,6 +150,33 @@ def test_ctrl_c_is_no_traceback(monkeypatch):
 
     monkeypatch.setattr("snapshot_cli.datasets.manifest.prepared", interrupted)
     assert snapshot("data", "list") == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device; make room"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files; allow more, for example ulimit -n 4096"),
+        (OSError(errno.ESTALE, "Stale file handle", "a/b"), "a/b: Stale file handle"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "a"), "a: No such file or directory"),
+        (FileNotFoundError(errno.ENOENT, "No usable temporary directory"), "No usable temporary directory"),
+    ],
+)
+def test_what_the_system_refuses_is_a_line(monkeypatch, error, words):
+    def refused(path):
+        raise error
+
+    monkeypatch.setattr("snapshot_cli.datasets.manifest.prepared", refused)
+    assert snapshot("data", "list") == (1, "", words + "\n")
+
+
+def test_a_working_folder_that_was_deleted(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert snapshot("init") == (1, "", "the working folder was deleted; change to another\n")
+    assert snapshot("list", "methods")[0] == 0
 
 
 def test_bugs_stay_tracebacks(monkeypatch):

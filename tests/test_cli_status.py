@@ -1,3 +1,4 @@
+import errno
 import json
 import re
 import shutil
@@ -6,11 +7,12 @@ import pytest
 from command_line import EXPERIMENT, STUDY, snapshot, write
 from fabricated_runs import finish_cells
 
+from snapshot_cli import run_directory
 from snapshot_cli.commands import status
 from snapshot_cli.config import plan
 from snapshot_cli.config.load import load
 from snapshot_cli.config.run_words import in_words
-from snapshot_cli.launch import train_process
+from snapshot_cli.launch import run_status, train_process
 from snapshot_cli.run_directory import RunDirectory
 
 ROW = {"epoch": 1, "iteration": 7, "rate": 0.05, "train_error": 45.678, "images_per_second": 87.0}
@@ -146,3 +148,33 @@ def test_scores_without_runs_are_done(tmp_path, monkeypatch):
     code, _, errors = snapshot("train", "study.yaml", "--device", "cpu")
     assert (code, errors) == (0, "")
     assert not list((tmp_path / "results/own").glob("runs/*/*/config.yaml"))
+
+
+def test_a_run_of_another_user_hides_no_other(tmp_path, study, monkeypatch):
+    first, *_ = finish_cells(study, tmp_path / "results/own", lambda run, k: k)
+    real = run_directory.sha256
+
+    def forbidden(path):
+        if path.resolve().is_relative_to(first.path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(run_directory, "sha256", forbidden)
+    code, out, errors = snapshot("status")
+    assert (code, lines(out)[-1]) == (1, "2 runs: 2 done; 100.0 % of the images")
+    path = first.path.relative_to(tmp_path)
+    assert errors == f"{path}/config.yaml: Permission denied\n"
+    code, out, _ = snapshot("status", "study.yaml")
+    assert (code, out.count(" done "), out.count(f"{path}/metrics.csv: Permission denied")) == (0, 4, 1)
+    code, out, errors = snapshot("verify", "--all")
+    assert (code, out.count("as the run wrote it"), errors) == (1, 2, f"{path}/config.yaml: Permission denied\n")
+
+
+def test_a_folder_that_nobody_may_enter_is_a_failed_run(tmp_path, study, monkeypatch):
+    def forbidden(folder):
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    monkeypatch.setattr("snapshot_cli.seal.is_sealed", forbidden)
+    run = plan.runs(study)[0]
+    found = run_status.look(run, tmp_path, 100)
+    assert (found.state, found.words) == ("failed", f"{RunDirectory.of(run, tmp_path).path}: Permission denied")

@@ -6,7 +6,7 @@ from snapshot_cli.commands.data_progress import Downloads, files_read
 
 
 def console(*, terminal):
-    return Console(file=io.StringIO(), force_terminal=terminal, width=100)
+    return Console(file=io.StringIO(), force_terminal=terminal, force_interactive=terminal, width=100)
 
 
 def test_a_line_for_every_download_off_a_terminal():

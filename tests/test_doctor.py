@@ -1,3 +1,4 @@
+import errno
 import sys
 from types import SimpleNamespace
 
@@ -147,7 +148,24 @@ def test_here(tmp_path, monkeypatch):
 )
 def test_memory(monkeypatch, text, state, words):
     monkeypatch.setattr("pathlib.Path.read_text", lambda path, *encoding: text)
+    monkeypatch.setattr(doctor.container, "free_memory", lambda: None)
     assert (doctor.memory().state, doctor.memory().words) == (state, words)
+
+
+@pytest.mark.parametrize(("limit", "words"), [(1_500_000_000, "1.5 GB free"), (0, "0.0 GB free")])
+def test_memory_up_to_the_limit_of_a_container(monkeypatch, limit, words):
+    monkeypatch.setattr(doctor.container, "free_memory", lambda: limit)
+    assert (doctor.memory().state, doctor.memory().words) == ("note", words)
+
+
+def test_folders_that_nobody_may_enter(tmp_path, monkeypatch):
+    def forbidden(*arguments):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr("pathlib.Path.exists", forbidden)
+    assert [found.words for found in doctor.room(tmp_path)] == ["cannot be written to: Permission denied"]
+    monkeypatch.setattr(doctor, "prepared", forbidden)
+    assert doctor.datasets(tmp_path) == Finding("datasets", "missing", f"{tmp_path}: Permission denied")
 
 
 @pytest.mark.parametrize(("answer", "driver"), [("550.54\n550.54\n", "550.54"), ("\n", None)])

@@ -205,3 +205,14 @@ def test_reports_and_a_finished_study_never_load_torch(tmp_path, verb):
     assert code == 0
     assert not {"torch", "torchvision", "sklearn"} & set(heavy)
     assert (tmp_path / "results/table1.md").is_file()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_asserts_only_tell_the_type_checker(module):
+    """`python -O` leaves them out: what refuses a file or a person must not be one."""
+    tests = [node.test for node in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(node, ast.Assert)]
+    for test in tests:
+        compared = [operator for node in ast.walk(test) if isinstance(node, ast.Compare) for operator in node.ops]
+        called = [ast.unparse(node.func) for node in ast.walk(test) if isinstance(node, ast.Call)]
+        assert all(isinstance(operator, ast.IsNot) for operator in compared), ast.unparse(test)
+        assert set(called) <= {"isinstance"}, ast.unparse(test)

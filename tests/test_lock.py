@@ -154,8 +154,52 @@ def test_other_errors_of_the_lock_are_no_secret(tmp_path, monkeypatch):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(fcntl, "flock", broken)
-    with pytest.raises(OSError, match="Input/output error"), lock.hold(tmp_path):
+    with pytest.raises(OSError, match=f"Input/output error: '{tmp_path}/.lock'"), lock.hold(tmp_path):
         pytest.fail("not held")
+
+
+def test_a_full_disk_names_the_lock_and_leaves_none(tmp_path, monkeypatch):
+    def full(descriptor, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(OSError, match=f"No space left on device: '{tmp_path}/.lock'"), lock.hold(tmp_path):
+            pytest.fail("not held")
+    with lock.hold(tmp_path):
+        pass
+
+
+def left_by(folder, pid, **changes):
+    """What lies there after a process was killed, as `lock.holder` reads it."""
+    with lock.hold(folder):
+        facts = json.loads((folder / ".lock").read_text())
+    (folder / ".lock").write_text(json.dumps(facts | {"pid": pid} | changes))
+    return lock.holder(folder)
+
+
+def test_another_process_with_the_same_id_is_not_the_holder(tmp_path):
+    """A container that is started again gives the same ids in the same order, and its name stays."""
+    mine = lock._birth(os.getpid())
+    assert not left_by(tmp_path, os.getpid()).gone
+    assert left_by(tmp_path, os.getpid(), birth=mine + "1").gone
+    assert left_by(tmp_path, os.getpid(), birth="another-boot " + mine.split()[1]).gone
+    assert not left_by(tmp_path, os.getpid(), birth="").gone  # of an earlier version, or where the system says nothing
+    assert not left_by(tmp_path, os.getpid(), birth=mine + "1", host="elsewhere").gone
+
+
+def test_a_holder_whose_parent_has_not_noticed_its_end_is_gone(tmp_path):
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    assert left_by(tmp_path, child).gone
+    os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("pid", [0, -1, 2**31, 10**30, "7"])
+def test_no_process_has_such_an_id(tmp_path, pid):
+    assert left_by(tmp_path, pid) is None
 
 
 def test_a_forked_process_does_not_keep_the_lock_of_one_that_was_killed(tmp_path):

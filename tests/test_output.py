@@ -1,8 +1,13 @@
+import io
 import os
+import select
 import subprocess
 import sys
+import time
 
 import pytest
+
+from snapshot_cli import output
 
 PRINT = """
 import sys
@@ -56,11 +61,47 @@ from snapshot_cli.__main__ import main
 try:
     main()
 finally:
-    print(os.environ.get("MPLBACKEND"), os.environ.get("PYTHONSAFEPATH"))
+    print(*map(os.environ.get, ["MPLBACKEND", "PYTHONSAFEPATH", "COLUMNS", "LINES"]))
 """
 
 
-def test_a_notebooks_backend_and_the_folders_modules_reach_no_process():
-    environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+def test_a_notebooks_backend_the_folders_modules_and_a_width_of_none_reach_no_process():
+    environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "COLUMNS": "0", "LINES": "7"}
     done = subprocess.run([sys.executable, "-c", ENVIRONMENT], capture_output=True, text=True, env=environment)
-    assert done.stdout.splitlines()[1:] == ["None 1"]
+    assert done.stdout.splitlines()[1:] == ["None 1 None 7"]
+
+
+def test_an_output_that_another_program_made_non_blocking_loses_nothing():
+    """As Node and some CI runners leave their pipes."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    size = 10 * select.PIPE_BUF * 16
+    command = [sys.executable, "-c", PRINT.format(body=f"print('x' * {size})")]
+    with subprocess.Popen(command, stdout=writing) as process, open(reading, "rb") as pipe:
+        os.close(writing)
+        while not pipe.read(1):
+            pass
+        time.sleep(0.05)  # the pipe is full by now
+        assert len(pipe.read()) == size
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("environment", "file", "interactive"),
+    [
+        ({"TERM": "xterm"}, "tty", True),
+        ({"TERM": "dumb"}, "tty", False),
+        ({"TERM": "xterm"}, "pipe", False),
+        ({"TERM": "xterm", "FORCE_COLOR": "1"}, "pipe", False),
+    ],
+)
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_console_redraws_only_on_a_terminal_that_can(monkeypatch, environment, file, interactive, stream):
+    for name in ("TERM", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    text = io.StringIO()
+    text.isatty = lambda: file == "tty"
+    monkeypatch.setattr(sys, stream, text)
+    assert output.console(stderr=stream == "stderr").is_interactive is interactive

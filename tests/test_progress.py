@@ -12,7 +12,7 @@ ROW = {
 
 
 def console(*, terminal):
-    return Console(file=io.StringIO(), force_terminal=terminal, width=120)
+    return Console(file=io.StringIO(), force_terminal=terminal, force_interactive=terminal, width=120)
 
 
 def look_on(callback, done):
@@ -80,7 +80,7 @@ def test_the_bar_says_images_per_second_before_the_first_epoch_ends(monkeypatch)
 
 
 def test_the_bar_is_one_line_of_78_columns():
-    out = Console(file=io.StringIO(), force_terminal=True, width=80)
+    out = Console(file=io.StringIO(), force_terminal=True, force_interactive=True, width=80)
     with progress_callback(out, 16) as bar:
         bar.on_start(0, 240, 6)
         bar.on_epoch(ROW)

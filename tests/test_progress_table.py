@@ -16,7 +16,7 @@ ROW = {"epoch": 1, "iteration": 6, "rate": 0.05, "train_error": 45.678, "images_
 
 
 def console(*, terminal, height=40):
-    return Console(file=io.StringIO(), force_terminal=terminal, width=150, height=height)
+    return Console(file=io.StringIO(), force_terminal=terminal, force_interactive=terminal, width=150, height=height)
 
 
 def drawn(renderable):

@@ -90,6 +90,16 @@ def test_done_is_written_last_and_the_state_goes_only_then(directory, monkeypatc
     ]
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "machine.json"])
+def test_a_run_whose_folder_was_deleted_during_training_is_not_sealed_without_what_it_is(directory, name):
+    (directory.path / name).unlink()
+    assert message(directory.finish, {}) == (
+        f"{directory.path / name}: not there; delete {directory.path} and train it again"
+    )
+    assert not (directory.path / "done.json").exists()
+    assert directory.resume_path.is_file()
+
+
 @pytest.mark.parametrize("failing", ["manifest.json", "done.json"])
 def test_a_finish_that_fails_can_be_done_again(directory, monkeypatch, failing):
     real = seal.write_atomically
@@ -245,9 +255,10 @@ def test_a_config_that_is_no_run(directory, content):
 
 
 @pytest.mark.parametrize("finished", [False, True])
-def test_weights_may_be_large(tmp_path, finished):
+def test_weights_may_be_large(tmp_path, tiny_run, finished):
     """A snapshot of Wide-ResNet-32-4 has 30 MB, one of DenseNet-100-24 109 MB."""
     directory, content = RunDirectory(tmp_path), bytes(17_000_000)
+    directory.start(tiny_run(), {})
     directory.snapshot_path(1).parent.mkdir()
     directory.snapshot_path(1).write_bytes(content)
     if finished:

@@ -18,6 +18,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from snapshot_cli import output
+
 if TYPE_CHECKING:
     from snapshot_cli.datasets.index import Reading
 
@@ -26,18 +28,18 @@ class Downloads:
     """Show the progress of downloads; call it with the URL, the bytes received, and the size of the file."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
+        self._console = console or output.console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         self._bar = Progress(*columns, TimeRemainingColumn(), console=self._console)
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._console.is_interactive:
             self._bar.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._console.is_terminal:
+        if self._console.is_interactive:
             self._bar.stop()
 
     def __call__(self, url: str, done: int, size: int | None) -> None:
@@ -52,9 +54,9 @@ class Downloads:
 @contextmanager
 def files_read(console: Console | None = None) -> Iterator[Reading]:
     """Yield a function that shows how many files are read; nothing is shown before its first call."""
-    console = console or Console(stderr=True)
+    console = console or output.console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_interactive)
     tasks = list[TaskID]()
 
     def show(done: int, total: int) -> None:

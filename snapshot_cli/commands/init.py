@@ -9,6 +9,7 @@ import click
 
 from snapshot_cli.commands import completion, options
 from snapshot_cli.errors import ConfigError, UserError, command
+from snapshot_cli.files import write_atomically
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Experiment
@@ -42,7 +43,7 @@ def init(file: Path, dataset: str, data: Path) -> None:
         raise UserError(f"{file}: exists already; give another FILE, or delete it")
     train = command("train", file)
     header = [f"Train it: {train}", f"Override a value for one command: {train} --set cycles=3"]
-    _write(file, commented.starter(_experiment(dataset, data), header))
+    write_atomically(file, commented.starter(_experiment(dataset, data), header).encode())
     click.echo(f"{file}: one experiment on {dataset}. Next:")
     if dataset not in {"digits", *prepared(data)}:
         click.echo(f"  {how_to_prepare(dataset)}")
@@ -65,10 +66,3 @@ def _experiment(dataset: str, data: Path) -> Experiment:
         return Experiment.model_validate(settings, context={"training_examples": training_examples(data)})
     except ValidationError as error:
         raise ConfigError(f"--dataset {dataset}: {error.errors()[0]['ctx']['error']}") from None
-
-
-def _write(file: Path, text: str) -> None:
-    """Write a file that does not exist yet, whole or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("x", encoding="utf-8") as opened:
-        opened.write(text)

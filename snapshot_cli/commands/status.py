@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from snapshot_cli import output
 from snapshot_cli.commands import completion, options
-from snapshot_cli.errors import UserError, visible
+from snapshot_cli.errors import UserError, visible, words_of
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Run
@@ -84,8 +86,8 @@ def _below(results: Path, data: Path) -> tuple[Callable[[], list[RunStatus]], li
                 continue
             try:
                 run = RunDirectory(path).run
-            except UserError as error:
-                problems[path] = str(error)
+            except (UserError, OSError) as error:
+                problems[path] = words_of(error)
                 continue
             if run.dataset in available:
                 runs[path] = run, plan.images(run, available[run.dataset])
@@ -101,29 +103,27 @@ def _below(results: Path, data: Path) -> tuple[Callable[[], list[RunStatus]], li
 
 
 def _print(statuses: Sequence[RunStatus]) -> None:
-    from rich.console import Console
-
     from snapshot_cli.launch import progress_table, run_status
 
-    console = Console()
-    for line in chain(*progress_table.table(statuses, console.width if console.is_terminal else None)):
+    console = output.console()
+    for line in chain(*progress_table.table(statuses, console.width if console.is_interactive else None)):
         console.print(line, soft_wrap=True)
-    console.print(run_status.summary(statuses), markup=False, highlight=False, soft_wrap=not console.is_terminal)
+    console.print(run_status.summary(statuses), markup=False, highlight=False, soft_wrap=not console.is_interactive)
 
 
 def _watch(look: Callable[[], list[RunStatus]]) -> None:
     """Draw again and again on a terminal; elsewhere print the line about all runs whenever it changes."""
-    from rich.console import Console
     from rich.live import Live
 
     from snapshot_cli.launch import progress_table, run_status
 
-    console, last, idle = Console(), "", 0
-    with Live(console=console, auto_refresh=False) as live:
+    console, last, idle = output.console(), "", 0
+    live = Live(console=console, auto_refresh=False)
+    with live if console.is_interactive else nullcontext():
         while True:
             statuses = look()
             line = run_status.summary(statuses)
-            if console.is_terminal:
+            if console.is_interactive:
                 live.update(progress_table.screen(statuses, *console.size), refresh=True)
             elif line != last:
                 click.echo(line)

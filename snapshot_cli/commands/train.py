@@ -98,13 +98,11 @@ def _one_of(runs: list[Run]) -> str:
 
 
 def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> None:
-    from rich.console import Console
-
     from snapshot_cli.launch import in_process, torchrun, train_process
     from snapshot_cli.launch.progress import progress_callback, say
     from snapshot_cli.run_directory import RunDirectory
 
-    console = Console(stderr=True, quiet=torchrun.rank() > 0)
+    console = output.console(stderr=True, quiet=torchrun.rank() > 0)
     path = RunDirectory.of(run, machine.results).path
     with progress_callback(console, run.batch_size) as callback:
         in_process.train(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from snapshot_cli import output
 from snapshot_cli.errors import ConfigError, Stopped, UserError, arguments, command
 
 if TYPE_CHECKING:
@@ -130,8 +131,6 @@ def run_all(
     extra: Sequence[str] = (),
 ) -> list[str]:
     """Work on runs in parallel processes; return a line for every failure. Raises Stopped after a signal."""
-    from rich.console import Console
-
     from snapshot_cli.launch import slots
     from snapshot_cli.launch.progress_table import ProgressTable
     from snapshot_cli.launch.signals import stop_request
@@ -141,7 +140,7 @@ def run_all(
     with (
         engine.connected(),  # before the signals, which Ray would take
         stop_request() as stop,
-        ProgressTable(Console(stderr=True), sizes, machine.results) as progress,
+        ProgressTable(output.console(stderr=True), sizes, machine.results) as progress,
     ):
         failures = engine.train_all(runs, machine, sources, extra=extra, gpus=gpus, progress=progress, stop=stop)
     if stop.signal is not None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from snapshot_cli.commands import options
-from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.errors import ConfigError, UserError, words_of
 
 if TYPE_CHECKING:
     from snapshot_cli.run_directory import RunDirectory
+
+Checked = TypeVar("Checked")
 
 
 @click.command(short_help="Check the files of finished runs.")
@@ -32,8 +35,8 @@ def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> No
     scored = sorted(results.rglob("scores/*/*.json")) if everything else []
     if not runs and not scored:
         raise UserError(f"{results}: no run in it; snapshot train FILE trains one, or give another --results-dir")
-    wrong = [line for path in runs for line in _check_run(RunDirectory(path))]
-    wrong += [line for path in scored for line in _check_scores(path)]
+    wrong = [line for path in runs for line in _readable(_check_run, RunDirectory(path))]
+    wrong += [line for path in scored for line in _readable(_check_scores, path)]
     if wrong:
         raise UserError("\n".join(wrong))
 
@@ -41,6 +44,14 @@ def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> No
 def _run_paths(results: Path) -> list[Path]:
     """Return the run directories below a folder, also those that lost some files."""
     return sorted({path.parent for name in ("config.yaml", "done.json") for path in results.rglob(name)})
+
+
+def _readable(check: Callable[[Checked], list[str]], source: Checked) -> list[str]:
+    """Return what a check returns; a line for a file that cannot be read."""
+    try:
+        return check(source)
+    except OSError as error:
+        return [words_of(error)]
 
 
 def _check_run(directory: RunDirectory) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
+
+from snapshot_cli.config import container
 
 Device = Literal["auto", "cpu", "cuda"]
 CHECKPOINT_SECONDS = 300.0
@@ -13,8 +16,10 @@ FOLDERS = ("data", "results")
 
 
 def processors() -> int:
-    """Return how many processors this process may use: of a shared host, a batch system grants it some alone."""
-    return len(os.sched_getaffinity(0))
+    """Return how many processors this process may use: a batch system or container grants some of a host's."""
+    granted = container.processors()
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return usable if granted is None else min(usable, math.ceil(granted))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from snapshot_cli.config.machine import processors
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.file_bytes import read_member
 from snapshot_cli.datasets.image_files import pixels
@@ -119,7 +119,7 @@ def _side(source: Path, names: Sequence[str], size: int | None) -> int:
 @contextmanager
 def _mapping(*, parallel: bool) -> Iterator[Callable[..., Iterable[list[Decoded]]]]:
     """Yield a `map` that runs here, or in one process per core."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = processors()
     if not parallel or cores == 1:
         yield map
         return

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from snapshot_cli.config.machine import processors
 from snapshot_cli.datasets.file_bytes import read_member
 from snapshot_cli.errors import UserError
 
@@ -80,7 +81,7 @@ def nobody(done: int, whole: int) -> None:
 
 def verify_files(files: ImageFiles, reading: Reading = nobody) -> None:
     """Read every file; UserError naming the first that is not the one that was indexed."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         for start in range(0, len(files), AT_ONCE):
             reading(start, len(files))
             for _ in pool.map(files.read, range(start, min(start + AT_ONCE, len(files)))):

@@ -6,7 +6,6 @@ import csv
 import difflib
 import hashlib
 import io
-import os
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from snapshot_cli.config.machine import processors
 from snapshot_cli.datasets import ground_truth
 from snapshot_cli.datasets.image_files import Source, is_junk
 from snapshot_cli.errors import ConfigError, UserError, visible
@@ -223,7 +223,7 @@ def _drawn(source: Source, by_class: Classes, choices: Choices, notes: Sequence[
     share, seed = choices.test_share, choices.split_seed
     assert share is not None
     names = [*by_class]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(processors()) as pool:
         digests = dict(zip(names, pool.map(lambda name: _digest(source, name, seed), names), strict=True))
     test = set[str]()
     for of_class in sorted({*by_class.values()}):

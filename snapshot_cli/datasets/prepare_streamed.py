@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from snapshot_cli.config.machine import processors
 from snapshot_cli.datasets import ground_truth, image_files, index
 from snapshot_cli.datasets.catalogue import CATALOGUE, Facts
 from snapshot_cli.datasets.duplicates import Duplicates, Keyed, count
@@ -128,7 +129,7 @@ def _read_all(
     numbers = {name: label for label, name in enumerate(listing.classes)}
     paths = [*listing.train, *listing.test]
     results = list[tuple[bytes, bytes, str | None]]()
-    with ThreadPoolExecutor(os.cpu_count()) as pool, warnings.catch_warnings():
+    with ThreadPoolExecutor(processors()) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's; what it cannot read is refused
         for start in range(0, len(paths), AT_ONCE):
             reading(start, len(paths))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from snapshot_cli.config import container
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.datasets import shared_memory
@@ -126,12 +127,13 @@ def bfloat16() -> Iterator[Finding]:
 
 
 def memory() -> Finding:
-    """Look at the memory that is free."""
+    """Look at the memory that is free, in the system and up to the limit of a container."""
     path = Path("/proc/meminfo")
     match = re.search(r"MemAvailable:\s+(\d+) kB", path.read_text("utf-8")) if path.is_file() else None
     if match is None:
         return Finding("memory", "note", "cannot be told on this system")
-    free = int(match[1]) * 1024
+    limit, free = container.free_memory(), int(match[1]) * 1024
+    free = free if limit is None else min(free, limit)
     if free < MEMORY:
         return Finding("memory", "note", f"{free / 1e9:.1f} GB free", "end other programs, or give reproduce --jobs 1")
     return Finding("memory", "good", f"{free / 1e9:.1f} GB free")
@@ -154,8 +156,8 @@ def shared() -> Finding:
 
 def room(folder: Path) -> Iterator[Finding]:
     """Look whether a folder, or the nearest one above that exists, can be written to and has room."""
-    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     try:
+        place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         with tempfile.TemporaryFile(dir=place) as file:
             file.write(b"x")
     except OSError as error:
@@ -174,9 +176,12 @@ def room(folder: Path) -> Iterator[Finding]:
 
 def datasets(data: Path) -> Finding:
     """Look at the prepared datasets."""
-    if errors := unreadable(data):
+    try:
+        errors, names = unreadable(data), list(prepared(data))
+    except OSError as error:
+        return Finding("datasets", "missing", f"{error.filename}: {error.strerror}")
+    if errors:
         return Finding("datasets", "missing", "\n".join(map(str, errors)))
-    names = list(prepared(data))
     if not names:
         return Finding("datasets", "note", "only digits, which prepares itself", how_to_prepare("cifar10"))
     return Finding("datasets", "good", ", ".join(names))

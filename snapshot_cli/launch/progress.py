@@ -97,7 +97,7 @@ def _data_wait(row: Mapping[str, float]) -> str:
 
 def progress_callback(console: Console, batch_size: int) -> Bar | Lines:
     """Return a bar for a terminal, lines for anything else."""
-    return Bar(console, batch_size) if console.is_terminal else Lines(console)
+    return Bar(console, batch_size) if console.is_interactive else Lines(console)
 
 
 def say(console: Console, text: str) -> None:

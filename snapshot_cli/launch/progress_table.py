@@ -44,7 +44,7 @@ class ProgressTable:
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self._console.is_interactive:
             self._live.start()
         return self
 
@@ -54,7 +54,7 @@ class ProgressTable:
     def started(self, run: Run) -> None:
         """Take note of a run that begins or goes on."""
         self._statuses[run] = replace(self._statuses[run], state="running")
-        if not self._console.is_terminal:
+        if not self._console.is_interactive:
             say(self._console, f"training {run.run_id}")
 
     def ended(self, run: Run, outcome: State, words: str = "") -> None:
@@ -64,12 +64,12 @@ class ProgressTable:
         self._statuses[run] = replace(
             last, state=outcome, words=words, where="", seen=last.images if outcome == "done" else last.seen
         )
-        name = in_words(run) if self._console.is_terminal else run.run_id
+        name = in_words(run) if self._console.is_interactive else run.run_id
         say(self._console, f"{outcome}: {name} ({self._ended} of {len(self._runs)})")
 
     def look(self) -> None:
         """Read from their files how far the running ones are, and draw; once a second at most."""
-        if not self._console.is_terminal or time.monotonic() < self._next:
+        if not self._console.is_interactive or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + REFRESH_SECONDS
         for run, status in self._statuses.items():

@@ -13,7 +13,7 @@ from snapshot_cli import lock
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.run_words import in_words
 from snapshot_cli.durations import duration
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import UserError, words_of
 from snapshot_cli.launch import train_process
 from snapshot_cli.launch.saved_step import saved_step
 from snapshot_cli.run_directory import RunDirectory
@@ -54,7 +54,10 @@ class RunStatus:
 def look(run: Run, results: Path, images: int, *, is_scored: bool = False) -> RunStatus:
     """Return how a run stands that looks at `images` training images in all; scores are enough for one to be done."""
     directory = RunDirectory.of(run, results)
-    state, where, words = _state(directory)
+    try:
+        state, where, words = _state(directory)
+    except OSError as error:  # another user's, say
+        return RunStatus(run.run_id, "failed", images, words=words_of(error), name=in_words(run))
     if state == "waiting" and is_scored:
         state, words = "done", "its scores are there"
     saved = min(saved_step(directory.resume_path) * run.batch_size, images)
@@ -64,8 +67,8 @@ def look(run: Run, results: Path, images: int, *, is_scored: bool = False) -> Ru
     try:
         rows = directory.metrics()
         return _with_epoch(status, rows[-1], run) if rows else status
-    except UserError as error:
-        return replace(status, words=words or str(error))
+    except (UserError, OSError) as error:
+        return replace(status, words=words or words_of(error))
     except (LookupError, ValueError, OverflowError):  # half a row, of an epoch that is being written elsewhere
         return status
 
