@@ -49,7 +49,7 @@ class Commands(click.Group):
         """Run the command; a UserError or a file that cannot be used ends it with a line, not a traceback."""
         try:
             torchrun.check()
-            with torchrun.together(click.ClickException):
+            with torchrun.report_once(click.ClickException):
                 return super().invoke(ctx)
         except UserError as error:
             click.echo("\n".join(map(visible, str(error).split("\n"))), err=True)

@@ -18,19 +18,19 @@ from types import FrameType
 from snapshot_cli.__main__ import main as run_command
 from snapshot_cli.launch import signals, train_process
 
-LARGEST = 2**20  # bytes of a message
+MAX_MESSAGE_BYTES = 2**20
 POLL_SECONDS = 0.05
 
 
 def main() -> None:
-    """Import what a training needs, then serve the process that started this one."""
-    signals.leave_when_asked()
+    """Import what a training needs, then serve the worker that started this process."""
+    signals.exit_on_signals()
     preload()
     serve(socket.socket(fileno=0), run_command)
 
 
 def preload() -> None:
-    """Import what `snapshot train` needs, and start no thread: a fork copies only the calling one.
+    """Import what `snapshot train` needs without starting a thread: a fork copies only the calling thread.
 
     torch would import `torch._dynamo` at the first step of an optimizer.
     """
@@ -51,25 +51,25 @@ def serve(channel: socket.socket, run: Callable[[], None]) -> None:
     """Call `run` in a forked process for each message, and answer with its exit code, until the channel is closed.
 
     A message holds the arguments of the command line and, as a file descriptor, the log. SIGTERM is passed on to the
-    forked process. When the channel is closed meanwhile, this process ends, and the forked one stops as its launcher is
-    gone.
+    forked process. If the channel is closed while that runs, this process exits, and the forked one stops because its
+    launcher is gone.
     """
-    children: list[int] = []  # the one that runs, if any
+    children: list[int] = []  # the running one, if any
     os.environ[train_process.LAUNCHER] = str(os.getpid())
-    _listen(children)
+    _forward_sigterm(children)
     while True:
-        message, logs, _, _ = socket.recv_fds(channel, LARGEST, 1)
+        message, logs, _, _ = socket.recv_fds(channel, MAX_MESSAGE_BYTES, 1)
         if not message:
             return
-        signal.pthread_sigmask(signal.SIG_BLOCK, signals.CODES)
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals.EXIT_CODES)
         pid = os.fork()
         if pid == 0:
             channel.detach()
-            _become(json.loads(message), logs[0])
+            _set_up_child(json.loads(message), logs[0])
             run()
             return
         children.append(pid)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.CODES)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.EXIT_CODES)
         os.close(logs[0])
         while not (ended := os.waitpid(pid, os.WNOHANG))[0]:
             if select.select([channel], [], [], POLL_SECONDS)[0]:
@@ -78,29 +78,29 @@ def serve(channel: socket.socket, run: Callable[[], None]) -> None:
         channel.send(str(os.waitstatus_to_exitcode(ended[1])).encode())
 
 
-def _listen(children: Sequence[int]) -> None:
-    """Pass SIGTERM on, and leave Ctrl-C and SIGHUP to the forked process, which the terminal tells as well."""
+def _forward_sigterm(children: Sequence[int]) -> None:
+    """Forward SIGTERM to the child, if any; ignore Ctrl-C and SIGHUP, which a terminal sends to the child as well."""
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
+    def forward(number: int, frame: FrameType | None) -> None:
         if not children:
-            sys.exit(signals.CODES[signal.SIGTERM])
+            sys.exit(signals.EXIT_CODES[signal.SIGTERM])
         with suppress(ProcessLookupError):
             os.kill(children[0], number)
 
-    for number in signals.heard():
-        signal.signal(number, pass_on if number == signal.SIGTERM else lambda number, frame: None)
+    for number in signals.handled():
+        signal.signal(number, forward if number == signal.SIGTERM else lambda number, frame: None)
 
 
-def _become(arguments: Sequence[str], log: int) -> None:
-    """Take arguments, log and signals as a process that was started for one run, which has no input."""
-    with open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), 0)  # in place of the channel
+def _set_up_child(arguments: Sequence[str], log: int) -> None:
+    """Set arguments, input, output and signals as in a process started for this run alone."""
+    with open(os.devnull) as devnull:
+        os.dup2(devnull.fileno(), 0)  # replaces the channel
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
     sys.argv[1:] = arguments
-    signals.leave_when_asked()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.CODES)
+    signals.exit_on_signals()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.EXIT_CODES)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from snapshot_cli.errors import UserError
 FILE_NAME = ".lock"
 UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 POLL_SECONDS = 0.1
-LARGEST = 1000  # bytes that say who holds it
+MAX_BYTES = 1000  # bytes that say who holds it
 HELD: set[int] = set()
 """The descriptors of the locks that this process holds."""
 
@@ -67,20 +67,20 @@ def holder(folder: Path) -> Holder | None:
         if not path.is_file():  # a pipe would keep whoever reads it
             return None
         with path.open("rb") as file:
-            return _parse(file.read(LARGEST))
+            return _parse(file.read(MAX_BYTES))
     except OSError:
         return None
 
 
 @contextmanager
-def hold(folder: Path, *, note: Callable[[str], None] = lambda text: None, patience: float = 0.0) -> Iterator[None]:
+def hold(folder: Path, *, note: Callable[[str], None] = lambda text: None, timeout: float = 0.0) -> Iterator[None]:
     """Hold the lock of a folder, which is made where it is not there; `note` is told where locks are not supported.
 
-    Raises UserError that says which process holds it, when that is still so after `patience` seconds.
+    Raises UserError that says which process holds it, if it still does after `timeout` seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE_NAME
-    descriptor = _open(path, note, time.monotonic() + patience)
+    descriptor = _open(path, note, time.monotonic() + timeout)
     HELD.add(descriptor)
     try:
         _write(descriptor, path)
@@ -101,7 +101,7 @@ def _open(path: Path, note: Callable[[str], None], until: float) -> int:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            content = os.pread(descriptor, LARGEST, 0)
+            content = os.pread(descriptor, MAX_BYTES, 0)
             os.close(descriptor)
             if time.monotonic() < until:
                 time.sleep(POLL_SECONDS)

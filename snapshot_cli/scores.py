@@ -29,7 +29,7 @@ VERSION: Literal[1] = 1
 """The version of the definitions; raise it whenever a number here is defined differently."""
 DIGITS = 9
 """Significant digits of a stored number; processors differ in the digits after these."""
-LARGEST = 64_000_000  # bytes; ten members on ImageNet take two million
+MAX_BYTES = 64_000_000  # bytes; ten members on ImageNet take two million
 
 
 def _rounded(value: float) -> float:
@@ -233,7 +233,7 @@ def write(scores: Scores, file: Path) -> None:
 def read(file: Path) -> Scores:
     """Return the scores of a file; UserError if it differs from what `write` wrote or has another version."""
     remedy = "delete it; snapshot reproduce scores the runs again, or trains them where they are gone"
-    if file.stat().st_size > LARGEST:
+    if file.stat().st_size > MAX_BYTES:
         raise UserError(f"{file}: too large to be scores; {remedy}")
     sealed = re.fullmatch(rb'\{"sha256":"([0-9a-f]{64})",("version":(\d+),.*)', file.read_bytes(), re.DOTALL)
     if sealed is None:

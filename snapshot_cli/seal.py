@@ -17,7 +17,7 @@ KINDS: dict[str, type | tuple[type, ...]] = {
     "device_name": str, "commit": str, "started": str, "python": str, "threads": int, "versions": dict,
 }  # fmt: skip
 """Of what is read again from machine.json and done.json."""
-LARGEST = 16_000_000  # bytes of a file that is text; those of the longest run have some thousand
+MAX_BYTES = 16_000_000  # bytes of a file that is text; those of the longest run have some thousand
 
 
 def is_sealed(folder: Path) -> bool:
@@ -85,7 +85,7 @@ def verify(folder: Path) -> tuple[list[str], list[str]]:
     return wrong, not_kept
 
 
-def read(folder: Path, name: str, *, most: int | None = LARGEST) -> bytes:
+def read(folder: Path, name: str, *, most: int | None = MAX_BYTES) -> bytes:
     """Return the bytes of a file; UserError when it is not there, not a file or too large to be one of a run's."""
     path = folder / name
     if not path.is_file():

@@ -305,7 +305,7 @@ def test_weights_of_another_network(kept):
 
 
 def test_a_state_that_is_too_large_is_not_read(saved, monkeypatch):
-    monkeypatch.setattr("snapshot_cli.training.checkpoint.LARGEST", 10)
+    monkeypatch.setattr("snapshot_cli.training.checkpoint.MAX_BYTES", 10)
     assert refusal(saved) == f"{saved}: too large to be a checkpoint; delete {saved.parent} and train it again"
 
 

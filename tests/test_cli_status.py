@@ -12,7 +12,7 @@ from snapshot_cli.commands import status
 from snapshot_cli.config import plan
 from snapshot_cli.config.load import load
 from snapshot_cli.config.run_words import in_words
-from snapshot_cli.launch import run_status, train_process
+from snapshot_cli.launch import failure, run_status
 from snapshot_cli.run_directory import RunDirectory
 
 ROW = {"epoch": 1, "iteration": 7, "rate": 0.05, "train_error": 45.678, "images_per_second": 87.0}
@@ -37,7 +37,7 @@ def test_every_run_of_a_study(tmp_path, study):
     (directory.path / ".lock").write_text(json.dumps({"pid": 12, "host": "far", "since": "then"}))
     failed = RunDirectory.of(second, tmp_path / "results/own")
     failed.start(second, {})
-    (failed.path / train_process.FAILURE).write_text("the loss is [not] finite")
+    (failed.path / failure.FAILURE).write_text("the loss is [not] finite")
     code, out, errors = snapshot("status", "study.yaml")
     assert (code, errors) == (0, "")
     assert lines(out) == [
@@ -176,5 +176,5 @@ def test_a_folder_that_nobody_may_enter_is_a_failed_run(tmp_path, study, monkeyp
 
     monkeypatch.setattr("snapshot_cli.seal.is_sealed", forbidden)
     run = plan.runs(study)[0]
-    found = run_status.look(run, tmp_path, 100)
-    assert (found.state, found.words) == ("failed", f"{RunDirectory.of(run, tmp_path).path}: Permission denied")
+    found = run_status.read_status(run, tmp_path, 100)
+    assert (found.state, found.note) == ("failed", f"{RunDirectory.of(run, tmp_path).path}: Permission denied")

@@ -3,6 +3,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from fabricated_runs import finish, finish_cells, wrong
 
 from snapshot_cli.config import plan
 from snapshot_cli.config.load import load
+from snapshot_cli.launch.failure import Failure
 from snapshot_cli.run_directory import RunDirectory
 
 FILES = ["table.md", "table.csv", "table.tex", "figure.svg", "figure.png"]
@@ -34,9 +36,9 @@ def trainings(monkeypatch):
     """Record what would be trained, on a machine without a GPU; every run fails but those in `finishes`."""
     calls = []
 
-    def train_all(runs, machine, asked, *, places, progress, stop):
-        calls.append((list(runs), [list(asked[run]) for run in runs], list(places)))
-        return [f"{run.run_id}: the step 3 has a loss of nan (all of it: log.txt)" for run in runs[:1]]
+    def train_all(runs, machine, sources, *, gpus, progress, stop):
+        calls.append((list(runs), [list(sources[run]) for run in runs], list(gpus)))
+        return [Failure(run.run_id, "the loss is not finite at step 3", Path("nowhere")) for run in runs[:1]]
 
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("snapshot_cli.launch.slots.train_all", train_all)
@@ -145,7 +147,7 @@ def test_a_study_with_failures_draws_what_it_has_and_says_what_failed(tmp_path, 
     assert errors == (
         "A study: 3 runs, 1 finished, 2 to train\n"
         "1 of 2 runs failed:\n"
-        f"{snapshots.run_id}: the step 3 has a loss of nan (all of it: log.txt)\n"
+        f"{snapshots.run_id}: the loss is not finite at step 3\n"
     )
     assert trainings == [([snapshots, second], [["study.yaml", "--set", "title=A study"]] * 2, ["", ""])]
     assert "| Single model        |    50.00 |" in (tmp_path / "results/own/table.md").read_text()

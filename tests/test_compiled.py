@@ -76,7 +76,7 @@ def test_going_on_with_another_setting_is_said(quick, tiny_data, tiny_run, tmp_p
     with pytest.raises(Stopped):
         in_process.train(run, here_, callback=Silent(), stop=lambda: True)
     in_process.train(run, replace(here_, compile=True), callback=Silent(), note=notes.append)
-    assert any("goes on where compile False -> True" in note for note in notes)
+    assert any("resumes with compile False -> True" in note for note in notes)
 
 
 def test_without_a_compiler_it_is_eager_and_said(monkeypatch, tiny_data, tiny_run, tmp_path):

@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 
 import pytest
@@ -70,8 +71,8 @@ def test_time_is_that_of_as_many_threads_as_are_asked_for(machine, tiny_run, mon
 
 def test_images_on_the_device(tiny_run, machine):
     manifest = estimate.manifest_of("tiny", machine)
-    assert estimate.images_held(tiny_run(), manifest) == 3 * (90 + 23) * 8**2
-    assert estimate.images_held(tiny_run(holdout=10), manifest) == 3 * (80 + 33) * 8**2
+    assert estimate.image_bytes(tiny_run(), manifest) == 3 * (90 + 23) * 8**2
+    assert estimate.image_bytes(tiny_run(holdout=10), manifest) == 3 * (80 + 33) * 8**2
 
 
 def test_what_a_gpu_would_need_is_counted_without_one(tiny_data, tmp_path, tiny_run):
@@ -82,7 +83,7 @@ def test_what_a_gpu_would_need_is_counted_without_one(tiny_data, tmp_path, tiny_
 
 def test_streamed_images_are_not_held(tiny_run, machine):
     run = tiny_run(dataset="imagenet", network="imagenet-resnet-50")
-    assert estimate.images_held(run, estimate.manifest_of("imagenet", machine)) == 0
+    assert estimate.image_bytes(run, estimate.manifest_of("imagenet", machine)) == 0
 
 
 def test_a_dataset_that_is_not_prepared(machine):
@@ -122,13 +123,13 @@ def test_the_batch_size_that_is_suggested_works_for_all_ranks(machine, tiny_run,
 @pytest.mark.parametrize(("free", "is_said"), [(64_000_000, True), (10**12, False), (None, False)])
 def test_shared_memory_that_is_too_small_for_streamed_batches(machine, tiny_run, monkeypatch, free, is_said):
     monkeypatch.setattr(estimate.shared_memory, "free", lambda: free)
-    monkeypatch.setattr(estimate, "processors", lambda: 2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(2))
     runs = [tiny_run(dataset="imagenet", network="imagenet-resnet-50", batch_size=256), tiny_run()]
     line = (
         "imagenet: 2 workers can need 193 MB in /dev/shm for batches of 256 images, 64 MB are free; give a container "
         "more (docker run --shm-size 8g), or train with fewer --workers"
     )
-    monkeypatch.setattr(estimate, "_together", lambda *_, **__: None)
+    monkeypatch.setattr(estimate, "_group_needs", lambda *_, **__: None)
     lines = []
     estimate.needs(runs, machine, steps=0, note=lines.append)
     assert lines == ([line] if is_said else [])

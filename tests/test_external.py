@@ -274,7 +274,7 @@ def test_a_last_batch_of_one_image(tiny_run, tiny_data, tmp_path):
         in_process.train(run, Machine(tiny_data, tmp_path, device="cpu"), callback=Silent())
     assert (
         trial.check(
-            run_of(tiny_run, "plugin:mlp"), in_process.prepared("tiny", Machine(tiny_data, tmp_path)), smallest=1
+            run_of(tiny_run, "plugin:mlp"), in_process.ensure_prepared("tiny", Machine(tiny_data, tmp_path)), smallest=1
         )
         == []
     )
@@ -399,7 +399,7 @@ def test_timm(tiny_run, tiny_data, tmp_path):
     run = run_of(tiny_run, "timm:test_vit", budget=1, network_options={"patch_size": 4})
     machine = Machine(tiny_data, tmp_path, device="cpu")
     directory = RunDirectory.of(run, tmp_path)
-    assert trial.check(run, in_process.prepared("tiny", machine)) == []
+    assert trial.check(run, in_process.ensure_prepared("tiny", machine)) == []
     assert "timm" in in_process.train(run, machine, callback=Silent()).machine["versions"]
     assert directory.status == "done"
 

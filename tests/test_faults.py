@@ -162,7 +162,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_when_there_is_room(unbroken, ti
         with pytest.raises(UserError) as caught:
             train(run, machine)
     assert str(caught.value).startswith(f"{directory.path}/")
-    assert str(caught.value).endswith(f": {os.strerror(code)}; make room, then the same command goes on")
+    assert str(caught.value).endswith(f": {os.strerror(code)}; make room, then type the same command to resume")
     assert results(train(run, machine)) == expected
 
 

@@ -66,7 +66,7 @@ def test_the_unit_for_bfloat16_is_the_fastest_there_is(monkeypatch, flags, expec
 )
 def test_bfloat16_is_remarked_on_where_it_does_not_pay(monkeypatch, device, unit, remark):
     monkeypatch.setattr(hardware, "bfloat16_unit", lambda: unit)
-    words = hardware.bfloat16_remark(torch.device(device))
+    words = hardware.bfloat16_warning(torch.device(device))
     assert words is None if remark is None else remark in words
 
 

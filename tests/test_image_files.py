@@ -245,7 +245,7 @@ def test_zip_member_whose_name_would_break_a_line(tmp_path):
 @pytest.mark.parametrize("write", [write_folder, write_zip])
 def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch, write):
     path = write(tmp_path / "photos", {"1.png": bytes(11)})
-    monkeypatch.setattr(file_bytes, "LARGEST", 10)
+    monkeypatch.setattr(file_bytes, "MAX_BYTES", 10)
     assert said_of(path, "1.png") == (f"{path}: 1.png: cannot be read as an image (11 bytes, expected at most 10)")
 
 

@@ -20,7 +20,7 @@ from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import store
 from snapshot_cli.datasets.manifest import to_json
 from snapshot_cli.errors import ConfigError, Stopped, UserError
-from snapshot_cli.launch import in_process, train_process
+from snapshot_cli.launch import failure, in_process
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import hardware, loop, predictions
 
@@ -57,9 +57,7 @@ def test_folders_of_a_run_that_lie_elsewhere_are_refused(machine, tiny_run, tmp_
     path.mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
     (path / "snapshots").symlink_to(tmp_path / "elsewhere")
-    assert message(tiny_run(), machine) == (
-        f"{path}/snapshots: a link to elsewhere; move what it leads to here in its place"
-    )
+    assert message(tiny_run(), machine) == (f"{path}/snapshots: a link; replace it by the folder that it leads to")
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
@@ -123,10 +121,10 @@ def again(finished, machine):
 def test_why_it_failed_is_forgotten_when_it_is_tried_again(again, machine):
     directory = again
     (directory.path / "done.json").unlink()
-    (directory.path / train_process.FAILURE).write_text("disk full\n")
+    (directory.path / failure.FAILURE).write_text("disk full\n")
     with pytest.raises(Stopped):
         in_process.train(directory.run, machine, callback=Silent(), stop=lambda: True)
-    assert train_process.failure(directory.path) is None
+    assert failure.read(directory.path) is None
 
 
 def test_lines_that_another_process_computes_are_waited_for(again, machine):
@@ -143,7 +141,7 @@ def test_lines_that_another_process_computes_are_waited_for(again, machine):
     held.wait()
     with pytest.raises(UserError, match="in use by process"):
         in_process.interpolate(again.run, machine)
-    in_process.interpolate(again.run, machine, patience=60)
+    in_process.interpolate(again.run, machine, lock_timeout=60)
     other.join()
     assert RunDirectory.of(again.run, machine.results).interpolation() == [(1, 0.0, "final", 1.0)]
 
@@ -253,8 +251,8 @@ def test_going_on_elsewhere_is_told_and_recorded(partial, machine, monkeypatch):
     with pytest.raises(Stopped):
         in_process.train(partial.run, machine, callback=stop, stop=stop, note=told.append)
     assert told == [
-        f"{partial.path}: goes on where device_name {place['device_name']} -> Abacus; threads {place['threads']} -> 7: "
-        "numbers may differ in their last digits from those of a run that was not stopped"
+        f"{partial.path}: resumes with device_name {place['device_name']} -> Abacus; threads {place['threads']} -> 7: "
+        "numbers may differ in their last digits from those of an uninterrupted run"
     ]
     in_process.train(partial.run, machine, callback=Silent(), note=told.append)
     assert len(told) == 1  # the second time nothing differs
@@ -282,7 +280,7 @@ def test_a_state_of_an_earlier_version_was_not_deterministic(partial, machine):
         in_process.train(partial.run, machine, callback=stop, stop=stop, note=told.append)
     assert told == []
     in_process.train(partial.run, replace(machine, deterministic=True), callback=Silent(), note=told.append)
-    assert told[0].startswith(f"{partial.path}: goes on where deterministic False -> True: numbers may differ")
+    assert told[0].startswith(f"{partial.path}: resumes with deterministic False -> True: numbers may differ")
 
 
 def test_going_on_at_the_same_place_is_not_recorded(partial, machine):
@@ -294,17 +292,17 @@ def test_going_on_at_the_same_place_is_not_recorded(partial, machine):
 
 def test_digits_prepare_themselves(tmp_path):
     machine = Machine(tmp_path / "data", tmp_path)
-    manifest = in_process.prepared("digits", machine)
+    manifest = in_process.ensure_prepared("digits", machine)
     assert (manifest.train, manifest.test) == (400, 1397)
-    assert in_process.prepared("digits", machine) == manifest == store.verify(tmp_path / "data", "digits")
+    assert in_process.ensure_prepared("digits", machine) == manifest == store.verify(tmp_path / "data", "digits")
 
 
 def test_digits_in_another_split_are_refused(tmp_path):
     machine = Machine(tmp_path / "data", tmp_path)
-    older = replace(in_process.prepared("digits", machine), train=1437, test=360)
+    older = replace(in_process.ensure_prepared("digits", machine), train=1437, test=360)
     (tmp_path / "data/digits/manifest.json").write_text(to_json(older))
     with pytest.raises(UserError) as caught:
-        in_process.prepared("digits", machine)
+        in_process.ensure_prepared("digits", machine)
     assert str(caught.value) == (
         f"{tmp_path}/data/digits: has 1,437 training and 360 test images, as an older version split them, not 400 and "
         "1,397; type snapshot data prepare digits --replace"
@@ -381,7 +379,8 @@ def test_a_file_that_may_not_grow_so_large_is_told_and_the_run_goes_on_when_it_m
     directory = RunDirectory.of(run, tmp_path / "results")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         1,
-        f"results/runs/{run.run_id}/snapshots/1.safetensors: File too large; make room, then the same command goes on",
+        f"results/runs/{run.run_id}/snapshots/1.safetensors: File too large; make room, then type the "
+        "same command to resume",
     )
     assert directory.status == "partial"
     assert not list(directory.path.rglob(".*"))
@@ -392,7 +391,9 @@ def test_a_file_that_may_not_grow_so_large_is_told_and_the_run_goes_on_when_it_m
 def test_bfloat16_is_remarked_on_where_it_does_not_pay(machine, tiny_run, monkeypatch):
     monkeypatch.setattr(hardware, "bfloat16_unit", lambda: None)
     runs = [tiny_run(), tiny_run(precision="bfloat16")]
-    assert in_process.remark(runs, machine).startswith("precision: bfloat16 is slower than float32 on this processor")
-    assert in_process.remark(runs[:1], machine) is None
+    assert in_process.precision_warning(runs, machine).startswith(
+        "precision: bfloat16 is slower than float32 on this processor"
+    )
+    assert in_process.precision_warning(runs[:1], machine) is None
     monkeypatch.setattr(hardware, "bfloat16_unit", lambda: "AMX")
-    assert in_process.remark(runs, machine) is None
+    assert in_process.precision_warning(runs, machine) is None

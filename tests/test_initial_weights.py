@@ -181,11 +181,11 @@ def test_a_node_of_a_cluster_gets_them(tiny_run, tmp_path, monkeypatch):
     monkeypatch.setattr(ray_task.train_process, "start", lambda words, *_: started.append(words))
     monkeypatch.setattr(ray_task, "_wait", lambda process: 0)
     task = ray_task.Task(
-        run, there, (), on_gpu=False, marker=tmp_path / "no", beside={}, finished={},
+        run, there, (), on_gpu=False, marker=tmp_path / "no", runs_per_host={}, finished={},
         plugins=[("mine.py", b"NETWORKS = {}")], initial_weights=content,
     )  # fmt: skip
     assert ray_task.work(task)[0] == 0
     assert weights_file.kept(run.initial_weights, there.results).read_bytes() == content
     (words,) = started
     assert words[words.index("--plugin") + 1].endswith("/0/mine.py")
-    assert train_process.words(run, machine, [])[0] == "train"
+    assert train_process.arguments(run, machine, [])[0] == "train"

@@ -117,7 +117,7 @@ def test_who_holds_it_is_read_from_the_file_alone(holder, tmp_path):
 
 def test_patience_waits_for_a_holder_that_is_about_to_end(holder, tmp_path):
     threading.Timer(0.3, holder.kill).start()
-    with lock.hold(tmp_path, patience=30):
+    with lock.hold(tmp_path, timeout=30):
         assert lock.holder(tmp_path).pid == os.getpid()
 
 
@@ -219,7 +219,7 @@ with lock.hold(pathlib.Path(sys.argv[1])):
         try:
             assert holder.stdout.readline() == b"held\n"
             holder.wait(60)
-            with lock.hold(tmp_path, patience=20):  # until the forked process has got so far
+            with lock.hold(tmp_path, timeout=20):  # until the forked process has got so far
                 pass
         finally:
             os.killpg(holder.pid, signal.SIGKILL)

@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from snapshot_cli.config.run_words import in_words
-from snapshot_cli.launch import progress_table, train_process
+from snapshot_cli.launch import failure, progress_table
+from snapshot_cli.launch.failure import Failure
 from snapshot_cli.launch.progress_table import ProgressTable
 from snapshot_cli.launch.run_status import RunStatus
 from snapshot_cli.run_directory import RunDirectory
@@ -31,7 +32,7 @@ def test_a_line_for_every_event_off_a_terminal(tmp_path, tiny_run):
     with ProgressTable(out, runs, tmp_path) as callback:
         for run, outcome in zip(runs, ("done", "failed", "stopped"), strict=True):
             callback.started(run)
-            callback.look()
+            callback.refresh()
             callback.ended(run, outcome)
     first, second, third = (run.run_id for run in runs)
     assert out.file.getvalue() == (
@@ -47,12 +48,12 @@ def test_a_table_on_a_terminal(tmp_path, tiny_run, monkeypatch):
     (place := RunDirectory.of(runs[1], tmp_path)).write_metrics([ROW])
     (place.path / ".lock").write_text(json.dumps({"pid": os.getpid(), "host": "far", "since": "now"}))
     (RunDirectory.of(runs[2], tmp_path).path).mkdir(parents=True)
-    (RunDirectory.of(runs[2], tmp_path).path / train_process.FAILURE).write_text("of an earlier try")
+    (RunDirectory.of(runs[2], tmp_path).path / failure.FAILURE).write_text("of an earlier try")
     with ProgressTable(out, dict.fromkeys(runs, 270), tmp_path) as callback:
         callback.started(runs[0])
         callback.started(runs[1])
         callback.ended(runs[0], "failed", "no room")
-        callback.look()
+        callback.refresh()
     assert "far, process" in out.file.getvalue()
     assert drawn(progress_table.screen(callback._statuses.values(), 150, 40)) == [
         "run  state  done  lr  error  images/s  left  where, or why not",
@@ -68,36 +69,29 @@ class Noted:
     def __init__(self):
         self.told = []
 
-    def ended(self, run, outcome, words=""):
-        self.told.append((outcome, words))
+    def ended(self, run, outcome, note=""):
+        self.told.append((outcome, note))
 
 
 @pytest.mark.parametrize(
-    ("result", "stopped", "told", "line"),
+    ("result", "stopped", "told", "reason"),
     [
         (0, False, ("done", ""), None),
         (0, True, ("done", ""), None),
         (75, True, ("stopped", ""), None),
-        (1, False, ("failed", "no [room]"), "no [room] (all of it: {log})"),
-        (-9, False, ("failed", "killed by signal 9"), "killed by signal 9 (all of it: {log})"),
-        ("the node is gone", False, ("failed", "the node is gone"), "the node is gone (all of it: {log})"),
+        (1, False, ("failed", "no [room]"), "no [room]"),
+        (-9, False, ("failed", "killed by signal 9"), "killed by signal 9"),
+        ("the node is gone", False, ("failed", "the node is gone"), "the node is gone"),
         ("the node is gone", True, ("stopped", ""), None),
     ],
 )
-def test_how_a_run_ended(tmp_path, tiny_run, result, stopped, told, line):
-    (tmp_path / train_process.LOG).write_text("epoch 1\nno [room]\n")
+def test_how_a_run_ended(tmp_path, tiny_run, result, stopped, told, reason):
+    (tmp_path / failure.LOG).write_text("epoch 1\nno [room]\n")
     noted = Noted()
-    lines = progress_table.end(noted, tiny_run(), result, tmp_path, stopped=stopped)
+    failures = progress_table.record_end(noted, tiny_run(), result, tmp_path, stopped=stopped)
     assert noted.told == [told]
-    log = tmp_path / train_process.LOG
-    assert lines == ([] if line is None else [f"{tiny_run().run_id}: {line.format(log=log)}"])
-    assert train_process.failure(tmp_path) == (told[1] or None)
-
-
-def test_no_log_is_named_that_is_not_there(tmp_path, tiny_run):
-    assert progress_table.end(Noted(), tiny_run(), "no room", tmp_path, stopped=False) == [
-        f"{tiny_run().run_id}: no room"
-    ]
+    assert failures == ([] if reason is None else [Failure(tiny_run().run_id, reason, tmp_path)])
+    assert failure.read(tmp_path) == (told[1] or None)
 
 
 @pytest.mark.parametrize(("height", "rows", "more"), [(40, 9, []), (11, 6, ["and 3 more"]), (1, 1, ["and 8 more"])])
@@ -112,7 +106,7 @@ LONG = "wide-resnet-32-4 tiny-imagenet cosine M6 cycle 2 alpha0 0.2 seed 1000 1d
 SHORT = "resnet-8 digits step M4 alpha0 0.1 seed 0 9cd3c6df"
 RUNS = [
     RunStatus("a", "running", 1000, 500, 0.05, 45.678, 87.0, "a-host-with-a-name, process 12345", SHORT),
-    RunStatus("b", "failed", 1000, name=LONG, words="the loss is not finite at step 7, where the rate is 0.1;"
+    RunStatus("b", "failed", 1000, name=LONG, note="the loss is not finite at step 7, where the rate is 0.1;"
               " try a smaller alpha0"),
 ]  # fmt: skip
 
@@ -128,7 +122,7 @@ def test_no_line_is_wider_than_the_terminal(width):
         text = " ".join(" ".join(lines(runs, width)).split())
         for status in runs:
             words = status.name.rpartition(" ")[0]
-            assert [word for word in (*words.split(), status.state, *status.words.split()) if word not in text] == []
+            assert [word for word in (*words.split(), status.state, *status.note.split()) if word not in text] == []
 
 
 def test_a_table_of_80_columns():
@@ -147,4 +141,4 @@ def test_a_table_of_80_columns():
 
 
 def test_why_a_run_failed_commands_no_terminal():
-    assert lines([RunStatus("a", "failed", 10, words="\x1b[2J gone")], None)[1].endswith("\\x1b[2J gone")
+    assert lines([RunStatus("a", "failed", 10, note="\x1b[2J gone")], None)[1].endswith("\\x1b[2J gone")

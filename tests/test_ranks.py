@@ -223,13 +223,13 @@ def test_another_number_of_processes_has_to_be_asked_for(trained, run):
     told, path = trained[1]["refused"], directory(trained, run, "stopped").path
     assert told["codes"] == [2]
     assert told["said"] == [
-        f"{path}: was trained in 2 processes, and would go on in 1, which changes its numbers; "
+        f"{path}: was trained in 2 processes; resuming in 1 changes its numbers; "
         "start torchrun with 2, or give --other-ranks"
     ]
     told, found = trained[1]["alone"], directory(trained, run, "alone")
     assert told["codes"] == [0]
     assert told["said"][1] == (
-        f"{found.path}: goes on where ranks 2 -> 1: numbers differ from those of a run that was not stopped"
+        f"{found.path}: resumes with ranks 2 -> 1: numbers differ from those of an uninterrupted run"
     )
     assert [place["ranks"] for place in found.places] == [2, 1]
     assert [place["ranks"] for place in directory(trained, run).places] == [2]
@@ -284,7 +284,7 @@ def test_dropout_is_drawn_apart(tiny_dataset, tiny_run, tmp_path, monkeypatch):
      ({"holdout": 3, "batch_size": 87}, 4, "3 images")],
 )  # fmt: skip
 def test_the_smallest_batch_and_split_have_an_image_for_each(tiny_data, tiny_run, changes, count, fewest):
-    run, manifest = tiny_run(**changes), in_process.prepared("tiny", Machine(tiny_data, tiny_data))
+    run, manifest = tiny_run(**changes), in_process.ensure_prepared("tiny", Machine(tiny_data, tiny_data))
     if fewest is None:
         in_process.check_ranks(run, manifest, Ranks(0, count))
         return
@@ -299,18 +299,22 @@ def test_the_smallest_batch_and_split_have_an_image_for_each(tiny_data, tiny_run
 def test_processes_of_a_host_share_its_processors_and_stop_with_torchrun(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8))
     machine = Machine(tmp_path, tmp_path)
-    assert (in_process.workers(machine), torchrun.rank(), train_process.launcher()) == (8, 0, None)
+    assert (in_process._with_decoders(machine).workers, torchrun.rank(), train_process.launcher()) == (8, 0, None)
     for name, value in {"TORCHELASTIC_RUN_ID": "1", "RANK": "5", "LOCAL_WORLD_SIZE": "3"}.items():
         monkeypatch.setenv(name, value)
-    assert (in_process.workers(machine), torchrun.rank(), train_process.launcher()) == (2, 5, os.getppid())
+    assert (in_process._with_decoders(machine).workers, torchrun.rank(), train_process.launcher()) == (
+        2,
+        5,
+        os.getppid(),
+    )
 
 
 def test_a_bug_is_not_taken_for_a_lost_process(monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
-    with pytest.raises(RuntimeError, match="shapes"), torchrun.together():
+    with pytest.raises(RuntimeError, match="shapes"), torchrun.report_once():
         raise RuntimeError("shapes differ")
     monkeypatch.delenv("TORCHELASTIC_RUN_ID")
-    with pytest.raises(UserError, match="mistake"), torchrun.together():
+    with pytest.raises(UserError, match="mistake"), torchrun.report_once():
         raise UserError("mistake")
 
 

@@ -25,8 +25,8 @@ NEVER = {"jobs": None, "per_gpu": None, "stop": lambda: False}
 class Noted:
     """A progress that notes what it is told, and does something whenever it is to look."""
 
-    def __init__(self, look=lambda: None):
-        self.told, self.look = [], look
+    def __init__(self, refresh=lambda: None):
+        self.told, self.refresh = [], refresh
 
     def started(self, run):
         self.told.append(("started", run.seed))
@@ -62,7 +62,7 @@ def test_without_ray_it_says_what_to_install(monkeypatch):
         ("foo:99999", "expected auto or HOST:PORT, such as 10.0.0.1:6379"),
         (
             "127.0.0.1:1",
-            "nobody answers there (Connection refused); the address is what ray start --head printed",
+            "no answer (Connection refused); the address is what ray start --head printed",
         ),
     ],
 )
@@ -164,7 +164,7 @@ def test_how_many_runs_go_side_by_side_on_a_host(room, most, expected):
     """Host b has two nodes, as of a cluster for tests."""
     has = [("c", HEAD), ("a", GPUS), ("b", NODE), ("b", NODE)]
     nodes = [{"NodeManagerHostname": host, "Resources": resources} for host, resources in has]
-    assert ray_engine.beside(nodes, room, most=most) == expected
+    assert ray_engine.runs_per_host(nodes, room, most=most) == expected
 
 
 @pytest.mark.timeout(900)
@@ -215,18 +215,18 @@ def test_why_nothing_comes_back_of_a_task(tmp_path, monkeypatch):
 
 def test_a_run_has_begun_when_its_lock_is_held(tmp_path, tiny_run):
     run, told, progress, machine = tiny_run(), set(), Noted(), Machine(tmp_path, tmp_path)
-    ray_engine._tell([run], told, machine, progress)
+    ray_engine._report_started([run], told, machine, progress)
     process = os.spawnlp(os.P_NOWAIT, "true", "true")
     os.waitpid(process, 0)
     folder = RunDirectory.of(run, tmp_path).path
     folder.mkdir(parents=True)
     of_the_dead = {"pid": process, "host": socket.gethostname(), "since": "then"}
     (folder / lock.FILE_NAME).write_text(json.dumps(of_the_dead))
-    ray_engine._tell([run], told, machine, progress)
+    ray_engine._report_started([run], told, machine, progress)
     assert progress.told == []
     with lock.hold(folder):
-        ray_engine._tell([run], told, machine, progress)
-    ray_engine._tell([run], told, machine, progress, ended=True)
+        ray_engine._report_started([run], told, machine, progress)
+    ray_engine._report_started([run], told, machine, progress, ended=True)
     assert progress.told == [("started", 0)]
 
 

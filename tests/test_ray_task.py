@@ -1,5 +1,6 @@
 """What runs on a node, without Ray: a process of one's own is a stand-in for `snapshot train`."""
 
+import os
 import subprocess
 import sys
 import time
@@ -62,7 +63,7 @@ def test_a_run_travels_whole_and_has_one_thread_and_no_gpu(task, process):
     [("here", None, "2"), ("there", None, "4"), ("joined later", None, "2"), ("crowded", None, "1"), ("here", 0, "0")],
 )
 def test_runs_side_by_side_share_the_processors_for_decoding(task, process, monkeypatch, host, asked, expected):
-    monkeypatch.setattr(ray_task, "processors", lambda: 8 if host != "crowded" else 3)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8 if host != "crowded" else 3))
     monkeypatch.setattr(ray_task.socket, "gethostname", lambda: host)
     started = process("")
     ray_task.work(changed(task, machine=replace(task.machine, workers=asked)))
@@ -81,7 +82,7 @@ def test_on_a_gpu_ray_has_said_which(task, process):
     ("script", "words"),
     [
         ("import os; os.kill(os.getpid(), 9)", "killed by signal 9"),
-        ("raise SystemExit(75)", "told to stop by somebody else, again and again"),
+        ("raise SystemExit(75)", "stopped by another program, again and again"),
     ],
 )
 def test_a_process_that_somebody_ended_is_lost(task, process, script, words):
@@ -110,9 +111,9 @@ def test_what_is_not_shared_is_brought_done_json_last(task, process, tmp_path, m
     assert (code, files) == (0, {"done.json": b"done.json", "predictions/test-1.npy": b"predictions/test-1.npy"})
     written, real = [], ray_task.write_atomically
     monkeypatch.setattr(ray_task, "write_atomically", lambda path, write: (written.append(path), real(path, write)))
-    ray_task.bring(files, tmp_path / "here")
+    ray_task.write_files(files, tmp_path / "here")
     assert [path.name for path in written] == ["test-1.npy", "done.json"]
-    assert ray_task.files(tmp_path / "here") == files
+    assert ray_task.read_files(tmp_path / "here") == files
 
 
 @pytest.mark.parametrize(("shared", "expected"), [(True, []), (False, ["config.yaml", "done.json"])])
@@ -127,9 +128,9 @@ def test_a_finished_run_is_there_before_its_lines_are_computed(task, process, tm
 
 def test_nothing_goes_along_with_a_run_that_is_not_finished(tmp_path):
     (tmp_path / "config.yaml").write_text("seed: 0")
-    assert ray_task.finished(tmp_path) == {}
+    assert ray_task.read_finished(tmp_path) == {}
     (tmp_path / "done.json").write_text("{}")
-    assert ray_task.finished(tmp_path) == {"config.yaml": b"seed: 0", "done.json": b"{}"}
+    assert ray_task.read_finished(tmp_path) == {"config.yaml": b"seed: 0", "done.json": b"{}"}
 
 
 def test_cancelled_it_lets_the_process_save_its_state(task, process, monkeypatch):
@@ -154,6 +155,6 @@ def test_cancelled_it_lets_the_process_save_its_state(task, process, monkeypatch
 
 
 def test_the_mark_is_there_as_long_as_the_driver(tmp_path):
-    with ray_task.marked(tmp_path / "R") as marker:
+    with ray_task.sharing_marker(tmp_path / "R") as marker:
         assert list((tmp_path / "R").iterdir()) == [marker]
     assert list((tmp_path / "R").iterdir()) == []

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 SCORES = sorted(RESULTS.glob("*/scores/*/*.json"))
 STUDIES = sorted(path for size in ("small", "medium") for path in (ROOT / "configs/studies" / size).glob("*.yaml"))
-LARGEST = 10_240  # KiB of all tracked files together
+MAX_KIB = 10_240  # KiB of all tracked files together
 
 
 def tracked():
@@ -31,7 +31,7 @@ def tracked():
 
 def test_the_tracked_files_together_are_small():
     blocks = sum(-(-path.stat().st_size // 4096) * 4 for path in tracked())
-    assert blocks < LARGEST
+    assert blocks < MAX_KIB
 
 
 def test_no_run_directory_is_tracked():

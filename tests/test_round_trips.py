@@ -21,7 +21,7 @@ from snapshot_cli import scores as score_files
 from snapshot_cli.config import plan, yaml_file
 from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.datasets import manifest as manifests
-from snapshot_cli.launch import train_process
+from snapshot_cli.launch import failure
 from snapshot_cli.reporting.drawn import Request
 from snapshot_cli.reporting.table import LATEX, Cell, Column, Table, csv_text, latex_text
 from snapshot_cli.run_directory import RunDirectory
@@ -67,8 +67,8 @@ def test_machine_and_scores_as_json(tmp_path, text):
 
 @pytest.mark.parametrize("text", CONTROL)
 def test_why_a_run_failed(tmp_path, text):
-    assert train_process.failed(tmp_path, f"because of {text}") == f"because of {text}"
-    said = train_process.failure(tmp_path).replace("\\udce9", "\udce9")
+    assert failure.record(tmp_path, f"because of {text}") == f"because of {text}"
+    said = failure.read(tmp_path).replace("\\udce9", "\udce9")
     assert said.splitlines() == f"because of {text}".strip().splitlines()
 
 

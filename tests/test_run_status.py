@@ -10,7 +10,7 @@ from snapshot_cli import lock
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.config.run_words import in_words
 from snapshot_cli.errors import Stopped
-from snapshot_cli.launch import run_status, train_process
+from snapshot_cli.launch import failure, run_status
 from snapshot_cli.launch.run_status import RunStatus
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import loop
@@ -28,7 +28,7 @@ def started(tmp_path, tiny_run):
 
 
 def look(directory, tmp_path):
-    return run_status.look(directory.expected, tmp_path, 270)
+    return run_status.read_status(directory.expected, tmp_path, 270)
 
 
 def hold(directory, *, pid, host):
@@ -36,7 +36,7 @@ def hold(directory, *, pid, host):
 
 
 def test_nothing_there(tmp_path, tiny_run):
-    assert run_status.look(tiny_run(), tmp_path, 270) == RunStatus(
+    assert run_status.read_status(tiny_run(), tmp_path, 270) == RunStatus(
         tiny_run().run_id, "waiting", 270, name=in_words(tiny_run())
     )
 
@@ -64,15 +64,15 @@ def test_a_lock_that_a_killed_process_left(started, tmp_path):
 
 def test_a_host_that_has_long_been_silent(started, tmp_path):
     hold(started, pid=1, host="far")
-    assert (look(started, tmp_path).where, look(started, tmp_path).words) == ("far, process 1", "")
+    assert (look(started, tmp_path).where, look(started, tmp_path).note) == ("far, process 1", "")
     os.utime(started.path / ".lock", (0, 0))
-    assert look(started, tmp_path).words.startswith("no sign of life for ")
+    assert look(started, tmp_path).note.startswith("no sign of life for ")
 
 
 def test_failed_when_it_was_last_tried(started, tmp_path):
-    (started.path / train_process.FAILURE).write_text("the loss is not finite\n")
+    (started.path / failure.FAILURE).write_text("the loss is not finite\n")
     found = look(started, tmp_path)
-    assert (found.state, found.words, found.seen) == ("failed", "the loss is not finite", 96)
+    assert (found.state, found.note, found.seen) == ("failed", "the loss is not finite", 96)
     hold(started, pid=1, host="far")
     assert look(started, tmp_path).state == "running"
 

@@ -68,7 +68,7 @@ def test_reproduce_passes_a_signal_on_and_says_that_the_same_command_goes_on(tmp
             sent.append(number)
             os.kill(os.getpid(), number)
 
-    monkeypatch.setattr("snapshot_cli.launch.progress_table.ProgressTable.look", look)
+    monkeypatch.setattr("snapshot_cli.launch.progress_table.ProgressTable.refresh", look)
     monkeypatch.setattr("snapshot_cli.training.hardware._git", lambda *arguments: None)
     write(tmp_path / "study.yaml", STUDY)
     found, _, errors = snapshot("reproduce", "study.yaml", "--jobs", "1", "--device", "cpu")

@@ -14,7 +14,8 @@ from snapshot_cli import lock
 from snapshot_cli.config import load, plan
 from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.errors import ConfigError
-from snapshot_cli.launch import slots, train_process
+from snapshot_cli.launch import failure, slots, train_process
+from snapshot_cli.launch.failure import Failure
 from snapshot_cli.run_directory import RunDirectory
 
 KILLED = """\
@@ -40,7 +41,7 @@ class Noted:
         self.told.append((outcome, run.seed))
         self.running -= 1
 
-    def look(self):
+    def refresh(self):
         pass
 
 
@@ -95,7 +96,7 @@ def fake(monkeypatch, script):
 )
 def test_slots_go_round_the_gpus(monkeypatch, gpus, jobs, per_gpu, runs, expected):
     monkeypatch.setattr(slots, "processors", lambda: 3)
-    assert slots.places(gpus, jobs=jobs, per_gpu=per_gpu, runs=runs) == expected
+    assert slots.slot_gpus(gpus, jobs=jobs, per_gpu=per_gpu, runs=runs) == expected
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_slots_go_round_the_gpus(monkeypatch, gpus, jobs, per_gpu, runs, expecte
 )
 def test_slots_that_are_not_there(gpus, message):
     with pytest.raises(ConfigError) as caught:
-        slots.places(gpus, jobs=5, per_gpu=2, runs=9)
+        slots.slot_gpus(gpus, jobs=5, per_gpu=2, runs=9)
     assert str(caught.value) == message
 
 
@@ -123,7 +124,7 @@ def test_every_slot_has_its_gpu_and_its_threads(monkeypatch, tmp_path, tiny_run)
     )
     runs = [tiny_run(seed=seed) for seed in range(4)]
     machine = Machine(tmp_path, tmp_path, threads=3)
-    slots.train_all(runs, machine, dict.fromkeys(runs, ()), places=["4", "6"], progress=Noted(), stop=lambda: False)
+    slots.train_all(runs, machine, dict.fromkeys(runs, ()), gpus=["4", "6"], progress=Noted(), stop=lambda: False)
     said = [(RunDirectory.of(run, tmp_path).path / "log.txt").read_text().split() for run in runs]
     assert sorted(gpu for gpu, *_ in said) == ["4", "4", "6", "6"]
     assert [words[1:] for words in said] == [["3"]] * 4
@@ -136,12 +137,12 @@ def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_
         runs,
         Machine(Path("D"), tmp_path, "cpu"),
         {run: ["F"] for run in runs},
-        places=[""] * 2,
+        gpus=[""] * 2,
         progress=progress,
         stop=lambda: False,
     )
     log = RunDirectory.of(runs[1], tmp_path).path / "log.txt"
-    assert failures == [f"{runs[1].run_id}: last 1 (all of it: {log})"]
+    assert failures == [Failure(runs[1].run_id, "last 1", log.parent)]
     assert log.read_text() == "words\nlast 1\n"
     assert sorted(progress.told) == [
         ("done", 0), ("done", 2), ("failed", 1), ("started", 0), ("started", 1), ("started", 2),
@@ -159,17 +160,17 @@ def test_a_failure_is_reported_with_its_log_and_stops_no_other(monkeypatch, tmp_
     [(2, {}, ["4", "4"]), (16, {}, ["1", "1"]), (2, {"threads": 3}, ["3", "4"]), (2, {"workers": 0}, ["4", "0"])],
 )
 def test_slots_share_the_processors(monkeypatch, tmp_path, tiny_run, jobs, machine, expected):
-    monkeypatch.setattr(slots, "processors", lambda: 8)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8))
     started, run = fake(monkeypatch, ""), tiny_run()
     machine = Machine(tmp_path, tmp_path, **machine)
-    slots.train_all([run], machine, {run: ()}, places=[""] * jobs, progress=Noted(), stop=lambda: False)
+    slots.train_all([run], machine, {run: ()}, gpus=[""] * jobs, progress=Noted(), stop=lambda: False)
     assert [started[0][started[0].index(word) + 1] for word in ("--threads", "--workers")] == expected
 
 
 def test_the_deterministic_mode_is_passed_on(monkeypatch, tmp_path, tiny_run):
     started, run = fake(monkeypatch, ""), tiny_run()
     machine = Machine(tmp_path, tmp_path, deterministic=True)
-    slots.train_all([run], machine, {run: ()}, places=[""], progress=Noted(), stop=lambda: False)
+    slots.train_all([run], machine, {run: ()}, gpus=[""], progress=Noted(), stop=lambda: False)
     assert "--deterministic" in started[0]
 
 
@@ -182,7 +183,7 @@ def test_no_more_at_once_than_there_are_slots(monkeypatch, tmp_path, tiny_run, j
         runs,
         Machine(tmp_path, tmp_path),
         {run: [] for run in runs},
-        places=[""] * jobs,
+        gpus=[""] * jobs,
         progress=progress,
         stop=lambda: False,
     )
@@ -198,7 +199,7 @@ def test_a_stop_ends_the_running_and_starts_no_other(monkeypatch, tmp_path, tiny
         runs,
         Machine(tmp_path, tmp_path),
         dict.fromkeys(runs, ()),
-        places=[""],
+        gpus=[""],
         progress=progress,
         stop=lambda: bool(progress.told),
     )
@@ -209,13 +210,12 @@ def test_a_stop_ends_the_running_and_starts_no_other(monkeypatch, tmp_path, tiny
 def test_a_process_that_is_killed(monkeypatch, tmp_path, tiny_run):
     fake(monkeypatch, "import os; print(1); os.kill(os.getpid(), 9)")
     run = tiny_run()
-    (failure,) = slots.train_all(
-        [run], Machine(tmp_path, tmp_path), {run: []}, places=[""], progress=Noted(), stop=lambda: False
+    failures = slots.train_all(
+        [run], Machine(tmp_path, tmp_path), {run: []}, gpus=[""], progress=Noted(), stop=lambda: False
     )
-    assert failure == (
-        f"{run.run_id}: killed by signal 9 (all of it: {RunDirectory.of(run, tmp_path).path / 'log.txt'})"
-    )
-    assert train_process.failure(RunDirectory.of(run, tmp_path).path) == "killed by signal 9"
+    directory = RunDirectory.of(run, tmp_path).path
+    assert failures == [Failure(run.run_id, "killed by signal 9", directory)]
+    assert failure.read(directory) == "killed by signal 9"
 
 
 def test_a_directory_that_cannot_be_made_stops_no_other(monkeypatch, tmp_path, tiny_run):
@@ -225,9 +225,9 @@ def test_a_directory_that_cannot_be_made_stops_no_other(monkeypatch, tmp_path, t
     path.parent.mkdir(parents=True)
     path.write_text("a file")
     failures = slots.train_all(
-        runs, Machine(tmp_path, tmp_path), dict.fromkeys(runs, ()), places=[""], progress=progress, stop=lambda: False
+        runs, Machine(tmp_path, tmp_path), dict.fromkeys(runs, ()), gpus=[""], progress=progress, stop=lambda: False
     )
-    assert failures == [f"{runs[0].run_id}: {path}: File exists"]  # and no log
+    assert failures == [Failure(runs[0].run_id, f"{path}: File exists", RunDirectory.of(runs[0], tmp_path).path)]
     assert progress.told == [("failed", 0), ("started", 1), ("done", 1)]
 
 
@@ -238,10 +238,10 @@ def test_a_process_that_cannot_be_started_is_told_without_a_name_of_a_file(monke
     monkeypatch.setattr(subprocess, "Popen", popen)
     runs = [tiny_run(seed=seed) for seed in range(2)]
     slots.train_all(
-        runs, Machine(tmp_path, tmp_path), dict.fromkeys(runs, ()), places=[""], progress=Noted(), stop=lambda: False
+        runs, Machine(tmp_path, tmp_path), dict.fromkeys(runs, ()), gpus=[""], progress=Noted(), stop=lambda: False
     )
     for run in runs:
-        assert train_process.failure(RunDirectory.of(run, tmp_path).path) == "Resource temporarily unavailable"
+        assert failure.read(RunDirectory.of(run, tmp_path).path) == "Resource temporarily unavailable"
 
 
 def test_leaving_at_once_asks_the_trainings_to_stop(monkeypatch, tmp_path, tiny_run):
@@ -257,13 +257,13 @@ def test_leaving_at_once_asks_the_trainings_to_stop(monkeypatch, tmp_path, tiny_
     monkeypatch.setattr(slots, "Worker", Kept)
 
     class Impatient(Noted):
-        def look(self):
+        def refresh(self):
             raise KeyboardInterrupt
 
     run = tiny_run()
     with pytest.raises(KeyboardInterrupt):
         slots.train_all(
-            [run], Machine(tmp_path, tmp_path), {run: ()}, places=[""], progress=Impatient(), stop=lambda: False
+            [run], Machine(tmp_path, tmp_path), {run: ()}, gpus=[""], progress=Impatient(), stop=lambda: False
         )
     assert made[0].process.wait(10) == -signal.SIGTERM
 
@@ -295,16 +295,16 @@ def test_runs_of_one_slot_end_as_runs_of_processes_of_their_own_beside_one_that_
         runs,
         machine,
         {run: [str(file)] for run in runs},
-        places=[""],
+        gpus=[""],
         progress=Noted(),
         stop=lambda: False,
     )
     assert blocked.status == "partial"
-    assert len(failures) == 1
-    assert failures[0].startswith(f"{runs[1].run_id}: ")
-    assert failures[0].endswith(f"(all of it: {blocked.path}/log.txt)")
+    assert [(failure.run_id, failure.see) for failure in failures] == [
+        (runs[1].run_id, f" (see {blocked.path}/log.txt)")
+    ]
     alone = replace(machine, results=tmp_path / "alone")
-    words = train_process.words(runs[2], alone, [str(file)])
+    words = train_process.arguments(runs[2], alone, [str(file)])
     done = subprocess.run([sys.executable, "-c", ALONE, *words], capture_output=True, text=True, check=True)
     assert set(done.stderr.splitlines()[-1].split()) <= {
         "torch.utils.serialization",

@@ -119,7 +119,7 @@ def test_evaluation_is_the_central_crop_of_every_image_in_order(data, size):
 
 
 def test_evaluation_batches_are_never_large(data, monkeypatch):
-    monkeypatch.setattr("snapshot_cli.datasets.streamed.LARGEST", 4)
+    monkeypatch.setattr("snapshot_cli.datasets.streamed.MAX_EVALUATION_BATCH", 4)
     assert [len(labels) for _, labels in feeds(data)["test"].evaluation(512)] == [4, 2]
 
 
@@ -224,7 +224,7 @@ def test_a_decoding_process_that_dies_is_said(data, tmp_path, monkeypatch):
     text = str(caught.value)
     assert text.startswith(f"{path}: a process that decodes images has died (DataLoader worker (pid")
     assert text.endswith(
-        "; where memory was short, fewer --workers need less; the same command goes on from the last saved state"
+        "; if memory was short, use fewer --workers; type the same command to resume from the last checkpoint"
     )
     monkeypatch.undo()
     assert trained(data, tmp_path / "one").status == "done"

@@ -9,7 +9,7 @@ import pytest
 
 from snapshot_cli.commands.train import train
 from snapshot_cli.config.machine import Machine
-from snapshot_cli.launch import train_process
+from snapshot_cli.launch import failure, train_process
 from snapshot_cli.run_directory import RunDirectory
 
 SAY = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ), sys.stdin.read()]))"
@@ -17,7 +17,7 @@ SAY = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ), s
 
 def test_the_words_of_a_run_on_a_machine_as_it_is(tiny_run):
     run = tiny_run()
-    assert train_process.words(run, Machine(Path("D"), Path("R")), ["F"]) == [
+    assert train_process.arguments(run, Machine(Path("D"), Path("R")), ["F"]) == [
         "train", "F", "--run", run.run_id, "--data-dir", "D", "--results-dir", "R",
     ]  # fmt: skip
 
@@ -34,7 +34,7 @@ def test_the_words_of_a_run_on_a_machine_as_it_is(tiny_run):
     ],
 )
 def test_what_a_machine_adds_to_the_words(tiny_run, machine, expected):
-    words = train_process.words(tiny_run(), Machine(Path("D"), Path("R"), **machine), [])
+    words = train_process.arguments(tiny_run(), Machine(Path("D"), Path("R"), **machine), [])
     assert " ".join(words[words.index("R") + 1 :]) == expected
 
 
@@ -50,7 +50,7 @@ def test_the_words_of_a_machine_are_read_back_as_that_machine():
 def test_a_shell_reads_back_the_words(tiny_run):
     machine, asked = Machine(Path("D $HOME"), Path("R;ls")), ["it's.yaml"]
     line = train_process.shell_command(tiny_run(), machine, asked)
-    assert shlex.split(line) == ["snapshot", *train_process.words(tiny_run(), machine, asked)]
+    assert shlex.split(line) == ["snapshot", *train_process.arguments(tiny_run(), machine, asked)]
 
 
 @pytest.fixture
@@ -73,14 +73,14 @@ def test_a_process_runs_no_file_of_the_working_folder(tmp_path, monkeypatch):
     for name in ("queue", "yaml", "random", "snapshot_cli"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of the user')")
     assert train_process.start(["--version"], tmp_path / "run", {}).wait(60) == 0
-    assert (tmp_path / "run" / train_process.LOG).read_text().startswith("snapshot, version")
+    assert (tmp_path / "run" / failure.LOG).read_text().startswith("snapshot, version")
 
 
 def test_a_process_has_its_words_its_variables_no_input_and_a_log(python, tmp_path):
     python(SAY)
     directory = tmp_path / "not/there/yet"
     assert train_process.start(["train", "--x"], directory, {"OMP_NUM_THREADS": "3"}).wait(60) == 0
-    words, environment, read = json.loads((directory / train_process.LOG).read_text())
+    words, environment, read = json.loads((directory / failure.LOG).read_text())
     assert (words, read) == (["train", "--x"], "")
     assert environment["OMP_NUM_THREADS"] == "3"
     assert environment[train_process.LAUNCHER] == str(os.getpid())
@@ -89,11 +89,11 @@ def test_a_process_has_its_words_its_variables_no_input_and_a_log(python, tmp_pa
 
 def test_the_log_grows_and_the_last_failure_is_forgotten(python, tmp_path):
     python("import sys; print('out', flush=True); print('error', file=sys.stderr)")
-    (tmp_path / train_process.LOG).write_text("before\n")
-    (tmp_path / train_process.FAILURE).write_text("no room\n")
+    (tmp_path / failure.LOG).write_text("before\n")
+    (tmp_path / failure.FAILURE).write_text("no room\n")
     assert train_process.start([], tmp_path, {}).wait(60) == 0
-    assert (tmp_path / train_process.LOG).read_text() == "before\nout\nerror\n"
-    assert train_process.failure(tmp_path) is None
+    assert (tmp_path / failure.LOG).read_text() == "before\nout\nerror\n"
+    assert failure.read(tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -106,30 +106,7 @@ def test_the_log_grows_and_the_last_failure_is_forgotten(python, tmp_path):
     ],
 )
 def test_variables_of_a_slot(threads, gpu, expected):
-    assert train_process.variables(threads, gpu) == expected
-
-
-@pytest.mark.parametrize(
-    ("log", "result", "reason"),
-    [
-        (b"epoch 1\nthe loss is not finite\n\n", 1, "the loss is not finite"),
-        (b"half a line \xff", 1, "half a line \ufffd"),
-        (b"", 1, "ended with 1, without a word"),
-        (None, 3, "ended with 3, without a word"),
-        (b"epoch 1\n", -9, "killed by signal 9"),
-        (b"epoch 1\n", "of an earlier try: File exists", "of an earlier try: File exists"),
-    ],
-)
-def test_why_a_run_failed(tmp_path, log, result, reason):
-    if log is not None:
-        (tmp_path / train_process.LOG).write_bytes(log)
-    assert train_process.failed(tmp_path, result) == reason
-    assert train_process.failure(tmp_path) == reason
-
-
-def test_a_reason_that_cannot_be_left_stops_nobody(tmp_path):
-    assert train_process.failed(tmp_path / "nowhere", "no room") == "no room"
-    assert train_process.failure(tmp_path / "nowhere") is None
+    assert train_process.device_variables(threads, gpu) == expected
 
 
 @pytest.mark.parametrize(("text", "expected"), [(None, None), ("", None), ("12", 12), ("x", None), ("-1", None)])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from snapshot_cli.launch import train_process, worker
+from snapshot_cli.launch import failure, train_process, worker
 from snapshot_cli.launch.worker import Worker
 
 SERVE = "import socket, sys\nfrom snapshot_cli import fork_server\n"
@@ -65,7 +65,7 @@ def test_one_process_trains_one_run_after_another(slot):
     for name in ("a", "b"):
         slot.start([SAY, "--run", name], Path(name))
         assert wait(slot) == 0
-        words, environment, read, parent = json.loads(Path(name, train_process.LOG).read_text())
+        words, environment, read, parent = json.loads(Path(name, failure.LOG).read_text())
         assert (words, read) == (["--run", name], "")
         assert environment["OMP_NUM_THREADS"] == "3"
         assert environment[train_process.LAUNCHER] == str(parent)
@@ -75,12 +75,12 @@ def test_one_process_trains_one_run_after_another(slot):
 
 
 def test_the_log_grows_and_the_last_failure_is_forgotten(slot, tmp_path):
-    (tmp_path / train_process.LOG).write_text("before\n")
-    (tmp_path / train_process.FAILURE).write_text("no room\n")
+    (tmp_path / failure.LOG).write_text("before\n")
+    (tmp_path / failure.FAILURE).write_text("no room\n")
     slot.start(["print('out', flush=True); print('error', file=sys.stderr)"], tmp_path)
     assert wait(slot) == 0
-    assert (tmp_path / train_process.LOG).read_text() == "before\nout\nerror\n"
-    assert train_process.failure(tmp_path) is None
+    assert (tmp_path / failure.LOG).read_text() == "before\nout\nerror\n"
+    assert failure.read(tmp_path) is None
 
 
 def test_a_run_that_fails_or_is_killed_takes_no_other(slot, tmp_path):
@@ -89,7 +89,7 @@ def test_a_run_that_fails_or_is_killed_takes_no_other(slot, tmp_path):
         slot.start([program], tmp_path)
         codes.append(wait(slot))
     assert codes == [3, -9, 1, 0]
-    assert "ValueError: no" in (tmp_path / train_process.LOG).read_text()
+    assert "ValueError: no" in (tmp_path / failure.LOG).read_text()
 
 
 def test_a_worker_that_is_killed_loses_the_run_it_was_at(slot, tmp_path):
@@ -127,7 +127,7 @@ def test_a_run_has_the_handlers_of_a_process_of_its_own(slot, tmp_path):
     slot.start([WAIT], tmp_path)
     os.kill(int(appear("ready")), signal.SIGINT)
     assert wait(slot) == 130
-    assert (tmp_path / train_process.LOG).read_text() == "stopped; type the same command to resume\n"
+    assert (tmp_path / failure.LOG).read_text() == "stopped; type the same command to resume\n"
 
 
 def test_a_run_stops_when_the_driver_is_gone(slot, tmp_path):
@@ -141,7 +141,7 @@ def test_a_worker_that_does_not_start_says_why(slot, tmp_path):
     Path("serve.py").write_text("raise ImportError('no torch')")
     slot.start(["pass"], tmp_path)
     assert wait(slot) == 1
-    assert train_process.failed(tmp_path, 1) == "ImportError: no torch"
+    assert failure.record(tmp_path, 1) == "ImportError: no torch"
 
 
 def test_closing_what_never_started():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapshot_cli.config import yaml_file
-from snapshot_cli.config.yaml_file import DEEPEST, parse
+from snapshot_cli.config.yaml_file import MAX_DEPTH, parse
 from snapshot_cli.errors import ConfigError
 
 NO_ALIAS = "anchors and aliases are not understood here; write the value itself"
@@ -153,14 +153,14 @@ def test_refused_with_the_place(text, message):
 
 
 def test_deep_enough():
-    value = parse("[" * DEEPEST + "]" * DEEPEST, "a.yaml").value
-    for _ in range(DEEPEST - 1):
+    value = parse("[" * MAX_DEPTH + "]" * MAX_DEPTH, "a.yaml").value
+    for _ in range(MAX_DEPTH - 1):
         (value,) = value
     assert value == []
 
 
 def test_too_long(monkeypatch):
-    monkeypatch.setattr(yaml_file, "LARGEST", 10)
+    monkeypatch.setattr(yaml_file, "MAX_CHARACTERS", 10)
     assert parse("#" * 10, "a.yaml").value is None
     with pytest.raises(ConfigError, match=r"^a\.yaml: too long for a configuration: more than 10 characters$"):
         parse("#" * 11, "a.yaml")

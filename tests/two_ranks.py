@@ -79,7 +79,7 @@ def start_in(variables, words, log):
 
 def main(folder, data):
     warm_up()
-    train_process.PATIENCE = 0.3
+    train_process.LOCK_TIMEOUT = 0.3
     train = Trainings(Path(folder), data)
     often = ("--checkpoint-seconds", "0")
     train("unbroken")

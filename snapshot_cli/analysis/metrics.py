@@ -18,7 +18,7 @@ Floats = NDArray[np.floating]
 Labels = NDArray[np.integer]
 Array = NDArray[np.float64]
 
-SMALLEST = sys.float_info.min  # the smallest normal double, 2.2e-308
+TINY = sys.float_info.min  # the smallest normal double, 2.2e-308
 TEMPERATURES = (0.05, 20.0)  # the search range
 SAMPLED = 16  # the start of the search is fitted on every 16th image
 
@@ -71,7 +71,7 @@ def nll(probabilities: Floats, labels: Labels) -> float:
     """
     if _has_nan(probabilities):
         return float("nan")
-    return float(-np.log(np.maximum(_at_labels(probabilities, labels), SMALLEST)).mean())
+    return float(-np.log(np.maximum(_at_labels(probabilities, labels), TINY)).mean())
 
 
 def brier(probabilities: Floats, labels: Labels) -> float:
@@ -138,7 +138,7 @@ def calibrate(probabilities: Floats, labels: Labels) -> tuple[float, tuple[float
 
 
 def _logs(probabilities: Floats) -> Array:
-    logs = np.maximum(probabilities, SMALLEST, dtype=np.float64)
+    logs = np.maximum(probabilities, TINY, dtype=np.float64)
     return np.log(logs, out=logs)
 
 

@@ -65,7 +65,7 @@ def _of_studies(
 
     def look() -> list[RunStatus]:
         missing = {run for study in named for run in scoring.runs_to_train(study.study, folder)}
-        return [run_status.look(run, folder, size, is_scored=run not in missing) for run, size in sizes.items()]
+        return [run_status.read_status(run, folder, size, is_scored=run not in missing) for run, size in sizes.items()]
 
     return look
 
@@ -94,7 +94,9 @@ def _below(results: Path, data: Path) -> tuple[Callable[[], list[RunStatus]], li
             else:
                 what = f"of the dataset '{run.dataset}', which is not prepared in {data}; see --data-dir"
                 problems[path] = f"{path}: {what}"
-        return [run_status.look(run, path.absolute().parents[2], size) for path, (run, size) in sorted(runs.items())]
+        return [
+            run_status.read_status(run, path.absolute().parents[2], size) for path, (run, size) in sorted(runs.items())
+        ]
 
     if not look():
         nothing = f"{results}: no run in it; for the runs that a study will have, type snapshot status STUDY"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from snapshot_cli.config.machine import Machine
     from snapshot_cli.config.study import Study
     from snapshot_cli.launch.engine import Engine
+    from snapshot_cli.launch.failure import Failure
     from snapshot_cli.reporting.report import Sheet
 
 studies_argument = click.argument(
@@ -161,9 +162,11 @@ def _headline(named: Sequence[NamedStudy], runs: int, missing: int, shard: str |
 
 
 @contextmanager
-def _reported(failures: Sequence[str], runs: int) -> Iterator[None]:
+def _reported(failures: Sequence[Failure], runs: int) -> Iterator[None]:
     """Raise UserError for failed runs once the body is done, together with a UserError that the body raises."""
-    lines = [f"{len(failures)} of {runs} runs failed:", *failures]
+    from snapshot_cli.launch.failure import describe
+
+    lines = [f"{len(failures)} of {runs} runs failed:", *describe(failures)]
     try:
         yield
     except UserError as error:

@@ -54,9 +54,9 @@ def train(
     runs = _runs(loaded, run_id, file, machine.results)
     from snapshot_cli.launch import in_process  # imports image decoders, so only once the file is checked
 
-    remark = in_process.remark(runs, machine)
-    if remark and torchrun.rank() == 0:
-        click.echo(remark, err=True)
+    warning = in_process.precision_warning(runs, machine)
+    if warning and torchrun.rank() == 0:
+        click.echo(warning, err=True)
     if len(runs) > 1:
         in_process.check([run for run in runs if RunDirectory.of(run, machine.results).status != "done"], machine)
     with stop_request(train_process.launcher()) as stop:
@@ -112,11 +112,11 @@ def _train(run: Run, machine: Machine, stop: Callable[[], bool], title: str) -> 
             stop=stop,
             note=lambda text: say(console, text),
             announce=lambda text: say(console, f"{title}{text}: {path}"),
-            patience=train_process.patience(),
+            lock_timeout=train_process.lock_timeout(),
         )
 
 
 def _interpolate(run: Run, machine: Machine, stop: Callable[[], bool]) -> None:
     from snapshot_cli.launch import in_process, train_process
 
-    in_process.interpolate(run, machine, stop=stop, patience=train_process.patience())
+    in_process.interpolate(run, machine, stop=stop, lock_timeout=train_process.lock_timeout())

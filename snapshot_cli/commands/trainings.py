@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from snapshot_cli.config.machine import Machine
     from snapshot_cli.config.study import Study
     from snapshot_cli.launch.engine import Engine
+    from snapshot_cli.launch.failure import Failure
 
 LARGE = 50_000_000  # training images; on a CPU they take weeks, even with the paper's smallest networks
 
@@ -97,8 +98,8 @@ def train(
     *,
     engine: Engine,
     names: Sequence[str],
-) -> list[str]:
-    """Train the missing runs, longest first; return a line for every failure."""
+) -> list[Failure]:
+    """Train the missing runs, longest first; return the failures."""
     from snapshot_cli.launch import in_process
     from snapshot_cli.training import hardware
 
@@ -107,17 +108,17 @@ def train(
         kind = hardware.choose(machine.device).type
         if kind == "cpu" and machine.device == "auto" and sum(sizes.values()) > LARGE:
             raise UserError(_too_large(names, sizes))
-        remark = in_process.remark(missing, machine)
-        if remark:
-            click.echo(remark, err=True)
+        warning = in_process.precision_warning(missing, machine)
+        if warning:
+            click.echo(warning, err=True)
     in_process.check(missing, machine, lambda line: click.echo(line, err=True))
     return run_all(longest_first(missing, machine.data), machine, sources, engine=engine)
 
 
 def interpolate(
     runs: Sequence[Run], machine: Machine, sources: Mapping[Run, Sequence[str]], *, engine: Engine
-) -> list[str]:
-    """Compute errors on the lines between snapshots of finished runs; return a line for every failure."""
+) -> list[Failure]:
+    """Compute errors on the lines between snapshots of finished runs; return the failures."""
     click.echo(f"errors between the snapshots of {len(runs)} run{'s' * (len(runs) > 1)}:", err=True)
     return run_all(runs, machine, sources, engine=engine, extra=["--interpolate"])
 
@@ -129,8 +130,8 @@ def run_all(
     *,
     engine: Engine,
     extra: Sequence[str] = (),
-) -> list[str]:
-    """Work on runs in parallel processes; return a line for every failure. Raises Stopped after a signal."""
+) -> list[Failure]:
+    """Train or interpolate runs in parallel processes; return the failures. Raises Stopped after a signal."""
     from snapshot_cli.launch import slots
     from snapshot_cli.launch.progress_table import ProgressTable
     from snapshot_cli.launch.signals import stop_request

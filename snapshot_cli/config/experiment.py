@@ -19,7 +19,7 @@ from snapshot_cli.networks import names
 
 Precision = Literal["float32", "bfloat16"]
 MEMBER_STRIDE = 1000  # an experiment has at most 1,000 replicates, so that no two of their members share a seed
-LARGEST_SEED = 10**DIGITS - 1
+MAX_SEED = 10**DIGITS - 1
 Method = Literal["single", "dropout", "nocycle", "singlecycle", "snapshot", "ensemble"]
 
 
@@ -91,7 +91,7 @@ class Recipe(Model):
     precision: Precision = "float32"
     """Arithmetic of the forward and backward pass; bfloat16 is autocast, the weights stay float32."""
 
-    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     """Seed of the initial weights, image order, augmentation, dropout and skipped blocks."""
 
     @field_validator("dataset")
@@ -234,10 +234,10 @@ class Experiment(Recipe):
     @model_validator(mode="after")
     def _seeds_are_read_back(self) -> Experiment:
         last = self.seed + self.replicates - 1 + MEMBER_STRIDE * (self.networks - 1)
-        if last > LARGEST_SEED:
+        if last > MAX_SEED:
             raise ValueError(
-                f"seed: expected at most {self.seed - (last - LARGEST_SEED)}, as its networks count on from it, and a "
-                f"seed has at most {len(str(LARGEST_SEED))} digits; given {self.seed}"
+                f"seed: expected at most {self.seed - (last - MAX_SEED)}, as its networks count on from it, and a "
+                f"seed has at most {len(str(MAX_SEED))} digits; given {self.seed}"
             )
         return self
 

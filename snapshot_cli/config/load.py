@@ -23,7 +23,7 @@ T = TypeVar("T", bound=BaseModel)
 Mistake = tuple[tuple[int, int], str]  # line and column to sort by, and the sentence
 WEIGHTS = "initial_weights"
 LAST = (sys.maxsize, 0)
-MOST = 10_000  # combinations of a study; the paper's largest has 48
+MAX_EXPERIMENTS = 10_000  # combinations of a study; the paper's largest has 48
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,8 @@ def _experiments(
     source: Source, file: StudyFile, overrides: Mapping[str, Setting], mistakes: list[Mistake]
 ) -> list[Experiment]:
     """Return the experiments of a study that have no mistakes, and add the mistakes of the others."""
-    if combinations(file) > MOST:
-        words = f"axes: expected at most {MOST} experiments, given {combinations(file)}"
+    if combinations(file) > MAX_EXPERIMENTS:
+        words = f"axes: expected at most {MAX_EXPERIMENTS} experiments, given {combinations(file)}"
         mistakes += [source.mistake(("axes",), words)]
         return []
     mistakes += [source.mistake(("where", i, "match"), "where: matches no experiment") for i in idle_rules(file)]

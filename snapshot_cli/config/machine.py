@@ -1,4 +1,4 @@
-"""Where and how runs are trained: from options and environment, never in an experiment's file or a run's name."""
+"""Folders, device and processes of a training: options, never part of an experiment file or a run id."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOLDERS = ("data", "results")
 
 
 def processors() -> int:
-    """Return how many processors this process may use: a batch system or container grants some of a host's."""
+    """Return the number of processors that this process may use; a batch system or container may grant only some."""
     granted = container.processors()
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return usable if granted is None else min(usable, math.ceil(granted))
@@ -33,29 +33,33 @@ class Machine:
     """Folder of results, with the runs in runs/."""
 
     device: Device = "auto"
-    """auto takes a GPU when there is one."""
+    """auto: a GPU if there is one."""
 
     threads: int | None = None
-    """Threads of a training on the CPU; None leaves them to torch. The numbers depend on it in their last digits."""
+    """Threads of a training on a CPU; None: torch's default. Results depend on it in their last digits."""
 
     checkpoint_seconds: float = CHECKPOINT_SECONDS
-    """The most between two saves of a run's state; it is saved at the end of every epoch, too."""
+    """Maximum time between two checkpoints; one is also saved at the end of every epoch."""
 
     deterministic: bool = False
-    """Take kernels that give the same bits every time, also on a GPU, where they are slower."""
+    """Use deterministic kernels, which are slower on a GPU."""
 
     compile: bool = False
-    """Train through torch.compile, on a GPU with CUDA graphs. The numbers depend on it in their last digits."""
+    """Train with torch.compile, on a GPU with CUDA graphs. Results depend on it in their last digits."""
 
     workers: int | None = None
-    """Processes that decode streamed images, which no number depends on; None: as many as there are processors.
-    Of a run in several processes, each has so many, or its share of the processors."""
+    """Processes that decode streamed images, per training process; None: its share of the processors. Results do not
+    depend on it."""
 
     other_ranks: bool = False
-    """Let a run go on in another number of processes than it was trained in so far, which changes its numbers."""
+    """Resume a run in another number of processes than before, which changes its numbers."""
+
+    def decoders(self, trainings: int = 1) -> int:
+        """Return the number of decoding processes for one of some parallel trainings."""
+        return max(1, processors() // trainings) if self.workers is None else self.workers
 
     def options(self) -> list[str]:
-        """Return the options of the command line that describe this machine, defaults left out but for the folders."""
+        """Return the command-line options for this machine: both folders, and all values that are not defaults."""
         words: list[str] = ["--data-dir", str(self.data), "--results-dir", str(self.results)]
         for field in fields(self):
             value, name = getattr(self, field.name), f"--{field.name.replace('_', '-')}"

@@ -20,7 +20,7 @@ def read(path: Path) -> str:
     """
     try:
         with open(_opened(path), encoding="utf-8") as file:
-            return file.read(yaml_file.LARGEST + 1)
+            return file.read(yaml_file.MAX_CHARACTERS + 1)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file{shipped.nearest(path)}") from None
     except IsADirectoryError:

@@ -14,9 +14,9 @@ from snapshot_cli.config.strict import DIGITS
 from snapshot_cli.errors import ConfigError
 
 Place = tuple[str | int, ...]
-LARGEST = 1_000_000  # characters; a study needs a few thousand
-MOST = 1000  # keys of a mapping; an experiment has thirty
-DEEPEST = 20  # lists and mappings within each other; a study needs five
+MAX_CHARACTERS = 1_000_000  # characters; a study needs a few thousand
+MAX_KEYS = 1000  # keys of a mapping; an experiment has thirty
+MAX_DEPTH = 20  # lists and mappings within each other; a study needs five
 
 
 @dataclass
@@ -98,8 +98,8 @@ def parse(text: str, name: str) -> Document:
     Raises ConfigError, with `name` and the place in front, for text that is not YAML, for repeated keys, lists and
     mappings as keys, anchors, aliases, tags, more than one document, and what is too long, too large or too deep.
     """
-    if len(text) > LARGEST:
-        raise ConfigError(f"{name}: too long for a configuration: more than {LARGEST} characters")
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigError(f"{name}: too long for a configuration: more than {MAX_CHARACTERS} characters")
     try:
         _refuse_what_surprises(text, name)
         root = yaml.compose(text, Loader=_Reader)
@@ -155,8 +155,8 @@ def _surprise(event: yaml.Event, depth: int) -> str | None:
         return "anchors and aliases are not understood here; write the value itself"
     if getattr(event, "tag", None):
         return "tags are not understood here; write the value itself"
-    if depth > DEEPEST:
-        return f"nested too deeply, more than {DEEPEST} lists and mappings within each other"
+    if depth > MAX_DEPTH:
+        return f"nested too deeply, more than {MAX_DEPTH} lists and mappings within each other"
     if isinstance(event, yaml.ScalarEvent) and re.search("[\ud800-\udfff]", event.value):
         return "not YAML: half of a surrogate pair, which is no character"
     return None
@@ -178,8 +178,8 @@ def _value(node: yaml.Node, place: Place, document: Document, name: str) -> Any:
 def _mapping(node: yaml.MappingNode, place: Place, document: Document, name: str) -> dict[str, Any]:
     """Return a mapping; the place of an entry is that of its key."""
     result: dict[str, Any] = {}
-    if len(node.value) > MOST:
-        raise ConfigError(f"{name}:{_position(node)}: a mapping of more than {MOST} keys")
+    if len(node.value) > MAX_KEYS:
+        raise ConfigError(f"{name}:{_position(node)}: a mapping of more than {MAX_KEYS} keys")
     for key_node, value_node in node.value:
         key = key_node.value
         if not isinstance(key_node, yaml.ScalarNode) or not isinstance(key, str):

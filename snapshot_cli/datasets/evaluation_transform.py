@@ -13,7 +13,7 @@ from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.datasets.store import Images
 
 MARGIN = 256 / 224  # a test image's shorter side over the side of the crop: fb.resnet.torch
-LARGEST = 4096  # pixels of a side that a file of a stranger may resize to
+MAX_SIDE = 4096  # pixels of a side that a file of a stranger may resize to
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class EvaluationTransform:
             raise ValueError("side is at least 1")
         if transform.shorter_side is None:
             return transform
-        if transform.interpolation != "bilinear" or not transform.side <= int(transform.shorter_side) <= LARGEST:
-            raise ValueError(f"expected bilinear interpolation to {transform.side} to {LARGEST} pixels")
+        if transform.interpolation != "bilinear" or not transform.side <= int(transform.shorter_side) <= MAX_SIDE:
+            raise ValueError(f"expected bilinear interpolation to {transform.side} to {MAX_SIDE} pixels")
         return transform
 
     def facts(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-LARGEST = 2**29  # bytes of a file: as many pixels as Pillow reads at most, with 16 bits in each of three channels
+MAX_BYTES = 2**29  # bytes of a file: as many pixels as Pillow reads at most, with 16 bits in each of three channels
 
 WINDOWS = 0  # of zipfile's create_system
 
@@ -31,15 +31,15 @@ def stream_reader(path: Path) -> Callable[[], bytes]:
 
     def read() -> bytes:
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(MAX_BYTES + 1)
         return _of_size(len(data), lambda: data)
 
     return read
 
 
 def _of_size(size: int, read: Callable[[], bytes]) -> bytes:
-    if size > LARGEST:
-        raise ValueError(f"{size:,} bytes, expected at most {LARGEST:,}")
+    if size > MAX_BYTES:
+        raise ValueError(f"{size:,} bytes, expected at most {MAX_BYTES:,}")
     return read()
 
 

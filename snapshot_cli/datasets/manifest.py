@@ -16,7 +16,7 @@ from snapshot_cli.errors import CONTROL, UserError
 
 FILE_NAME = "manifest.json"
 OPTIONAL = ("folder", "duplicates", "skipped", "broken", "test_share", "split_seed")  # left out where they say nothing
-LARGEST = 1e6  # limit of means and stds, which are in grey levels; NaN fails the comparison too
+MAX_GREY = 1e6  # limit of means and stds, which are in grey levels; NaN fails the comparison too
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _three(values: Any, key: str) -> tuple[float, float, float]:
     if (
         not isinstance(values, list)
         or len(values) != 3
-        or not all(type(value) in (int, float) and abs(value) < LARGEST for value in values)
+        or not all(type(value) in (int, float) and abs(value) < MAX_GREY for value in values)
     ):
         raise ValueError(f"{key} is three numbers")
     return float(values[0]), float(values[1]), float(values[2])

@@ -23,7 +23,7 @@ from snapshot_cli.errors import Stopped, UserError
 ALL = slice(0, None, 1)  # the share of a batch that is a process's own which trains alone
 POLL_SECONDS = 1.0  # between two looks whether to stop, while a batch is waited for
 TIMED_OUT = "timed out"  # in torch's message
-LARGEST = 128  # images of a batch that is only predicted: 512 of 224 pixels would not fit everywhere
+MAX_EVALUATION_BATCH = 128  # images of a batch that is only predicted: 512 of 224 pixels would not fit everywhere
 
 
 class StoppedWaiting(Stopped):
@@ -69,9 +69,9 @@ class Streamed:
         return self._batches(parts, Decoding(self.files, view, (seed, "augmentation", epoch)))
 
     def evaluation(self, batch_size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield the central crop of every image once, in order, in batches of at most LARGEST."""
+        """Yield the central crop of every image once, in order, in batches of at most MAX_EVALUATION_BATCH."""
         decoding = Decoding(self.files, evaluation_view(self.transform), None)
-        return self._batches(torch.split(torch.arange(self.examples), min(batch_size, LARGEST)), decoding)
+        return self._batches(torch.split(torch.arange(self.examples), min(batch_size, MAX_EVALUATION_BATCH)), decoding)
 
     def at(self, rows: torch.Tensor) -> Streamed:
         """Return the images at some rows."""

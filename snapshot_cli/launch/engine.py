@@ -1,4 +1,4 @@
-"""Who trains many runs side by side: slots on this machine, or Ray."""
+"""The engine that trains many runs in parallel: slots on this machine, or Ray."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import ConfigError
 from snapshot_cli.launch import ray_engine, slots, torchrun
+from snapshot_cli.launch.failure import Failure
 from snapshot_cli.launch.progress_table import ProgressTable
 
 
 @dataclass(frozen=True)
 class Engine:
-    """What the options say about it."""
+    """The engine that the command line asks for."""
 
     name: str = "local"
     jobs: int | None = None
-    """Runs side by side; None: as many as there is room for."""
+    """Parallel runs; None: as many as there is room for."""
     per_gpu: int | None = None
-    """Runs side by side on each GPU; None: one."""
+    """Parallel runs per GPU; None: one."""
     address: str | None = None
-    """Of a Ray cluster; None: this machine alone."""
+    """Address of a Ray cluster; None: this machine only."""
 
     def __post_init__(self) -> None:
         if self.address is not None and self.name != "ray":
@@ -33,11 +34,11 @@ class Engine:
 
     @property
     def elsewhere(self) -> bool:
-        """Tell whether the runs may be trained on other machines than this one."""
+        """Whether other machines than this one may train the runs."""
         return self.address is not None
 
     def connected(self) -> AbstractContextManager[None]:
-        """Be connected to who trains the runs."""
+        """Return a context in which Ray, if it is the engine, is connected."""
         return ray_engine.connected(self.address) if self.name == "ray" else nullcontext()
 
     def train_all(
@@ -50,15 +51,15 @@ class Engine:
         gpus: Sequence[str],
         progress: ProgressTable,
         stop: Callable[[], bool],
-    ) -> list[str]:
-        """Train the runs, in order, and return a line for each that failed.
+    ) -> list[Failure]:
+        """Train the runs in order and return the failures.
 
-        `sources` are the options of `snapshot train` that name a run's file, `extra` what else it is to do, and `gpus`
-        this machine's.
+        `sources` are the arguments of `snapshot train` that name a run's file, `extra` further arguments, and `gpus`
+        those of this machine.
         """
+        jobs, per_gpu = self.jobs, self.per_gpu
         if self.name == "ray":
-            jobs, per_gpu = self.jobs, self.per_gpu
             return ray_engine.train_all(runs, machine, extra, jobs=jobs, per_gpu=per_gpu, progress=progress, stop=stop)
-        places = slots.places(gpus, jobs=self.jobs, per_gpu=self.per_gpu, runs=len(runs))
-        words = {run: [*sources[run], *extra] for run in runs}
-        return slots.train_all(runs, machine, words, places=places, progress=progress, stop=stop)
+        gpus = slots.slot_gpus(gpus, jobs=jobs, per_gpu=per_gpu, runs=len(runs))
+        sources = {run: [*sources[run], *extra] for run in runs}
+        return slots.train_all(runs, machine, sources, gpus=gpus, progress=progress, stop=stop)

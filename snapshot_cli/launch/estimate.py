@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Run
-from snapshot_cli.config.machine import Machine, processors
+from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import shared_memory, store
 from snapshot_cli.datasets.catalogue import facts, how_to_prepare
 from snapshot_cli.errors import UserError
@@ -23,7 +23,7 @@ GREY = (127.5, 127.5, 127.5)
 
 @dataclass(frozen=True)
 class Needs:
-    """What the runs of one network on one dataset take together; bytes, and seconds one run after another."""
+    """What the runs of one network on one dataset take: sizes in bytes, and seconds for all runs in sequence."""
 
     run: Run
     """One of them."""
@@ -32,36 +32,36 @@ class Needs:
     images: int
     parameters: int
     multiply_adds: int
-    """Of a forward pass over one image, batch norm left out."""
+    """In a forward pass of one image, without batch norm."""
     memory: int
-    """Of one run: weights, gradients, momentum, what a batch keeps for the backward pass, and the images."""
+    """For one run: weights, gradients, momentum, activations of a batch, and images."""
     disk: int
-    """What stays: snapshots and predictions."""
+    """Of finished runs: snapshots and predictions."""
     resume: int
-    """What one run needs besides while it is trained: the state to go on from, and the one that replaces it."""
+    """For one run in training: two checkpoints, one of which replaces the other."""
     seconds: float | None
 
 
 def needs(
     runs: Sequence[Run], machine: Machine, *, steps: int, note: Callable[[str], None] = lambda text: None
 ) -> list[Needs]:
-    """Return what runs take, those alike together; with 0 steps nothing is measured, and seconds are None."""
-    alike: dict[tuple[object, ...], list[Run]] = {}
+    """Return the needs of runs, grouped by network and dataset; with 0 steps nothing is timed and seconds are None."""
+    groups: dict[tuple[object, ...], list[Run]] = {}
     for run in runs:
         network = (run.network, run.network_options, bool(run.dropout))
         key = (run.dataset, *network, run.batch_size, run.precision, run.train_size, run.holdout)
-        alike.setdefault(key, []).append(run)
-    for line in dict.fromkeys(filter(None, (_shared_memory(group[0], machine) for group in alike.values()))):
+        groups.setdefault(key, []).append(run)
+    for line in dict.fromkeys(filter(None, (_shared_memory_note(group[0], machine) for group in groups.values()))):
         note(line)
-    return [_together(group, machine, steps=steps, note=note) for group in alike.values()]
+    return [_group_needs(group, machine, steps=steps, note=note) for group in groups.values()]
 
 
-def _shared_memory(run: Run, machine: Machine) -> str | None:
-    """Return that shared memory is too small for the batches of a streamed dataset, None where it is not."""
+def _shared_memory_note(run: Run, machine: Machine) -> str | None:
+    """Return a note if shared memory is too small for the batches of a streamed dataset, else None."""
     manifest, free = manifest_of(run.dataset, machine), shared_memory.free()
     if manifest.folder is None or free is None:
         return None
-    workers = processors() if machine.workers is None else machine.workers
+    workers = machine.decoders()
     needed = shared_memory.needed(run.batch_size, manifest.size, workers)
     if free >= needed:
         return None
@@ -72,7 +72,7 @@ def _shared_memory(run: Run, machine: Machine) -> str | None:
     )
 
 
-def _together(group: Sequence[Run], machine: Machine, *, steps: int, note: Callable[[str], None]) -> Needs:
+def _group_needs(group: Sequence[Run], machine: Machine, *, steps: int, note: Callable[[str], None]) -> Needs:
     import torch
 
     from snapshot_cli.training import hardware, measure, trial
@@ -80,13 +80,12 @@ def _together(group: Sequence[Run], machine: Machine, *, steps: int, note: Calla
     first, manifest = group[0], manifest_of(group[0].dataset, machine)
     examples, classes = first.training_examples(manifest.train), len(manifest.classes)
     total_steps = sum(run.snapshot_steps(examples)[-1] for run in group)
-    counted = torch.device("cuda") if machine.device == "cuda" else hardware.choose(machine.device)
+    device = torch.device("cuda") if machine.device == "cuda" else hardware.choose(machine.device)
     smallest = min(examples, examples % first.batch_size or first.batch_size)
     for line in trial.check(first, manifest, smallest=smallest):
         note(line)
-    size = measure.size(first, classes=classes, image_size=manifest.size, device=counted)
+    size = measure.size(first, classes=classes, image_size=manifest.size, device=device)
     snapshots = sum(run.snapshots for run in group)
-    held = images_held(first, manifest)
     return Needs(
         run=first,
         runs=len(group),
@@ -94,7 +93,7 @@ def _together(group: Sequence[Run], machine: Machine, *, steps: int, note: Calla
         images=sum(plan.images(run, manifest.train) for run in group),
         parameters=size.parameters,
         multiply_adds=count_multiply_adds(first.network, manifest.size, first.network_options),
-        memory=3 * FLOAT * size.parameters + size.activations + held,
+        memory=3 * FLOAT * size.parameters + size.activations + image_bytes(first, manifest),
         disk=snapshots * (size.weights + (manifest.test + first.holdout) * classes * FLOAT),
         resume=2 * (size.weights + FLOAT * size.parameters),
         seconds=total_steps * _seconds(first, manifest, machine, steps=steps, note=note) if steps else None,
@@ -110,12 +109,12 @@ def _seconds(run: Run, manifest: store.Manifest, machine: Machine, *, steps: int
     if machine.threads:
         torch.set_num_threads(machine.threads)
     seconds = measure.seconds_per_step(run, manifest, machine, steps=steps)
-    of_run, times = seconds[run.precision], seconds["float32"] / seconds["bfloat16"]
+    speedup = seconds["float32"] / seconds["bfloat16"]
     note(
-        f"{run.network} on {run.dataset}: {of_run:.4g} s per step, the median of {steps} on {device.type}; "
-        f"bfloat16 is {times:.2g} times as fast as float32{_unit(device)}"
+        f"{run.network} on {run.dataset}: {seconds[run.precision]:.4g} s per step, the median of {steps} on "
+        f"{device.type}; bfloat16 is {speedup:.2g} times as fast as float32{_unit(device)}"
     )
-    return of_run
+    return seconds[run.precision]
 
 
 def _unit(device: torch.device) -> str:
@@ -124,15 +123,15 @@ def _unit(device: torch.device) -> str:
     return "" if device.type != "cpu" else f" (the processor has {bfloat16_unit() or 'no unit for it'})"
 
 
-def images_held(run: Run, manifest: store.Manifest) -> int:
-    """Return the bytes of the images that a training holds on the device, none where they are streamed."""
+def image_bytes(run: Run, manifest: store.Manifest) -> int:
+    """Return the bytes of the images that a training keeps on the device, 0 if they are streamed."""
     if manifest.folder is not None:
         return 0
     return 3 * manifest.size**2 * (run.training_examples(manifest.train) + manifest.test + run.holdout)
 
 
 def manifest_of(name: str, machine: Machine) -> store.Manifest:
-    """Return the manifest of a prepared dataset, or what the catalogue knows of one that is not prepared yet."""
+    """Return the manifest of a dataset; if it is not prepared, one made from the catalogue."""
     manifest, published = store.read_manifest(machine.data, name), facts(name)
     if manifest is not None:
         return manifest

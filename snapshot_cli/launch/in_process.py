@@ -1,4 +1,4 @@
-"""Train a run in this process: one idempotent call that starts, goes on with or skips it."""
+"""Train a run in this process: one idempotent call that starts, resumes or skips it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from snapshot_cli import lock
 from snapshot_cli.config import weights_file
 from snapshot_cli.config.experiment import Run
-from snapshot_cli.config.machine import Machine, processors
+from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import catalogue, prepare, store
 from snapshot_cli.datasets.catalogue import how_to_prepare
 from snapshot_cli.errors import ConfigError, UserError
 from snapshot_cli.files import remove_leftovers
-from snapshot_cli.launch import resume, torchrun, train_process
+from snapshot_cli.launch import failure, resume, torchrun
 from snapshot_cli.networks.names import is_external
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training.ranks import ALONE, Ranks, join
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from snapshot_cli.training.loop import Callback
 
-ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-DECODER_DIED = "DataLoader worker"  # how torch's message begins
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+DECODER_DIED = "DataLoader worker"  # the start of torch's message
 
 
 def train(
@@ -38,38 +38,38 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     note: Callable[[str], None] = lambda text: None,
     announce: Callable[[str], None] = lambda text: None,
-    patience: float = 0.0,
+    lock_timeout: float = 0.0,
 ) -> RunDirectory:
-    """Train what is missing of a run and return its directory; a finished run is only checked against its dataset.
+    """Train or resume a run and return its directory; a finished run is only checked against its dataset.
 
-    `note` is called with what a person should know, `announce` with "training" or "already trained" once nothing
-    refuses the run any more. Raises UserError when another process still holds the run's directory after `patience`
-    seconds, or when the disk is full, which loses nothing that was saved.
+    `note` is called with remarks for the user, `announce` with "training" or "already trained" after all checks.
+    Under torchrun, all ranks train the run together; rank 0 reads and writes its files.
 
-    Where torchrun started this process, the run is trained together with the others that it started; the first of them
-    does all that is not computing.
+    Raises UserError if another process still holds the run's directory after `lock_timeout` seconds, or if the disk is
+    full, which loses nothing that was saved.
     """
     ranks = join(machine.device)
     with ranks.first_goes_first():
-        manifest = prepared(run.dataset, machine)
+        manifest = ensure_prepared(run.dataset, machine)
     directory = RunDirectory.of(run, machine.results)
-    if ranks.broadcast(resume.finished(run, directory, manifest.content_hash)):
+    if ranks.broadcast(resume.is_finished(run, directory, manifest.content_hash)):
         announce("already trained")
         return directory
 
     from snapshot_cli.training import compiled, hardware, initial_weights, loop
 
-    device, dataset, asked_to_compile = _device(machine), _dataset(run, machine), machine.compile
-    machine = replace(machine, workers=workers(machine), compile=machine.compile and compiled.has_compiler())
-    if asked_to_compile and not machine.compile:
+    device, dataset = _set_up_device(machine), _verified_dataset(run, machine)
+    if machine.compile and not compiled.has_compiler():
         note("--compile: no C++ compiler here, so the network is not compiled; install g++")
+        machine = replace(machine, compile=False)
+    machine = _with_decoders(machine)
     check_ranks(run, manifest, ranks)
     start, remarks = check_network(run, manifest, machine, note, ranks), list[str]()
-    with _alone(directory, ranks, note, patience), hardware.kernels(deterministic=machine.deterministic):
+    with _locked(directory, ranks, note, lock_timeout), hardware.kernels(deterministic=machine.deterministic):
         if ranks.first:
-            now = hardware.describe(device, run.network)
-            now |= {"compile": machine.compile, "ranks": ranks.count, "dataset_hash": manifest.content_hash}
-            resume.take_up(run, directory, now, machine, remarks.append)
+            environment = hardware.describe(device, run.network)
+            environment |= {"compile": machine.compile, "ranks": ranks.count, "dataset_hash": manifest.content_hash}
+            resume.start_or_resume(run, directory, environment, machine, remarks.append)
             if start is not None:
                 weights_file.keep(str(run.initial_weights), start, machine.results)
         is_done = ranks.broadcast(directory.status) == "done"
@@ -85,42 +85,38 @@ def train(
 
 
 def check(runs: Sequence[Run], machine: Machine, note: Callable[[str], None] = lambda text: None) -> None:
-    """Prepare the datasets of some runs and raise what refuses any of them, before the first of them is trained.
+    """Prepare the datasets of runs and check all runs, before the first of them is trained.
 
-    Of runs that differ in nothing that matters for this, one is tried.
+    Runs with equal networks, datasets and smallest batches are checked once. Raises ConfigError or UserError.
     """
-    ranks, alike = join(machine.device), dict[tuple[object, ...], Run]()
+    ranks, distinct = join(machine.device), dict[tuple[object, ...], Run]()
     with ranks.first_goes_first():
-        manifests = {name: prepared(name, machine) for name in dict.fromkeys(run.dataset for run in runs)}
+        manifests = {name: ensure_prepared(name, machine) for name in dict.fromkeys(run.dataset for run in runs)}
     for run in runs:
         check_ranks(run, manifests[run.dataset], ranks)
-        alike.setdefault((*_built_alike(run), _smallest_batch(run, manifests[run.dataset])), run)
-    for run in alike.values():
+        network = (run.network, run.network_options, run.dropout, run.initial_weights)
+        distinct.setdefault((*network, run.dataset, _smallest_batch(run, manifests[run.dataset])), run)
+    for run in distinct.values():
         check_network(run, manifests[run.dataset], machine, note, ranks)
-
-
-def _built_alike(run: Run) -> tuple[object, ...]:
-    """Return what decides whether a run's network can be trained, and on what it starts."""
-    return run.network, run.network_options, run.dropout, run.dataset, run.initial_weights
 
 
 def check_network(
     run: Run, manifest: store.Manifest, machine: Machine, note: Callable[[str], None], ranks: Ranks = ALONE
 ) -> bytes | None:
-    """Try what a run is to train before anything is written, and return the file that it starts from, if any.
+    """Check a run's network on a few images before anything is written; return its file of initial weights, if any.
 
     Raises UserError for a network that cannot be trained on these images, and for weights that do not fit it.
     """
     directory, smallest = RunDirectory.of(run, machine.results), _smallest_batch(run, manifest) // ranks.count
-    begun = directory.status == "done" or directory.resume_path.exists()
-    if not is_external(run.network) and smallest > 1 and (begun or run.initial_weights is None):
+    started = directory.status == "done" or directory.resume_path.exists()
+    if not is_external(run.network) and smallest > 1 and (started or run.initial_weights is None):
         return None
 
     from snapshot_cli.training import trial
 
     for line in trial.check(run, manifest, smallest=smallest, ranks=ranks.count):
         note(line)
-    if begun or run.initial_weights is None:
+    if started or run.initial_weights is None:
         return None
     content = weights_file.content(run.initial_weights, machine.results)
     path = weights_file.path(run.initial_weights, machine.results)
@@ -128,20 +124,22 @@ def check_network(
     return content
 
 
-def remark(runs: Sequence[Run], machine: Machine) -> str | None:
-    """Return that the precision of any of the runs does not pay on this machine, None where it does."""
+def precision_warning(runs: Sequence[Run], machine: Machine) -> str | None:
+    """Return a warning if a run uses bfloat16 and it is slow on this machine, else None."""
     if all(run.precision == "float32" for run in runs):
         return None
 
     from snapshot_cli.training import hardware
 
-    return hardware.bfloat16_remark(hardware.choose(machine.device))
+    return hardware.bfloat16_warning(hardware.choose(machine.device))
 
 
-def interpolate(run: Run, machine: Machine, *, stop: Callable[[], bool] = lambda: False, patience: float = 0.0) -> None:
+def interpolate(
+    run: Run, machine: Machine, *, stop: Callable[[], bool] = lambda: False, lock_timeout: float = 0.0
+) -> None:
     """Store the errors between the snapshots of a finished run, once; nothing for a run of one snapshot.
 
-    Raises UserError when another process still holds the run's directory after `patience` seconds.
+    Raises UserError if another process still holds the run's directory after `lock_timeout` seconds.
     """
     directory = RunDirectory.of(run, machine.results)
     if directory.has_interpolation or run.snapshots == 1:
@@ -150,64 +148,58 @@ def interpolate(run: Run, machine: Machine, *, stop: Callable[[], bool] = lambda
     from snapshot_cli.training import hardware
     from snapshot_cli.training.interpolate import interpolate
 
-    _device(machine)
-    dataset, machine = _dataset(run, machine), replace(machine, workers=workers(machine))
-    with _alone(directory, ALONE, patience=patience), hardware.kernels(deterministic=machine.deterministic):
-        if RunDirectory.of(run, machine.results).has_interpolation:  # by now, of the process that held the lock
+    _set_up_device(machine)
+    dataset, machine = _verified_dataset(run, machine), _with_decoders(machine)
+    with _locked(directory, ALONE, timeout=lock_timeout), hardware.kernels(deterministic=machine.deterministic):
+        if RunDirectory.of(run, machine.results).has_interpolation:  # written by the process that held the lock
             return
         interpolate(run, dataset, directory, machine, stop=stop)
 
 
 @contextmanager
-def _alone(
-    directory: RunDirectory, ranks: Ranks, note: Callable[[str], None] = lambda text: None, patience: float = 0.0
+def _locked(
+    directory: RunDirectory, ranks: Ranks, note: Callable[[str], None] = lambda text: None, timeout: float = 0.0
 ) -> Iterator[None]:
-    """Hold the lock of a directory, without what killed processes left there; a full disk becomes a UserError.
+    """Lock a run directory on rank 0 and delete what killed processes left there, while the context lasts.
 
-    Only the first of several ranks holds it.
+    A full disk and a dead decoder become a UserError.
     """
     try:
         if not ranks.first:
             yield
             return
-        with lock.hold(directory.path, note=note, patience=patience):
+        with lock.hold(directory.path, note=note, timeout=timeout):
             _refuse_links(directory)
             remove_leftovers(directory.path)
-            train_process.forget_failure(directory.path)
+            failure.clear(directory.path)
             yield
     except OSError as error:
-        if error.errno not in ROOM:
+        if error.errno not in DISK_FULL:
             raise
         where = error.filename or directory.path
-        raise UserError(f"{where}: {error.strerror}; make room, then the same command goes on") from error
+        raise UserError(f"{where}: {error.strerror}; make room, then type the same command to resume") from error
     except RuntimeError as error:
         if not str(error).startswith(DECODER_DIED):
             raise
         raise UserError(
-            f"{directory.path}: a process that decodes images has died ({_last_sentence(error)}); where memory was"
-            " short, fewer --workers need less; the same command goes on from the last saved state"
+            f"{directory.path}: a process that decodes images has died ({str(error).splitlines()[0].rstrip('. ')}); "
+            "if memory was short, use fewer --workers; type the same command to resume from the last checkpoint"
         ) from error
 
 
 def _refuse_links(directory: RunDirectory) -> None:
-    """Refuse folders that lie elsewhere, where nothing of a run is to be written."""
+    """Raise UserError for a folder of a run that is a link: a run writes only below its directory."""
     for name in ("snapshots", "predictions"):
         if (directory.path / name).is_symlink():
-            raise UserError(f"{directory.path / name}: a link to elsewhere; move what it leads to here in its place")
+            raise UserError(f"{directory.path / name}: a link; replace it by the folder that it leads to")
 
 
-def _last_sentence(error: RuntimeError) -> str:
-    return str(error).splitlines()[0].rstrip(". ")
+def _with_decoders(machine: Machine) -> Machine:
+    return replace(machine, workers=machine.decoders(torchrun.local_world_size()))
 
 
-def workers(machine: Machine) -> int:
-    """Return the number of decoder processes: `workers` if given, else a share of the processors."""
-    shared = max(1, processors() // torchrun.on_this_host())
-    return shared if machine.workers is None else machine.workers
-
-
-def _device(machine: Machine) -> torch.device:
-    """Set the number of threads if one is given, and return the device."""
+def _set_up_device(machine: Machine) -> torch.device:
+    """Set the number of threads, if given, and return the device."""
     import torch
 
     from snapshot_cli.training import hardware
@@ -218,16 +210,16 @@ def _device(machine: Machine) -> torch.device:
     return device
 
 
-def _dataset(run: Run, machine: Machine) -> store.Dataset:
-    """Return a prepared dataset after comparing every byte with its manifest."""
+def _verified_dataset(run: Run, machine: Machine) -> store.Dataset:
+    """Return the dataset of a run after comparing every byte with its manifest."""
     store.verify(machine.data, run.dataset)
     return store.load(machine.data, run.dataset)
 
 
-def prepared(name: str, machine: Machine) -> store.Manifest:
-    """Return the manifest of a dataset, after preparing it if a library has its images.
+def ensure_prepared(name: str, machine: Machine) -> store.Manifest:
+    """Return the manifest of a dataset; prepare it first if a library ships its images.
 
-    Raises UserError if such a dataset was prepared by another version, which split its images in another way.
+    Raises UserError if such a dataset was prepared by an older version, which split its images differently.
     """
     manifest, facts = store.read_manifest(machine.data, name), catalogue.facts(name)
     if manifest is None:
@@ -242,7 +234,7 @@ def prepared(name: str, machine: Machine) -> store.Manifest:
 
 
 def check_ranks(run: Run, manifest: store.Manifest, ranks: Ranks) -> None:
-    """Refuse more ranks than there are images for all of them in every batch and split."""
+    """Raise ConfigError if some rank would get no image of the smallest batch or split."""
     examples = run.training_examples(manifest.train)
     fewest = min(_smallest_batch(run, manifest), examples, manifest.test)
     fewest = min(fewest, run.holdout) if run.holdout else fewest
@@ -254,5 +246,5 @@ def check_ranks(run: Run, manifest: store.Manifest, ranks: Ranks) -> None:
 
 
 def _smallest_batch(run: Run, manifest: store.Manifest) -> int:
-    """Return the images of the last batch of an epoch."""
+    """Return the number of images in the last batch of an epoch."""
     return run.training_examples(manifest.train) % run.batch_size or run.batch_size

@@ -1,4 +1,4 @@
-"""What a person sees while a run is trained: a bar on a terminal, lines elsewhere; on stderr, never read back."""
+"""Show the progress of one training on stderr: a bar on a terminal, a line per epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-BAR_WIDTH = 12  # with its text 78 columns: one line of a terminal of 80, with room for the ^C that it echoes
-
-WORTH_A_WORD = 0.05
+BAR_WIDTH = 12  # the line has 78 columns: it fits a terminal of 80, with room for the ^C that it echoes
+MIN_DATA_WAIT = 0.05  # share of time; a shorter wait is not shown
 
 
 class Bar:
-    """A live bar: epoch, lr, loss of the last epoch, images per second and the time left."""
+    """A live bar: epoch, lr, loss of the last epoch, images per second and time left."""
 
     def __init__(self, console: Console, batch_size: int) -> None:
         text = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis"))
         columns = (text, BarColumn(BAR_WIDTH), TaskProgressColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=console)
         self._batch_size = batch_size
-        self._facts = ""
+        self._last_epoch = ""
         self._next = 0.0
 
     def __enter__(self) -> Self:
@@ -40,21 +39,21 @@ class Bar:
         self._done, self._started = done, time.monotonic()
 
     def on_step(self, step: int, lr: float) -> None:
-        """Move the bar, ten times a second at most."""
+        """Move the bar, at most ten times a second."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + 0.1
         epoch = (step - 1) // self._length + 1
-        text = f"epoch {epoch}/{self._epochs}  lr {lr:.4f}  {self._facts or self._speed(step)}"
+        text = f"epoch {epoch}/{self._epochs}  lr {lr:.4f}  {self._last_epoch or self._speed(step)}"
         self._progress.update(self._task, completed=step, description=text)
 
     def on_epoch(self, row: dict[str, float]) -> None:
-        """Show the loss and the speed of the epoch."""
-        self._facts = f"loss {row['train_loss']:.4f}  {row['images_per_second']:,.0f} images/s{_data_wait(row)}"
+        """Show the loss and speed of the epoch."""
+        self._last_epoch = f"loss {row['train_loss']:.4f}  {row['images_per_second']:,.0f} images/s{_data_wait(row)}"
         self._progress.update(self._task, completed=int(row["iteration"]))
 
     def _speed(self, step: int) -> str:
-        """Return the images per second since the bar was shown, for the time before an epoch ends."""
+        """Return the images per second since the start, shown until the first epoch ends."""
         images, seconds = (step - self._done) * self._batch_size, time.monotonic() - self._started
         return f"{images / seconds:,.0f} images/s" if seconds > 0 else ""
 
@@ -72,13 +71,13 @@ class Lines:
         pass
 
     def on_start(self, done: int, steps: int, epoch_length: int) -> None:
-        """Say where training goes on."""
+        """Print the step after which training resumes."""
         self._epochs = -(-steps // epoch_length)
         if done:
             say(self._console, f"resuming after step {done} of {steps}")
 
     def on_step(self, step: int, lr: float) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def on_epoch(self, row: dict[str, float]) -> None:
         """Print the epoch's row."""
@@ -90,9 +89,9 @@ class Lines:
 
 
 def _data_wait(row: Mapping[str, float]) -> str:
-    """Return how much of the time the device waited for images, where that is worth a word."""
+    """Return the share of time that the device waited for images, as text; empty if it is small."""
     share = row.get("data_wait", 0.0)
-    return f"  data wait {share:.0%}" if share >= WORTH_A_WORD else ""
+    return f"  data wait {share:.0%}" if share >= MIN_DATA_WAIT else ""
 
 
 def progress_callback(console: Console, batch_size: int) -> Bar | Lines:
@@ -101,5 +100,5 @@ def progress_callback(console: Console, batch_size: int) -> Bar | Lines:
 
 
 def say(console: Console, text: str) -> None:
-    """Print a line as it is: brackets in a path are no markup."""
+    """Print a line without markup: a path may contain brackets."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Many runs at once: a live table of where they stand on a terminal, a line for every start and end elsewhere."""
+"""Show the progress of many runs: a live table on a terminal, a line for every start and end elsewhere."""
 
 from __future__ import annotations
 
@@ -19,27 +19,30 @@ from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.run_words import in_words
 from snapshot_cli.durations import duration
 from snapshot_cli.errors import visible
-from snapshot_cli.launch import run_status, train_process
+from snapshot_cli.launch import failure, run_status
+from snapshot_cli.launch.failure import Failure
 from snapshot_cli.launch.progress import say
 from snapshot_cli.launch.run_status import ORDER, RunStatus, State
 
 COLOURS = {"running": "cyan", "failed": "red", "stopped": "yellow", "waiting": "", "done": "green"}
 REFRESH_SECONDS = 1.0
-RESERVED = 5  # lines of a screen for the table's head, the line below it and what is printed above
-GAP = 2  # columns of a terminal between those of the table
+RESERVED = 5  # lines of the screen for the table's head, the summary below it and messages above it
+GAP = 2  # spaces between columns
 REASON = "where, or why not"
-LEAST = ("images/s", "lr", "error", "left")  # what a narrow table leaves out, the first first
-FEWEST, NARROWEST = 4, 10  # digits of a hash; columns for a run
+OPTIONAL = ("images/s", "lr", "error", "left")  # columns that a narrow table leaves out, in this order
+MIN_HASH_DIGITS, MIN_RUN_WIDTH = 4, 10
 
 
 class ProgressTable:
-    """Where a driver says which runs it starts and how they end."""
+    """The table of an engine's runs; the engine reports their starts and ends."""
 
     def __init__(self, console: Console, runs: Mapping[Run, int], results: Path) -> None:
-        """Show `runs`, given with the number of training images that they process."""
+        """Show runs, given with the number of training images that each processes."""
         self._console, self._runs, self._results = console, runs, results
-        before = {run: run_status.look(run, results, images) for run, images in runs.items()}
-        self._statuses = {run: replace(status, state="waiting", where="", words="") for run, status in before.items()}
+        self._statuses = {
+            run: replace(run_status.read_status(run, results, images), state="waiting", where="", note="")
+            for run, images in runs.items()
+        }
         self._ended, self._next = 0, 0.0
         self._live = Live(console=console, auto_refresh=False, transient=True)
 
@@ -52,48 +55,51 @@ class ProgressTable:
         self._live.stop()
 
     def started(self, run: Run) -> None:
-        """Take note of a run that begins or goes on."""
+        """Record that a run starts or resumes."""
         self._statuses[run] = replace(self._statuses[run], state="running")
         if not self._console.is_interactive:
             say(self._console, f"training {run.run_id}")
 
-    def ended(self, run: Run, outcome: State, words: str = "") -> None:
-        """Take note of a run that is 'done', 'stopped' or 'failed', and of why it failed."""
+    def ended(self, run: Run, outcome: State, reason: str = "") -> None:
+        """Record that a run is 'done', 'stopped' or 'failed', and the reason if it failed."""
         self._ended += 1
         last = self._statuses[run]
         self._statuses[run] = replace(
-            last, state=outcome, words=words, where="", seen=last.images if outcome == "done" else last.seen
+            last, state=outcome, note=reason, where="", seen=last.images if outcome == "done" else last.seen
         )
         name = in_words(run) if self._console.is_interactive else run.run_id
         say(self._console, f"{outcome}: {name} ({self._ended} of {len(self._runs)})")
 
-    def look(self) -> None:
-        """Read from their files how far the running ones are, and draw; once a second at most."""
+    def refresh(self) -> None:
+        """Read the progress of the running runs from their files and draw; at most once a second."""
         if not self._console.is_interactive or time.monotonic() < self._next:
             return
         self._next = time.monotonic() + REFRESH_SECONDS
         for run, status in self._statuses.items():
             if status.state == "running":
-                self._statuses[run] = replace(run_status.look(run, self._results, status.images), state="running")
+                latest = run_status.read_status(run, self._results, status.images)
+                self._statuses[run] = replace(latest, state="running")
         self._live.update(screen(self._statuses.values(), *self._console.size), refresh=True)
 
 
-def end(progress: ProgressTable, run: Run, result: int | str, directory: Path, *, stopped: bool) -> list[str]:
-    """Tell a progress how a run ended and return a line if it failed.
+def record_end(
+    progress: ProgressTable, run: Run, result: int | str, directory: Path, *, stopped: bool
+) -> list[Failure]:
+    """Report the end of a run to the table and return the failure, if it failed.
 
-    `result` is the exit code of its process, or says why there was none; once a stop was asked for, what is not
-    finished is `stopped`, whatever its code.
+    `result` is the exit code of its process, or why there was none. After a stop request, `stopped`, every unfinished
+    run counts as stopped, whatever its code.
     """
     if result == 0 or stopped:
         progress.ended(run, "done" if result == 0 else "stopped")
         return []
-    reason, log = train_process.failed(directory, result), directory / train_process.LOG
+    reason = failure.record(directory, result)
     progress.ended(run, "failed", reason)
-    return [f"{run.run_id}: {reason}" + f" (all of it: {log})" * log.is_file()]
+    return [Failure(run.run_id, reason, directory)]
 
 
 def screen(statuses: Iterable[RunStatus], width: int, height: int) -> Group:
-    """Return what fits into a screen: the table, the running and the failed runs first, and a line about all."""
+    """Return the part of the table that fits the screen, running and failed runs first, and a summary line."""
     ordered = sorted(statuses, key=lambda status: ORDER.index(status.state))
     head, *rows = table(ordered, width)
     ends = list(accumulate(map(len, rows)))
@@ -103,28 +109,28 @@ def screen(statuses: Iterable[RunStatus], width: int, height: int) -> Group:
 
 
 def table(statuses: Iterable[RunStatus], width: int | None = None) -> list[list[Text]]:
-    """Return the lines of the table's head and of every run, none wider than `width`; None: as wide as needed.
+    """Return the lines of the table's head and of every run, at most `width` columns wide; None: no limit.
 
-    A narrow table leaves out first where runs are trained, then the hashes, then the numbers that matter least. Why a
-    run failed, and a name that is too long, continue on lines of their own.
+    A narrow table leaves out the host, then hashes, then the less important numbers. The reason of a failure moves to
+    a line of its own, and a long name wraps.
     """
     shown = list(statuses)
     names = [(status.name or status.run_id).rpartition(" ") for status in shown]
     words = [words or last for words, _, last in names]
     hashes = [last if words else "" for words, _, last in names]
-    reasons = [visible("; ".join(filter(None, (status.where, status.words)))) for status in shown]
+    reasons = [visible("; ".join(filter(None, (status.where, status.note)))) for status in shown]
     cells = {name: [name, *(cell(status) for status in shown)] for name, cell in NUMBERS.items()}
     if width is None:
         width = sys.maxsize
     longest, lead = max(map(len, ["run", *words])), max(map(len, ["run", *_joined(words, hashes)]))
     columns, beside = list(NUMBERS), True
     if lead + _width(cells, columns) + GAP + max(map(len, [REASON, *reasons])) > width:
-        beside, reasons = False, [visible(status.words) for status in shown]
+        beside, reasons = False, [visible(status.note) for status in shown]
     while columns[2:] and longest + _width(cells, columns) > width:
-        columns.remove(next(name for name in LEAST if name in columns))
-    room = max(NARROWEST, width - _width(cells, columns))
+        columns.remove(next(name for name in OPTIONAL if name in columns))
+    room = max(MIN_RUN_WIDTH, width - _width(cells, columns))
     digits = room - longest - 1
-    titles = ["run", *_joined(words, [digest[:digits] if digits >= FEWEST else "" for digest in hashes])]
+    titles = ["run", *_joined(words, [digest[:digits] if digits >= MIN_HASH_DIGITS else "" for digest in hashes])]
     lead = min(room, max(map(len, titles)))
     lines = []
     for row, (title, reason) in enumerate(zip(titles, [REASON if beside else "", *reasons], strict=True)):

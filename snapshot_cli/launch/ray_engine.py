@@ -1,4 +1,4 @@
-"""Train many runs on a Ray cluster, or on this machine through Ray: hand them out and take what comes back."""
+"""Train many runs on a Ray cluster, or on this machine through Ray: submit tasks and collect their results."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import ConfigError
 from snapshot_cli.launch import ray_task, train_process
-from snapshot_cli.launch.progress_table import ProgressTable, end
+from snapshot_cli.launch.failure import Failure
+from snapshot_cli.launch.progress_table import ProgressTable, record_end
 from snapshot_cli.launch.ray_task import Lost, Task
 from snapshot_cli.networks import plugins
 
-RETRIES = 10  # of a run whose worker, node or process was lost; a retry resumes from the last checkpoint
+RETRIES = 10  # per run whose worker, node or process was lost; a retry resumes from the last checkpoint
 POLL_SECONDS = 0.2
 ENVIRONMENT = {"env_vars": {"PYTHONSAFEPATH": "1"}}  # a queue.py in the working folder is the user's
-STORE_BYTES = 100_000_000  # of an instance for this machine alone, where no files travel
+STORE_BYTES = 100_000_000  # object store of a local instance, which transfers no files
 
 
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
-    """Be connected to a running cluster, or without an address to an instance of one's own on this machine.
+    """Connect to a running cluster, or without an address start a local instance, while the context lasts.
 
-    Raises ConfigError where Ray is not installed or does not start, and where no cluster answers.
+    Raises ConfigError if Ray is not installed or does not start, and if no cluster answers.
     """
     try:
         import ray
     except ModuleNotFoundError:
         raise ConfigError("--engine ray: Ray is not installed here; type: pip install 'snapshot-cli[ray]'") from None
     if address not in (None, "auto"):
-        _reach(address or "")
+        _check_reachable(address or "")
     local_options = {"include_dashboard": False, "object_store_memory": STORE_BYTES} if address is None else {}
     try:
         ray.init(
@@ -68,57 +69,56 @@ def train_all(
     per_gpu: int | None,
     progress: ProgressTable,
     stop: Callable[[], bool],
-) -> list[str]:
-    """Train the runs, in order, wherever the cluster has room and return a line for each that failed.
+) -> list[Failure]:
+    """Train the runs in order, wherever the cluster has room, and return the failures.
 
-    A run gets a share of `per_gpu` GPUs where the cluster has any, else as many CPUs as threads. What a lost worker or
-    node was training is trained on elsewhere. Finished runs of nodes that do not share the folder of results are
-    brought here. Once `stop` says so, the trainings are told to save their state.
+    A run reserves 1 / `per_gpu` of a GPU if the cluster has any, else as many CPUs as threads. If a worker or node is
+    lost, its run resumes on another. Files of nodes that do not share the results folder are copied here. Once
+    `stop()` is true, the trainings are asked to save a checkpoint and stop.
     """
     import ray
 
     nodes = [node for node in ray.nodes() if node["Alive"]]
     room = resources(machine, [node["Resources"] for node in nodes], per_gpu)
-    together = beside(nodes, room, most=min(jobs or len(runs), len(runs)))
+    per_host = runs_per_host(nodes, room, most=min(jobs or len(runs), len(runs)))
     remote = ray.remote(**room, max_retries=RETRIES, retry_exceptions=[Lost])(ray_task.work)
-    everywhere = replace(machine, data=machine.data.resolve(), results=machine.results.resolve())
-    waiting, running, told, failures = list(runs), dict[Any, Run](), set[Run](), list[str]()
+    absolute = replace(machine, data=machine.data.resolve(), results=machine.results.resolve())
+    waiting, running, started, failures = list(runs), dict[Any, Run](), set[Run](), list[Failure]()
     cancelled = False
-    with ray_task.marked(everywhere.results) as marker:
+    with ray_task.sharing_marker(absolute.results) as marker:
         while running or (waiting and not stop()):
             while waiting and not stop() and (jobs is None or len(running) < jobs):
                 run = waiting.pop(0)
-                finished = ray_task.finished(train_process.directory(run, everywhere))
                 task = Task(
                     run,
-                    everywhere,
+                    absolute,
                     tuple(extra),
                     on_gpu="num_gpus" in room,
                     marker=marker,
-                    beside=together,
-                    finished=finished,
+                    runs_per_host=per_host,
+                    finished=ray_task.read_finished(train_process.directory(run, absolute)),
                     plugins=plugins.contents(),
-                    initial_weights=_initial_weights(run, everywhere, nodes),
+                    initial_weights=_initial_weights(run, absolute, nodes),
                 )
                 running[remote.remote(task)] = run
             if stop() and not cancelled:
                 cancelled = True
                 for reference in running:
                     ray.cancel(reference)
-            _tell(running.values(), told, everywhere, progress)
+            _report_started(running.values(), started, absolute, progress)
             for reference in ray.wait(list(running), timeout=POLL_SECONDS)[0]:
                 run = running.pop(reference)
-                directory = train_process.directory(run, everywhere)
-                _tell([run], told, everywhere, progress, ended=True)
-                failures += end(progress, run, _result(reference, directory), directory, stopped=stop())
-            progress.look()
+                directory = train_process.directory(run, absolute)
+                _report_started([run], started, absolute, progress, ended=True)
+                failures += record_end(progress, run, _result(reference, directory), directory, stopped=stop())
+            progress.refresh()
     return failures
 
 
 def resources(machine: Machine, nodes: Sequence[Mapping[str, float]], per_gpu: int | None) -> dict[str, float]:
-    """Return the resources that Ray reserves per run, given those of a node: a share of a GPU, or CPUs.
+    """Return the resources to reserve per run, given those of the nodes: a share of a GPU, or CPUs.
 
-    Raises ConfigError for what no node has: Ray would wait for such a node, without a word and for ever.
+    Raises ConfigError for resources that no node has: Ray would wait for such a node silently and forever.
     """
     gpus = 0 if machine.device == "cpu" else sum(node.get("GPU", 0) for node in nodes)
     if gpus:
@@ -135,7 +135,7 @@ def resources(machine: Machine, nodes: Sequence[Mapping[str, float]], per_gpu: i
     return {"num_cpus": threads}
 
 
-def beside(nodes: Sequence[Mapping[str, Any]], room: Mapping[str, float], *, most: int) -> dict[str, int]:
+def runs_per_host(nodes: Sequence[Mapping[str, Any]], room: Mapping[str, float], *, most: int) -> dict[str, int]:
     """Return the number of parallel runs by host, given the resources reserved per run; full hosts are left out."""
     kind, amount = ("GPU", room["num_gpus"]) if "num_gpus" in room else ("CPU", room["num_cpus"])
     slots = Counter[str]()
@@ -145,7 +145,7 @@ def beside(nodes: Sequence[Mapping[str, Any]], room: Mapping[str, float], *, mos
 
 
 def _initial_weights(run: Run, machine: Machine, nodes: Sequence[Mapping[str, Any]]) -> bytes | None:
-    """Return the file that a run starts from where other hosts are to have it, and keep a copy for those that can."""
+    """Return the content of a run's initial weights if other hosts may need it; keep a copy in the results folder."""
     if run.initial_weights is None:
         return None
     content = weights_file.content(run.initial_weights, machine.results)
@@ -153,24 +153,24 @@ def _initial_weights(run: Run, machine: Machine, nodes: Sequence[Mapping[str, An
     return content if {node["NodeManagerHostname"] for node in nodes} - {socket.gethostname()} else None
 
 
-def _tell(
-    runs: Iterable[Run], told: set[Run], machine: Machine, progress: ProgressTable, *, ended: bool = False
+def _report_started(
+    runs: Iterable[Run], started: set[Run], machine: Machine, progress: ProgressTable, *, ended: bool = False
 ) -> None:
-    """Tell the progress table of the runs that have begun, as their locks say."""
-    for run in [run for run in runs if run not in told]:
+    """Report the runs that have started, as their locks show, to the progress table, and add them to `started`."""
+    for run in [run for run in runs if run not in started]:
         holder = lock.holder(train_process.directory(run, machine))
         if ended or (holder is not None and not holder.gone):
-            told.add(run)
+            started.add(run)
             progress.started(run)
 
 
 def _result(reference: Any, directory: Path) -> int | str:
-    """Return the exit code of a task's training, or why there is none; what the task brought is put in its place."""
+    """Return the exit code of a task's training, or why there is none; write the files that the task returned."""
     import ray
 
     try:
         code, files = ray.get(reference)
-        ray_task.bring(files, directory)
+        ray_task.write_files(files, directory)
     except ray.exceptions.RayError as error:
         cause = getattr(error, "cause", None) or error
         return (str(cause).strip() or type(cause).__name__).splitlines()[-1]
@@ -179,8 +179,8 @@ def _result(reference: Any, directory: Path) -> int | str:
     return int(code)
 
 
-def _reach(address: str) -> None:
-    """Refuse an address at which nobody listens; Ray itself would try for minutes."""
+def _check_reachable(address: str) -> None:
+    """Raise ConfigError if nothing listens at an address; Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit() or int(port) > 65535:
         raise ConfigError(f"--address {address}: expected auto or HOST:PORT, such as 10.0.0.1:6379")
@@ -188,6 +188,5 @@ def _reach(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=5).close()
     except OSError as error:
         raise ConfigError(
-            f"--address {address}: nobody answers there ({error.strerror or error}); "
-            "the address is what ray start --head printed"
+            f"--address {address}: no answer ({error.strerror or error}); the address is what ray start --head printed"
         ) from None

@@ -1,4 +1,4 @@
-"""How far runs are, where they run and why they failed: from files alone, so from any process and any host."""
+"""The status of runs: progress, host, reason of failure; read from files alone, so from any process or host."""
 
 from __future__ import annotations
 
@@ -14,95 +14,95 @@ from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.run_words import in_words
 from snapshot_cli.durations import duration
 from snapshot_cli.errors import UserError, words_of
-from snapshot_cli.launch import train_process
+from snapshot_cli.launch import failure
 from snapshot_cli.launch.saved_step import saved_step
 from snapshot_cli.run_directory import RunDirectory
 
 State = Literal["running", "failed", "stopped", "waiting", "done"]
 ORDER: tuple[State, ...] = ("running", "failed", "stopped", "waiting", "done")
-SILENT_SECONDS = 3600.0  # a training saves its state every 300 seconds, unless it is told otherwise
+SILENT_SECONDS = 3600.0  # a training saves a checkpoint every 300 seconds by default
 
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How a run stands as of its last finished epoch, or of its checkpoint where that is later."""
+    """The status of a run as of its last finished epoch or its checkpoint, whichever is later."""
 
     run_id: str
     state: State
     images: int
-    """Training images that the run looks at in all."""
+    """Training images to process in all."""
     seen: int = 0
-    """Training images that it has looked at."""
+    """Training images processed so far."""
     lr: float | None = None
     """Learning rate at the end of the epoch."""
     error: float | None = None
     """Training error of the epoch in percent."""
     images_per_second: float | None = None
     where: str = ""
-    """Host and process of a running one."""
+    """Host and process of a running run."""
     name: str = ""
     """The run in words."""
-    words: str = ""
-    """Why it failed, or what is odd about it."""
+    note: str = ""
+    """Why it failed, or what is unusual about it."""
 
     @property
     def left(self) -> float | None:
-        """Seconds that are left at the speed of the last epoch; None where there was none."""
+        """Seconds left at the speed of the last epoch; None before its end."""
         return (self.images - self.seen) / self.images_per_second if self.images_per_second else None
 
 
-def look(run: Run, results: Path, images: int, *, is_scored: bool = False) -> RunStatus:
-    """Return how a run stands that looks at `images` training images in all; scores are enough for one to be done."""
+def read_status(run: Run, results: Path, images: int, *, is_scored: bool = False) -> RunStatus:
+    """Return the status of a run that processes `images` training images; a scored run is done without its files."""
     directory = RunDirectory.of(run, results)
     try:
-        state, where, words = _state(directory)
-    except OSError as error:  # another user's, say
-        return RunStatus(run.run_id, "failed", images, words=words_of(error), name=in_words(run))
+        state, where, note = _state(directory)
+    except OSError as error:  # another user's directory, for example
+        return RunStatus(run.run_id, "failed", images, note=words_of(error), name=in_words(run))
     if state == "waiting" and is_scored:
-        state, words = "done", "its scores are there"
+        state, note = "done", "only its scores are left"
     saved = min(saved_step(directory.resume_path) * run.batch_size, images)
     status = RunStatus(
-        run.run_id, state, images, images if state == "done" else saved, where=where, words=words, name=in_words(run)
+        run.run_id, state, images, images if state == "done" else saved, where=where, note=note, name=in_words(run)
     )
     try:
         rows = directory.metrics()
         return _with_epoch(status, rows[-1], run) if rows else status
     except (UserError, OSError) as error:
-        return replace(status, words=words or words_of(error))
-    except (LookupError, ValueError, OverflowError):  # half a row, of an epoch that is being written elsewhere
+        return replace(status, note=note or words_of(error))
+    except (LookupError, ValueError, OverflowError):  # a row that another process is writing
         return status
 
 
 def summary(statuses: Iterable[RunStatus]) -> str:
     """Return a line with the number of runs by state, the share of images processed and the time left."""
-    all_of_them = list(statuses)
-    counts = Counter(status.state for status in all_of_them)
-    total, seen = sum(status.images for status in all_of_them), sum(status.seen for status in all_of_them)
-    line = f"{len(all_of_them)} run{'s' * (len(all_of_them) != 1)}: "
+    runs = list(statuses)
+    counts = Counter(run.state for run in runs)
+    total, seen = sum(run.images for run in runs), sum(run.seen for run in runs)
+    line = f"{len(runs)} run{'s' * (len(runs) != 1)}: "
     line += ", ".join(f"{counts[state]} {state}" for state in reversed(ORDER) if counts[state])
     line += f"; {100 * seen / total:.1f} % of the images" if total else ""
-    speed = sum(status.images_per_second or 0.0 for status in all_of_them if status.state == "running")
+    speed = sum(run.images_per_second or 0.0 for run in runs if run.state == "running")
     return f"{line}, {duration((total - seen) / speed)} left at {speed:,.0f} images/s" if speed else line
 
 
 def _state(directory: RunDirectory) -> tuple[State, str, str]:
-    """Return a run's state, where it runs, and why it failed or when it last gave a sign of life."""
+    """Return the state of a run, its host and process, and why it failed or how long it has been silent."""
     holder = lock.holder(directory.path)
     if holder is not None and not holder.gone:
         return "running", f"{holder.host}, process {holder.pid}", _silence(directory)
     if directory.status == "done":
         return "done", "", ""
-    failure = train_process.failure(directory.path)
-    if failure is not None:
-        return "failed", "", failure
+    reason = failure.read(directory.path)
+    if reason is not None:
+        return "failed", "", reason
     return ("stopped" if directory.status == "partial" else "waiting"), "", ""
 
 
 def _silence(directory: RunDirectory) -> str:
-    """Say how long nothing was written by a run whose lock is held, where that is long: its host may be gone."""
+    """Return a note if a run with a held lock has written nothing for long: its host may be gone."""
     paths = (directory.path / lock.FILE_NAME, directory.resume_path)
-    signs = [path.stat().st_mtime for path in paths if path.exists()]
-    seconds = time.time() - max(signs, default=time.time())
+    times = [path.stat().st_mtime for path in paths if path.exists()]
+    seconds = time.time() - max(times, default=time.time())
     return f"no sign of life for {duration(seconds)}" if seconds > SILENT_SECONDS else ""
 
 

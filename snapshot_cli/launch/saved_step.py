@@ -8,7 +8,7 @@ import zlib
 from itertools import islice
 from pathlib import Path
 
-LARGEST = 2**24  # bytes of the pickle, which has names and sizes of tensors but not their content
+MAX_PICKLE_BYTES = 2**24  # bytes of the pickle, which has names and sizes of tensors but not their content
 PROGRESS = b"X\x08\x00\x00\x00progress"  # the opcode of a text of 8 bytes
 OPCODES = 8  # up to the step: progress, iteration and its value, with the opcodes that memoize them
 
@@ -18,7 +18,7 @@ def saved_step(path: Path) -> int:
     try:
         with zipfile.ZipFile(path) as archive:
             (entry,) = (info for info in archive.infolist() if info.filename.endswith("/data.pkl"))
-            if entry.file_size > LARGEST:
+            if entry.file_size > MAX_PICKLE_BYTES:
                 return 0
             content = archive.read(entry)
             opcodes = pickletools.genops(content[content.rindex(PROGRESS) :])

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM, SIGHUP and a launcher's death as a wish to stop, which training fulfils between two steps."""
+"""Ctrl-C, SIGTERM, SIGHUP and the launcher's death as requests to stop; training answers them between two steps."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from types import FrameType
 
 from snapshot_cli.launch import torchrun
 
-CODES = {signal.SIGTERM: 75, signal.SIGHUP: 75, signal.SIGINT: 130}
+EXIT_CODES = {signal.SIGTERM: 75, signal.SIGHUP: 75, signal.SIGINT: 130}
 
 
-def leave_when_asked() -> None:
-    """Let SIGTERM, SIGHUP and Ctrl-C end the program, whatever it does, with the exit codes of a stopped training."""
-    for number in heard():
-        signal.signal(number, _leave)
+def exit_on_signals() -> None:
+    """Let SIGTERM, SIGHUP and Ctrl-C end the program at once, with the exit codes of a stopped training."""
+    for number in handled():
+        signal.signal(number, _exit)
 
 
-def heard() -> list[signal.Signals]:
-    """Return the signals to answer: SIGHUP stays ignored where nohup has ignored it."""
+def handled() -> list[signal.Signals]:
+    """Return the signals to handle; SIGHUP stays ignored under nohup."""
     is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    return [number for number in CODES if not (number == signal.SIGHUP and is_ignored)]
+    return [number for number in EXIT_CODES if not (number == signal.SIGHUP and is_ignored)]
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+def _exit(number: int, frame: FrameType | None) -> None:
     if torchrun.rank() == 0:
         with suppress(OSError):  # the terminal is gone after SIGHUP
             os.write(2, b"stopped; type the same command to resume\n")  # print may be what is interrupted
-    sys.exit(CODES[signal.Signals(number)])
+    sys.exit(EXIT_CODES[signal.Signals(number)])
 
 
 class StopRequest:
-    """Whether to stop, after a signal or because the launcher is gone; and the first signal."""
+    """Whether to stop, after a signal or the end of the launcher; and the first signal."""
 
     def __init__(self, launcher: int | None = None) -> None:
-        """Look out for signals and, where there is a `launcher`, for the end of that process, our parent."""
+        """Watch signals and, if given, the process `launcher`, our parent."""
         self.signal: int | None = None
         self._launcher = launcher
 
@@ -46,11 +46,11 @@ class StopRequest:
 
     @property
     def exit_code(self) -> int:
-        """The exit code of what was stopped."""
-        return CODES[signal.SIGINT if self.signal == signal.SIGINT else signal.SIGTERM]
+        """The exit code of a program that stopped on this request."""
+        return EXIT_CODES[signal.SIGINT if self.signal == signal.SIGINT else signal.SIGTERM]
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Take note of a signal; a second Ctrl-C leaves at once."""
+        """Record a signal; a second Ctrl-C raises KeyboardInterrupt at once."""
         if self.signal is not None and number == signal.SIGINT:
             raise KeyboardInterrupt
         self.signal = self.signal or number
@@ -60,7 +60,7 @@ class StopRequest:
 def stop_request(launcher: int | None = None) -> Iterator[StopRequest]:
     """Turn SIGINT, SIGTERM, SIGHUP and the end of the launcher, if any, into a request while the context lasts."""
     request = StopRequest(launcher)
-    before = {number: signal.signal(number, request.note) for number in heard()}
+    before = {number: signal.signal(number, request.note) for number in handled()}
     try:
         yield request
     finally:

@@ -11,14 +11,15 @@ from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine, processors
 from snapshot_cli.errors import ConfigError
 from snapshot_cli.launch import train_process
-from snapshot_cli.launch.progress_table import ProgressTable, end
+from snapshot_cli.launch.failure import Failure
+from snapshot_cli.launch.progress_table import ProgressTable, record_end
 from snapshot_cli.launch.worker import Worker
 
 POLL_SECONDS = 0.2
 
 
 def gpus(machine: Machine) -> list[str]:
-    """Return the names of this machine's GPUs, as CUDA_VISIBLE_DEVICES has them."""
+    """Return the names of this machine's GPUs, as in CUDA_VISIBLE_DEVICES."""
     import torch
 
     from snapshot_cli.training import hardware
@@ -30,11 +31,11 @@ def gpus(machine: Machine) -> list[str]:
     return visible[:count] or [str(number) for number in range(count)]
 
 
-def places(gpus: Sequence[str], *, jobs: int | None, per_gpu: int | None, runs: int) -> list[str]:
-    """Return the GPU of each slot, "" where there is none: the slots go round the GPUs.
+def slot_gpus(gpus: Sequence[str], *, jobs: int | None, per_gpu: int | None, runs: int) -> list[str]:
+    """Return the GPU of each slot, assigned in turn; "" on a machine without GPUs.
 
-    Without `jobs` there are `per_gpu` slots, or one, on every GPU; on a machine without one a slot a core, and no more
-    than runs. Raises ConfigError for more jobs than `per_gpu` has room for, and for `per_gpu` without a GPU.
+    Without `jobs`, every GPU gets `per_gpu` slots, or one; a machine without GPUs gets one slot per core, at most one
+    per run. Raises ConfigError for more jobs than `per_gpu` has room for, and for `per_gpu` without a GPU.
     """
     if per_gpu is not None and not gpus:
         raise ConfigError(f"--per-gpu {per_gpu}: the runs are trained on the CPU here; use --jobs N")
@@ -52,28 +53,28 @@ def train_all(
     machine: Machine,
     sources: Mapping[Run, Sequence[str]],
     *,
-    places: Sequence[str],
+    gpus: Sequence[str],
     progress: ProgressTable,
     stop: Callable[[], bool],
-) -> list[str]:
-    """Train the runs in order, one slot per place, and return one line per failed run.
+) -> list[Failure]:
+    """Train the runs in order, one slot per entry of `gpus`, and return the failures; a failure stops no other run.
 
-    `sources` has the options of `snapshot train` that name the file of a run. A failure stops no other
-    run. Once `stop` says so, the processes are told to save their state, and the runs that are not finished are left as
-    they are.
+    `sources` are the arguments of `snapshot train` that name a run's file. Once `stop()` is true, the running trainings
+    are asked to save a checkpoint and stop, and no other starts.
     """
-    waiting, running, failures = list(runs), dict[Worker, Run](), list[str]()
-    machine = slot(machine, len(places))
-    free = [Worker(train_process.variables(machine.threads, gpu)) for gpu in places]
+    waiting, running, failures = list(runs), dict[Worker, Run](), list[Failure]()
+    machine = slot_machine(machine, len(gpus))
+    free = [Worker(train_process.device_variables(machine.threads, gpu)) for gpu in gpus]
     try:
         while running or (waiting and not stop()):
             while waiting and free and not stop():
                 run, worker = waiting.pop(0), free[0]
+                directory = train_process.directory(run, machine)
                 try:
-                    worker.start(train_process.words(run, machine, sources[run]), train_process.directory(run, machine))
+                    worker.start(train_process.arguments(run, machine, sources[run]), directory)
                 except OSError as error:
                     reason = ": ".join(str(word) for word in (error.filename, error.strerror) if word)
-                    failures += end(progress, run, reason, train_process.directory(run, machine), stopped=False)
+                    failures += record_end(progress, run, reason, directory, stopped=False)
                     continue
                 running[free.pop(0)] = run
                 progress.started(run)
@@ -84,8 +85,9 @@ def train_all(
                 if code is not None:
                     run = running.pop(worker)
                     free.append(worker)
-                    failures += end(progress, run, code, train_process.directory(run, machine), stopped=stop())
-            progress.look()
+                    directory = train_process.directory(run, machine)
+                    failures += record_end(progress, run, code, directory, stopped=stop())
+            progress.refresh()
     finally:
         _terminate(running)
         for worker in free:
@@ -93,14 +95,12 @@ def train_all(
     return failures
 
 
-def slot(machine: Machine, slots: int) -> Machine:
-    """Return the machine of one slot: the requested threads and decoders, or its share of the processors."""
-    share = max(1, processors() // slots)
-    workers = share if machine.workers is None else machine.workers
-    return replace(machine, threads=machine.threads or share, workers=workers)
+def slot_machine(machine: Machine, slots: int) -> Machine:
+    """Return the machine of one slot: threads and decoders as given, or the slot's share of the processors."""
+    threads = machine.threads or max(1, processors() // slots)
+    return replace(machine, threads=threads, workers=machine.decoders(slots))
 
 
-def _terminate(running: Iterable[Worker]) -> None:
-    """Request a stop; repeating the request does no harm."""
-    for worker in running:
+def _terminate(workers: Iterable[Worker]) -> None:
+    for worker in workers:
         worker.terminate()

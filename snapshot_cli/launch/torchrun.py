@@ -1,4 +1,4 @@
-"""What torchrun says of itself in the environment, and one voice for the processes that it started."""
+"""The environment that torchrun sets, and one error message for all processes that it started."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from datetime import timedelta
 
 from snapshot_cli.errors import ConfigError, UserError
 
-PATIENCE = timedelta(seconds=5)
+STORE_TIMEOUT = timedelta(seconds=5)
 LOST = (
-    "another of the processes that train this run together has ended; what it or torchrun said tells why; the same "
-    "command goes on from the last saved state"
+    "another process of this run has exited; its output, or torchrun's, says why; type the same command to resume from "
+    "the last checkpoint"
 )
 
 
@@ -25,12 +25,12 @@ LIMITS: dict[str, str | int] = {"RANK": "WORLD_SIZE", "LOCAL_RANK": "LOCAL_WORLD
 
 
 def started() -> bool:
-    """Tell whether torchrun started this process."""
+    """Return whether torchrun started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def check() -> None:
-    """Raise ConfigError, naming it, for a variable that torchrun sets and that is missing or no number."""
+    """Raise ConfigError for a variable of torchrun's that is missing or not a number in its range."""
     if not started():
         return
     missing = [name for name in VARIABLES if name not in os.environ]
@@ -47,29 +47,28 @@ def check() -> None:
 
 
 def rank() -> int:
-    """Return the number of this process among those that torchrun started, 0 where it did not."""
+    """Return the rank of this process, 0 without torchrun."""
     return int(os.environ.get("RANK", 0)) if started() else 0
 
 
-def on_this_host() -> int:
-    """Return how many processes torchrun started on this host, 1 where it did not."""
+def local_world_size() -> int:
+    """Return the number of processes that torchrun started on this host, 1 without torchrun."""
     return int(os.environ["LOCAL_WORLD_SIZE"]) if started() else 1
 
 
 @contextmanager
-def together(*kinds: type[Exception]) -> Iterator[None]:
-    """Let only the first process that fails say why: what the others then run into is the same, or its consequence.
+def report_once(*kinds: type[Exception]) -> Iterator[None]:
+    """Let only the first process that fails report its error; the others fail for the same reason or because of it.
 
-    UserError, OSError and some more kinds are what is said. Raises UserError where another process has ended, which
-    breaks the connection to it.
+    Applies to UserError, OSError and the given kinds. Raises UserError if the connection to another process broke.
     """
     try:
         yield
     except Exception as error:
-        lost = started() and _of_a_connection(error)
+        lost = started() and _is_connection_error(error)
         if not started() or not (lost or isinstance(error, (UserError, OSError, *kinds))):
             raise
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's, to those that are left; this one ends by itself
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun sends it to the remaining processes; this one exits
         if not _first_to_fail():
             sys.exit(getattr(error, "exit_code", UserError.exit_code))
         raise UserError(LOST) if lost else error from None
@@ -81,17 +80,18 @@ def together(*kinds: type[Exception]) -> Iterator[None]:
 
 
 def _first_to_fail() -> bool:
-    """Ask the store of torchrun, which outlives the processes; where it does not answer, the first process speaks."""
+    """Ask torchrun's store, which outlives the processes; if it does not answer, rank 0 reports."""
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
     try:
-        store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False, timeout=PATIENCE)
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        store = TCPStore(address, port, is_master=False, timeout=STORE_TIMEOUT)
         return store.add(f"snapshot failed {os.environ['TORCHELASTIC_RESTART_COUNT']}", 1) == 1
     except RuntimeError:
         return rank() == 0
 
 
-def _of_a_connection(error: Exception) -> bool:
+def _is_connection_error(error: Exception) -> bool:
     from torch import distributed
 
     return isinstance(error, distributed.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))

@@ -1,4 +1,4 @@
-"""The process of a slot: it forks a process per run and trains one run after another."""
+"""The process of a slot: a fork server that trains one run after another."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from typing import BinaryIO
 
 from snapshot_cli.launch import train_process
 
-LARGEST = 100  # bytes of an exit code
+MAX_ANSWER_BYTES = 100  # an exit code
 
 
 class Worker:
-    """Trains one run at a time; a process that was killed is replaced with the next run."""
+    """Trains one run at a time; after its process was killed, the next run starts a new one."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
-        """Prepare a worker with some variables added to the environment; its process starts with the first run."""
+        """Prepare a worker with variables added to the environment; its process starts with the first run."""
         self._variables = variables
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, arguments: Sequence[str], directory: Path) -> None:
         """Start `snapshot ARGUMENTS`, whose output goes to the log in a run's directory.
 
-        Raises OSError where the log cannot be opened or no process can be started.
+        Raises OSError if the log cannot be opened or no process can be started.
         """
         with train_process.open_log(directory) as log:
             if self._process is not None and self._process.poll() is not None:  # killed between two runs
@@ -37,13 +37,13 @@ class Worker:
             socket.send_fds(self._channel, [json.dumps(list(arguments)).encode()], [log.fileno()])
 
     def fileno(self) -> int:
-        """Return what to select on: it can be read when the run has ended."""
+        """Return the file descriptor for select(); it is readable once the run has ended."""
         return self._channel.fileno()
 
     def poll(self) -> int | None:
         """Return the exit code of the run that ended, negative for a signal; None while it is trained."""
         try:
-            answer = self._channel.recv(LARGEST, socket.MSG_DONTWAIT)
+            answer = self._channel.recv(MAX_ANSWER_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return None
         except ConnectionResetError:
@@ -53,12 +53,12 @@ class Worker:
         return self.close()
 
     def terminate(self) -> None:
-        """Ask the run to save its state and stop; asking again does no harm."""
+        """Ask the run to save a checkpoint and stop; repeated calls do no harm."""
         if self._process is not None:
             self._process.terminate()
 
     def close(self) -> int | None:
-        """End the process and return its exit code, None where there is none; a run that is trained is stopped."""
+        """End the process and return its exit code, None if there is none; a run in training is stopped."""
         if self._process is None:
             return None
         self._channel.close()

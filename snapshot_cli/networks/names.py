@@ -20,7 +20,7 @@ IN_TORCHVISION = (
     r"resnet(18|34|50|101|152)|wide_resnet(50|101)_2|densenet(121|161|169|201)"  # names that look like ours
 )
 SKIPPABLE = ("resnet", "wide-resnet")  # the families whose blocks stochastic depth can skip
-LARGEST = 2000
+MAX_SIZE = 2000
 COUNTS = {1: "one size", 2: "two sizes"}
 
 
@@ -87,8 +87,8 @@ def _check_sizes(name: str, family: str, digits: list[str]) -> None:
     for size in digits:
         if size != "0" and size.startswith("0"):
             raise ValueError(f"size {size} of {name!r} must not begin with a zero")
-        if not 1 <= int(size) <= LARGEST:
-            raise ValueError(f"size {size} of {name!r} must be between 1 and {LARGEST}")
+        if not 1 <= int(size) <= MAX_SIZE:
+            raise ValueError(f"size {size} of {name!r} must be between 1 and {MAX_SIZE}")
 
 
 def _check_depth(family: str, depth: int) -> None:

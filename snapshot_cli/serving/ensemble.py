@@ -29,7 +29,7 @@ from snapshot_cli.serving.answering import agreement
 from snapshot_cli.serving.finished import Snapshot
 from snapshot_cli.serving.images import fitted
 from snapshot_cli.training.checkpoint import load_weights, tensors
-from snapshot_cli.training.network import of_run
+from snapshot_cli.training.network import build_network
 
 BATCH_SIZE = 256  # images at a time
 FORMAT = "snapshot ensemble 1"
@@ -97,7 +97,7 @@ class SnapshotEnsemble(nn.Module):
         networks: dict[Snapshot, nn.Module] = {}
         for directory, snapshot in snapshots:
             if (directory, snapshot) not in networks:
-                network = of_run(directory.run, classes=len(manifest.classes), side=manifest.size)
+                network = build_network(directory.run, classes=len(manifest.classes), side=manifest.size)
                 load_weights(directory, snapshot, network)
                 networks[directory, snapshot] = network.eval().requires_grad_(False)
             ensemble.members.append(networks[directory, snapshot])

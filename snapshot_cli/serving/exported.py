@@ -18,9 +18,9 @@ from snapshot_cli.errors import ConfigError, UserError
 from snapshot_cli.serving.answering import Answering
 from snapshot_cli.serving.classifier import FACTS, Answers, Classifier, of_facts, transform_of, unreadable
 from snapshot_cli.serving.ensemble import SnapshotEnsemble
-from snapshot_cli.training.network import of_run, without_content
+from snapshot_cli.training.network import build_network, build_on_meta
 
-LARGEST = 16_000_000  # bytes of JSON; that of a hundred members has some hundred thousand
+MAX_JSON_BYTES = 16_000_000  # bytes of JSON; that of a hundred members has some hundred thousand
 
 
 def read(path: Path) -> Classifier:
@@ -31,7 +31,7 @@ def read(path: Path) -> Classifier:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            facts = json.loads(_member(archive, f"extra/{FACTS}", most=LARGEST))
+            facts = json.loads(_member(archive, f"extra/{FACTS}", most=MAX_JSON_BYTES))
             ensemble = _ensemble(facts, archive)
     except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, RecursionError, OverflowError):
         raise unreadable(path) from None
@@ -58,7 +58,7 @@ def read(path: Path) -> Classifier:
 def _ensemble(facts: Mapping[str, Any], archive: zipfile.ZipFile) -> SnapshotEnsemble:
     """Return the ensemble that the facts describe, with the weights in the file."""
     classes, transform = [str(name) for name in facts["classes"]], transform_of(facts)
-    files = json.loads(_member(archive, "data/weights/model_weights_config.json", most=LARGEST))["config"]
+    files = json.loads(_member(archive, "data/weights/model_weights_config.json", most=MAX_JSON_BYTES))["config"]
     ensemble = SnapshotEnsemble(mean=(0.0,) * 3, std=(1.0,) * 3, classes=classes, transform=transform)
     if not facts["members"]:
         raise ValueError("no members")
@@ -81,17 +81,17 @@ def _network(
     """Return a member with its weights, built on the meta device first: a hostile name then allocates no memory."""
     try:
         with torch.device("meta"):
-            network = of_run(run, classes=classes, side=side)
+            network = build_network(run, classes=classes, side=side)
     except ConfigError:
         raise
     except UserError:
-        network = without_content(run, classes=classes, side=side)
+        network = build_on_meta(run, classes=classes, side=side)
     _fill(network, prefix, files, archive)
     if not any(buffer.is_meta for buffer in network.buffers()):
         return network
     weights = network.state_dict()
     with torch.random.fork_rng(devices=[]):
-        network = of_run(run, classes=classes, side=side)  # computes the buffers that the weights lack
+        network = build_network(run, classes=classes, side=side)  # computes the buffers that the weights lack
     network.load_state_dict(weights)
     return network
 

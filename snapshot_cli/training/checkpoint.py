@@ -21,10 +21,10 @@ from snapshot_cli.files import write_atomically
 from snapshot_cli.run_directory import RunDirectory
 
 VERSION = 2
-LARGEST = 2**34  # bytes of a checkpoint; that of the paper's largest network has 10^8
+MAX_BYTES = 2**34  # bytes of a checkpoint; that of the paper's largest network has 10^8
 DIGEST_BYTES = 32  # sha256 of the rest: torch.load does not notice a flipped bit
 COLUMNS = ("epoch", "iteration", "rate", "train_loss", "train_error", "seconds", "images_per_second")
-GREATEST = 1e300  # absolute value of a number in a checkpoint; sums over epochs stay finite
+MAX_NUMBER = 1e300  # absolute value of a number in a checkpoint; sums over epochs stay finite
 DAMAGED = (
     RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, AttributeError, AssertionError,
     ArithmeticError, struct.error,
@@ -90,7 +90,7 @@ def restore_state(
         if path.exists() or path.is_symlink():
             raise UserError(f"{path}: not a file; {way_out}")
         return Progress()
-    if path.stat().st_size > LARGEST:
+    if path.stat().st_size > MAX_BYTES:
         raise UserError(f"{path}: too large to be a checkpoint; {way_out}")
     try:
         state = torch.load(_content(path), map_location="cpu", weights_only=True)
@@ -156,7 +156,7 @@ def _progress(values: Mapping[str, Any], epoch_length: int, ends: Sequence[int])
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and abs(value) < GREATEST  # type: ignore[arg-type]
+    return type(value) in (int, float) and abs(value) < MAX_NUMBER  # type: ignore[arg-type]
 
 
 def tensors(network: nn.Module) -> dict[str, torch.Tensor]:

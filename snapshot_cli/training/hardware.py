@@ -96,7 +96,7 @@ def bfloat16_unit() -> str | None:
     return next((unit for flag, unit in BFLOAT16_UNITS.items() if flag in flags), None)
 
 
-def bfloat16_remark(device: torch.device) -> str | None:
+def bfloat16_warning(device: torch.device) -> str | None:
     """Return a warning if bfloat16 is slow on a device, else None."""
     if device.type != "cpu" or bfloat16_unit() is not None:
         return None

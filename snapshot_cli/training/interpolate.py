@@ -16,7 +16,7 @@ from snapshot_cli.errors import Stopped
 from snapshot_cli.randomness import generator
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import checkpoint, hardware
-from snapshot_cli.training.network import in_training
+from snapshot_cli.training.network import build_for_training
 from snapshot_cli.training.predict import predict
 
 LAMBDAS = tuple(k / 10 for k in range(11))
@@ -45,7 +45,7 @@ def interpolate(
     Raises UserError if weights were not kept, and Stopped, with nothing stored, if `stop()` is true.
     """
     device = hardware.choose(machine.device)
-    network = in_training(run, dataset.manifest, device)
+    network = build_for_training(run, dataset.manifest, device)
     batches = of_run(run, dataset, device=device, workers=machine.workers or 0, stop=stop)
     images = _subset(batches["train"], seed=run.split_seed)
     rows = []

@@ -19,7 +19,7 @@ from snapshot_cli.networks.names import is_external
 from snapshot_cli.randomness import derive
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import checkpoint, compiled, hardware, initial_weights, predictions
-from snapshot_cli.training.network import in_training
+from snapshot_cli.training.network import build_for_training
 from snapshot_cli.training.ranks import ALONE, Ranks
 from snapshot_cli.training.record import Training, close_epoch, save, stopped, summary, take_snapshot
 
@@ -108,7 +108,7 @@ def prepare(
     """
     device = hardware.choose(machine.device)
     torch.manual_seed(derive(run.seed, "weights"))
-    network = in_training(run, dataset.manifest, device)
+    network = build_for_training(run, dataset.manifest, device)
     if initial is not None:
         initial_weights.start(network, initial, len(dataset.manifest.classes))
     optimizer = torch.optim.SGD(

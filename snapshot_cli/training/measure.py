@@ -22,7 +22,7 @@ from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.store import Dataset, Manifest
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import loop
-from snapshot_cli.training.network import without_content
+from snapshot_cli.training.network import build_on_meta
 
 PRECISIONS = get_args(Precision)
 WARM_UP = 2  # steps that are not counted: they allocate memory and choose kernels
@@ -47,7 +47,7 @@ def size(run: Run, *, classes: int, image_size: int, device: torch.device) -> Si
         kept[storage._cdata] = storage
         return tensor
 
-    network = without_content(run, classes=classes, side=image_size)
+    network = build_on_meta(run, classes=classes, side=image_size)
     state, tensors = network.state_dict(), dict(chain(network.named_parameters(), network.named_buffers()))
     with FakeTensorMode(), torch.device(device.type):
         images = torch.empty(run.batch_size, 3, image_size, image_size)

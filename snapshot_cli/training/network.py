@@ -11,29 +11,29 @@ from snapshot_cli.networks import build
 from snapshot_cli.networks.names import is_external
 
 
-def of_run(run: Run, *, classes: int, side: int) -> nn.Module:
+def build_network(run: Run, *, classes: int, side: int) -> nn.Module:
     """Build and initialise the network of a run, for square images of `side` pixels."""
     depth, options = run.stochastic_depth, run.network_options
     return build(run.network, classes, side, run.dropout, stochastic_depth=depth, options=options)
 
 
-def without_content(run: Run, *, classes: int, side: int) -> nn.Module:
+def build_on_meta(run: Run, *, classes: int, side: int) -> nn.Module:
     """Build the network of a run on the device meta, without values.
 
     Networks of other libraries may compute with values in their constructors, so they are built first and then moved.
     """
     if is_external(run.network):
         with torch.random.fork_rng(devices=[]):
-            return of_run(run, classes=classes, side=side).to("meta")
+            return build_network(run, classes=classes, side=side).to("meta")
     with torch.device("meta"):
-        return of_run(run, classes=classes, side=side)
+        return build_network(run, classes=classes, side=side)
 
 
-def in_training(run: Run, manifest: Manifest, device: torch.device) -> nn.Module:
+def build_for_training(run: Run, manifest: Manifest, device: torch.device) -> nn.Module:
     """Build the network that a run trains, on a device and in the memory format channels_last.
 
     Speedup over the contiguous format, measured for a training step on one thread (batch 64, sides 8 to 32): resnet 1.0
     to 1.3, wide-resnet with K = 2 to 4 1.05 to 1.2, densenet 1.3 to 1.4, imagenet-resnet (batch 16, side 64) 1.1.
     """
-    network = of_run(run, classes=len(manifest.classes), side=manifest.size)
+    network = build_network(run, classes=len(manifest.classes), side=manifest.size)
     return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -19,7 +19,7 @@ from snapshot_cli.networks.names import is_external
 from snapshot_cli.randomness import derive
 from snapshot_cli.training import initial_weights
 from snapshot_cli.training.initial_weights import Fit
-from snapshot_cli.training.network import of_run, without_content
+from snapshot_cli.training.network import build_network, build_on_meta
 
 NAMED = 3  # parameters named in a message
 
@@ -33,13 +33,13 @@ def check(run: Run, manifest: Manifest, *, smallest: int = 2, ranks: int = 1) ->
     """
     if not is_external(run.network):
         if smallest == 1:
-            network = without_content(run, classes=len(manifest.classes), side=manifest.size)
+            network = build_on_meta(run, classes=len(manifest.classes), side=manifest.size)
             images = torch.empty(1, 3, manifest.size, manifest.size, device="meta")
             _check_single_image(run, network, images, manifest, ranks)
         return []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(run.seed, "weights"))
-        network = of_run(run, classes=len(manifest.classes), side=manifest.size)
+        network = build_network(run, classes=len(manifest.classes), side=manifest.size)
         if any(map(is_lazy, network.parameters())):
             raise UserError(f"{run.network}: has lazy parameters; give their sizes, which {_sizes(manifest)} determine")
         images = torch.randn(2, 3, manifest.size, manifest.size)
@@ -54,7 +54,7 @@ def check(run: Run, manifest: Manifest, *, smallest: int = 2, ranks: int = 1) ->
 def check_start(run: Run, manifest: Manifest, content: bytes, path: Path) -> Fit:
     """Match a file of weights to the network of a run; UserError if it has no weights or they do not fit."""
     classes = len(manifest.classes)
-    network = without_content(run, classes=classes, side=manifest.size)
+    network = build_on_meta(run, classes=classes, side=manifest.size)
     return initial_weights.checked(network, content, classes, path)
 
 

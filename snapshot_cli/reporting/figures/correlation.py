@@ -24,7 +24,7 @@ NOTE = "Pearson correlation over all softmax entries, examples and classes toget
 NEEDS = "a method with several members"
 COLUMNS = 3
 BAR = 0.66  # inches right of the panels for the colour bar
-SMALLEST = 4.0  # points; values that need smaller text are not written
+MIN_FONT_SIZE = 4.0  # points; values that need smaller text are not written
 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
@@ -95,7 +95,7 @@ def _draw(axes: Axes, matrix: Matrix, low: float, side: float) -> QuadMesh:
     decimals = 3 if low > 0.95 else 2
     widest = style.text_width("0." + "0" * decimals)
     size = style.LABEL_SIZE * min(1.0, 0.86 * side / members / widest)
-    if size >= SMALLEST:
+    if size >= MIN_FONT_SIZE:
         _write_values(axes, matrix, cells.to_rgba(matrix), decimals, size)
     return cells
 
