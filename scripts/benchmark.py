@@ -143,7 +143,7 @@ def _measure(asked: argparse.Namespace, device: torch.device) -> None:
         print(f"{time.perf_counter() - start:.0f} s", file=sys.stderr)
         with storing:
             left.remove(name)
-            rows += [tables.record(replace(row, when=when)) for row in found]
+            rows += [tables.record(replace(row, when=when, part=name)) for row in found]
             if not asked.dry_run:
                 _store({"machine": machine, "rows": rows}, device)
     print(tables.table({"machine": machine, "rows": rows}))

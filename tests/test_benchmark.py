@@ -173,12 +173,18 @@ def test_a_gpus_own_table_has_no_column_for_it():
     ]
 
 
-def test_rows_are_merged_by_name_and_only_on_one_machine():
-    earlier = {"machine": "A", "rows": [{"name": "x", "wall": 1}, {"name": "y", "wall": 1}]}
-    new = {"machine": "A", "rows": [{"name": "y", "wall": 2}, {"name": "z", "wall": 2}]}
-    assert merged(earlier, new) == {"machine": "A", "rows": [earlier["rows"][0], *new["rows"]]}
+def test_the_rows_of_a_part_replace_all_of_its_earlier_rows_on_one_machine():
+    earlier = {"machine": "A", "rows": [{"name": "old name", "part": "report"}, {"name": "x", "part": "data"}]}
+    new = {"machine": "A", "rows": [{"name": "new name", "part": "report"}, {"name": "z", "part": "linear"}]}
+    assert merged(earlier, new) == {"machine": "A", "rows": [earlier["rows"][1], *new["rows"]]}
     assert merged(earlier, new | {"machine": "B"}) == new | {"machine": "B"}
     assert merged(None, new) == new
+
+
+def test_a_row_that_was_stored_without_its_part_is_replaced_by_its_name():
+    earlier = {"machine": "A", "rows": [{"name": "x"}, {"name": "y"}]}
+    new = {"machine": "A", "rows": [{"name": "y", "part": "data"}]}
+    assert merged(earlier, new)["rows"] == [{"name": "x"}, {"name": "y", "part": "data"}]
 
 
 def test_insert(tmp_path):
