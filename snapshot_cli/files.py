@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import os
 import re
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 RANDOM_BYTES = 8
@@ -60,6 +62,18 @@ def remove_leftovers(folder: Path) -> None:
     for path in folder.rglob(".*.tmp"):
         if LEFTOVER.fullmatch(path.name):
             path.unlink(missing_ok=True)
+
+
+def find(folder: Path, *patterns: str) -> Iterator[Path]:
+    """Yield the files below a folder whose name fits a pattern, also behind links to folders; every folder once."""
+    visited = set()
+    for path, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(path)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        yield from (Path(path, name) for pattern in patterns for name in fnmatch.filter(names, pattern))
 
 
 def sha256(path: Path) -> str:

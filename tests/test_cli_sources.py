@@ -86,3 +86,20 @@ def test_a_study_in_a_command_to_type_survives_the_shell():
         typed = shlex.split(errors.partition("; type ")[2])
         verb = "reproduce" if words == ["report"] else "train"
         assert typed == ["snapshot", verb, str(odd), "--set", "seed=5", "--results-dir", "my results"], words
+
+
+@pytest.mark.parametrize("words", [["--config=~/e.yaml"], ["~/e.yaml"]])
+def test_a_tilde_that_the_shell_leaves_is_the_home_folder(tmp_path, monkeypatch, words):
+    home = tmp_path / "home"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("SNAPSHOT_DATA_DIR", "~/data")
+    write(home / "e.yaml", EXPERIMENT)
+    monkeypatch.chdir(home)
+    assert snapshot("eval", *words, "--results-dir=~/r")[2] == (
+        f"{home}/e.yaml: its run is not finished in {home}/r; "
+        f"type snapshot train {home}/e.yaml --results-dir {home}/r\n"
+    )
+    (home / "data").write_text("a file")
+    assert snapshot("status", "~/e.yaml")[0] != 0
+    assert f"{home}/data" in snapshot("data", "prepare", "digits")[2]
+    assert not (home / "~").exists()

@@ -178,3 +178,13 @@ def test_a_folder_that_nobody_may_enter_is_a_failed_run(tmp_path, study, monkeyp
     run = plan.runs(study)[0]
     found = run_status.read_status(run, tmp_path, 100)
     assert (found.state, found.note) == ("failed", f"{RunDirectory.of(run, tmp_path).path}: Permission denied")
+
+
+def test_results_behind_a_link(tmp_path, study):
+    finish_cells(study, tmp_path / "scratch", lambda run, k: k)
+    snapshot("report", "study.yaml", "--results-dir", "scratch")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/own").symlink_to(tmp_path / "scratch")
+    assert lines(snapshot("status")[1])[-1] == "3 runs: 3 done; 100.0 % of the images"
+    code, out, _ = snapshot("verify", "--all")
+    assert (code, out.count("as the run wrote it"), out.count("as the predictions give")) == (0, 3, 3)

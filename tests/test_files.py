@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+from snapshot_cli import files
 from snapshot_cli.files import make_folder, remove_leftovers, sha256, write_atomically
 
 
@@ -104,3 +105,17 @@ def test_what_killed_writers_left_goes_and_nothing_else(tmp_path):
 def test_sha256(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
     assert sha256(tmp_path / "file") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_files_are_found_behind_links_and_a_loop_ends(tmp_path):
+    """As results/small is a link to a scratch disk."""
+    for name in ("scratch/runs/a/config.yaml", "here/b/config.yaml", "here/b/other.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "here/small").symlink_to(tmp_path / "scratch")
+    (tmp_path / "scratch/up").symlink_to(tmp_path / "scratch")
+    (tmp_path / "here/nowhere").symlink_to(tmp_path / "nowhere")
+    found = sorted(path.relative_to(tmp_path).as_posix() for path in files.find(tmp_path / "here", "config.yaml"))
+    assert found == ["here/b/config.yaml", "here/small/runs/a/config.yaml"]
+    assert len(list(files.find(tmp_path / "here", "*.yaml", "none"))) == 3
+    assert list(files.find(tmp_path / "nowhere", "*")) == []

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from itertools import pairwise
@@ -141,3 +142,11 @@ for module in kinds.modules().values():
 print(sorted({"torch", "matplotlib", "pandas", "scipy"} & set(sys.modules)))
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_matplotlib_says_nothing_of_a_home_that_cannot_be_written_to(tmp_path):
+    code = "import snapshot_cli.reporting.style as style\nwith style.style(): style.new_figure(1, 1)"
+    environment = os.environ | {"HOME": "/dev/null", "TMPDIR": str(tmp_path)}
+    environment.pop("MPLCONFIGDIR", None)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from glob import escape, glob
 from pathlib import Path
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -12,10 +14,25 @@ from click.shell_completion import CompletionItem
 Items = list[CompletionItem[str]]
 
 
+class UserPath(click.Path):
+    """A path whose ~ is the home folder also where the shell leaves it: in --data-dir=~/data, in variables."""
+
+    def __init__(self, *, file_okay: bool = True) -> None:
+        super().__init__(path_type=Path, file_okay=file_okay)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        return super().convert(os.path.expanduser(value), param, ctx)
+
+
 class Source(click.ParamType[str]):
     """A YAML file, the bare name of a shipped one (demo/snapshot, demo/table1), or a run directory."""
 
     name = "file"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name or path; ~ is the home folder, as in UserPath."""
+        return os.path.expanduser(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
         """Return the names of shipped experiments and studies, and let the shell add files."""

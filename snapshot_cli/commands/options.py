@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., None])
 Decorator = Callable[[Command], Command]
-FILE = click.Path(path_type=Path)
+FILE = completion.UserPath()
 WIDEST = 10_000  # columns; more than any table has
 
 set_option = click.option(

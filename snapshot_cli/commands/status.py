@@ -14,6 +14,7 @@ import click
 from snapshot_cli import output
 from snapshot_cli.commands import completion, options
 from snapshot_cli.errors import UserError, visible, words_of
+from snapshot_cli.files import find
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Run
@@ -81,7 +82,7 @@ def _below(results: Path, data: Path) -> tuple[Callable[[], list[RunStatus]], li
     runs: dict[Path, tuple[Run, int]] = {}
 
     def look() -> list[RunStatus]:
-        for path in sorted(path.parent for path in results.rglob("config.yaml")):
+        for path in sorted(path.parent for path in find(results, "config.yaml")):
             if path in runs or path in problems:
                 continue
             try:

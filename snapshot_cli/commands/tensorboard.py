@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli import lock
-from snapshot_cli.commands import options
+from snapshot_cli.commands import completion, options
 from snapshot_cli.commands.sources import sources_argument
 from snapshot_cli.errors import ConfigError, UserError
 
@@ -47,7 +47,7 @@ class Sources:
 @click.option(
     "-o",
     "output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=completion.UserPath(file_okay=False),
     metavar="DIR",
     help="Where to write.  [default: the folder tensorboard in R]",
 )

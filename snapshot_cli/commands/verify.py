@@ -10,6 +10,7 @@ import click
 
 from snapshot_cli.commands import options
 from snapshot_cli.errors import ConfigError, UserError, words_of
+from snapshot_cli.files import find
 
 if TYPE_CHECKING:
     from snapshot_cli.run_directory import RunDirectory
@@ -32,7 +33,7 @@ def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> No
         given = "both" if everything else "neither"
         raise ConfigError(f"snapshot verify: expected either run directories or --all, given {given}")
     runs = _run_paths(results) if everything else directories
-    scored = sorted(results.rglob("scores/*/*.json")) if everything else []
+    scored = _score_paths(results) if everything else []
     if not runs and not scored:
         raise UserError(f"{results}: no run in it; snapshot train FILE trains one, or give another --results-dir")
     wrong = [line for path in runs for line in _readable(_check_run, RunDirectory(path))]
@@ -43,7 +44,11 @@ def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> No
 
 def _run_paths(results: Path) -> list[Path]:
     """Return the run directories below a folder, also those that lost some files."""
-    return sorted({path.parent for name in ("config.yaml", "done.json") for path in results.rglob(name)})
+    return sorted({path.parent for path in find(results, "config.yaml", "done.json")})
+
+
+def _score_paths(results: Path) -> list[Path]:
+    return sorted(path for path in find(results, "*.json") if path.parents[1].name == "scores")
 
 
 def _readable(check: Callable[[Checked], list[str]], source: Checked) -> list[str]:

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from snapshot_cli.errors import ConfigError
+from snapshot_cli.files import find
 
 # What holds configs/: the checkout, where the package's link leads, or, installed from a wheel, the package.
 CHECKOUT = (Path(__file__).parents[1] / "configs").resolve().parent
@@ -84,7 +85,7 @@ def nearest(path: Path) -> str:
 
 def _names(kind: str) -> list[str]:
     folders = _folders(kind)
-    return sorted({p.relative_to(f).with_suffix("").as_posix() for f in folders for p in f.rglob("*.yaml")})
+    return sorted({p.relative_to(f).with_suffix("").as_posix() for f in folders for p in find(f, "*.yaml")})
 
 
 def _folders(kind: str) -> list[Path]:
