@@ -106,6 +106,21 @@ def test_a_first_host_that_does_not_answer_is_named(monkeypatch, address):
         join("cpu")
 
 
+@pytest.mark.parametrize(("on_this_host", "seen"), [(2, False), (1, True)])
+def test_addresses_from_before_a_restart_are_not_read(monkeypatch, on_this_host, seen):
+    """torchrun keeps its store, and a first rank that is quick would connect to one that was killed."""
+    server = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    for name, value in {
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": server.port, "LOCAL_WORLD_SIZE": on_this_host,
+        "TORCHELASTIC_RESTART_COUNT": 0, "TORCHELASTIC_USE_AGENT_STORE": True,
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, str(value))
+    ranks._store(1, 2).set("address", "of the one that is killed")
+    assert ranks._store(0, 2).check(["address"])
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert ranks._store(0, 2).check(["address"]) is seen
+
+
 @pytest.mark.parametrize("count", [2, 3])
 def test_the_shares_of_a_batch_are_the_batch(tiny_dataset, run, count):
     data = batches.of_run(run, tiny_dataset, device=CPU)["train"]
@@ -204,7 +219,7 @@ def test_a_killed_process_costs_what_followed_the_last_state(trained, run):
         assert (told["codes"], told["said"].count(LOST), told["said"][-1]) == (codes, 1, LOST)
         assert not any("Traceback" in line for line in told["said"])
     assert trained[1]["restarted"]["codes"] == [0, 0]
-    assert trained[1]["restarted"]["said"][1].startswith("going on after ")
+    assert trained[1]["restarted"]["said"][1].startswith("resuming after step ")
     assert results(directory(trained, run, "killed")) == results(directory(trained, run))
     assert directory(trained, run, "killed").verify() == ([], [])
 
@@ -360,7 +375,7 @@ def test_torchrun_starts_again_what_was_killed(trained, run, tiny_data):
     os.kill(int(second), signal.SIGKILL)
     words = process.communicate(timeout=200)[1]
     assert process.returncode == 0, words
-    assert words.count("going on after") == 1
+    assert words.count("resuming after step") == 1
     assert results(directory(trained, run, "torchrun")) == results(directory(trained, run))
 
 

@@ -21,6 +21,7 @@ from snapshot_cli.errors import ConfigError
 if TYPE_CHECKING:
     import torch
     from torch import nn
+    from torch.distributed import Store  # type: ignore[attr-defined]
 
 Value = TypeVar("Value")
 STORE_SECONDS = 60.0
@@ -141,8 +142,27 @@ def join(device: Device) -> Ranks:
         torch.cuda.set_device(local_rank)
     if not distributed.is_initialized():
         _wait_for_store(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
+        backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+        rank = int(os.environ["RANK"])
+        distributed.init_process_group(
+            backend, store=_store(rank, count), rank=rank, world_size=count, timeout=PATIENCE
+        )
     return Ranks(distributed.get_rank(), distributed.get_world_size())
+
+
+def _store(rank: int, count: int) -> Store:
+    """Return the store through which the ranks meet, without what ranks before a restart left there: their addresses.
+
+    torchrun keeps one store through its restarts. It counts them by host, so of several hosts nothing is left out.
+    """
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    store: Store
+    store, _, _ = next(rendezvous("env://", rank, count, timeout=PATIENCE))
+    if int(os.environ["LOCAL_WORLD_SIZE"]) < count:
+        return store
+    return PrefixStore(f"restart {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
 
 
 def _wait_for_store(host: str, port: int) -> None:
