@@ -1,13 +1,16 @@
 """snapshot list: the overview, and the names of one kind."""
 
+from typing import get_args
+
 import pytest
 from command_line import snapshot
 
 from snapshot_cli.config import shipped
+from snapshot_cli.config.experiment import Method
 from snapshot_cli.datasets.catalogue import CATALOGUE
 from snapshot_cli.networks.names import forms
 
-METHODS = ["single", "dropout", "nocycle", "singlecycle", "snapshot", "ensemble"]
+METHODS = list(get_args(Method))
 
 
 @pytest.fixture(autouse=True)
