@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -244,10 +244,16 @@ def read(file: Path) -> Scores:
     if int(sealed[3]) != VERSION:
         raise UserError(f"{file}: has version {int(sealed[3])} of the scores, this program {VERSION}; {remedy}")
     try:
-        return Scores.model_validate_json(content)
+        return _parse(content)
     except ValidationError as error:
         place = ".".join(map(str, error.errors()[0]["loc"]))
         raise UserError(f"{file}: {place}: {error.errors()[0]['msg']}; {remedy}") from None
+
+
+@lru_cache(maxsize=1000)
+def _parse(content: bytes) -> Scores:
+    """Return scores; the same content, which several studies of a report read, is validated once."""
+    return Scores.model_validate_json(content)
 
 
 def differences(one: Scores, other: Scores) -> list[str]:

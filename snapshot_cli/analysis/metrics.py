@@ -23,9 +23,10 @@ TEMPERATURES = (0.05, 20.0)  # the search range
 SAMPLED = 16  # the start of the search is fitted on every 16th image
 
 
-def softmax(logits: Floats) -> Array:
-    """Return the float64 probabilities of logits (..., classes)."""
-    probabilities: Array = np.array(logits, dtype=np.float64)
+def softmax(logits: Floats, out: Array | None = None) -> Array:
+    """Return the float64 probabilities of logits (..., classes), in `out` if it is given."""
+    probabilities = np.empty(logits.shape) if out is None else out
+    probabilities[...] = logits
     with np.errstate(invalid="ignore"):  # inf - inf is NaN on purpose
         probabilities -= probabilities.max(axis=-1, keepdims=True)
     np.exp(probabilities, out=probabilities)

@@ -178,7 +178,10 @@ def read_predictions(members: Sequence[tuple[RunDirectory, int]], split: Split) 
     logits = [_read_logits(directory, split, snapshot, labels) for directory, snapshot in members]
     if len({array.shape for array in logits}) > 1:
         raise UserError(f"{first.path}: its members have different numbers of classes; an ensemble needs one dataset")
-    return Predictions(np.stack([metrics.softmax(array) for array in logits]), labels)
+    probabilities = np.empty((len(logits), *logits[0].shape))
+    for array, out in zip(logits, probabilities, strict=True):
+        metrics.softmax(array, out)
+    return Predictions(probabilities, labels)
 
 
 def _first_members(predictions: Predictions) -> list[Metrics]:

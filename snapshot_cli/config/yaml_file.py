@@ -80,8 +80,8 @@ for _tag, _pattern, _first in [
     _Reader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first))
 
 
-class _Writer(yaml.SafeDumper):
-    """PyYAML's dumper, which also quotes what _Reader would not read as the text that it is."""
+class _Writer(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """PyYAML's dumper, in C where it is installed, which also quotes what _Reader would not read as text."""
 
     yaml_implicit_resolvers: dict[str, Any] = {
         first: [

@@ -31,8 +31,9 @@ def render(groups: Iterable[tuple[Iterable[Drawn], Path | None]]) -> None:
     workers = min(processors(), len(jobs))
     if workers < 2 or sys.platform != "linux":
         return
-    import matplotlib.backends.backend_agg
-    import matplotlib.backends.backend_svg  # noqa: F401 (once, before the processes are forked)
+    import matplotlib.backends.backend_svg
+    import matplotlib.figure
+    import PIL.PngImagePlugin  # noqa: F401 (all once, before the processes are forked)
 
     with warnings.catch_warnings(), suppress(BrokenProcessPool):
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns; forked processes start no threads

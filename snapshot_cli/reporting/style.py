@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -94,9 +94,20 @@ def style() -> Iterator[None]:
     import matplotlib
 
     with matplotlib.rc_context():
+        dict.update(matplotlib.rcParams, _parameters())  # type: ignore[misc]  # validated already: that is slow
+        yield
+
+
+@cache
+def _parameters() -> dict[str, Any]:
+    """Return matplotlib's parameters except the backend: its defaults, replaced by those of STYLE."""
+    import matplotlib
+
+    with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)  # type: ignore[arg-type]
-        yield
+        parameters = matplotlib.rcParams.copy()
+    return {name: value for name, value in parameters.items() if name != "backend"}
 
 
 def new_figure(width: float, height: float) -> Figure:
