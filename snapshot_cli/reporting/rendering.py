@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -32,9 +33,8 @@ def render(groups: Iterable[tuple[Iterable[Drawn], Path | None]]) -> None:
     workers = min(processors(), len(jobs))
     if workers < 2 or sys.platform != "linux":
         return
-    import matplotlib.backends.backend_svg
-    import matplotlib.figure
-    import PIL.PngImagePlugin  # noqa: F401 (all once, before the processes are forked)
+    for module in ("matplotlib.figure", "matplotlib.backends.backend_svg", "PIL.PngImagePlugin"):
+        import_module(module)  # once, before the processes are forked
 
     with warnings.catch_warnings(), suppress(BrokenProcessPool):
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns; forked processes start no threads
