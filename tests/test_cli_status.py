@@ -45,11 +45,11 @@ def test_every_run_of_a_study(tmp_path, study):
         f"{in_words(single)}  running  28.0 %  0.0500  45.68 %  87  13 s  far, process 12",
         f"{in_words(snapshots)}  waiting  0.0 %  -  -  -  -",
         f"{in_words(second)}  failed  0.0 %  -  -  -  -  the loss is [not] finite",
-        "3 runs: 1 waiting, 1 failed, 1 running; 9.3 % of the images, 50 s left at 87 images/s",
+        "3 runs: 1 waiting, 1 failed, 1 running; 9.3 % done, 50 s left at 87 images/s",
     ]
     assert lines(snapshot("status")[1])[1:] == [
         *sorted([lines(out)[1], lines(out)[3]]),
-        "2 runs: 1 failed, 1 running; 14.0 % of the images, 32 s left at 87 images/s",
+        "2 runs: 1 failed, 1 running; 14.0 % done, 32 s left at 87 images/s",
     ]
 
 
@@ -63,7 +63,7 @@ def test_watching_ends_when_all_is_done(tmp_path, study, monkeypatch):
 
     monkeypatch.setattr(status.time, "sleep", sleep)
     assert snapshot("status", "study.yaml", "--watch") == (
-        0, "3 runs: 3 waiting; 0.0 % of the images\n3 runs: 3 done; 100.0 % of the images\n", ""
+        0, "3 runs: 3 waiting; 0.0 % done\n3 runs: 3 done; 100.0 % done\n", ""
     )  # fmt: skip
     assert looked == [2.0, 2.0]
 
@@ -80,7 +80,7 @@ def test_watching_shows_what_is_started_later_and_ends_where_nothing_goes_on(tmp
 
     monkeypatch.setattr(status.time, "sleep", sleep)
     assert snapshot("status", "--watch") == (
-        0, "1 run: 1 stopped; 0.0 % of the images\n2 runs: 2 stopped; 0.0 % of the images\n", ""
+        0, "1 run: 1 stopped; 0.0 % done\n2 runs: 2 stopped; 0.0 % done\n", ""
     )  # fmt: skip
     assert len(looked) == status.IDLE_LOOKS
 
@@ -128,7 +128,7 @@ def test_what_cannot_be_shown_hides_no_other(tmp_path, study, tiny_data, monkeyp
     assert len(said) == 2
     assert any(line.startswith(f"{broken.path.relative_to(tmp_path)}/config.yaml:") for line in said)
     assert any(line.startswith(f"{other.path.relative_to(tmp_path)}: of the dataset 'tiny'") for line in said)
-    assert snapshot("status", "--watch") == (0, "2 runs: 2 done; 100.0 % of the images\n", errors)
+    assert snapshot("status", "--watch") == (0, "2 runs: 2 done; 100.0 % done\n", errors)
 
 
 def test_scores_without_runs_are_done(tmp_path, monkeypatch):
@@ -139,7 +139,7 @@ def test_scores_without_runs_are_done(tmp_path, monkeypatch):
     for directory in directories:
         shutil.rmtree(directory.path)
     code, out, _ = snapshot("status", "study.yaml")
-    assert (code, out.splitlines()[-1]) == (0, "3 runs: 3 done; 100.0 % of the images")
+    assert (code, out.splitlines()[-1]) == (0, "3 runs: 3 done; 100.0 % done")
     code, out, errors = snapshot("reproduce", "study.yaml", "--dry-run")
     assert out.count("scored ") == 3
     assert out.splitlines()[-1] == "3 runs, 3 done; 0 of 4,800 training images to go"
@@ -161,7 +161,7 @@ def test_a_run_of_another_user_hides_no_other(tmp_path, study, monkeypatch):
 
     monkeypatch.setattr(run_directory, "sha256", forbidden)
     code, out, errors = snapshot("status")
-    assert (code, lines(out)[-1]) == (1, "2 runs: 2 done; 100.0 % of the images")
+    assert (code, lines(out)[-1]) == (1, "2 runs: 2 done; 100.0 % done")
     path = first.path.relative_to(tmp_path)
     assert errors == f"{path}/config.yaml: Permission denied\n"
     code, out, _ = snapshot("status", "study.yaml")

@@ -143,7 +143,7 @@ def test_a_study_with_failures_draws_what_it_has_and_says_what_failed(tmp_path, 
     words = ("reproduce", "study.yaml", "--jobs", "2", "--set", "title=A study")
     code, out, errors = snapshot(*words)
     assert (code, lines(out)[3]) == (1, "Single model 50.00 1 of 1")
-    assert "All tables and figures: open results/own/report.html in a browser (4 files written)" in lines(out)
+    assert "All tables and figures (4 files): open results/own/report.html in a browser" in lines(out)
     assert errors == (
         "A study: 3 runs, 1 finished, 2 to train\n"
         "1 of 2 runs failed:\n"
@@ -164,7 +164,7 @@ def test_a_finished_study_trains_nothing_and_says_so(tmp_path, study, trainings)
         "Single model 10.00 1 of 1",
         "Snapshot (α₀ = 0.1) 5.00 1 of 1",
         "True ensemble 10.00 1 of 1",
-        "All tables and figures: open results/own/report.html in a browser (6 files written)",
+        "All tables and figures (6 files): open results/own/report.html in a browser",
         "Next:",
         "snapshot compare study.yaml compare the methods pair by pair",
         "snapshot init write an experiment file of your own",

@@ -40,9 +40,7 @@ def test_runs_that_failed_for_reasons_of_their_own(tmp_path):
     assert describe([one, two]) == ["digits/0: no room", f"digits/1: the loss is not finite (see {log})"]
 
 
-@pytest.mark.parametrize(
-    ("count", "names"), [(2, "digits/0, digits/1"), (7, "digits/0, digits/1, digits/2, digits/3, digits/4 and 2 more")]
-)
+@pytest.mark.parametrize(("count", "others"), [(2, [1]), (5, [1, 2, 3, 4]), (7, [1, 2, 3, 4])])
 @pytest.mark.parametrize(
     ("reason", "shown"),
     [
@@ -51,13 +49,15 @@ def test_runs_that_failed_for_reasons_of_their_own(tmp_path):
         ("{run.run_id}: the loss is not finite", "the loss is not finite"),
     ],
 )
-def test_equal_reasons_are_printed_once(tmp_path, count, names, reason, shown):
+def test_equal_reasons_are_printed_once(tmp_path, count, others, reason, shown):
     equal = [Failure(run.run_id, reason.format(run=run), run.directory) for run in failures(tmp_path, ["?"] * count)]
     equal[0].directory.mkdir(parents=True)
     (equal[0].directory / failure.FAILURE).write_text("no room\n")
     other = Failure("cifar10/9", "killed by signal 9", tmp_path)
     assert describe([equal[0], other, *equal[1:]]) == [
-        f"{count} runs: {shown} (see {equal[0].directory}/failure.txt)",
-        f"  {names}",
+        f"{count} runs: {shown}",
+        f"  digits/0 (see {equal[0].directory}/failure.txt)",
+        *(f"  digits/{k}" for k in others),
+        *(["  and 2 more"] if count == 7 else []),
         "cifar10/9: killed by signal 9",
     ]

@@ -61,7 +61,7 @@ def test_a_table_on_a_terminal(tmp_path, tiny_run, monkeypatch):
         f"{in_words(runs[0])}  failed  0.0 %  -  -  -  -  no room",
         f"{in_words(runs[2])}  waiting  0.0 %  -  -  -  -",
         f"{in_words(runs[3])}  waiting  0.0 %  -  -  -  -",
-        "4 runs: 2 waiting, 1 failed, 1 running; 8.9 % of the images, 11 s left at 87 images/s",
+        "4 runs: 2 waiting, 1 failed, 1 running; 8.9 % done, 11 s left at 87 images/s",
     ]
 
 
@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_counted(height, rows, more):
     statuses = [RunStatus(f"run-{number}", "waiting", 10) for number in range(8)] + [RunStatus("last", "running", 10)]
     lines = drawn(progress_table.screen(statuses, 80, height))
     assert lines[1].startswith("last ")
-    assert lines[1 + rows :] == [*more, "9 runs: 8 waiting, 1 running; 0.0 % of the images"]
+    assert lines[1 + rows :] == [*more, "9 runs: 8 waiting, 1 running; 0.0 % done"]
 
 
 LONG = "wide-resnet-32-4 tiny-imagenet cosine M6 cycle 2 alpha0 0.2 seed 1000 1d6cf9c8"
@@ -127,8 +127,8 @@ def test_no_line_is_wider_than_the_terminal(width):
 
 def test_a_table_of_80_columns():
     assert lines(RUNS[:1], 80) == [
-        "run                                               state      done    error  left",
-        "resnet-8 digits step M4 alpha0 0.1 seed 0 9cd3c6  running  50.0 %  45.68 %   6 s",
+        "run                                              state       done    error  left",
+        "resnet-8 digits step M4 alpha0 0.1 seed 0 9cd3c  running   50.0 %  45.68 %   6 s",
     ]
     assert lines(RUNS, 80) == [
         "run                                                              state      done",

@@ -90,9 +90,9 @@ def test_summary():
         RunStatus("c", "waiting", 100), RunStatus("d", "failed", 100),
     ]  # fmt: skip
     assert run_status.summary(runs) == (
-        "4 runs: 1 done, 1 waiting, 1 failed, 1 running; 37.5 % of the images, 50 s left at 5 images/s"
+        "4 runs: 1 done, 1 waiting, 1 failed, 1 running; 37.5 % done, 50 s left at 5 images/s"
     )
-    assert run_status.summary(runs[:1]) == "1 run: 1 done; 100.0 % of the images"
+    assert run_status.summary(runs[:1]) == "1 run: 1 done; 100.0 % done"
     assert run_status.summary([]) == "0 runs: "
 
 

@@ -184,7 +184,7 @@ def _show(sheets: Sequence[Sheet], paths: Sequence[Path], names: Sequence[str], 
     for sheet in sheets:
         options.show(summary(sheet.study, sheet.outcomes))
     studies_given = arguments(*map(Path, names)) + given
-    click.echo(f"All tables and figures: open {results / 'report.html'} in a browser ({len(paths)} files written)")
+    click.echo(f"All tables and figures ({len(paths)} files): open {results / 'report.html'} in a browser")
     steps = {
         f"snapshot compare {studies_given}": "compare the methods pair by pair",
         "snapshot init": "write an experiment file of your own",

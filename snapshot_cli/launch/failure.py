@@ -21,30 +21,30 @@ class Failure:
     directory: Path
 
     @property
-    def common_reason(self) -> str:
+    def short_reason(self) -> str:
         """The reason without the run's id and directory, so that it can equal another run's."""
         return self.reason.replace(f"{self.directory}/", "").removeprefix(f"{self.run_id}: ")
 
     @property
     def see(self) -> str:
-        """Where to read more, in parentheses; empty if the run left no file."""
+        """The file with all output of the run, or else with the reason, in parentheses; empty if there is none."""
         files = (self.directory / name for name in (LOG, FAILURE))
         return next((f" (see {file})" for file in files if file.is_file()), "")
 
 
 def describe(failures: Sequence[Failure]) -> list[str]:
-    """Return a line for every run that failed for a reason of its own, and two lines for runs with the same reason."""
+    """Return a line per failure; for runs that failed for the same reason, the reason once and then their names."""
     groups: dict[str, list[Failure]] = {}
     for failure in failures:
-        groups.setdefault(failure.common_reason, []).append(failure)
+        groups.setdefault(failure.short_reason, []).append(failure)
     lines = []
     for reason, (first, *others) in groups.items():
         if not others:
-            lines.append(f"{first.run_id}: {first.reason.removeprefix(f'{first.run_id}: ')}{first.see}")
+            lines.append(f"{first.run_id}: {reason}{first.see}")
             continue
-        names = [failure.run_id for failure in (first, *others)]
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        lines += [f"{len(names)} runs: {reason}{first.see}", f"  {', '.join(names[:NAMED])}{more}"]
+        lines += [f"{1 + len(others)} runs: {reason}", f"  {first.run_id}{first.see}"]
+        lines += [f"  {failure.run_id}" for failure in others[: NAMED - 1]]
+        lines += [f"  and {1 + len(others) - NAMED} more"] if len(others) >= NAMED else []
     return lines
 
 

@@ -31,6 +31,7 @@ GAP = 2  # spaces between columns
 REASON = "where, or why not"
 OPTIONAL = ("images/s", "lr", "error", "left")  # columns that a narrow table leaves out, in this order
 MIN_HASH_DIGITS, MIN_RUN_WIDTH = 4, 10
+MIN_WIDTHS = {"done": 7, "lr": 6, "error": 7}  # of columns, so that the live table stays in place
 
 
 class ProgressTable:
@@ -93,9 +94,9 @@ def record_end(
     if result == 0 or stopped:
         progress.ended(run, "done" if result == 0 else "stopped")
         return []
-    reason = failure.record(directory, result)
-    progress.ended(run, "failed", reason)
-    return [Failure(run.run_id, reason, directory)]
+    failed = Failure(run.run_id, failure.record(directory, result), directory)
+    progress.ended(run, "failed", failed.short_reason)
+    return [failed]
 
 
 def screen(statuses: Iterable[RunStatus], width: int, height: int) -> Group:
@@ -119,7 +120,10 @@ def table(statuses: Iterable[RunStatus], width: int | None = None) -> list[list[
     words = [words or last for words, _, last in names]
     hashes = [last if words else "" for words, _, last in names]
     reasons = [visible("; ".join(filter(None, (status.where, status.note)))) for status in shown]
-    cells = {name: [name, *(cell(status) for status in shown)] for name, cell in NUMBERS.items()}
+    cells = {
+        name: [name.rjust(MIN_WIDTHS.get(name, 0)), *(cell(status) for status in shown)]
+        for name, cell in NUMBERS.items()
+    }
     if width is None:
         width = sys.maxsize
     longest, lead = max(map(len, ["run", *words])), max(map(len, ["run", *_joined(words, hashes)]))

@@ -15,6 +15,7 @@ from snapshot_cli.config.run_words import in_words
 from snapshot_cli.durations import duration
 from snapshot_cli.errors import UserError, words_of
 from snapshot_cli.launch import failure
+from snapshot_cli.launch.failure import Failure
 from snapshot_cli.launch.saved_step import saved_step
 from snapshot_cli.run_directory import RunDirectory
 
@@ -55,7 +56,7 @@ def read_status(run: Run, results: Path, images: int, *, is_scored: bool = False
     """Return the status of a run that processes `images` training images; a scored run is done without its files."""
     directory = RunDirectory.of(run, results)
     try:
-        state, where, note = _state(directory)
+        state, where, note = _state(run.run_id, directory)
     except OSError as error:  # another user's directory, for example
         return RunStatus(run.run_id, "failed", images, note=words_of(error), name=in_words(run))
     if state == "waiting" and is_scored:
@@ -80,12 +81,12 @@ def summary(statuses: Iterable[RunStatus]) -> str:
     total, seen = sum(run.images for run in runs), sum(run.seen for run in runs)
     line = f"{len(runs)} run{'s' * (len(runs) != 1)}: "
     line += ", ".join(f"{counts[state]} {state}" for state in reversed(ORDER) if counts[state])
-    line += f"; {100 * seen / total:.1f} % of the images" if total else ""
+    line += f"; {100 * seen / total:.1f} % done" if total else ""
     speed = sum(run.images_per_second or 0.0 for run in runs if run.state == "running")
     return f"{line}, {duration((total - seen) / speed)} left at {speed:,.0f} images/s" if speed else line
 
 
-def _state(directory: RunDirectory) -> tuple[State, str, str]:
+def _state(run_id: str, directory: RunDirectory) -> tuple[State, str, str]:
     """Return the state of a run, its host and process, and why it failed or how long it has been silent."""
     holder = lock.holder(directory.path)
     if holder is not None and not holder.gone:
@@ -94,7 +95,7 @@ def _state(directory: RunDirectory) -> tuple[State, str, str]:
         return "done", "", ""
     reason = failure.read(directory.path)
     if reason is not None:
-        return "failed", "", reason
+        return "failed", "", Failure(run_id, reason, directory.path).short_reason
     return ("stopped" if directory.status == "partial" else "waiting"), "", ""
 
 
