@@ -131,9 +131,9 @@ def test_a_table_of_80_columns():
         "resnet-8 digits step M4 alpha0 0.1 seed 0 9cd3c  running   50.0 %  45.68 %   6 s",
     ]
     assert lines(RUNS, 80) == [
-        "run                                                              state      done",
-        "resnet-8 digits step M4 alpha0 0.1 seed 0                        running  50.0 %",
-        "wide-resnet-32-4 tiny-imagenet cosine M6 cycle 2 alpha0 0.2      failed    0.0 %",
+        "run                                                             state       done",
+        "resnet-8 digits step M4 alpha0 0.1 seed 0                       running   50.0 %",
+        "wide-resnet-32-4 tiny-imagenet cosine M6 cycle 2 alpha0 0.2     failed     0.0 %",
         "  seed 1000",
         "    the loss is not finite at step 7, where the rate is 0.1; try a smaller",
         "    alpha0",
