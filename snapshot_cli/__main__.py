@@ -6,16 +6,33 @@ import sys
 from snapshot_cli import output
 from snapshot_cli.launch.signals import exit_on_signals
 
+IGNORED = (
+    "MPLBACKEND",  # a notebook's, which may not be installed here; figures are files
+    "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY",  # a cluster's: all parallel runs and decoders on the same core
+)  # fmt: skip
+"""Environment variables that are not for this program."""
+
+
+def set_environment() -> None:
+    """Set the environment of this program and of every process that it starts."""
+    from snapshot_cli.config import container
+    from snapshot_cli.config.machine import processors
+
+    for name in IGNORED:
+        os.environ.pop(name, None)
+    for name in ("COLUMNS", "LINES"):
+        if os.environ.get(name) == "0":  # a terminal whose size nobody has set
+            del os.environ[name]
+    os.environ["PYTHONSAFEPATH"] = "1"  # a queue.py in the working folder is the user's
+    if container.processors() is not None:  # of which torch knows nothing
+        os.environ.setdefault("OMP_NUM_THREADS", str(processors()))
+
 
 def main() -> None:
     """Run the command line."""
     exit_on_signals()
     output.prepare()
-    os.environ.pop("MPLBACKEND", None)  # a notebook's, which may not be installed here; figures are files
-    for name in ("COLUMNS", "LINES"):
-        if os.environ.get(name) == "0":  # a terminal whose size nobody has set
-            del os.environ[name]
-    os.environ["PYTHONSAFEPATH"] = "1"  # for every process that this starts: a queue.py in the folder is the user's
+    set_environment()
     from snapshot_cli.cli import main as verbs
 
     code: object = 0

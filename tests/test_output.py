@@ -8,6 +8,8 @@ import time
 import pytest
 
 from snapshot_cli import output
+from snapshot_cli.__main__ import set_environment
+from snapshot_cli.config import container
 
 PRINT = """
 import sys
@@ -69,6 +71,23 @@ def test_a_notebooks_backend_the_folders_modules_and_a_width_of_none_reach_no_pr
     environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "COLUMNS": "0", "LINES": "7"}
     done = subprocess.run([sys.executable, "-c", ENVIRONMENT], capture_output=True, text=True, env=environment)
     assert done.stdout.splitlines()[1:] == ["None 1 None 7"]
+
+
+@pytest.mark.parametrize(
+    ("given", "granted", "expected"),
+    [
+        ({"OMP_PROC_BIND": "true", "OMP_PLACES": "cores", "GOMP_CPU_AFFINITY": "0-3"}, None, {}),
+        ({"COLUMNS": "0", "LINES": "0"}, None, {}),
+        ({"COLUMNS": "90", "LINES": "7"}, None, {"COLUMNS": "90", "LINES": "7"}),
+        ({}, 0.5, {"OMP_NUM_THREADS": "1"}),
+        ({"OMP_NUM_THREADS": "3"}, 0.5, {"OMP_NUM_THREADS": "3"}),
+    ],
+)
+def test_what_clusters_terminals_and_containers_set(monkeypatch, given, granted, expected):
+    monkeypatch.setattr(os, "environ", dict(given))
+    monkeypatch.setattr(container, "processors", lambda: granted)
+    set_environment()
+    assert os.environ == expected | {"PYTHONSAFEPATH": "1"}
 
 
 def test_an_output_that_another_program_made_non_blocking_loses_nothing():
