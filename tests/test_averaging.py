@@ -1,6 +1,9 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from snapshot_cli.datasets import averaging
 from snapshot_cli.datasets.averaging import area_average, area_averages
 
 
@@ -50,3 +53,21 @@ def test_many_at_once():
     images = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
     expected = np.rint(images.reshape(3, 4, 2, 4, 2, 3).mean(axis=(2, 4)))
     np.testing.assert_array_equal(area_averages(images, 4), expected)
+
+
+@pytest.mark.parametrize(("side", "size"), [(100, 32), (31, 8), (12, 12)])
+def test_blocks_of_any_height_give_the_same_means(side, size, monkeypatch):
+    image = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    expected = area_average(image, size)
+    for block in (1, 1000):
+        monkeypatch.setattr(averaging, "BLOCK", block)
+        np.testing.assert_array_equal(area_average(image, size), expected)
+
+
+def test_a_photo_takes_little_more_memory_than_its_pixels():
+    photo = np.zeros((1000, 1000, 3), dtype=np.uint8)
+    tracemalloc.start()
+    area_average(photo, 32)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * photo.nbytes  # in float64 they would take eight times as much

@@ -1,7 +1,10 @@
+import errno
 import hashlib
+import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -86,6 +89,46 @@ def test_an_older_dataset_is_replaced_whole(tmp_path):
     save(tmp_path, newer, arrays)
     assert verify(tmp_path, "photos") == newer
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def test_a_dataset_that_another_process_puts_there_meanwhile_is_replaced(tmp_path, monkeypatch):
+    manifest, arrays = fabricate()
+    others = [fabricate(seed=seed) for seed in (1, 2)]
+    rename = os.rename
+
+    def crowded(old, new):
+        if Path(new).name == "photos" and others:
+            monkeypatch.setattr("os.rename", rename)
+            save(tmp_path, *others.pop())
+            monkeypatch.setattr("os.rename", crowded)
+        rename(old, new)
+
+    monkeypatch.setattr("os.rename", crowded)
+    save(tmp_path, manifest, arrays)
+    assert load(tmp_path, "photos").manifest == manifest
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+@pytest.mark.parametrize("failing", ["flush_folder", "_flush", "_write"])
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch, failing):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store, failing, full)
+    with pytest.raises(UserError) as caught:
+        save(tmp_path / "data", *fabricate())
+    assert str(caught.value) == (
+        f"{tmp_path}/data/photos: no space left on the device; make room, or give another --data-dir"
+    )
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+@pytest.mark.parametrize("array", [np.arange(5), np.zeros((2, 3, 3, 3), np.uint8)[:, ::2], np.array([b"a", b"bc"])])
+def test_arrays_are_written_as_numpy_writes_them(tmp_path, array):
+    np.save(tmp_path / "a.npy", np.ascontiguousarray(array))
+    with open(tmp_path / "b.npy", "wb") as file:
+        store._write(file, array)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
 
 
 def test_a_folder_that_is_no_dataset_is_never_replaced(tmp_path):

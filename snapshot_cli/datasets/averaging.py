@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from snapshot_cli.datasets.store import Images
 
+BLOCK = 2**18  # values converted to float64 at a time
+
 
 def area_average(image: Images, size: int) -> Images:
     """Crop the central square of an image (height, width, 3) and average it to (size, size, 3).
 
-    A pixel that lies across a border counts on both sides by its share; the means are exact, halves rounded to even.
-    The shorter side is at least `size`.
+    A pixel across a border counts on both sides by its share. The means are exact, since all sums are of whole numbers;
+    halves are rounded to even. The shorter side is at least `size`.
     """
     square = central_square(image)
     side = len(square)
-    overlaps = _overlaps(side, size)
-    rows = (overlaps @ square.reshape(side, -1)).reshape(size, side, 3)
-    sums = overlaps @ rows  # broadcast over rows: (size, side) @ (size, side, 3)
+    rows = _sum_areas(square.reshape(side, -1), size)
+    columns = rows.reshape(size, side, 3).transpose(1, 0, 2)
+    sums = _sum_areas(columns.reshape(side, -1), size).reshape(size, size, 3).transpose(1, 0, 2)
     means: Images = np.rint(sums / side**2).astype(np.uint8)
     return means
+
+
+def _sum_areas(values: NDArray[Any], size: int) -> NDArray[np.float64]:
+    """Sum the rows of values (side, columns) to (size, columns), weighted by their overlaps."""
+    side, columns = values.shape
+    overlaps, sums = _overlaps(side, size), np.zeros((size, columns))
+    height = max(1, BLOCK // columns)
+    for start in range(0, side, height):
+        block = values[start : start + height]
+        outputs = slice(start * size // side, -(-(start + len(block)) * size // side))
+        sums[outputs] += overlaps[outputs, start : start + len(block)] @ block
+    return sums
 
 
 def area_averages(images: Images, size: int) -> Images:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
+import os
+import shutil
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +24,7 @@ from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.file_bytes import read_member
 from snapshot_cli.datasets.image_files import pixels
 from snapshot_cli.datasets.index import Reading, nobody
-from snapshot_cli.datasets.store import Images, digest_of
+from snapshot_cli.datasets.store import FULL_DISK, Images, digest_of, full_disk
 from snapshot_cli.errors import UserError
 
 PARALLEL = 200  # images: fewer are decoded faster without starting processes
@@ -85,20 +90,50 @@ def decode_all(
 ) -> tuple[Images, list[Decoded]]:
     """Decode files into the file `array`; return it memory-mapped, and a `Decoded` per file.
 
-    Raises UserError if no file can be decoded, so that nothing tells the size of the images.
+    Raises UserError if no file can be decoded, if the disk is too small, and if a decoding process is killed.
     """
     shape = (len(names), *(2 * (_side(source, names, size),)), 3)
-    images = np.memmap(array, dtype=np.uint8, mode="w+", shape=shape)
+    _allocate(array, math.prod(shape))
+    images = np.memmap(array, dtype=np.uint8, mode="r+", shape=shape)
     decoder, chunk = Decoder(source, array, shape, size), min(CHUNK, -(-len(names) // TASKS))
     starts = range(0, len(names), chunk)
     decoded = list[Decoded]()
     with _mapping(parallel=len(names) >= PARALLEL) as map_:
         results = map_(decoder, starts, [names[start : start + chunk] for start in starts])
         reading(0, len(names))  # starts the thread of a progress bar, which no fork may inherit
-        for part in results:
-            decoded += part
-            reading(len(decoded), len(names))
+        try:
+            for part in results:
+                decoded += part
+                reading(len(decoded), len(names))
+        except BrokenProcessPool:
+            raise UserError(
+                f"{source}: a process that decodes images was killed, perhaps for lack of memory; close other programs"
+                " and type the same command again"
+            ) from None
     return images, decoded
+
+
+def _allocate(array: Path, size: int) -> None:
+    """Reserve the disk space of a file: on a full disk, writing to mapped memory kills the process.
+
+    Raises UserError if there is no room for it and for the sorted copy that `store.save` writes.
+    """
+    folder = array.parent.parent
+    free = shutil.disk_usage(folder).free
+    if free < 2 * size:
+        raise UserError(
+            f"{folder}: {2 * size:,} bytes are needed, {free:,} are free; make room, or give another --data-dir"
+        )
+    with array.open("xb") as file:
+        if not hasattr(os, "posix_fallocate"):  # macOS
+            file.truncate(size)
+            return
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as problem:
+            if problem.errno in FULL_DISK:
+                raise full_disk(folder) from problem
+            raise OSError(problem.errno, problem.strerror, str(folder)) from problem
 
 
 def _side(source: Path, names: Sequence[str], size: int | None) -> int:
@@ -124,12 +159,21 @@ def _mapping(*, parallel: bool) -> Iterator[Callable[..., Iterable[list[Decoded]
         yield map
         return
     kind = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
-    pool = ProcessPoolExecutor(cores, multiprocessing.get_context(kind), initializer=_ignore_interrupts)
+    pool = ProcessPoolExecutor(cores, multiprocessing.get_context(kind), initializer=_start_worker)
     try:
         yield pool.map
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _ignore_interrupts() -> None:
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent process, and exit when that is gone, even if it was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+
+
+def _exit_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from snapshot_cli.datasets.index import Reading, nobody
 from snapshot_cli.datasets.listing import Choices, Listing, list_images
 from snapshot_cli.datasets.manifest import Manifest, read_manifest
 from snapshot_cli.datasets.prepare_streamed import is_large, read_streamed, where_from
+from snapshot_cli.datasets.scratch import scratch_folder
 from snapshot_cli.datasets.sources import Splits
 from snapshot_cli.datasets.store import Arrays, Images, OnDisk, Reordered
 from snapshot_cli.datasets.tiny_imagenet import in_tiny_layout, list_tiny_imagenet
@@ -71,7 +70,7 @@ def prepare(
                 raise ConfigError(where_from(stored_as))
             files = list_images(open_source(source), replace(chosen, test_from="val"))
             return _store_streamed(stored_as, data_dir, files, published, size, chosen, overwrite, reading, note)
-    with _scratch(data_dir) as folder:
+    with scratch_folder(data_dir) as folder:
         if listing is not None:
             splits = _own_images(listing, folder / "images", size, chosen, reading)
         else:
@@ -205,14 +204,6 @@ def _say_augmentation(note: Note, manifest: Manifest, catalogue_facts: Facts | N
             f"Tiny ImageNet's colour alteration is off, since this need not be that dataset: for the paper's"
             f" augmentation write 'lighting: {lighting}' into the config"
         )
-
-
-@contextmanager
-def _scratch(data_dir: Path) -> Iterator[Path]:
-    """Yield a temporary folder for arrays that may not fit into memory, on the disk of the dataset."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".prepare-", dir=data_dir) as folder:
-        yield Path(folder)
 
 
 def _what(name: str, size: int | None) -> tuple[str, int | None]:

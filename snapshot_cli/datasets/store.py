@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import os
-import shutil
-import uuid
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from mmap import mmap
 from pathlib import Path
@@ -30,7 +30,9 @@ from snapshot_cli.datasets.manifest import (
     to_json,
     training_examples,
 )
+from snapshot_cli.datasets.scratch import scratch_folder
 from snapshot_cli.errors import UserError
+from snapshot_cli.files import flush_folder
 
 __all__ = [
     "Arrays", "Dataset", "Manifest", "Reordered", "canonical_order", "content_hash", "digests_of", "load", "prepared",
@@ -41,6 +43,7 @@ __all__ = [
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 CHUNK = 2**20  # bytes: writing larger ones takes four times as long
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -212,10 +215,9 @@ def verify_files(data_dir: Path, name: str, reading: Reading = index.nobody) -> 
 
 
 def save(data_dir: Path, manifest: Manifest, arrays: Arrays | Index) -> Path:
-    """Write a dataset beside its place, then rename it in; an older one of that name is replaced. Return its folder.
+    """Write a dataset to a temporary folder and rename that; an older one of that name is replaced. Return its folder.
 
-    Raises UserError where something that is not a prepared dataset has the name, and for names of classes that no line
-    can show.
+    Raises UserError if something else has the name, for class names with control characters, and for a full disk.
     """
     try:
         refuse_control(manifest.classes)
@@ -224,28 +226,42 @@ def save(data_dir: Path, manifest: Manifest, arrays: Arrays | Index) -> Path:
     folder = data_dir / manifest.name
     if folder.exists() and not (folder / FILE_NAME).is_file():
         raise UserError(f"{folder} exists and is not a prepared dataset; move it away or choose another name")
-    with _beside(folder) as temporary:
+    with _naming_full_disk(folder), scratch_folder(data_dir) as scratch:
+        new = scratch / manifest.name
+        new.mkdir()
         for field, array in arrays._asdict().items():
-            with open(temporary / _file_name(field), "wb") as file:
+            with open(new / _file_name(field), "wb") as file:
                 _write(file, array)
                 _flush(file)
-        with open(temporary / FILE_NAME, "w", encoding="utf-8") as text:
+        with open(new / FILE_NAME, "w", encoding="utf-8") as text:
             text.write(to_json(manifest))
             _flush(text)
-        _flush_folder(temporary)
-        _rename(temporary, folder)
+        flush_folder(new)
+        _move(new, folder, scratch)
     return folder
 
 
+@contextmanager
+def _naming_full_disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno in FULL_DISK:
+            raise full_disk(folder) from problem
+        raise
+
+
+def full_disk(folder: Path) -> UserError:
+    """Return the error for a dataset that does not fit on the disk."""
+    return UserError(f"{folder}: no space left on the device; make room, or give another --data-dir")
+
+
 def _write(file: BinaryIO, array: NDArray[Any] | Reordered) -> None:
-    """Write an array as np.save does, a part at a time."""
-    if not isinstance(array, Reordered):
-        np.save(file, array)
-        return
+    """Write an array as np.save does, a chunk at a time; np.save raises errors without a number."""
     header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
     np.lib.format.write_array_header_1_0(file, header)
     for part in chunks(array):
-        file.write(part.data)
+        file.write(np.ascontiguousarray(part).data)
 
 
 def same_but_source(one: Manifest, other: Manifest) -> bool:
@@ -297,34 +313,21 @@ def _damaged(folder: Path, what: str) -> UserError:
     return UserError(f"{folder}: {what}; prepare it anew: {how_to_prepare(folder.name)}")
 
 
-@contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _rename(temporary: Path, folder: Path) -> None:
-    try:
-        os.rename(temporary, folder)
-    except OSError:  # something is there: an older dataset, or one that another process has prepared meanwhile
-        with _beside(folder) as old:
-            os.rename(folder, old / folder.name)
-            os.rename(temporary, folder)
-    _flush_folder(folder.parent)
+def _move(new: Path, folder: Path, scratch: Path) -> None:
+    """Rename `new` to `folder`; a dataset that is there, perhaps of a process at the same time, moves to `scratch`."""
+    while True:
+        try:
+            os.rename(new, folder)
+        except OSError as problem:
+            if problem.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            break
+        with suppress(FileNotFoundError):
+            os.rename(folder, tempfile.mkdtemp(dir=scratch))
+    flush_folder(folder.parent)
 
 
 def _flush(file: Any) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,0 +1,32 @@
+"""Temporary folders next to the prepared datasets."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from snapshot_cli import lock
+from snapshot_cli.errors import UserError
+from snapshot_cli.files import make_folder
+
+PREFIX = ".prepare-"
+
+
+@contextmanager
+def scratch_folder(data_dir: Path) -> Iterator[Path]:
+    """Yield an empty folder on the disk of the datasets, which is deleted at the end; so are those of killed processes.
+
+    Raises UserError if `data_dir` is not a folder.
+    """
+    if data_dir.exists() and not data_dir.is_dir():
+        raise UserError(f"{data_dir}: not a folder; give another --data-dir")
+    make_folder(data_dir)
+    for folder in data_dir.glob(f"{PREFIX}*"):
+        holder = lock.holder(folder)
+        if holder is not None and holder.gone:
+            shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=data_dir) as name, lock.hold(Path(name)):
+        yield Path(name)
