@@ -214,7 +214,11 @@ def test_tables_of_other_programs(prepared, tmp_path, rows, encoding):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", " expected the columns file and class, and perhaps split, given an empty file"),
+        (
+            b"",
+            " expected the columns file, class and optionally split, given an empty file; rename the columns in the"
+            " first line",
+        ),
         ("file,class\n2.png,caf\u00e9\n".encode("latin-1"), " not UTF-8; save the table as CSV UTF-8"),
         (b"file,class,class\n2.png,a,b\n", " several columns are called class; rename or delete the others"),
         (b"file,class\n2,a\n", "2: no file '2'; is it 2.png?"),
@@ -229,11 +233,11 @@ def test_what_is_wrong_in_a_table_is_named_at_once(prepared, tmp_path):
     rows = b"file,class,split\nx/1.png,cat,train\nx/1.png,cat,train\n2.jpg,dog,train\n3.png,,test\n4.png,dog,tset\n"
     path = table(tmp_path, rows)
     assert refusal(prepared, LOOSE, labels=path) == (
-        f"{path}:3: 'x/1.png' stands there twice\n{path}:4: no file '2.jpg'; is it 2.png?\n{path}:5: no class\n"
+        f"{path}:3: 'x/1.png' is in line 2 already\n{path}:4: no file '2.jpg'; is it 2.png?\n{path}:5: no class\n"
         f"{path}:6: expected the split train, test or val, given 'tset'"
     )
     path = table(tmp_path, b"image,label\n")
-    assert "expected the columns file and class, and perhaps split, given image, label" in refusal(
+    assert "expected the columns file, class and optionally split, given image, label; rename the columns" in refusal(
         prepared, LOOSE, labels=path
     )
     assert "names no test images; add --test-share 0.2" in refusal(prepared, LOOSE, labels=table(tmp_path, TABLE))

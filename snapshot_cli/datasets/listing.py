@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import difflib
 import hashlib
-import io
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,16 +14,15 @@ from typing import Literal
 from snapshot_cli.config.machine import processors
 from snapshot_cli.datasets import ground_truth
 from snapshot_cli.datasets.image_files import Source, is_junk
+from snapshot_cli.datasets.label_table import FileNames, find_table, read_table
 from snapshot_cli.errors import ConfigError, UserError, visible
 
-NAMES = {
+SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "val": "val", "valid": "val",
     "validation": "val",
 }  # fmt: skip
 """Names of the folders of splits, in lower case."""
 LAYOUTS = "train/CLASS/FILE and test/CLASS/FILE (or val); CLASS/FILE with --test-share 0.2; images with --labels FILE"
-DELIMITERS = ",;\t"  # of tables; spreadsheets write ';' where the comma is the decimal point
-UTF16 = (b"\xff\xfe", b"\xfe\xff")  # the first bytes of such a file
 NAMED = 10  # of files that are wrong in one way
 
 Classes = dict[str, str]
@@ -87,68 +83,68 @@ def list_images(source: Source, choices: Choices, *, expected: str = LAYOUTS) ->
     skipped = source.hidden + len(source.files) - len(images)
     tars = [name for name in images if name.lower().endswith((".tar", ".tar.gz", ".tgz"))]
     if tars:
-        raise UserError(_of_tars(source, tars))
-    around = _around(images)
+        raise UserError(_describe_archives(source, tars))
+    prefix = _find_prefix(images)
     if choices.labels is not None:
-        listing = _of_table(source, images, around, choices)
+        listing = _list_table(source, images, prefix, choices.labels, choices)
     else:
-        listing = _of_folders(source, images, around, choices, expected)
+        listing = _list_folders(source, images, prefix, choices, expected)
     counts = {"skipped": skipped, "classes": tuple(sorted({*listing.train.values()}))}
     listing = Listing(**{**listing.__dict__, **counts})
     _check_classes(listing)
     return listing
 
 
-def _around(images: Sequence[str]) -> str:
+def _find_prefix(images: Sequence[str]) -> str:
     """Return the path of the single folder around all classes or splits, which may be nested, with a slash; or ""."""
-    around, inside = "", [*images]
+    prefix, inside = "", [*images]
     while True:
         tops = {name.partition("/")[0] for name in inside}
-        if len(tops) != 1 or {top.lower() for top in tops} & NAMES.keys() or max(n.count("/") for n in inside) < 2:
-            return around
-        around += f"{tops.pop()}/"
-        inside = [name.removeprefix(around) for name in images]
+        if len(tops) != 1 or {top.lower() for top in tops} & SPLITS.keys() or max(n.count("/") for n in inside) < 2:
+            return prefix
+        prefix += f"{tops.pop()}/"
+        inside = [name.removeprefix(prefix) for name in images]
 
 
-def _of_folders(source: Source, images: Sequence[str], around: str, choices: Choices, expected: str) -> Listing:
-    splits = _split_folders(source, images, around)
+def _list_folders(source: Source, images: Sequence[str], prefix: str, choices: Choices, expected: str) -> Listing:
+    splits = _split_folders(source, images, prefix)
     if "train" in splits:
-        return _of_splits(source, images, splits, choices)
-    classes = {name.removeprefix(around): name for name in images}
+        return _list_splits(source, images, splits, choices)
+    classes = {name.removeprefix(prefix): name for name in images}
     loose = [name for name in classes if "/" not in name]
     if splits or loose or not images:
-        raise UserError(f"{source.path}: {_describe_layout(images, around)}; expected {expected}")
+        raise UserError(f"{source.path}: {_describe_layout(images, prefix)}; expected {expected}")
     by_class = {name: _class(inner) for inner, name in classes.items()}
     if choices.test_share is None:
         raise UserError(
-            f"{source.path}: {_describe_layout(images, around)}, but no train and test; add --test-share 0.2 to draw a"
+            f"{source.path}: {_describe_layout(images, prefix)}, but no train and test; add --test-share 0.2 to draw a"
             f" fifth of every class as test images, or use another layout: {expected}"
         )
-    _refuse_empty(source, around, by_class.values(), source.path.name)
-    return _drawn(source, by_class, choices, ())
+    _refuse_empty(source, prefix, by_class.values(), source.path.name)
+    return _draw_test_images(source, by_class, choices, ())
 
 
-def _split_folders(source: Source, images: Sequence[str], around: str) -> dict[str, str]:
+def _split_folders(source: Source, images: Sequence[str], prefix: str) -> dict[str, str]:
     """Return the folders of the splits, by train, test or val."""
     splits: dict[str, str] = {}
-    tops = {name.removeprefix(around).split("/")[0] for name in images if "/" in name.removeprefix(around)}
+    tops = {name.removeprefix(prefix).split("/")[0] for name in images if "/" in name.removeprefix(prefix)}
     for top in sorted(tops):
-        split = NAMES.get(top.lower())
+        split = SPLITS.get(top.lower())
         if split and split in splits:
             raise UserError(f"{source.path}: {splits[split]} and {top} are both {split}; rename or move one of them")
         if split:
             splits[split] = top
     if len(tops) > len(splits) and not any(
-        name.removeprefix(f"{around}{folder}/").count("/")
+        name.removeprefix(f"{prefix}{folder}/").count("/")
         for folder in splits.values()
         for name in images
-        if name.startswith(f"{around}{folder}/")
+        if name.startswith(f"{prefix}{folder}/")
     ):
         return {}  # a class may be called train, too
-    return {split: f"{around}{folder}" for split, folder in splits.items()}
+    return {split: f"{prefix}{folder}" for split, folder in splits.items()}
 
 
-def _of_splits(source: Source, images: Sequence[str], splits: Mapping[str, str], choices: Choices) -> Listing:
+def _list_splits(source: Source, images: Sequence[str], splits: Mapping[str, str], choices: Choices) -> Listing:
     inside = {
         split: {name: name.removeprefix(f"{folder}/") for name in images if name.startswith(f"{folder}/")}
         for split, folder in splits.items()
@@ -171,7 +167,7 @@ def _of_splits(source: Source, images: Sequence[str], splits: Mapping[str, str],
     ]
     if test_split is None or test_split not in splits:
         if choices.test_share is not None and not choices.test_from:
-            return _drawn(source, train, choices, notes)
+            return _draw_test_images(source, train, choices, notes)
         layout = _describe_layout(images, splits["train"][: -len("train")])
         if choices.test_from and {"test", "val"} & splits.keys():
             raise UserError(f"{source.path}: {layout}, but no {choices.test_from}; leave --test-from out")
@@ -205,9 +201,9 @@ def _class(inner: str) -> str:
     return unicodedata.normalize("NFC", inner.split("/")[0])
 
 
-def _refuse_empty(source: Source, around: str, classes: Iterable[str], where: str) -> None:
+def _refuse_empty(source: Source, prefix: str, classes: Iterable[str], where: str) -> None:
     with_images = {*classes}
-    below = (folder.removeprefix(around) for folder in source.folders if folder.startswith(around))
+    below = (folder.removeprefix(prefix) for folder in source.folders if folder.startswith(prefix))
     empty = sorted({_class(folder) for folder in below if folder and "/" not in folder} - with_images - {""})
     if empty:
         raise UserError(
@@ -215,7 +211,7 @@ def _refuse_empty(source: Source, around: str, classes: Iterable[str], where: st
         )
 
 
-def _drawn(source: Source, by_class: Classes, choices: Choices, notes: Sequence[str]) -> Listing:
+def _draw_test_images(source: Source, by_class: Classes, choices: Choices, notes: Sequence[str]) -> Listing:
     """Draw test images from every class by the contents of the files, not by name or order.
 
     Copies of a file stay in one split, so that they are no train/test leak.
@@ -251,43 +247,42 @@ def _digest(source: Source, name: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed} ".encode() + hashlib.sha256(content).digest()).digest()
 
 
-def _of_table(source: Source, images: Sequence[str], around: str, choices: Choices) -> Listing:
-    rows, table = _rows(source, choices.labels or Path())
-    by_name = {unicodedata.normalize("NFC", name): name for name in images}
-    by_name |= {unicodedata.normalize("NFC", name.removeprefix(around)): name for name in images if around}
-    by_stem = {name.rpartition(".")[0]: name for name in by_name}
+def _list_table(source: Source, images: Sequence[str], prefix: str, table: Path, choices: Choices) -> Listing:
+    inside = find_table(source, table)
+    rows = read_table(source, table, inside)
+    names = FileNames(source, images, table, inside, prefix=prefix)
     parts: dict[str, Classes] = {}
-    wrong, taken = list[str](), set[str]()
-    for line, row in rows:
-        file = unicodedata.normalize("NFC", row["file"].strip())
-        name = by_name.get(file) or by_name.get(file.replace("\\", "/").removeprefix("./"))
-        of_class, split = unicodedata.normalize("NFC", row["class"].strip()), row.get("split", "").strip().lower()
-        if name is None:
-            close = by_stem.get(file) or next(iter(difflib.get_close_matches(file, list(by_name)[:10_000], 1)), None)
-            wrong.append(f"{table}:{line}: no file '{row['file']}'" + (f"; is it {close}?" if close else ""))
-        elif name in taken:
-            wrong.append(f"{table}:{line}: '{row['file']}' stands there twice")
-        elif not of_class:
-            wrong.append(f"{table}:{line}: no class")
-        elif "split" in row and split not in NAMES:
-            wrong.append(f"{table}:{line}: expected the split train, test or val, given '{split}'")
+    wrong, lines = list[str](), dict[str, int]()
+    for row in rows:
+        image, where = names.find(row.file), f"{table}:{row.line}"
+        if image is None:
+            hint = names.hint(row.file) if len(wrong) < NAMED else ""
+            wrong.append(f"{where}: no file '{visible(row.file)}'{hint}")
+        elif image in lines:
+            wrong.append(f"{where}: '{visible(row.file)}' is in line {lines[image]} already")
+        elif not row.label:
+            wrong.append(f"{where}: no class")
+        elif row.split is not None and row.split not in SPLITS:
+            wrong.append(f"{where}: expected the split train, test or val, given '{visible(row.split)}'")
         else:
-            taken.add(name)
-            parts.setdefault(NAMES.get(split, "train"), {})[name] = of_class
+            lines[image] = row.line
+            parts.setdefault(SPLITS[row.split or "train"], {})[image] = unicodedata.normalize("NFC", row.label)
     if wrong:
         raise UserError("\n".join(shorten(wrong)))
-    unlabelled = [name for name in images if name not in taken]
+    unlabelled = [name for name in images if name not in lines]
     notes = [f"left out: {_count(unlabelled)} that {table} does not name ({_list(unlabelled)})"] if unlabelled else []
     test_split = choices.test_from or next((split for split in ("test", "val") if split in parts), None)
     if test_split is None and choices.test_share is not None and "train" in parts:
-        return _drawn(source, parts["train"], choices, notes)
-    if test_split not in parts or "train" not in parts:
+        return _draw_test_images(source, parts["train"], choices, notes)
+    if choices.test_from and choices.test_from not in parts:
+        raise UserError(f"{table}: names no {choices.test_from} images; leave --test-from out")
+    if test_split is None or "train" not in parts:
+        missing = "test" if "train" in parts else "training"
         raise UserError(
-            f"{table}: names no {test_split or 'test'} images; add --test-share 0.2 to draw them, or a column split"
+            f"{table}: names no {missing} images; add --test-share 0.2 to draw test images, or a column split"
         )
     if choices.test_share is not None:
         raise UserError(f"{table}: has test images; leave --test-share out")
-    assert test_split is not None
     notes += [
         f"left out: {len(parts[split]):,} images of split {split}; --test-from {split} takes them"
         for split in parts
@@ -297,34 +292,6 @@ def _of_table(source: Source, images: Sequence[str], around: str, choices: Choic
     return Listing(
         source.path, f"{source.kind} of images", (), parts["train"], parts[test_split], test_split, notes=tuple(notes)
     )
-
-
-def _rows(source: Source, path: Path) -> tuple[list[tuple[int, dict[str, str]]], str]:
-    """Return the lines of a table with their numbers, and what it is called in messages."""
-    inside = source.files.get(path.as_posix())
-    try:
-        content = path.read_bytes() if path.is_file() or inside is None else inside()
-        text = content.decode("utf-16" if content.startswith(UTF16) else "utf-8-sig")
-    except UnicodeError:
-        raise UserError(f"{path}: not UTF-8; save the table as CSV UTF-8") from None
-    except (OSError, ValueError) as problem:
-        raise UserError(f"{path}: cannot be read ({getattr(problem, 'strerror', None) or problem})") from None
-    first = text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(DELIMITERS, key=first.count))
-    heads = [head.strip().lower() for head in reader.fieldnames or []]
-    reader.fieldnames = heads
-    if not {"file", "class"} <= {*heads}:
-        given = ", ".join(heads) or "an empty file"
-        raise UserError(f"{path}: expected the columns file and class, and perhaps split, given {given}")
-    if repeated := [head for head, count in Counter(heads).items() if count > 1 and head in ("file", "class", "split")]:
-        raise UserError(f"{path}: several columns are called {repeated[0]}; rename or delete the others")
-    try:
-        rows = [(reader.line_num, {key: row[key] or "" for key in heads}) for row in reader]
-    except csv.Error as problem:
-        raise UserError(f"{path}:{reader.line_num}: {problem}") from None
-    if not rows:
-        raise UserError(f"{path}: no lines below the names of the columns")
-    return rows, str(path)
 
 
 def _check_classes(listing: Listing) -> None:
@@ -343,7 +310,7 @@ def _check_classes(listing: Listing) -> None:
         raise UserError(f"{listing.source}: one class, {min(train)}; a classifier needs two. Expected {LAYOUTS}")
 
 
-def _of_tars(source: Source, tars: Sequence[str]) -> str:
+def _describe_archives(source: Source, tars: Sequence[str]) -> str:
     ending = tars[0][tars[0].lower().rindex(".t") :]
     return (
         f"{source.path}: {_list(tars)}: archives that are not unpacked. Unpack each into a folder of its name: cd"
@@ -352,8 +319,8 @@ def _of_tars(source: Source, tars: Sequence[str]) -> str:
     )
 
 
-def _describe_layout(images: Sequence[str], around: str) -> str:
-    inside = [name.removeprefix(around) for name in images]
+def _describe_layout(images: Sequence[str], prefix: str) -> str:
+    inside = [name.removeprefix(prefix) for name in images]
     folders = Counter(name.split("/")[0] for name in inside if "/" in name)
     loose = sum("/" not in name for name in inside)
     if not images:
