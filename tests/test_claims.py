@@ -151,7 +151,7 @@ def test_members_at_other_steps_are_not_compared():
 
 
 def test_several_runs_together_are_not_the_papers_question():
-    assert judge_claims([planned("single", 20), planned("snapshot", 0, replicas=2)], "methods") == []
+    assert judge_claims([planned("single", 20), planned("snapshot", 0, independent_runs=2)], "methods") == []
 
 
 def test_claims_about_the_number_of_cycles():

@@ -138,7 +138,7 @@ def test_defaults_are_the_papers():
         "lighting": None,
         "precision": "float32",
         "seed": 0,
-        "replicas": 1,
+        "independent_runs": 1,
         "replicates": 1,
     }
 
@@ -236,7 +236,7 @@ def test_runs_that_cannot_be(values):
         ({"method": "single", "replicates": 5}, 10**18 - 5),
         ({"method": "ensemble", "cycles": 3}, 10**18 - 2001),
         ({"method": "singlecycle", "cycles": 3, "replicates": 2}, 10**18 - 2002),
-        ({"method": "snapshot", "replicas": 4, "cycles": 3}, 10**18 - 3001),
+        ({"method": "snapshot", "independent_runs": 4, "cycles": 3}, 10**18 - 3001),
     ],
 )
 def test_the_seeds_of_all_networks_are_read_back(changes, largest):

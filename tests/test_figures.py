@@ -189,7 +189,7 @@ def test_one_budget_or_one_method_is_nothing_to_compare():
 
 
 def test_cost_is_in_full_budgets_at_every_number_of_runs():
-    snapshots = outcome(experiment(replicas=2), 280)
+    snapshots = outcome(experiment(independent_runs=2), 280)
     (axes,) = axes_of("cost", outcome(experiment("ensemble"), 250), snapshots, outcome(experiment(budget=10), 300))
     drawn = lines(axes)
     assert drawn["True ensemble"] == [[1, 2, 3], pytest.approx([25.0, 25.1, 25.0])]

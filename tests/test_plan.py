@@ -219,14 +219,24 @@ def test_label(values, title):
     assert label(experiment(**values)) == title
 
 
-def test_replicas_of_a_snapshot_ensemble_have_seeds_of_their_own():
+def test_the_independent_runs_of_a_snapshot_ensemble_have_seeds_of_their_own():
     base = {"dataset": "digits", "network": "resnet-8", "budget": 4, "cycles": 2, "method": "snapshot"}
-    several = Experiment(**base, replicas=3, replicates=2)
+    several = Experiment(**base, independent_runs=3, replicates=2)
     for replicate, seeds in ((0, [2000, 1000, 0]), (1, [2001, 1001, 1])):
         found = cell(several, replicate=replicate)
         assert [(m.run.seed, m.snapshot) for m in found.members] == [(s, k) for s in seeds for k in (1, 2)]
     assert cell(several).runs[-1] == cell(Experiment(**base)).runs[0]
     assert label(several) == "3 × Snapshot (α₀ = 0.1)"
-    assert label(Experiment(**base, replicas=2)) == "2 × Snapshot (α₀ = 0.1)"
-    with pytest.raises(ValueError, match="expected snapshot, as replicas is 3, given 'single'"):
-        Experiment(**base | {"method": "single"}, replicas=3)
+    assert label(Experiment(**base, independent_runs=2)) == "2 × Snapshot (α₀ = 0.1)"
+    with pytest.raises(ValueError, match="expected snapshot, as independent_runs is 3, given 'single'"):
+        Experiment(**base | {"method": "single"}, independent_runs=3)
+
+
+def test_scores_of_independent_runs_keep_the_id_and_the_key_of_their_first_name():
+    settings = {
+        "dataset": "cifar10-16", "network": "wide-resnet-8-2", "method": "snapshot", "budget": 200, "cycles": 5,
+        "train_size": 5000, "alpha0": 0.2,
+    }  # fmt: skip
+    first = Experiment.model_validate(settings | {"replicas": 3})
+    assert first == Experiment(**settings, independent_runs=3)
+    assert cell(first).cell_id == "cifar10-16/wide-resnet-8-2-snapshot-M5-16d6fe26"

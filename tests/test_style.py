@@ -71,7 +71,7 @@ def test_every_method_has_a_colour_and_a_marker_of_its_own():
     assert of("dropout") == of("dropout", dropout=0.2) == LOOKS["dropout"]
     plain, *combined = (
         of("snapshot", alpha0=0.2, **settings)
-        for settings in ({}, {"dropout": 0.2}, {"stochastic_depth": 0.5}, {"replicas": 3})
+        for settings in ({}, {"dropout": 0.2}, {"stochastic_depth": 0.5}, {"independent_runs": 3})
     )
     assert {each.colour for each in combined} == {plain.colour}
     assert len({each.marker for each in (plain, *combined)}) == 4

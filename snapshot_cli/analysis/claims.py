@@ -123,7 +123,7 @@ def judge_claims(results: Sequence[Result], question: Question) -> list[Verdict]
 
 def list_pairs(results: Sequence[Result], question: Question) -> list[Pair]:
     """Return the claims that the experiments allow, sorted by group; groups keep the order of the experiments."""
-    single_run = [result for result in results if result.experiment.replicas == 1]  # as in the paper
+    single_run = [result for result in results if result.experiment.independent_runs == 1]  # as in the paper
     pairs: dict[tuple[str, Experiment], Pair] = {}
     for snapshot in single_run:
         if snapshot.experiment.method == "snapshot":

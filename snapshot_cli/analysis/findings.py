@@ -55,7 +55,7 @@ def _distinct(results: Sequence[Result]) -> list[Result]:
     """Return the single-run experiments without implicit ensembles; of duplicates keep the one with most replicates."""
     distinct: dict[Experiment, Result] = {}
     for result in sorted(results, key=lambda result: -result.experiment.replicates):
-        if result.experiment.replicas == 1 and not implicit(result.experiment):
+        if result.experiment.independent_runs == 1 and not implicit(result.experiment):
             distinct.setdefault(result.experiment.model_copy(update={"replicates": 1}), result)
     return list(distinct.values())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.study import Study, StudyFile
 
 WIDTH = 80
+MAX_WIDTH = 2**31 - 1  # a value is never wrapped; libyaml takes a C int
 DEFAULT = "default"
 Origins = Mapping[str, str]
 """Where the values that a file sets come from, by key."""
@@ -82,5 +82,5 @@ def _comment(line: str) -> str:
 
 def _entry(key: str, value: Any) -> str:
     """Return a key and its value on one line of YAML."""
-    text = yaml_file.dump([value], allow_unicode=True, default_flow_style=True, width=sys.maxsize)
+    text = yaml_file.dump([value], allow_unicode=True, default_flow_style=True, width=MAX_WIDTH)
     return f"{key}: {text.rstrip()[1:-1]}"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AliasChoices, Field, ValidationInfo, field_validator, model_validator
 
 from snapshot_cli import schedule as schedules
 from snapshot_cli.config.dataset_name import check_name
@@ -24,7 +24,7 @@ Method = Literal["single", "dropout", "nocycle", "singlecycle", "snapshot", "ens
 
 
 class Recipe(Model):
-    """What a run and an experiment share; the defaults are the paper's, and a default's meaning never changes."""
+    """The settings that runs and experiments share. Never change a default: ids hash the other settings only."""
 
     dataset: Name
     """Dataset: digits, cifar10, cifar100, svhn, tiny-imagenet, imagenet, a smaller version (cifar10-16 is
@@ -96,7 +96,7 @@ class Recipe(Model):
 
     @field_validator("dataset")
     @classmethod
-    def _known_dataset(cls, value: str, info: ValidationInfo) -> str:
+    def _check_dataset(cls, value: str, info: ValidationInfo) -> str:
         check_name(value)
         datasets = (info.context or {}).get("training_examples")
         if datasets is not None and value not in datasets:
@@ -109,13 +109,13 @@ class Recipe(Model):
 
     @field_validator("network")
     @classmethod
-    def _known_network(cls, value: str) -> str:
+    def _check_network(cls, value: str) -> str:
         names.parse(value)
         return value
 
     @field_validator("network_options")
     @classmethod
-    def _of_an_external_network(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+    def _check_network_options(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         network = info.data.get("network", ":")
         if value and not names.is_external(network):
             raise ValueError(f"expected none, as {network} takes none, given {', '.join(value)}")
@@ -123,14 +123,14 @@ class Recipe(Model):
 
     @field_validator("initial_weights")
     @classmethod
-    def _digest(cls, value: str | None) -> str | None:
+    def _check_initial_weights(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch("sha256:[0-9a-f]{64}", value):
             raise ValueError(f"expected the path of a file, or sha256: and 64 hex digits, given '{value}'")
         return value
 
     @field_validator("train_size")
     @classmethod
-    def _enough_examples(cls, value: int | None, info: ValidationInfo) -> int | None:
+    def _check_train_size(cls, value: int | None, info: ValidationInfo) -> int | None:
         available = _available(info)
         if value is not None and available is not None and value > available:
             of = info.data["dataset"]
@@ -139,7 +139,7 @@ class Recipe(Model):
 
     @field_validator("holdout")
     @classmethod
-    def _something_left(cls, value: int, info: ValidationInfo) -> int:
+    def _check_holdout(cls, value: int, info: ValidationInfo) -> int:
         available = _available(info)
         left = value if available is None else available - (info.data.get("train_size") or 1)
         if value > left:
@@ -148,7 +148,7 @@ class Recipe(Model):
 
     @field_validator("cycles")
     @classmethod
-    def _cycles_fit(cls, value: int, info: ValidationInfo) -> int:
+    def _check_cycles(cls, value: int, info: ValidationInfo) -> int:
         if not {"budget", "batch_size", "train_size", "holdout"} <= info.data.keys():
             return value
         available = _available(info)
@@ -163,14 +163,14 @@ class Recipe(Model):
 
     @field_validator("dropout")
     @classmethod
-    def _place_for_dropout(cls, value: float, info: ValidationInfo) -> float:
+    def _check_dropout(cls, value: float, info: ValidationInfo) -> float:
         if value and _has_no_dropout(info):
             raise ValueError(f"expected 0, as {info.data['network']} has no place for dropout, given {value:g}")
         return value
 
     @field_validator("stochastic_depth")
     @classmethod
-    def _blocks_to_skip(cls, value: float, info: ValidationInfo) -> float:
+    def _check_stochastic_depth(cls, value: float, info: ValidationInfo) -> float:
         network = info.data.get("network", "resnet-8")
         if value and names.is_external(network):
             raise ValueError(
@@ -182,18 +182,18 @@ class Recipe(Model):
 
     @field_validator("nesterov")
     @classmethod
-    def _nesterov_needs_momentum(cls, value: bool, info: ValidationInfo) -> bool:
+    def _check_nesterov(cls, value: bool, info: ValidationInfo) -> bool:
         if value and info.data.get("momentum") == 0:
             raise ValueError("expected false, as momentum is 0, given true")
         return value
 
     def training_examples(self, available: int) -> int:
-        """Return how many of a dataset's training images are trained on."""
+        """Return the number of training images of a run, given those of its dataset."""
         return self.train_size or available - self.holdout
 
 
 def _available(info: ValidationInfo) -> int | None:
-    """Return the training images of the dataset named before, where the caller's context knows them."""
+    """Return the number of training images of the dataset, if the caller's context has it."""
     datasets: Mapping[str, int | None] = (info.context or {}).get("training_examples") or {}
     return datasets.get(info.data.get("dataset", ""))
 
@@ -209,15 +209,18 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
 
 def short_hash(recipe: Recipe) -> str:
     """Return eight hex digits over all settings that differ from their default."""
-    canonical = json.dumps(recipe.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+    settings = recipe.model_dump(mode="json", exclude_defaults=True)
+    if "independent_runs" in settings:
+        settings["replicas"] = settings.pop("independent_runs")  # its first name, which stored ids depend on
+    canonical = json.dumps(settings, sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 
 
 class Experiment(Recipe):
-    """What a YAML file says: a recipe and a method."""
+    """The settings of an experiment file: a recipe, a method and its repetitions."""
 
-    replicas: Positive = 1
-    """K, the number of runs with different seeds whose snapshots are averaged; for the method snapshot only."""
+    independent_runs: Annotated[Positive, Field(validation_alias=AliasChoices("independent_runs", "replicas"))] = 1
+    """K, the number of runs with different seeds whose snapshots form one ensemble; for the method snapshot only."""
 
     method: Method
     """Which runs are trained and which snapshots are averaged: single, dropout, nocycle, singlecycle, snapshot or
@@ -229,10 +232,10 @@ class Experiment(Recipe):
     @property
     def networks(self) -> int:
         """The number of runs of one replicate."""
-        return self.cycles if self.method in ("singlecycle", "ensemble") else self.replicas
+        return self.cycles if self.method in ("singlecycle", "ensemble") else self.independent_runs
 
     @model_validator(mode="after")
-    def _seeds_are_read_back(self) -> Experiment:
+    def _check_seed(self) -> Experiment:
         last = self.seed + self.replicates - 1 + MEMBER_STRIDE * (self.networks - 1)
         if last > MAX_SEED:
             raise ValueError(
@@ -243,16 +246,17 @@ class Experiment(Recipe):
 
     @field_validator("method")
     @classmethod
-    def _dropout_drops(cls, value: Method, info: ValidationInfo) -> Method:
+    def _check_method(cls, value: Method, info: ValidationInfo) -> Method:
         if value == "dropout" and _has_no_dropout(info):
             raise ValueError(f"expected another method, as {info.data['network']} has no place for dropout")
-        if value != "snapshot" and info.data.get("replicas", 1) > 1:
-            raise ValueError(f"expected snapshot, as replicas is {info.data['replicas']}, given '{value}'")
+        runs = info.data.get("independent_runs", 1)
+        if value != "snapshot" and runs > 1:
+            raise ValueError(f"expected snapshot, as independent_runs is {runs}, given '{value}'")
         return value
 
 
 class Run(Recipe):
-    """Everything that changes the numbers of one training, and nothing else."""
+    """All settings that change the results of one training, and no others."""
 
     schedule: Literal["step", "cosine"]
     """step: alpha0, divided by 10 at each of the drops; cosine: Eq. 2, restarted in every cycle."""
@@ -262,7 +266,7 @@ class Run(Recipe):
 
     @field_validator("cycle")
     @classmethod
-    def _one_of_the_cycles(cls, value: int | None, info: ValidationInfo) -> int | None:
+    def _check_cycle(cls, value: int | None, info: ValidationInfo) -> int | None:
         if value is not None and info.data.get("schedule") == "step":
             raise ValueError(f"expected none, as a step schedule has no cycles to train alone, given {value}")
         if value is not None and value > info.data.get("cycles", value):
@@ -276,7 +280,7 @@ class Run(Recipe):
 
     @property
     def run_id(self) -> str:
-        """Network and schedule in words, then eight hex digits over all fields that differ from their default."""
+        """Dataset, network and schedule, then eight hex digits over all settings that differ from their default."""
         words = [self.network.replace(":", "-"), self.schedule, f"M{self.cycles}"]
         words += [f"cycle{self.cycle}"] if self.cycle else []
         words += [f"seed{self.seed}"] if self.seed else []

@@ -1,4 +1,4 @@
-"""From experiments to the runs that must be trained: a method is the list of its members, (run, snapshot) pairs."""
+"""From experiments to runs: a method determines the members of its ensemble, which are (run, snapshot) pairs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from snapshot_cli.config.experiment import MEMBER_STRIDE, Experiment, Recipe, Ru
 from snapshot_cli.config.study import Study
 from snapshot_cli.networks.operations import count_multiply_adds
 
-DROP_PROBABILITY = 0.2  # of the method dropout, section 4.1
+DROP_PROBABILITY = 0.2  # of the method dropout; section 4.1
 TITLES = {
     "single": "Single model",
     "dropout": "Dropout",
@@ -44,7 +44,7 @@ class Cell:
 
     @property
     def alone(self) -> Experiment:
-        """The replicate as an experiment of its own: the same members, whatever the number of replicates."""
+        """The replicate as an experiment of one replicate: the same members, whatever the number of replicates."""
         return self.experiment.model_copy(update={"seed": self.experiment.seed + self.replicate, "replicates": 1})
 
     @property
@@ -57,14 +57,14 @@ class Cell:
 
 
 def expand(config: Experiment | Study) -> list[Cell]:
-    """Return every cell of an experiment or a study, the replicates of an experiment side by side."""
+    """Return all cells of an experiment or study; the replicates of an experiment follow one another."""
     if isinstance(config, Experiment):
         return [cell(config, replicate=r) for r in range(config.replicates)]
     return [cell(experiment, replicate=r) for experiment in config.experiments for r in range(experiment.replicates)]
 
 
 def runs(config: Experiment | Study | Run) -> list[Run]:
-    """Return the distinct runs of a configuration; a run that cells share is listed once."""
+    """Return the distinct runs of a configuration."""
     if isinstance(config, Run):
         return [config]
     return list(dict.fromkeys(run for cell in expand(config) for run in cell.runs))
@@ -73,9 +73,9 @@ def runs(config: Experiment | Study | Run) -> list[Run]:
 def cell(experiment: Experiment, *, replicate: int = 0) -> Cell:
     """Return the members of one replicate of an experiment.
 
-    The k-th network (k from 0) of replicate r has seed + r + 1000 k, whatever the number of replicates: SingleCycle,
-    true ensembles and replicas have several networks, the other methods one. Of true ensembles and of replicas the
-    highest k comes first: their last member, alone, is the single model, or their last run Snapshot.
+    The k-th run (k from 0) of replicate r has seed + r + 1000 k, whatever the number of replicates. SingleCycle, true
+    ensembles and Snapshot with independent runs have several runs, the other methods one. True ensembles and
+    independent runs list the highest k first, so that the last member is the single model or a single Snapshot's.
     """
     members = {
         "single": _single,
@@ -89,10 +89,10 @@ def cell(experiment: Experiment, *, replicate: int = 0) -> Cell:
 
 
 def label(experiment: Experiment) -> str:
-    """Return the method as tables and figures name it."""
+    """Return the name of the method in tables and figures."""
     title = TITLES[experiment.method]
-    if experiment.replicas > 1:
-        title = f"{experiment.replicas} × {title}"
+    if experiment.independent_runs > 1:
+        title = f"{experiment.independent_runs} × {title}"
     if experiment.method == "snapshot":
         title = f"{title} (α₀ = {experiment.alpha0:g})"
     return " with ".join([title, *implicit(experiment)])
@@ -106,18 +106,18 @@ def implicit(experiment: Experiment) -> list[str]:
 
 
 def images(run: Run, available: int) -> int:
-    """Return how many training images a run looks at, given the training images of its dataset."""
+    """Return the number of training images that a run processes in all, given those of its dataset."""
     examples = run.training_examples(available)
     return examples * run.budget * run.snapshot_steps(examples)[-1] // run.total_steps(examples)
 
 
 def operations(run: Run, available: int, side: int) -> int:
-    """Return the multiply-adds of a run's forward passes: what its time is taken to be proportional to."""
+    """Return the multiply-adds of all forward passes of a run, the estimate of its relative cost."""
     return images(run, available) * count_multiply_adds(run.network, side, run.network_options)
 
 
 def cost(members: Sequence[Member], budget: int) -> float:
-    """Return what the runs behind some members cost, in full budgets of so many epochs."""
+    """Return the training cost of the members' runs, in full budgets of `budget` epochs."""
     distinct = dict.fromkeys(member.run for member in members)
     return sum(run.budget / budget if run.cycle is None else 1 / run.cycles for run in distinct)
 
@@ -131,7 +131,7 @@ def _nocycle(experiment: Experiment, seed: int) -> list[Member]:
 
 
 def _snapshot(experiment: Experiment, seed: int) -> list[Member]:
-    seeds = reversed(_seeds(seed, experiment.replicas))
+    seeds = reversed(_seeds(seed, experiment.independent_runs))
     return [Member(_cosine(experiment, seed), k) for seed in seeds for k in range(1, experiment.cycles + 1)]
 
 
@@ -141,7 +141,7 @@ def _singlecycle(experiment: Experiment, seed: int) -> list[Member]:
 
 
 def _lone_cycle(experiment: Experiment, seed: int, *, last: bool) -> Run:
-    """Return one cycle from fresh weights, named by its length alone: all cycles but the last are equally long."""
+    """Return the run of one cycle from fresh weights; cycles of equal length differ only in their seed."""
     epochs, remainder = divmod(experiment.budget, experiment.cycles)
     if remainder:
         return _cosine(experiment, seed, cycle=experiment.cycles if last else 1)

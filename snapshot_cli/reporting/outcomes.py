@@ -20,7 +20,7 @@ from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.scores import Metrics, Scores, TrainedRun
 
 THREADS = 4  # at most: every thread may hold the predictions of an ensemble in memory
-METHOD_FIELDS = {"method", "drops", "alpha0", "cycles", "dropout", "stochastic_depth", "replicas", "replicates"}
+METHOD_FIELDS = {"method", "drops", "alpha0", "cycles", "dropout", "stochastic_depth", "independent_runs", "replicates"}
 """The settings in which a method and its baseline may differ."""
 
 
@@ -156,7 +156,7 @@ def paper_value(outcome: Outcome, size: int | None = None) -> paper.PaperValue |
     `size` selects the ensemble of the last `size` members instead of all. The paper reports test errors only.
     """
     experiment = outcome.experiment
-    if outcome.split != "test" or experiment.replicas > 1 or not paper.is_full_size(experiment):
+    if outcome.split != "test" or experiment.independent_runs > 1 or not paper.is_full_size(experiment):
         return None
     return paper.lookup(
         dataset=experiment.dataset,

@@ -85,7 +85,7 @@ def look(experiment: Experiment) -> Look:
         return method._replace(marker="p")
     if experiment.dropout and experiment.method != "dropout":
         return method._replace(marker="v")
-    return method._replace(marker=">") if experiment.replicas > 1 else method
+    return method._replace(marker=">") if experiment.independent_runs > 1 else method
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def _full_budget(outcomes: Sequence[Outcome]) -> int:
 def _points(outcome: Outcome, full: int) -> dict[float, list[float]]:
     """Return the errors of the finished replicates by cost, for every number of complete runs."""
     experiment, first = outcome.experiment, outcome.finished[0]
-    run_size = 1 if experiment.method == "ensemble" else len(first.members) // experiment.replicas
+    run_size = 1 if experiment.method == "ensemble" else len(first.members) // experiment.independent_runs
     sizes = range(run_size, len(first.members) + 1, run_size)
     return {_cost(first, m, full): [scores.last[m - 1].error for scores in outcome.finished] for m in sizes}
 

@@ -21,7 +21,9 @@ CHOSEN = f"{BEST}: the m members with the lowest error on the withheld training 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Return one table per dataset, with rows for the last m, the first m and the best m of every ensemble."""
-    ensembles = [outcome for outcome in outcomes if outcome.experiment.replicas == 1 and _count_members(outcome) > 1]
+    ensembles = [
+        outcome for outcome in outcomes if outcome.experiment.independent_runs == 1 and _count_members(outcome) > 1
+    ]
     return [_table(*part) for part in split_by_dataset(ensembles, request)]
 
 
