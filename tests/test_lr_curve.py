@@ -1,6 +1,7 @@
 import pytest
 
-from snapshot_cli.reporting.lr_curve import plan_curve, plot_as_text
+from snapshot_cli.reporting.figures.schedule import plan_curve
+from snapshot_cli.reporting.lr_curve import plot_as_text
 from snapshot_cli.reporting.style import LOOKS
 
 

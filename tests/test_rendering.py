@@ -4,16 +4,16 @@ import os
 import signal
 
 import pytest
+from matplotlib.figure import Figure
 
-from snapshot_cli.reporting import rendering, style
+from snapshot_cli.reporting import rendering
 from snapshot_cli.reporting.drawn import Picture, Request
 
 
 def picture(name, end=1.0):
     def draw():
-        with style.style():
-            figure = style.new_figure(1, 1)
-            figure.add_axes((0, 0, 1, 1)).plot([0, end])
+        figure = Figure(figsize=(1, 1))
+        figure.add_axes((0, 0, 1, 1)).plot([0, end])
         return figure
 
     return Picture(Request(name, "T"), "", draw, "", 1)

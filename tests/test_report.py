@@ -179,18 +179,17 @@ def test_experiments_on_different_images_of_one_name_stand_in_no_table(tmp_path)
 
 TOY = '''"""Draw the number of finished replicates, to show how a figure is added."""
 
+from matplotlib.figure import Figure
+
 from snapshot_cli.reporting.drawn import Picture
-from snapshot_cli.reporting.style import new_figure, style
 
 
 def draw(outcomes, request):
     """Draw a bar an experiment."""
 
     def figure():
-        with style():
-            figure = new_figure(3.4, 2.5)
-            axes = figure.add_subplot()
-            axes.bar(range(len(outcomes)), [len(outcome.scores) for outcome in outcomes])
+        figure = Figure(figsize=(3.4, 2.5))
+        figure.add_subplot().bar(range(len(outcomes)), [len(outcome.scores) for outcome in outcomes])
         return figure
 
     cells = sum(len(outcome.scores) for outcome in outcomes)

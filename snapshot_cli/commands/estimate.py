@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from snapshot_cli.config.machine import Machine
     from snapshot_cli.config.study import Study
     from snapshot_cli.launch.estimate import Needs
-    from snapshot_cli.reporting.lr_curve import LRCurve
+    from snapshot_cli.reporting.figures.schedule import LRCurve
 
 
 @click.command(short_help="Show the time, memory and disk that FILE needs.")
@@ -117,8 +117,8 @@ def _draw(loaded: Experiment | Study | Run, machine: Machine, output: Path, file
     from snapshot_cli.config import plan
     from snapshot_cli.launch.estimate import manifest_of
     from snapshot_cli.reporting import labels, save
-    from snapshot_cli.reporting.lr_curve import draw_curves, plan_curve
-    from snapshot_cli.reporting.style import Heading, look
+    from snapshot_cli.reporting.figures.schedule import draw_curves, plan_curve
+    from snapshot_cli.reporting.style import Heading, look, style
 
     experiments = options.as_study(loaded, file).experiments
     if len({(experiment.network, experiment.dataset) for experiment in experiments}) > 1:
@@ -133,4 +133,5 @@ def _draw(loaded: Experiment | Study | Run, machine: Machine, output: Path, file
     first = experiments[0]
     facts = (f"{examples:,} training images",)
     heading = Heading(labels.network(first.network), labels.dataset(first.dataset), facts=facts)
-    return save.save(draw_curves(list(curves.values()), heading), output)
+    with style():
+        return save.save(draw_curves(list(curves.values()), heading), output)

@@ -6,16 +6,13 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from snapshot_cli.reporting.style import style
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 BLOCKS = 3  # columns of examples
 IMAGE, LABEL, TITLE, MARGIN = 0.55, 1.05, 0.55, 0.1  # inches: side of an image, width of a label, height of the title
@@ -35,8 +32,6 @@ def draw(examples: Sequence[Example], *, title: str) -> Figure:
 
     All examples must have the same number of augmented versions.
     """
-    from matplotlib.figure import Figure
-
     columns = 1 + len(examples[0].augmented)
     rows = math.ceil(len(examples) / BLOCKS)
     width, height = BLOCKS * (LABEL + columns * IMAGE) + MARGIN, TITLE + rows * IMAGE + MARGIN

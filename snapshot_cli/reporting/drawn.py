@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
 
 from snapshot_cli.reporting import labels, save
 from snapshot_cli.reporting.outcomes import Outcome, group_by
+from snapshot_cli.reporting.style import style
 from snapshot_cli.reporting.table import Table
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, its caption and its text alternative for screen readers; drawn on first use.
+    """A figure, its caption and its text alternative for screen readers; drawn on first use, in the common style.
 
     `cells` counts the scored cells that the figure shows.
     """
@@ -46,7 +45,8 @@ class Picture:
     @cached_property
     def figure(self) -> Figure:
         """The figure."""
-        return self.draw()
+        with style():
+            return self.draw()
 
     @cached_property
     def svg(self) -> bytes:

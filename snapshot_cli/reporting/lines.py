@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from snapshot_cli.analysis.paper import PaperValue
 from snapshot_cli.reporting import style
 from snapshot_cli.reporting.labels import dataset, network
 from snapshot_cli.reporting.outcomes import Outcome, mean, paper_value
 from snapshot_cli.reporting.style import DASHED, PALE, Heading, LineEnd, Look
-
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 SPLITS = {"test": "test images", "holdout": "withheld training images"}
 SEEDS = "Small points are single seeds, lines their mean."
@@ -81,24 +81,23 @@ def small_multiples(
     """
     is_single = len(parts) == 1
     legend = [] if is_single else list(dict.fromkeys(label for part in labels for label in part))
-    with style.style():
-        figure, drawn = style.panels(
-            headings or [heading(part) for part in parts],
-            columns=columns,
-            heights=(height,),
-            names=labels[0] if is_single else None,
-            legend=[*legend, *([PAPER] if paper else [])],
-        )
-        ends = [draw(axes, part, names) for (axes,), part, names in zip(drawn, parts, labels, strict=True)]
-        share_y([axes for (axes,) in drawn], parts)
-        for (axes,) in drawn:
-            axes.set_ylabel("Error (%)")
-            axes.set_xlabel(x)
-        style.keep_outer_labels(drawn)
-        if is_single:
-            style.name_ends(drawn[0][0], ends[0])
-        handles = {} if is_single else legend_handles([axes for (axes,) in drawn])
-        style.legend_below(figure, handles | (paper_handle() if paper else {}))
+    figure, drawn = style.panels(
+        headings or [heading(part) for part in parts],
+        columns=columns,
+        heights=(height,),
+        names=labels[0] if is_single else None,
+        legend=[*legend, *([PAPER] if paper else [])],
+    )
+    ends = [draw(axes, part, names) for (axes,), part, names in zip(drawn, parts, labels, strict=True)]
+    share_y([axes for (axes,) in drawn], parts)
+    for (axes,) in drawn:
+        axes.set_ylabel("Error (%)")
+        axes.set_xlabel(x)
+    style.keep_outer_labels(drawn)
+    if is_single:
+        style.name_ends(drawn[0][0], ends[0])
+    handles = {} if is_single else legend_handles([axes for (axes,) in drawn])
+    style.legend_below(figure, handles | (paper_handle() if paper else {}))
     return figure
 
 
@@ -178,8 +177,6 @@ def draw_paper(axes: Axes, values: Mapping[float, tuple[float, float | None]], l
 
 def paper_handle() -> dict[str, Artist]:
     """Return the legend entry of the paper's values."""
-    from matplotlib.lines import Line2D
-
     return {PAPER: Line2D([], [], linestyle="none", marker="o", **HOLLOW)}
 
 

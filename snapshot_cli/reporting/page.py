@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
 from snapshot_cli.config import yaml_file
 from snapshot_cli.reporting import claims, save
 from snapshot_cli.reporting.drawn import Drawn, Picture
@@ -26,8 +29,6 @@ def page(sheets: Sequence[Sheet], *, title: str) -> str:
 
     Equal input gives equal bytes. Studies without finished experiments are listed at the end.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -97,8 +98,6 @@ def _unfinished(sheet: Sheet) -> Iterator[str]:
 
 
 def _block(artifact: Drawn, prefix: str) -> dict[str, Any]:
-    from markupsafe import Markup
-
     common = {"caption": artifact.caption, "notes": [note.split("\n- ") for note in artifact.notes]}
     if not isinstance(artifact, Picture):
         kind = "table" if len(artifact.columns) < SPANNING else "spanning"

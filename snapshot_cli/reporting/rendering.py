@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -33,9 +32,6 @@ def render(groups: Iterable[tuple[Iterable[Drawn], Path | None]]) -> None:
     workers = min(processors(), len(jobs))
     if workers < 2 or sys.platform != "linux":
         return
-    for module in ("matplotlib.figure", "matplotlib.backends.backend_svg", "PIL.PngImagePlugin"):
-        import_module(module)  # once, before the processes are forked
-
     with warnings.catch_warnings(), suppress(BrokenProcessPool):
         warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns; forked processes start no threads
         with ProcessPoolExecutor(workers, get_context("fork"), initializer=_inherit, initargs=(jobs,)) as pool:

@@ -6,13 +6,16 @@ import io
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.backends import backend_svg  # noqa: F401 (before processes are forked, which share it)
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+from PIL import Image
 
 from snapshot_cli.files import write_atomically
 from snapshot_cli.reporting.style import DPI, style
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 FORMATS = ("svg", "png", "pdf")
 METADATA: dict[str, dict[str, Any]] = {
@@ -91,17 +94,12 @@ def render(figure: Figure, name: str) -> bytes:
 
 def _has_many_colours(figure: Figure) -> bool:
     """Return whether a figure has photographs or a colour scale."""
-    from matplotlib.collections import QuadMesh
-
     meshes = (isinstance(artist, QuadMesh) for axes in figure.axes for artist in axes.collections)
     return any(axes.images for axes in figure.axes) or any(meshes)
 
 
 def _write_palette(figure: Figure, content: io.BytesIO) -> None:
     """Write a figure as a PNG with 256 colours: a third of the size, and faster."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
-
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     rgba = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1)

@@ -6,17 +6,23 @@ import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import matplotlib
+from matplotlib import colormaps
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.textpath import text_to_path
+from matplotlib.transforms import Bbox
 
 from snapshot_cli.config.experiment import Experiment
-
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 WIDTH, TEXT_WIDTH = 3.5, 7.0  # inches; one column of a paper, and the full text width
 HEIGHT = 1.9  # inches of a panel's axes
@@ -28,6 +34,7 @@ GREY, PALE = "#6b6b6b", "#8a8a8a"
 DASHED = (0, (4, 2.5))
 
 STYLE: dict[str, Any] = {
+    "figure.dpi": DPI,
     "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same
     "font.size": LABEL_SIZE,
     "axes.labelsize": TITLE_SIZE,
@@ -91,8 +98,6 @@ def look(experiment: Experiment) -> Look:
 @contextmanager
 def style() -> Iterator[None]:
     """Draw and write figures in the style of this module, ignoring the user's matplotlibrc."""
-    import matplotlib
-
     with matplotlib.rc_context():
         dict.update(matplotlib.rcParams, _parameters())  # type: ignore[misc]  # validated already: that is slow
         yield
@@ -101,8 +106,6 @@ def style() -> Iterator[None]:
 @cache
 def _parameters() -> dict[str, Any]:
     """Return matplotlib's parameters except the backend: its defaults, replaced by those of STYLE."""
-    import matplotlib
-
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)  # type: ignore[arg-type]
@@ -110,18 +113,7 @@ def _parameters() -> dict[str, Any]:
     return {name: value for name, value in parameters.items() if name != "backend"}
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure of a size in inches, free of pyplot's global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=DPI)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-@dataclass(frozen=True)
-class Heading:
+class Heading(NamedTuple):
     """The heading of a panel: a title made of parts, and a line of facts such as seeds and split.
 
     Parts and facts that all panels of a figure share are written once, above the panels.
@@ -141,23 +133,15 @@ class Heading:
 
     def without(self, common: Heading) -> Heading:
         """Return the heading without the parts and facts of the common heading."""
-        parts: dict[str, Any] = {
-            name: getattr(self, name) for name in PARTS if getattr(self, name) != getattr(common, name)
-        }
-        return Heading(**parts, facts=tuple(fact for fact in self.facts if fact not in common.facts))
-
-
-PARTS = ("network", "dataset", "method", "detail")
+        parts = ["" if part == shared else part for part, shared in zip(self[:-1], common[:-1], strict=True)]
+        return Heading._make([*parts, tuple(fact for fact in self.facts if fact not in common.facts)])
 
 
 def common_heading(headings: Sequence[Heading]) -> Heading:
     """Return the parts and facts that all headings share."""
-    first = headings[0]
-    parts: dict[str, Any] = {
-        name: getattr(first, name) for name in PARTS if len({getattr(heading, name) for heading in headings}) == 1
-    }
-    facts = tuple(fact for fact in first.facts if all(fact in heading.facts for heading in headings))
-    return Heading(**parts, facts=facts)
+    *parts, facts = zip(*headings, strict=True)
+    shared = [values[0] if len(set(values)) == 1 else "" for values in parts]
+    return Heading._make([*shared, tuple(fact for fact in facts[0] if all(fact in other for other in facts))])
 
 
 def panels(
@@ -190,7 +174,7 @@ def panels(
     legend_height = 0.0 if not legend else LEGEND_LINE * len(legend_rows(legend, width)) + 0.04
     stack_height = sum(heights) + GAP * (len(heights) - 1)
     rows_height = sum(heading_heights) + (0.09 + stack_height + BOTTOM) * len(rows)
-    figure = new_figure(width, common_height + rows_height + legend_height)
+    figure = Figure(figsize=(width, common_height + rows_height + legend_height))
     drawn = []
     top = figure.get_figheight() - 0.03
     _write_heading(figure, LEFT, top, common_title, common.facts)
@@ -218,11 +202,9 @@ def _write_heading(figure: Figure, left: float, top: float, title: str, facts: S
 
 def keep_outer_labels(drawn: Sequence[Sequence[Axes]]) -> None:
     """Remove the y labels of all panels but those in the first column."""
-    first = min(panel[0].get_position().x0 for panel in drawn)
-    for panel in drawn:
-        if panel[0].get_position().x0 > first + 1e-9:
-            for axes in panel:
-                axes.set_ylabel("")
+    first_left = drawn[0][0].get_position().x0
+    for axes in (axes for panel in drawn for axes in panel if panel[0].get_position().x0 > first_left + 1e-9):
+        axes.set_ylabel("")
 
 
 def _stack_axes(figure: Figure, left: float, top: float, width: float, heights: Sequence[float]) -> list[Axes]:
@@ -246,32 +228,20 @@ def add_axes(figure: Figure, left: float, bottom: float, width: float, height: f
     return axes
 
 
+def box_in_inches(axes: Axes) -> Bbox:
+    """Return the box of axes in inches, from the lower left corner of the figure."""
+    box: Bbox = axes.bbox.transformed(axes.figure.dpi_scale_trans.inverted())
+    return box
+
+
 def add_text(figure: Figure, x: float, y: float, text: str, **settings: Any) -> None:
     """Add text at a position in inches."""
-    figure_width, figure_height = figure.get_size_inches()
-    figure.text(x / figure_width, y / figure_height, text, **settings)
-
-
-def lower_left_corner(axes: Axes) -> tuple[float, float]:
-    """Return the position of the lower left corner of axes in inches."""
-    figure_width, figure_height = axes.figure.get_size_inches()  # type: ignore[union-attr]
-    box = axes.get_position()
-    return box.x0 * figure_width, box.y0 * figure_height
-
-
-def size_in_inches(axes: Axes) -> tuple[float, float]:
-    """Return the width and height of axes."""
-    figure_width, figure_height = axes.figure.get_size_inches()  # type: ignore[union-attr]
-    box = axes.get_position()
-    return box.width * figure_width, box.height * figure_height
+    figure.text(x, y, text, transform=figure.dpi_scale_trans, **settings)
 
 
 @lru_cache(maxsize=1000)
 def text_width(text: str, size: float = LABEL_SIZE, weight: str = "normal") -> float:
     """Return the width of a line of text in inches."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import text_to_path
-
     font = FontProperties(family=STYLE["font.family"], size=size, weight=weight)
     width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return float(width) / 72
@@ -342,16 +312,11 @@ def legend_below(figure: Figure, handles: dict[str, Artist]) -> None:
 
 def _draw_handle(figure: Figure, handle: Artist, left: float, y: float) -> None:
     """Draw the handle of a legend entry: a piece of line with its marker, or a patch."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch, Rectangle
-
     width, height = figure.get_size_inches()
     if isinstance(handle, Line2D):
-        line = Line2D([(left + x) / width for x in (0.02, 0.16, 0.3)], [y / height] * 3, markevery=[1])
+        line = Line2D([(left + x) / width for x in (0.02, 0.16, 0.3)], [y / height] * 3)
         line.update_from(handle)
-        line.set_transform(figure.transFigure)
-        line.set_markevery([1])
-        line.set_clip_on(False)
+        line.set(transform=figure.transFigure, markevery=[1], clip_on=False)
         figure.add_artist(line)
     elif isinstance(handle, Patch):
         patch = Rectangle(((left + 0.04) / width, (y - 0.045) / height), 0.24 / width, 0.09 / height)
@@ -376,9 +341,6 @@ def integer_ticks(count: int, max_ticks: int = 12) -> range:
 
 def shades(count: int) -> list[str]:
     """Return colours from dark to light for snapshots 1..count; colour-blind readers see the order too."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_hex
-
     return [to_hex(colormaps["viridis"](0.85 * k / max(1, count - 1))) for k in range(count)]
 
 
@@ -399,9 +361,7 @@ def name_ends(axes: Axes, ends: Sequence[LineEnd]) -> None:
 
     A dotted line connects end and name. If the line ends far away, the name has the line's marker instead.
     """
-    from matplotlib.lines import Line2D
-
-    width, height = size_in_inches(axes)
+    _, _, width, height = box_in_inches(axes).bounds
     axes.set_ylim(axes.get_ylim())
     positions = [_axes_position(axes, end) for end in ends]
     names = [wrap_name(end.label) for end in ends]
@@ -449,7 +409,5 @@ def spread(positions: Sequence[float], sizes: Sequence[float], *, high: float) -
 
 def darken(colour: str) -> tuple[float, float, float]:
     """Darken a colour for small text on white."""
-    from matplotlib.colors import to_rgb
-
     red, green, blue = to_rgb(colour)
     return 0.72 * red, 0.72 * green, 0.72 * blue

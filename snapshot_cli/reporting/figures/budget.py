@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
 
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.reporting import lines
@@ -12,9 +13,6 @@ from snapshot_cli.reporting.drawn import Drawn, Picture, Request
 from snapshot_cli.reporting.labels import methods
 from snapshot_cli.reporting.outcomes import Outcome, group_by, paper_value, split_by_panel
 from snapshot_cli.reporting.style import LineEnd, look
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 CAPTION = "Error of the full ensemble against the training budget. Which method keeps a low error with a small budget?"
 NEEDS = "two budgets to compare"

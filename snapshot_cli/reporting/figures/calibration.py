@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from snapshot_cli.reporting import lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split_by_pair
 from snapshot_cli.reporting.outcomes import Outcome, mean
 from snapshot_cli.reporting.style import Heading, look
-
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 PER = ("network", "dataset")
 NEEDS = "a finished experiment"
@@ -87,24 +89,21 @@ def _bins(outcome: Outcome) -> list[_Bin]:
 
 def _figure(outcomes: Sequence[Outcome]) -> Figure:
     handles = _handles()
-    with style.style():
-        figure, drawn = style.panels(
-            [_heading(outcome) for outcome in outcomes], heights=(1.5, 0.42), legend=list(handles)
-        )
-        bins = [_bins(outcome) for outcome in outcomes]
-        top = math.ceil(10 * max(bin_.fraction for part in bins for bin_ in part)) / 10
-        for outcome, part, (above, below) in zip(outcomes, bins, drawn, strict=True):
-            width = 1 / _count_bins(outcome)
-            _draw_reliability(above, part, width, look(outcome.experiment).colour)
-            _draw_histogram(below, part, width, top)
-        style.keep_outer_labels(drawn)
-        style.legend_below(figure, handles)
+    figure, drawn = style.panels([_heading(outcome) for outcome in outcomes], heights=(1.5, 0.42), legend=list(handles))
+    bins = [_bins(outcome) for outcome in outcomes]
+    top = math.ceil(10 * max(bin_.fraction for part in bins for bin_ in part)) / 10
+    for outcome, part, (above, below) in zip(outcomes, bins, drawn, strict=True):
+        width = 1 / _count_bins(outcome)
+        _draw_reliability(above, part, width, look(outcome.experiment).colour)
+        _draw_histogram(below, part, width, top)
+    style.keep_outer_labels(drawn)
+    style.legend_below(figure, handles)
     return figure
 
 
 def _heading(outcome: Outcome) -> Heading:
     heading = lines.heading([outcome], method=outcome.label)
-    return replace(heading, facts=(f"ECE {_ece(outcome):.2f} %", *heading.facts))
+    return heading._replace(facts=(f"ECE {_ece(outcome):.2f} %", *heading.facts))
 
 
 def _draw_reliability(axes: Axes, bins: Sequence[_Bin], width: float, colour: str) -> None:
@@ -136,8 +135,6 @@ def _draw_histogram(axes: Axes, bins: Sequence[_Bin], width: float, top: float) 
 
 def _draw_bars(axes: Axes, bars: Sequence[tuple[int, float, float]], width: float, **settings: Any) -> None:
     """Draw bars (index, bottom, top) as a single artist: ten times faster than one artist per bar."""
-    from matplotlib.collections import PolyCollection
-
     corners = [
         [(index * width, low), (index * width, high), ((index + 1) * width, high), ((index + 1) * width, low)]
         for index, low, high in bars
@@ -148,9 +145,6 @@ def _draw_bars(axes: Axes, bars: Sequence[tuple[int, float, float]], width: floa
 
 def _handles() -> dict[str, Artist]:
     """Return the legend entries, which all panels share."""
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     return {
         "accuracy": Patch(facecolor="#bbbbbb"),
         "gap to the mean confidence": Patch(**GAP),

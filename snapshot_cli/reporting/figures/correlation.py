@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
 from snapshot_cli.reporting.outcomes import Outcome
 
-if TYPE_CHECKING:
-    import numpy as np
-    from matplotlib.axes import Axes
-    from matplotlib.collections import QuadMesh
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
-
-    Matrix = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 
 CAPTION = "Pairwise correlation of the members' softmax outputs. Lower is more diverse."
 NOTE = "Pearson correlation over all softmax entries, examples and classes together; the paper does not define it."
@@ -45,39 +44,32 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
 
 
 def _mean(outcome: Outcome) -> Matrix:
-    import numpy as np
-
     values: Matrix = np.mean([scores.correlation for scores in outcome.finished], axis=0)
     return values
 
 
 def _figure(outcomes: Sequence[Outcome], values: Sequence[Matrix]) -> Figure:
-    import numpy as np
-
     columns = min(COLUMNS, len(outcomes))
     low = min(float(np.nanmin(matrix, initial=1.0)) for matrix in values)
     width = style.WIDTH if columns == 1 else style.TEXT_WIDTH
     side = (width - BAR - style.LEFT - style.INNER * (columns - 1)) / columns - style.RIGHT
-    with style.style():
-        figure, drawn = style.panels(
-            [lines.heading([outcome], method=outcome.label) for outcome in outcomes],
-            columns=columns,
-            heights=(side,),
-            right_margin=BAR,
-        )
-        maps = [_draw(axes, matrix, low, side) for (axes,), matrix in zip(drawn, values, strict=True)]
-        style.keep_outer_labels(drawn)
-        left, bottom = style.lower_left_corner(drawn[columns - 1][0])
-        bar = style.add_axes(figure, left + side + 0.1, bottom + 0.1 * side, 0.09, 0.8 * side)
-        figure.colorbar(maps[0], cax=bar, label="Correlation").outline.set_visible(False)
-        bar.yaxis.set_label_coords(0.48 / 0.09, 0.5)
-        bar.grid(visible=False)
+    figure, drawn = style.panels(
+        [lines.heading([outcome], method=outcome.label) for outcome in outcomes],
+        columns=columns,
+        heights=(side,),
+        right_margin=BAR,
+    )
+    maps = [_draw(axes, matrix, low, side) for (axes,), matrix in zip(drawn, values, strict=True)]
+    style.keep_outer_labels(drawn)
+    last_in_row = style.box_in_inches(drawn[columns - 1][0])
+    bar = style.add_axes(figure, last_in_row.x1 + 0.1, last_in_row.y0 + 0.1 * side, 0.09, 0.8 * side)
+    figure.colorbar(maps[0], cax=bar, label="Correlation").outline.set_visible(False)
+    bar.yaxis.set_label_coords(0.48 / 0.09, 0.5)
+    bar.grid(visible=False)
     return figure
 
 
 def _draw(axes: Axes, matrix: Matrix, low: float, side: float) -> QuadMesh:
-    import numpy as np
-
     members = len(matrix)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
@@ -102,8 +94,6 @@ def _draw(axes: Axes, matrix: Matrix, low: float, side: float) -> QuadMesh:
 
 def _write_values(axes: Axes, matrix: Matrix, colours: Any, decimals: int, size: float) -> None:
     """Write the values into the cells, a dash for NaN."""
-    import numpy as np
-
     for (row, column), value in np.ndenumerate(matrix):
         is_number = value == value
         text = f"{value:.{decimals}f}" if is_number else "\N{EN DASH}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
 
 from snapshot_cli.config import plan
 from snapshot_cli.reporting import lines
@@ -12,9 +13,6 @@ from snapshot_cli.reporting.drawn import Drawn, Picture, Request
 from snapshot_cli.reporting.outcomes import Outcome, mean, split_by_panel
 from snapshot_cli.reporting.style import LineEnd, look
 from snapshot_cli.scores import Scores
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 CAPTION = (
     "Error against training cost in full budgets: lower and further left is better. True ensembles and replicas of "

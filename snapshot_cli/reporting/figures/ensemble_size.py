@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
 
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
 from snapshot_cli.reporting.outcomes import Outcome, errors, means, paper_value, split_by_panel
 from snapshot_cli.reporting.style import LineEnd, look
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 CAPTION = (
     "Error of the ensemble of the last m members against m. Do the lines fall with m, and below the dashed single "

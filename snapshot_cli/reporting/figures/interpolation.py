@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
 from snapshot_cli.reporting.outcomes import Outcome, means
 from snapshot_cli.scores import Line
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Test error along the line in weight space from every earlier snapshot (left) to the last one (right). A bump "
@@ -65,19 +63,18 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
 def _figure(panels: Sequence[_Panel], stored: Sequence[str]) -> Figure:
     most = max(len(panel.lines[0]) for panel in panels)
     legend = [f"Snapshot {number}" for number in range(1, most + 1)]
-    with style.style():
-        figure, drawn = style.panels(
-            [_heading(panel) for panel in panels],
-            columns=len(stored) if len(stored) > 1 else 3,
-            heights=(1.7,),
-            legend=legend,
-        )
-        for panel, (axes,) in zip(panels, drawn, strict=True):
-            _draw(axes, panel)
-        for name in stored:
-            style.share_y([axes for panel, (axes,) in zip(panels, drawn, strict=True) if panel.statistics == name])
-        style.keep_outer_labels(drawn)
-        style.legend_below(figure, lines.legend_handles([axes for (axes,) in drawn]))
+    figure, drawn = style.panels(
+        [_heading(panel) for panel in panels],
+        columns=len(stored) if len(stored) > 1 else 3,
+        heights=(1.7,),
+        legend=legend,
+    )
+    for panel, (axes,) in zip(panels, drawn, strict=True):
+        _draw(axes, panel)
+    for name in stored:
+        style.share_y([axes for panel, (axes,) in zip(panels, drawn, strict=True) if panel.statistics == name])
+    style.keep_outer_labels(drawn)
+    style.legend_below(figure, lines.legend_handles([axes for (axes,) in drawn]))
     return figure
 
 
@@ -94,7 +91,7 @@ def _name(panel: _Panel) -> str:
 def _heading(panel: _Panel) -> style.Heading:
     count = len(panel.lines)
     heading = lines.heading([panel.outcome], method=panel.outcome.label, detail=STATISTICS[panel.statistics][0])
-    return replace(heading, facts=(f"{count} seed{'s' * (count != 1)}", "test images"))
+    return heading._replace(facts=(f"{count} seed{'s' * (count != 1)}", "test images"))
 
 
 def _errors(panel: _Panel) -> list[tuple[list[float], list[float]]]:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from snapshot_cli.analysis import paper
 from snapshot_cli.config.experiment import steps_per_epoch
-from snapshot_cli.reporting import claims, lines, lr_curve, style
+from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split_by_pair
-from snapshot_cli.reporting.figures.schedule import curve, single_run_outcomes
+from snapshot_cli.reporting.figures import schedule
 from snapshot_cli.reporting.outcomes import Outcome, means
 from snapshot_cli.reporting.style import LineEnd, look
 from snapshot_cli.scores import Scores
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 PER = ("network", "dataset")
 CAPTION = (
@@ -33,7 +30,9 @@ PALE_LINES = "Pale lines are single seeds."
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw one figure per network and dataset: the training loss of single-run methods, averaged over seeds."""
     drawn: list[Drawn] = []
-    with_curve = [outcome for outcome in single_run_outcomes(outcomes) if outcome.run and outcome.run.curve.step]
+    with_curve = [
+        outcome for outcome in schedule.single_run_outcomes(outcomes) if outcome.run and outcome.run.curve.step
+    ]
     for part, part_request in split_by_pair(with_curve, request):
         ends = ", ".join(f"{outcome.label} ends at {_mean_losses(outcome)[-1]:.2g}" for outcome in part)
         notes = [PALE_LINES] if any(len(outcome.scores) > 1 for outcome in part) else []
@@ -74,34 +73,33 @@ def _figure(outcomes: Sequence[Outcome]) -> Figure:
     run = outcomes[0].run
     assert run, "an experiment of one run"
     facts = (lines.count_seeds(outcomes), f"{run.train_examples:,} training images")
-    heading = replace(lines.heading(outcomes), facts=facts)
-    with style.style():
-        figure, ((above, below),) = style.panels(
-            [heading],
-            heights=(2.3, 0.9),
-            width=style.TEXT_WIDTH,
-            names=labels,
-            legend=[lines.PAPER] if any(published) else None,
-        )
-        ends = [_draw(above, outcome, label) for outcome, label in zip(outcomes, labels, strict=True)]
-        curves = [curve(outcome) for outcome in outcomes]
-        lr_curve.draw_lrs(below, curves)
-        below.set_xlabel("Epochs")
-        above.set_yscale("log")
-        low, high = above.get_ylim()
-        above.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        above.yaxis.set_minor_formatter(
-            lambda value, _: f"{value:g}" if high < 10 * low and f"{value:e}"[0] in "25" else ""
-        )
-        above.set_ylabel("Training loss (nats)")
-        for outcome, points in zip(outcomes, published, strict=True):
-            values: dict[float, tuple[float, float | None]] = {
-                epoch: (loss, loss * paper.FIGURE2_UNCERTAINTY) for epoch, loss in points.items()
-            }
-            lines.draw_paper(above, values, look(outcome.experiment))
-        lr_curve.draw_cycle_ends(above, lr_curve.cycle_ends(curves))
-        style.name_ends(above, ends)
-        style.legend_below(figure, lines.paper_handle() if any(published) else {})
+    heading = lines.heading(outcomes)._replace(facts=facts)
+    figure, ((above, below),) = style.panels(
+        [heading],
+        heights=(2.3, 0.9),
+        width=style.TEXT_WIDTH,
+        names=labels,
+        legend=[lines.PAPER] if any(published) else None,
+    )
+    ends = [_draw(above, outcome, label) for outcome, label in zip(outcomes, labels, strict=True)]
+    curves = [schedule.curve(outcome) for outcome in outcomes]
+    schedule.draw_lrs(below, curves)
+    below.set_xlabel("Epochs")
+    above.set_yscale("log")
+    low, high = above.get_ylim()
+    above.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    above.yaxis.set_minor_formatter(
+        lambda value, _: f"{value:g}" if high < 10 * low and f"{value:e}"[0] in "25" else ""
+    )
+    above.set_ylabel("Training loss (nats)")
+    for outcome, points in zip(outcomes, published, strict=True):
+        values: dict[float, tuple[float, float | None]] = {
+            epoch: (loss, loss * paper.FIGURE2_UNCERTAINTY) for epoch, loss in points.items()
+        }
+        lines.draw_paper(above, values, look(outcome.experiment))
+    schedule.draw_cycle_ends(above, schedule.cycle_ends(curves))
+    style.name_ends(above, ends)
+    style.legend_below(figure, lines.paper_handle() if any(published) else {})
     return figure
 
 

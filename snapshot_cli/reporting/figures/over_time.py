@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
 
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
 from snapshot_cli.reporting.outcomes import Outcome, errors, find_baseline, means
 from snapshot_cli.reporting.style import LineEnd, Look, look
 from snapshot_cli.scores import Scores
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 CAPTION = (
     "Error of snapshot k and of the ensemble of the first k snapshots, against k. The ensemble should be below its "

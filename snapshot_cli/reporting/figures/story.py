@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from snapshot_cli.config.plan import implicit
-from snapshot_cli.reporting import lines, lr_curve, style
+from snapshot_cli.reporting import lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.reporting.figures.schedule import curve
+from snapshot_cli.reporting.figures import schedule
 from snapshot_cli.reporting.outcomes import Outcome, errors, find_baseline, group_by, means
 from snapshot_cli.reporting.style import LineEnd, look
 from snapshot_cli.scores import Scores
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 CAPTION = (
     "Top: the learning rate of one run; a snapshot is saved at the end of every cycle. Bottom: the errors of the "
@@ -59,29 +57,28 @@ def _choose_snapshot(outcomes: Sequence[Outcome]) -> Outcome | None:
 def _figure(parts: Sequence[Sequence[Outcome]]) -> Figure:
     is_single = len(parts) == 1
     names = [ALONE, ENSEMBLE, SINGLE][: 3 if any(len(part) > 1 for part in parts) else 2]
-    with style.style():
-        figure, drawn = style.panels(
-            [lines.heading(part, method=part[0].label) for part in parts],
-            heights=(0.8, 2.0),
-            width=5.0 if is_single else style.TEXT_WIDTH,
-            names=names if is_single else None,
-            legend=None if is_single else names,
-        )
-        ends = [_draw(above, below, part) for (above, below), part in zip(drawn, parts, strict=True)]
-        lines.share_y([below for _, below in drawn], parts)
-        style.keep_outer_labels(drawn)
-        if is_single:
-            style.name_ends(drawn[0][1], ends[0])
-        else:
-            style.legend_below(figure, lines.legend_handles([below for _, below in drawn]))
+    figure, drawn = style.panels(
+        [lines.heading(part, method=part[0].label) for part in parts],
+        heights=(0.8, 2.0),
+        width=5.0 if is_single else style.TEXT_WIDTH,
+        names=names if is_single else None,
+        legend=None if is_single else names,
+    )
+    ends = [_draw(above, below, part) for (above, below), part in zip(drawn, parts, strict=True)]
+    lines.share_y([below for _, below in drawn], parts)
+    style.keep_outer_labels(drawn)
+    if is_single:
+        style.name_ends(drawn[0][1], ends[0])
+    else:
+        style.legend_below(figure, lines.legend_handles([below for _, below in drawn]))
     return figure
 
 
 def _draw(above: Axes, below: Axes, part: Sequence[Outcome]) -> list[LineEnd]:
     outcome, *single = part
-    lrs = curve(outcome)
-    lr_curve.draw_lrs(above, [lrs])
-    lr_curve.draw_cycle_ends(below, lrs.snapshots, max_ticks=6)
+    lrs = schedule.curve(outcome)
+    schedule.draw_lrs(above, [lrs])
+    schedule.draw_cycle_ends(below, lrs.snapshots, max_ticks=6)
     above.set_ylabel("Learning rate")
     epochs = lrs.snapshots
     shift = 0.012 * epochs[-1]
