@@ -31,12 +31,12 @@ Options:
 Run:
   init         Write a commented experiment file to start from.
   estimate     Show the time, memory and disk that FILE needs.
-  train        Train what FILE describes, or resume; print errors.
+  train        Train what FILE describes, or resume; print error rates.
   reproduce    Train the missing runs of studies, then draw them.
   status       Show the progress of all runs.
 
 Look at results:
-  eval         Print the errors of snapshots and ensembles.
+  eval         Print the error rates of snapshots and ensembles.
   compare      Compare runs, experiments or methods, pair by pair.
   report       Redraw tables, figures and page from finished runs.
   plot         Draw one figure from finished runs.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from snapshot_cli.scores import Scores
 
 
-@click.command("eval", short_help="Print the errors of snapshots and ensembles.")
+@click.command("eval", short_help="Print the error rates of snapshots and ensembles.")
 @sources_argument
 @options.set_option
 @options.data_option
@@ -42,7 +42,7 @@ def evaluate(
     split: Split | None,
     as_json: bool,
 ) -> None:
-    """Print the errors of snapshots and ensembles.
+    """Print the error rates of snapshots and ensembles.
 
     Give the FILE that was trained. For an experiment, prints every snapshot and the ensembles of the last m = 1..M; for
     a study, its methods side by side. Or give run directories, whose snapshots form one ensemble in the order given. To

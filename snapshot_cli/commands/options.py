@@ -30,7 +30,7 @@ set_option = click.option(
     multiple=True,
     metavar="KEY=VALUE",
     shell_complete=completion.settings,
-    help="Override a value of FILE for this command; repeatable.",
+    help="Override a key of the file for this command, such as cycles=4; repeatable.",
 )
 data_option = click.option(
     "--data-dir",
@@ -47,7 +47,7 @@ results_option = click.option(
     "results",
     type=FILE,
     metavar="R",
-    help="Folder of results.  [default: results/SIZE; SIZE is demo, small, medium, paper or own, by FILE's folder]",
+    help="Folder of results.  [default: results/SIZE; SIZE is demo, small, medium, paper or own, by the file's folder]",
 )
 device_option = click.option(
     "--device",
@@ -80,7 +80,7 @@ workers_option = click.option(
     "--workers",
     type=click.IntRange(0),
     metavar="N",
-    help="Processes that decode streamed images (ImageNet).  [default: one per core, shared by parallel runs]",
+    help="Processes that decode streamed images (ImageNet).  [default: one per core; parallel runs share the cores]",
 )
 
 other_ranks_option = click.option(
@@ -114,7 +114,7 @@ plugin_option = click.option(
     metavar="FILE.py",
     expose_value=False,
     callback=_load_plugins,
-    help="Python file that defines the networks plugin:NAME, in NETWORKS; repeatable.",
+    help="Python file whose NETWORKS defines the networks plugin:NAME; repeatable.",
 )
 
 engine_option = click.option(

@@ -31,11 +31,12 @@ IDLE_LOOKS = 15  # without a run that runs or waits: between two runs of reprodu
 @options.results_option
 @click.option("--watch", is_flag=True, help="Refresh every two seconds until no run is active, or Ctrl-C.")
 def status(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: Path | None, watch: bool) -> None:
-    """Show the progress of runs: state, epochs, learning rate, training error, speed, time left, host.
+    """Show the progress of runs: state, share done, learning rate, training error, speed, time left, host.
 
-    STUDY is as for reproduce. Without STUDY, shows every run in the results folder that was ever started. Progress is
-    that of the last finished epoch or checkpoint. Only reads files, so it works during training, from any host that
-    sees them. Exits with 1 if a run cannot be shown.
+    STUDY is as for reproduce. Without STUDY, shows every run in the results folder that was ever started. A waiting run
+    was never started; a stopped or failed one resumes when you type its command again. Progress is that of the last
+    finished epoch or checkpoint. Only reads files, so it works during training, from any host that sees them. Exits
+    with 1 if a run cannot be shown.
     """
     problems: list[str] = []
     if names:

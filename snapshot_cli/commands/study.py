@@ -49,7 +49,7 @@ class NamedStudy:
     type=click.Choice(["table", "commands"]),
     default="table",
     show_default=True,
-    help="With --dry-run: commands prints a shell command for every missing run.",
+    help="Output of --dry-run: a table of runs, or a shell command for every missing run.",
 )
 def reproduce(
     names: tuple[str, ...],

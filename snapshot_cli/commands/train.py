@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from snapshot_cli.config.study import Study
 
 
-@click.command(short_help="Train what FILE describes, or resume; print errors.")
+@click.command(short_help="Train what FILE describes, or resume; print error rates.")
 @file_argument
 @options.set_option
 @options.plugin_option
@@ -37,7 +37,7 @@ def train(
     run_id: str | None,
     interpolate: bool,
 ) -> None:
-    """Train what FILE describes, then print the errors.
+    """Train what FILE describes, then print the error rates of snapshots and ensembles.
 
     FILE is an experiment, a study (all of its runs, in sequence) or a run directory. Finished runs are skipped; a
     stopped run resumes. To train every run in N processes, type `torchrun --nproc-per-node N --no-python snapshot train
