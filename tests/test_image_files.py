@@ -64,7 +64,7 @@ def test_what_is_neither_folder_nor_zip(tmp_path):
     (tmp_path / "a.tar").write_bytes(b"x" * 100)
     assert (
         refusal(tmp_path / "a.tar")
-        == f"{tmp_path}/a.tar: neither a folder nor a readable zip; unpack it and give the folder"
+        == f"{tmp_path}/a.tar: neither a folder nor a zip; give the folder of the images (unpack an archive first)"
     )
     assert refusal(tmp_path / "b.zip") == f"{tmp_path}/b.zip: no such file or folder"
 
@@ -119,7 +119,7 @@ def test_zip_that_grows_a_thousandfold(tmp_path):
 def test_zip_cut_short(tmp_path):
     path = write_zip(tmp_path / "a.zip", {f"train/cat/{row}.png": png(RED) for row in range(20)})
     path.write_bytes(path.read_bytes()[:-100])  # the directory stands at the end
-    assert refusal(path) == f"{path}: neither a folder nor a readable zip; unpack it and give the folder"
+    assert refusal(path) == f"{path}: the zip is cut short or damaged; download or pack it again"
 
 
 def test_zip_with_a_damaged_directory(tmp_path):

@@ -94,7 +94,8 @@ def test_flat_validation_images_get_the_classes_of_kaggle(tmp_path, small_imagen
         ({"ILSVRC2012_validation_ground_truth.txt": None},
          "HERE: val has no folders of classes, so ILSVRC2012_validation_ground_truth.txt of"
          " ILSVRC2012_devkit_t12.tar.gz must tell them;"
-         " unpack that there (or put Kaggle's LOC_val_solution.csv there)"),
+         " unpack that there (or put Kaggle's LOC_val_solution.csv there); for other images use val/CLASS/FILE, or"
+         " --test-share 0.2"),
         ({"meta.mat": b"MATLAB"}, "HERE/meta.mat: is not the devkit's meta.mat ("),
         ({"val/ILSVRC2012_val_00000006.JPEG": None, "val/x.JPEG": b""},
          "HERE/val/x.JPEG: HERE/ILSVRC2012_validation_ground_truth.txt does not tell of an image of this name"),
@@ -117,12 +118,15 @@ def test_wrong_ground_truth(tmp_path, small_imagenet, changes, message):
         ({name.replace("/", "__"): None for name in val_files()},
          "HERE: 1 folder with images (train), but no test or val with folders of classes; add --test-share 0.2 to draw"
          f" test images from train, or use another layout: {LAYOUTS}"),
-        ({"val__n00000009__a.JPEG": b""}, "HERE: val has images of class n00000009, train has none"),
+        ({"val__n00000009__a.JPEG": b""},
+         "HERE: val has images of class n00000009, train has none; every class needs images in both:"
+         " add some, or move its folder away"),
         ({f"val__{WNIDS[0]}__{k}.JPEG": None for k in range(TEST)},
-         "HERE: train has images of class n00000001, val has none"),
+         "HERE: train has images of class n00000001, val has none; every class needs images in both: add some,"
+         " or move its folder away"),
         ({name.replace("/", "__"): None for name in train_files()} | {"train__n00000001__.hidden": b""},
          f"HERE: 1 folder with images (val); expected {LAYOUTS}"),
-        ({"train__a.jpg": b""}, "HERE: train/a.jpg: expected train/CLASS/FILE"),
+        ({"train__a.jpg": b""}, "HERE: train/a.jpg: expected train/CLASS/FILE, or a table of classes: --labels FILE"),
         ({f"train__{WNIDS[0]}__{WNIDS[0]}_3.JPEG": jpeg(3)[:200], f"val__{WNIDS[1]}__1.JPEG": b"no"},
          "HERE/train/n00000001/n00000001_3.JPEG: cannot be read as an image (TRUNCATED)\n"
          "HERE/val/n00000002/1.JPEG: cannot be read as an image (no image format that Pillow knows)\n"
@@ -143,7 +147,7 @@ def test_what_is_wrong_is_named(tmp_path, changes, message):
     ("name", "message"),
     [
         ("nowhere", "no such file or folder"),
-        ("photos.tar", "neither a folder nor a readable zip; unpack it and give the folder"),
+        ("photos.tar", "neither a folder nor a zip; give the folder of the images (unpack an archive first)"),
     ],
 )
 def test_what_is_no_folder_is_not_streamed(tmp_path, name, message):

@@ -67,6 +67,8 @@ class OpenZip(NamedTuple):
     archive: zipfile.ZipFile
     members: dict[str, zipfile.ZipInfo]
     """By their path inside, '/' between the parts, without "./" in front."""
+    folders: frozenset[str]
+    """Those that the zip lists; a folder with files need not be among them."""
 
 
 def open_zip(path: Path) -> OpenZip:
@@ -78,12 +80,24 @@ def open_zip(path: Path) -> OpenZip:
 @lru_cache(maxsize=4)
 def _open_version(path: Path, version: tuple[int, ...]) -> OpenZip:
     archive = zipfile.ZipFile(io.BufferedReader(_ForkSafeFile(path)))
-    return OpenZip(archive, {_name(member): member for member in archive.infolist() if not member.is_dir()})
+    members = archive.infolist()
+    slashes = any("/" in member.filename for member in members)
+    names = {member_name(member, slashes=slashes): member for member in members}
+    return OpenZip(
+        archive,
+        {name: member for name, member in names.items() if not name.endswith("/")},
+        frozenset(name.rstrip("/") for name in names if name.endswith("/")),
+    )
 
 
-def _name(member: zipfile.ZipInfo) -> str:
-    """Return a member's path; some programs of Windows put backslashes into it."""
-    name = member.filename.replace("\\", "/") if member.create_system == WINDOWS else member.filename
+def member_name(member: zipfile.ZipInfo, *, slashes: bool) -> str:
+    """Return a member's path; that of a folder ends with "/".
+
+    Programs of Windows may separate folders by backslashes; so does any zip whose names have no `slashes`.
+    """
+    name = member.filename
+    if member.create_system == WINDOWS or not slashes:
+        name = name.replace("\\", "/")
     return name.removeprefix("./")
 
 

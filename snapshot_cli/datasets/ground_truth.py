@@ -31,7 +31,8 @@ def of_files(folder: Path, names: Sequence[str]) -> dict[str, str]:
         lacking = META if labels else LABELS if meta else f"{LABELS} and {META}"
         raise UserError(
             f"{folder}: val has no folders of classes, so {lacking} of ILSVRC2012_devkit_t12.tar.gz must tell them;"
-            f" unpack that there (or put Kaggle's {SOLUTION} there)"
+            f" unpack that there (or put Kaggle's {SOLUTION} there); for other images use"
+            " val/CLASS/FILE, or --test-share 0.2"
         )
     source = solution if solution and not (labels and meta) else labels
     if len(wnids) != len(names):

@@ -47,8 +47,8 @@ class Source:
     """Those that are not hidden."""
     folders: frozenset[str]
     """By their path inside, those without files too."""
-    hidden: int
-    """Files that are left out: hidden ones, also those that macOS puts into a zip."""
+    hidden: tuple[str, ...]
+    """Files that are left out: hidden ones, those in hidden folders, and those that macOS puts into a zip."""
 
     @property
     def kind(self) -> str:
@@ -63,7 +63,9 @@ def open_source(path: Path) -> Source:
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
     if not zipfile.is_zipfile(path):
-        raise UserError(f"{path}: neither a folder nor a readable zip; unpack it and give the folder")
+        if path.suffix.lower() == ".zip":
+            raise UserError(f"{path}: the zip is cut short or damaged; download or pack it again")
+        raise UserError(f"{path}: neither a folder nor a zip; give the folder of the images (unpack an archive first)")
     try:
         return _zip(path, open_zip(path))
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as problem:
@@ -129,6 +131,10 @@ def _rgb(image: Image.Image) -> Image.Image:
 def _reason(problem: Exception, data: bytes) -> str:
     if not data:
         return "an empty file"
+    if data.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS; type: git lfs pull"
+    if data[:200].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        return "a web page"
     if data[4:8] == b"ftyp" and data[8:12] in HEIC:
         return "a HEIC photo, which Pillow does not read; convert it to JPEG"
     if isinstance(problem, UnidentifiedImageError):
@@ -147,11 +153,15 @@ def _folder(path: Path) -> Source:
         else:
             names.append(name)
     files = {name: file_reader(path / name) for name in names if not HIDDEN.search(name)}
-    return Source(path, files, frozenset(folders), len(names) - len(files))
+    shown = frozenset(folder for folder in folders if not HIDDEN.search(folder))
+    return Source(path, files, shown, tuple(name for name in names if name not in files))
 
 
 def _walk(folder: Path, inside: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, bool]]:
-    """Yield the path of every file and folder, and whether it is a folder; links are followed, in no circle."""
+    """Yield the path of every file and folder, and whether it is a folder; links are followed, in no circle.
+
+    Raises UserError for a folder that cannot be read, unless it is hidden.
+    """
     try:
         status = folder.stat()
         here = (status.st_dev, status.st_ino)
@@ -160,12 +170,14 @@ def _walk(folder: Path, inside: str, above: frozenset[tuple[int, int]]) -> Itera
         with os.scandir(folder) as entries:
             ordered = sorted(entries, key=lambda entry: entry.name)
     except OSError as problem:
+        if HIDDEN.search(inside):
+            return
         raise UserError(f"{folder}: cannot be read ({problem.strerror})") from problem
     for entry in ordered:
         name = f"{inside}{entry.name}"
         if not _is_folder(entry):
             yield name, False
-        elif not HIDDEN.search(entry.name):
+        else:
             yield name, True
             yield from _walk(Path(entry.path), f"{name}/", above | {here})
 
@@ -178,7 +190,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _zip(path: Path, opened: OpenZip) -> Source:
-    archive, members = opened
+    archive, members = opened.archive, opened.members
     for member in members.values():
         _refuse_unfit(path, member)
     packed, unpacked = path.stat().st_size, sum(member.file_size for member in members.values())
@@ -187,11 +199,10 @@ def _zip(path: Path, opened: OpenZip) -> Source:
             f"{path}: {packed:,} bytes would unpack to {unpacked:,}, more than {EXPANSION} times as many; refused"
         )
     files = {name: member_reader(archive, member) for name, member in members.items() if not HIDDEN.search(name)}
-    folders = {member.filename.removeprefix("./").rstrip("/") for member in archive.infolist() if member.is_dir()}
-    folders |= {parent.as_posix() for folder in {name.rpartition("/")[0] for name in members} for parent in
-                (PurePosixPath(folder), *PurePosixPath(folder).parents)}  # fmt: skip
-    folders = {folder for folder in folders if folder != "." and not HIDDEN.search(folder)}
-    return Source(path, files, frozenset(folders), len(members) - len(files))
+    folders = {PurePosixPath(folder) for folder in opened.folders} | {PurePosixPath(name).parent for name in members}
+    folders |= {parent for folder in folders for parent in folder.parents}
+    shown = frozenset(str(folder) for folder in folders if str(folder) != "." and not HIDDEN.search(str(folder)))
+    return Source(path, files, shown, tuple(name for name in members if name not in files))
 
 
 def _refuse_unfit(path: Path, member: zipfile.ZipInfo) -> None:

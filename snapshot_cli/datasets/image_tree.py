@@ -34,7 +34,7 @@ def read(
     numbers = {name: label for label, name in enumerate(listing.classes)}
     of_name = listing.train | listing.test
     labels: Labels = np.array([numbers[of_name[names[row]]] for row in kept], dtype=np.int64)
-    _check_left(listing, labels, cut)
+    check_left(listing, labels[:cut], labels[cut:])
     return Splits(
         images[:cut], labels[:cut], images[cut : len(kept)], labels[cut:], listing.titles or listing.classes,
         f"{listing.source.resolve().name}, a {listing.kind}",
@@ -51,11 +51,17 @@ def check_broken(listing: Listing, flaws: Sequence[str], *, skip_broken: bool) -
         raise UserError("\n".join([*shorten(flaws), last]))
 
 
-def _check_left(listing: Listing, labels: Labels, cut: int) -> None:
-    for split, part in (("train", labels[:cut]), (listing.test_split, labels[cut:])):
-        empty = np.flatnonzero(np.bincount(part, minlength=len(listing.classes)) == 0)
+def check_left(listing: Listing, train: Labels, test: Labels) -> None:
+    """Raise UserError if a class has no readable images in a split."""
+    for split, labels in (("train", train), (listing.test_split, test)):
+        empty = np.flatnonzero(np.bincount(labels, minlength=len(listing.classes)) == 0)
         if len(empty):
-            raise UserError(f"{listing.source}: no image of class {listing.classes[empty[0]]} in {split} can be read")
+            name = listing.classes[empty[0]]
+            if split == "drawn":
+                reason = f"the images of class {name} that are drawn for testing cannot be read; delete these, or give"
+                raise UserError(f"{listing.source}: {reason} another --split-seed")
+            reason = f"no image of class {name} in {split} can be read; add some, or move its folder away"
+            raise UserError(f"{listing.source}: {reason}")
 
 
 def _close_gaps(images: Images, kept: Sequence[int]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import shlex
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -15,15 +17,20 @@ from snapshot_cli.config.machine import processors
 from snapshot_cli.datasets import ground_truth
 from snapshot_cli.datasets.image_files import Source, is_junk
 from snapshot_cli.datasets.label_table import FileNames, find_table, read_table
+from snapshot_cli.datasets.manifest import refuse_control
 from snapshot_cli.errors import ConfigError, UserError, visible
 
 SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "val": "val", "valid": "val",
     "validation": "val",
 }  # fmt: skip
-"""Names of the folders of splits, in lower case."""
+"""Names of the folders of splits, in lower case; also with an ending such as _set."""
+SPLIT_ENDING = re.compile(r"[ _-]?(set|data|images|split)$")
 LAYOUTS = "train/CLASS/FILE and test/CLASS/FILE (or val); CLASS/FILE with --test-share 0.2; images with --labels FILE"
 NAMED = 10  # of files that are wrong in one way
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz", ".tar.bz2", ".tbz2")
+ARCHIVES = (*TARS, ".zip", ".7z", ".rar")
+IMAGES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 
 Classes = dict[str, str]
 """The class of each image, by its path inside the folder or zip."""
@@ -80,19 +87,44 @@ def list_images(source: Source, choices: Choices, *, expected: str = LAYOUTS) ->
     UserError that says what is there and which layout would work.
     """
     images = [name for name in source.files if not is_junk(name)]
-    skipped = source.hidden + len(source.files) - len(images)
-    tars = [name for name in images if name.lower().endswith((".tar", ".tar.gz", ".tgz"))]
-    if tars:
-        raise UserError(_describe_archives(source, tars))
+    skipped = len(source.hidden) + len(source.files) - len(images)
+    archives = [name for name in images if name.lower().endswith(ARCHIVES)]
+    if archives:
+        raise UserError(_describe_archives(source, archives))
     prefix = _find_prefix(images)
     if choices.labels is not None:
         listing = _list_table(source, images, prefix, choices.labels, choices)
     else:
         listing = _list_folders(source, images, prefix, choices, expected)
-    counts = {"skipped": skipped, "classes": tuple(sorted({*listing.train.values()}))}
-    listing = Listing(**{**listing.__dict__, **counts})
+    classes = tuple(sorted({*listing.train.values()}))
+    notes = (*listing.notes, *_hidden_images(source), *_similar_names(classes))
+    listing = replace(listing, skipped=skipped, classes=classes, notes=notes)
     _check_classes(listing)
     return listing
+
+
+def _hidden_images(source: Source) -> list[str]:
+    """Return a note if folders whose names begin with a dot, such as a class .net, contain images."""
+    images = [
+        name
+        for name in source.hidden
+        if name.lower().endswith(IMAGES) and not name.rpartition("/")[2].startswith(".") and "__MACOSX" not in name
+    ]
+    return (
+        [f"left out: {_count(images)} in hidden folders ({_list(images)}); rename a folder to use it"] if images else []
+    )
+
+
+def _similar_names(classes: Sequence[str]) -> list[str]:
+    """Return a note for classes whose names differ only in upper and lower case or in spaces."""
+    similar = defaultdict[str, list[str]](list)
+    for name in classes:
+        similar[" ".join(name.split()).casefold()].append(name)
+    return [
+        f"these are different classes: {', '.join(map(repr, names))}; if not, give their folders one name"
+        for names in similar.values()
+        if len(names) > 1
+    ]
 
 
 def _find_prefix(images: Sequence[str]) -> str:
@@ -100,7 +132,7 @@ def _find_prefix(images: Sequence[str]) -> str:
     prefix, inside = "", [*images]
     while True:
         tops = {name.partition("/")[0] for name in inside}
-        if len(tops) != 1 or {top.lower() for top in tops} & SPLITS.keys() or max(n.count("/") for n in inside) < 2:
+        if len(tops) != 1 or any(map(_split_of, tops)) or max(name.count("/") for name in inside) < 2:
             return prefix
         prefix += f"{tops.pop()}/"
         inside = [name.removeprefix(prefix) for name in images]
@@ -115,13 +147,32 @@ def _list_folders(source: Source, images: Sequence[str], prefix: str, choices: C
     if splits or loose or not images:
         raise UserError(f"{source.path}: {_describe_layout(images, prefix)}; expected {expected}")
     by_class = {name: _class(inner) for inner, name in classes.items()}
+    if expected != LAYOUTS:
+        raise UserError(
+            f"{source.path}: {_describe_layout(images, prefix)}, but no train and test; expected {expected}"
+        )
     if choices.test_share is None:
         raise UserError(
             f"{source.path}: {_describe_layout(images, prefix)}, but no train and test; add --test-share 0.2 to draw a"
             f" fifth of every class as test images, or use another layout: {expected}"
         )
+    if choices.test_from:
+        raise UserError(
+            f"{source.path}: {_describe_layout(images, prefix)}, but no {choices.test_from}; leave --test-from out"
+        )
     _refuse_empty(source, prefix, by_class.values(), source.path.name)
-    return _draw_test_images(source, by_class, choices, ())
+    return _draw_test_images(source, by_class, choices, _nested_folders(classes))
+
+
+def _nested_folders(names: Iterable[str]) -> list[str]:
+    """Return a note if there are folders below those of the classes, which are perhaps the classes."""
+    nested = sorted({name.rpartition("/")[0] for name in names if name.count("/") > 1})
+    return [f"images in folders below a class belong to that class: {_list(nested)}"] if nested else []
+
+
+def _split_of(folder: str) -> str | None:
+    """Return train, test or val for the name of a folder such as Training_set; None for other names."""
+    return SPLITS.get(SPLIT_ENDING.sub("", folder.lower()))
 
 
 def _split_folders(source: Source, images: Sequence[str], prefix: str) -> dict[str, str]:
@@ -129,7 +180,7 @@ def _split_folders(source: Source, images: Sequence[str], prefix: str) -> dict[s
     splits: dict[str, str] = {}
     tops = {name.removeprefix(prefix).split("/")[0] for name in images if "/" in name.removeprefix(prefix)}
     for top in sorted(tops):
-        split = SPLITS.get(top.lower())
+        split = _split_of(top)
         if split and split in splits:
             raise UserError(f"{source.path}: {splits[split]} and {top} are both {split}; rename or move one of them")
         if split:
@@ -150,25 +201,26 @@ def _list_splits(source: Source, images: Sequence[str], splits: Mapping[str, str
         for split, folder in splits.items()
     }
     train = _by_class(source, inside["train"], splits["train"])
-    test_split = choices.test_from or next(
-        (split for split in ("test", "val") if any("/" in name for name in inside.get(split, {}).values())), None
-    )
-    test_split = test_split or ("val" if "val" in splits else None)
+    with_classes = [split for split in splits if any("/" in name for name in inside[split].values())]
+    test_split = choices.test_from or next((split for split in ("test", "val") if split in with_classes), None)
+    if test_split is None and "val" in splits and choices.test_share is None:
+        test_split = "val"  # as of ImageNet, whose devkit has the labels
     others = [split for split in splits if split not in ("train", test_split)]
     outside = [name for name in images if not name.startswith(tuple(f"{folder}/" for folder in splits.values()))]
     notes = (
         [f"left out: {_count(outside)} outside {' and '.join(splits.values())} ({_list(outside)})"] if outside else []
     )
     notes += [
-        f"left out: {PurePosixPath(splits[split]).name}, {len(inside[split]):,} files;"
-        f" --test-from {split} takes it as the test set"
+        f"left out: {PurePosixPath(splits[split]).name}, {len(inside[split]):,} files"
+        + (f"; --test-from {split} takes it as the test set" if split in with_classes else ", which has no classes")
         for split in others
-        if any("/" in name for name in inside[split].values())
+        if inside[split]
     ]
+    notes += _nested_folders(name for split in with_classes for name in inside[split].values())
     if test_split is None or test_split not in splits:
         if choices.test_share is not None and not choices.test_from:
             return _draw_test_images(source, train, choices, notes)
-        layout = _describe_layout(images, splits["train"][: -len("train")])
+        layout = _describe_layout(images, splits["train"].removesuffix(PurePosixPath(splits["train"]).name))
         if choices.test_from and {"test", "val"} & splits.keys():
             raise UserError(f"{source.path}: {layout}, but no {choices.test_from}; leave --test-from out")
         raise UserError(
@@ -179,7 +231,7 @@ def _list_splits(source: Source, images: Sequence[str], splits: Mapping[str, str
         raise UserError(f"{source.path}: has the test images {splits[test_split]}; leave --test-share out")
     if test_split == "val" and all("/" not in name for name in inside["val"].values()):
         names = [*inside["val"].values()]
-        told = ground_truth.of_files(source.path / splits["val"].removesuffix("val"), names)
+        told = ground_truth.of_files((source.path / splits["val"]).parent, names)
         test = {f"{splits['val']}/{name}": told[f"val/{name}"] for name in names}
     else:
         test = _by_class(source, inside[test_split], splits[test_split])
@@ -193,7 +245,9 @@ def _list_splits(source: Source, images: Sequence[str], splits: Mapping[str, str
 def _by_class(source: Source, inside: Mapping[str, str], split: str) -> Classes:
     loose = [name for name, inner in inside.items() if "/" not in inner]
     if loose:
-        raise UserError(f"{source.path}: {_list(loose)}: expected {split}/CLASS/FILE")
+        raise UserError(
+            f"{source.path}: {_list(loose)}: expected {split}/CLASS/FILE, or a table of classes: --labels FILE"
+        )
     return {name: _class(inner) for name, inner in inside.items()}
 
 
@@ -211,39 +265,51 @@ def _refuse_empty(source: Source, prefix: str, classes: Iterable[str], where: st
         )
 
 
-def _draw_test_images(source: Source, by_class: Classes, choices: Choices, notes: Sequence[str]) -> Listing:
+def _draw_test_images(source: Source, classes: Classes, choices: Choices, notes: Sequence[str]) -> Listing:
     """Draw test images from every class by the contents of the files, not by name or order.
 
     Copies of a file stay in one split, so that they are no train/test leak.
     """
     share, seed = choices.test_share, choices.split_seed
     assert share is not None
-    names = [*by_class]
     with ThreadPoolExecutor(processors()) as pool:
-        digests = dict(zip(names, pool.map(lambda name: _digest(source, name, seed), names), strict=True))
-    test = set[str]()
-    for of_class in sorted({*by_class.values()}):
-        files = sorted((name for name in names if by_class[name] == of_class), key=lambda name: digests[name])
-        wanted = min(max(1, round(share * len(files))), len(files) - 1)
-        while wanted < len(files) and wanted and digests[files[wanted]] == digests[files[wanted - 1]]:
-            wanted += 1
-        if not 0 < wanted < len(files):
-            raise UserError(f"{source.path}: class {of_class} has {len(files)} image, too few to draw test images")
-        test |= {*files[:wanted]}
-    note = f"test images drawn: {len(test):,} of {len(names):,} images, {100 * share:g} % of every class, seed {seed}"
+        digests = dict(zip(classes, pool.map(lambda name: _digest(source, name, seed), classes), strict=True))
+    of_class = defaultdict[str, list[str]](list)
+    for name, label in classes.items():
+        of_class[label].append(name)
+    test, too_few = set[str](), list[str]()
+    for label, files in sorted(of_class.items()):
+        files.sort(key=lambda name: digests[name])
+        count = min(max(1, round(share * len(files))), len(files) - 1)
+        while 0 < count < len(files) and digests[files[count]] == digests[files[count - 1]]:
+            count += 1
+        if not 0 < count < len(files):
+            too_few.append(f"{label} (1 image)" if len(files) == 1 else f"{label} ({len(files)} copies of one image)")
+        test |= {*files[:count]}
+    if too_few:
+        raise UserError(
+            f"{source.path}: too few images to draw test images: {_list(too_few, NAMED)}; a class needs at least two"
+            " different ones: add some, or move its folder away"
+        )
+    at_least = ", at least one" if any(share * len(files) < 0.5 for files in of_class.values()) else ""
+    note = (
+        f"test images drawn: {len(test):,} of {len(classes):,} images, {100 * share:g} % of every class{at_least},"
+        f" seed {seed}"
+    )
     return Listing(
         source.path, f"{source.kind} of images", (),
-        {name: of_class for name, of_class in by_class.items() if name not in test},
-        {name: of_class for name, of_class in by_class.items() if name in test},
+        {name: label for name, label in classes.items() if name not in test},
+        {name: label for name, label in classes.items() if name in test},
         "drawn", notes=(note, *notes), test_share=share, split_seed=seed,
     )  # fmt: skip
 
 
 def _digest(source: Source, name: str, seed: int) -> bytes:
+    """Return a key that orders files at random by their contents; those that cannot be read come last."""
     try:
         content = source.files[name]()
     except Exception:  # whoever decodes the file says what is wrong with it
-        content = b""
+        return b"\xff" * 32 + name.encode("utf-8", "surrogatepass")
     return hashlib.sha256(f"{seed} ".encode() + hashlib.sha256(content).digest()).digest()
 
 
@@ -296,6 +362,10 @@ def _list_table(source: Source, images: Sequence[str], prefix: str, table: Path,
 
 def _check_classes(listing: Listing) -> None:
     train, test = {*listing.train.values()}, {*listing.test.values()}
+    try:
+        refuse_control(sorted(train | test))
+    except ValueError as problem:
+        raise UserError(f"{listing.source}: {problem}; rename it") from None
     one_sided = [
         f"{split} has images of class {_list(sorted(classes))}, {other} has none"
         for split, other, classes in (
@@ -305,17 +375,24 @@ def _check_classes(listing: Listing) -> None:
         if classes
     ]
     if one_sided:
-        raise UserError(f"{listing.source}: {'; '.join(one_sided)}")
+        raise UserError(
+            f"{listing.source}: {'; '.join(one_sided)}; every class needs images in both: add some, or move its folder"
+            " away"
+        )
     if len(train) == 1:
         raise UserError(f"{listing.source}: one class, {min(train)}; a classifier needs two. Expected {LAYOUTS}")
 
 
-def _describe_archives(source: Source, tars: Sequence[str]) -> str:
-    ending = tars[0][tars[0].lower().rindex(".t") :]
+def _describe_archives(source: Source, archives: Sequence[str]) -> str:
+    problem = f"{source.path}: {_list(archives)}: archives that are not unpacked"
+    if source.kind == "zip" or not archives[0].lower().endswith(TARS):
+        return f"{problem}; unpack each into a folder of its name, or move them away"
+    ending = next(ending for ending in TARS if archives[0].lower().endswith(ending))
+    twice = " (ILSVRC2012_img_train.tar twice: it holds a tar of each class)" if "ILSVRC" in archives[0] else ""
+    folder = shlex.quote(str((source.path / archives[0]).parent))
     return (
-        f"{source.path}: {_list(tars)}: archives that are not unpacked. Unpack each into a folder of its name: cd"
-        f" {(source.path / tars[0]).parent} && for f in *{ending}; do mkdir ${{f%{ending}}} && tar -xf $f -C"
-        f" ${{f%{ending}}}; done (for ILSVRC2012_img_train.tar do so twice: it holds a tar of each class)"
+        f"{problem}. Unpack each into a folder of its name{twice}: cd {folder} && for f in *{ending}; do"
+        f" mkdir ${{f%{ending}}} && tar -xf $f -C ${{f%{ending}}}; done"
     )
 
 

@@ -186,7 +186,8 @@ def _say(note: Note, listing: Listing | None, manifest: Manifest, duplicates: li
         files = "1 file that is no image" if manifest.skipped == 1 else f"{manifest.skipped:,} files that are no images"
         note(f"skipped: {files} (text, thumbnails, hidden files)")
     if manifest.broken:
-        note(f"left out: {len(manifest.broken):,} files that cannot be read; {manifest.name}/manifest.json lists them")
+        files = "1 file" if len(manifest.broken) == 1 else f"{len(manifest.broken):,} files"
+        note(f"left out: {files} that cannot be read; {manifest.name}/manifest.json lists them")
     facts = CATALOGUE.get(catalogue.split_name(manifest.name)[0])
     for line in duplicates:
         leaks = manifest.duplicates.test_in_training if manifest.duplicates else 0

@@ -19,7 +19,7 @@ from snapshot_cli.datasets import ground_truth, image_files, index
 from snapshot_cli.datasets.catalogue import CATALOGUE, Facts
 from snapshot_cli.datasets.duplicates import Duplicates, Keyed, count
 from snapshot_cli.datasets.file_bytes import read_member
-from snapshot_cli.datasets.image_tree import check_broken
+from snapshot_cli.datasets.image_tree import check_broken, check_left
 from snapshot_cli.datasets.index import AT_ONCE, Index, Reading
 from snapshot_cli.datasets.listing import Listing
 from snapshot_cli.datasets.manifest import Manifest
@@ -140,12 +140,10 @@ def _read_all(
     for classes, start in ((listing.train, 0), (listing.test, len(listing.train))):
         kept = [row for row in range(start, start + len(classes)) if results[row][2] is None]
         labels = np.array([numbers[classes[paths[row]]] for row in kept], np.int64)
-        for label, of_class in enumerate(listing.classes):
-            if label not in labels:
-                raise UserError(f"{listing.source}: no image of class {of_class} can be read in one of the splits")
         digests = np.frombuffer(b"".join(results[row][0] for row in kept), dtype=np.uint8).reshape(-1, 32)
         parts += [np.array([os.fsencode(paths[row]) for row in kept]), digests, labels]
         looks.append([results[row][1] for row in kept])
+    check_left(listing, parts[2], parts[5])
     broken = tuple(path for path, (*_, flaw) in zip(paths, results, strict=True) if flaw)
     return Index(*parts), (looks[0], looks[1]), broken
 
