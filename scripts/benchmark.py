@@ -1,7 +1,7 @@
 """Measure this machine against the goals: make bench. See docs/performance.md.
 
-The rows of each part go to results/bench/ as soon as they are there, in place of earlier ones of the same name and
-machine. The table, if it is the CPU's, goes between the marks of docs/performance.md; --dry-run only prints it.
+The rows of each part are stored in results/bench/ at once and replace the part's earlier rows of the same machine. The
+table of a CPU is also written between the marks of docs/performance.md. --dry-run only prints it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-STARTED = time.monotonic()  # before torch is imported, which takes seconds
+STARTED = time.monotonic()  # before the import of torch, which takes seconds
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -47,18 +47,18 @@ PAGE = ROOT / "docs/performance.md"
 
 
 def main() -> None:
-    """Measure what is asked for and write the table."""
-    asked = _options()
-    device = hardware.choose(asked.device)
+    """Measure the chosen parts and write the table."""
+    options = _options()
+    device = hardware.choose(options.device)
     if device.type == "cpu":
         torch.set_num_threads(1)  # as `reproduce` gives each run on a CPU
-    if asked.peak:
-        print(contenders.peak(*asked.peak, device=device))
-    elif asked.serve:
-        network, precision, threads = asked.serve
+    if options.peak:
+        print(contenders.peak(*options.peak, device=device))
+    elif options.serve:
+        network, precision, threads = options.serve
         packing.serve(Way(network, device, precision), int(threads))
     else:
-        _measure(asked, device)
+        _measure(options, device)
 
 
 def _options() -> argparse.Namespace:
@@ -78,9 +78,9 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _parts(asked: argparse.Namespace, device: torch.device) -> dict[str, Callable[[], list[tables.Row]]]:
-    """Return the parts that are asked for, by name, those that take long at the end."""
-    dataset, blocks, peers = images.prepared(), asked.blocks, _installed("torchensemble")
+def _parts(options: argparse.Namespace, device: torch.device) -> dict[str, Callable[[], list[tables.Row]]]:
+    """Return the chosen parts by name, long ones last."""
+    dataset, blocks, peers = images.prepared(), options.blocks, _installed("torchensemble")
     gpu = device.type == "cuda"
     parts: dict[str, Callable[[], list[tables.Row]]] = {
         "program": lambda: program.start(blocks=blocks),
@@ -93,7 +93,7 @@ def _parts(asked: argparse.Namespace, device: torch.device) -> dict[str, Callabl
         "report": program.report,
         "linear": lambda: [data.linearity(dataset, device=device, blocks=min(blocks, 3))],
     }
-    networks = asked.networks or NETWORKS[gpu:]
+    networks = options.networks or NETWORKS[gpu:]
     for network in networks:
         parts[f"memory {network}"] = lambda network=network: [contenders.memory(network, device=device)]
     train = partial(contenders.rows, dataset=dataset, blocks=blocks, peers=peers)
@@ -108,24 +108,24 @@ def _parts(asked: argparse.Namespace, device: torch.device) -> dict[str, Callabl
     for precision in reversed(PRECISIONS):
         for network in networks:
             parts[f"compiled {network} {precision}"] = partial(train, Way(network, device, precision, compile=True))
-    chosen = asked.parts or DEFAULT_PARTS[device.type]
+    chosen = options.parts or DEFAULT_PARTS[device.type]
     return {name: part for name, part in parts.items() if name.split()[0] in chosen}
 
 
-def _measure(asked: argparse.Namespace, device: torch.device) -> None:
-    """Do part after part, and print the table or store the rows of each as soon as they are there."""
-    parts, rows = _parts(asked, device), list[dict[str, Any]]()
+def _measure(options: argparse.Namespace, device: torch.device) -> None:
+    """Measure part after part, store the rows of each at once unless it is a dry run, and print the table."""
+    parts, rows = _parts(options, device), list[dict[str, Any]]()
     machine = (
         f"{hardware.describe(device)['device_name']}; {torch.get_num_threads()} threads, torch {torch.__version__}"
     )
-    seconds = asked.seconds or (SECONDS_GPU if device.type == "cuda" else None)
+    seconds = options.seconds or (SECONDS_GPU if device.type == "cuda" else None)
     if seconds is None:
         expected = sum(SECONDS.get(name, SECONDS.get(name.split()[0], 60)) for name in parts)
         print(f"about {expected / 60:.0f} minutes for ten blocks on two quiet cores", file=sys.stderr)
     left, storing = list(parts), threading.Lock()
 
     def leave() -> None:
-        """End the program, also where it compiles, with what is measured so far."""
+        """Print what is measured so far and exit, even in the middle of a compilation."""
         with storing:
             print(f"\nskipped, as {seconds:.0f} s are over: {', '.join(left)}", file=sys.stderr)
             print(tables.table({"machine": machine, "rows": rows}), flush=True)
@@ -138,29 +138,29 @@ def _measure(asked: argparse.Namespace, device: torch.device) -> None:
     for name, part in parts.items():
         print(name, end=" ", file=sys.stderr, flush=True)
         start, load = time.perf_counter(), os.getloadavg()[0]
-        found = part()
+        measured = part()
         when = f"{datetime.now(UTC):%d %B %Y}, load {load:.1f} to {os.getloadavg()[0]:.1f}"
         print(f"{time.perf_counter() - start:.0f} s", file=sys.stderr)
         with storing:
             left.remove(name)
-            rows += [tables.record(replace(row, when=when, part=name)) for row in found]
-            if not asked.dry_run:
+            rows += [tables.record(replace(row, when=when, part=name)) for row in measured]
+            if not options.dry_run:
                 _store({"machine": machine, "rows": rows}, device)
     print(tables.table({"machine": machine, "rows": rows}))
 
 
 def _store(measured: dict[str, Any], device: torch.device) -> None:
-    """Merge rows with those that are stored, and write the table of all into the page."""
+    """Merge rows with the stored ones, and write the table of all into the page."""
     folder = ROOT / "results/bench"
     folder.mkdir(exist_ok=True)
     path = folder / f"{device.type}.json"
     earlier = json.loads(path.read_text()) if path.exists() else None
     path.write_text(json.dumps(tables.merged(earlier, measured), indent=1) + "\n")
-    kept = {each.stem: json.loads(each.read_text()) for each in folder.glob("*.json")}
-    if "cuda" in kept:
-        (folder / "cuda.md").write_text(tables.table(kept["cuda"], gpu_column=False))
-    if "cpu" in kept:
-        content = tables.table(kept["cpu"], kept.get("cuda"))
+    stored = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+    if "cuda" in stored:
+        (folder / "cuda.md").write_text(tables.table(stored["cuda"], gpu_column=False))
+    if "cpu" in stored:
+        content = tables.table(stored["cpu"], stored.get("cuda"))
         (folder / "cpu.md").write_text(content)
         marks.insert(PAGE, content, *tables.MARKS)
 

@@ -2,7 +2,7 @@
 
 
 class Silent:
-    def on_start(self, done, steps, epoch_length):
+    def on_start(self, done, total_steps, epoch_length):
         pass
 
     def on_step(self, step, lr):

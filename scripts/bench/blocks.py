@@ -1,4 +1,4 @@
-"""Blocks of work by turns, their times, and medians with an interval that assumes nothing of the distribution."""
+"""Time blocks of work that alternate; medians with intervals that assume no distribution."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 @dataclass(frozen=True)
 class Time:
-    """Hold what a block took: seconds on the wall and seconds of all cores of this process."""
+    """The time of a block: wall-clock seconds, and CPU seconds of this process."""
 
     wall: float
     cpu: float
@@ -28,7 +28,7 @@ class Time:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Hold a median and the interval around it."""
+    """A median and its interval."""
 
     median: float
     low: float
@@ -36,14 +36,14 @@ class Estimate:
 
 
 def now() -> Time:
-    """Return the clocks, once a GPU has done what it was given."""
+    """Return both clocks, after the GPU has finished its work."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return Time(time.perf_counter(), time.process_time())
 
 
 def timed(work: Callable[[], object]) -> Time:
-    """Return what a piece of work takes."""
+    """Return the time of a piece of work."""
     start = now()
     work()
     end = now()
@@ -51,27 +51,27 @@ def timed(work: Callable[[], object]) -> Time:
 
 
 def by_turns(work: Mapping[str, Callable[[], Time]], *, blocks: int) -> dict[str, list[Time]]:
-    """Do a block of each kind, `blocks` times over, each time beginning with the next one; a first round is dropped."""
+    """Run `blocks` rounds of a block of each kind, each round starting with the next kind; drop the first round."""
     names, times = list(work), {name: list[Time]() for name in work}
     for block in range(-1, blocks):
         for name in names[block % len(names) :] + names[: block % len(names)]:
-            found = work[name]()
+            duration = work[name]()
             if block >= 0:
-                times[name].append(found)
+                times[name].append(duration)
     return times
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """Return the median and the order statistics that enclose that of the distribution with at least 95 %.
+    """Return the median and an interval of order statistics that covers the true median with at least 95 %.
 
-    Where there are fewer than six values they enclose it with less, and are the smallest and the largest.
+    With fewer than six values, it is from the smallest to the largest and covers it with less.
     """
     ordered, outside = sorted(values), _outside(len(values))
     return Estimate(statistics.median(ordered), ordered[outside], ordered[-1 - outside])
 
 
 def _outside(count: int) -> int:
-    """Return how many of the smallest values, and of the largest, may be left out: binomial tails of 2.5 % each."""
+    """Return how many of the smallest, and of the largest, values lie outside the interval: tails of 2.5 % each."""
     tail, left_out = 0.0, 0
     for k in range(count // 2):
         tail += math.comb(count, k) / 2**count
@@ -82,5 +82,5 @@ def _outside(count: int) -> int:
 
 
 def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Estimate:
-    """Return the estimate of a ratio from the ratios of blocks that were done side by side."""
+    """Estimate a ratio from the ratios of blocks of the same round."""
     return estimate([a / b for a, b in zip(numerator, denominator, strict=True)])

@@ -1,4 +1,4 @@
-"""Training one network by turns as limit, ours, plain and torchensemble do; and what memory they take."""
+"""The speed of training a network: limit, ours, plain and torchensemble, alternating; and their memory."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import hardware, loop
 from snapshot_cli.training.record import Training
 
-STEPS = {"resnet-8": 20, "wide-resnet-32-4": 1}  # of a block, 2 for the others: a second or more each
+STEPS = {"resnet-8": 20, "wide-resnet-32-4": 1}  # per block, 2 for the others: a second or more
 STEPS_GPU = 50
-BLOCKS_GPU = 6  # at most: with the one that is dropped, fewer steps than an epoch has
-AT_LEAST = {"resnet-8": 0.92}  # of the limit, 0.97 for the others
-AT_LEAST_GPU = 0.95
-TIMES_PLAIN = {"resnet-110": 1.4, "densenet-40-12": 1.6, "wide-resnet-32-4": 1.0}
-TIMES_PLAIN_BFLOAT16 = {  # plain is in float32; half of the gain without AMX
+BLOCKS_GPU = 6  # at most: with the dropped one, fewer steps than an epoch has
+OF_LIMIT = {"resnet-8": 0.92}  # goal of ours / limit; 0.97 for the others
+OF_LIMIT_GPU = 0.95
+OF_PLAIN = {"resnet-110": 1.4, "densenet-40-12": 1.6, "wide-resnet-32-4": 1.0}
+OF_PLAIN_BFLOAT16 = {  # plain in float32; half of the gain without AMX
     "AMX": {"resnet-110": 2.5, "densenet-40-12": 3.0, "wide-resnet-32-4": 4.0},
     "AVX512-BF16": {"resnet-110": 1.75, "densenet-40-12": 2.0, "wide-resnet-32-4": 2.5},
 }
-TIMES_DEFINITION = {"densenet-40-12": 1.15}
+OF_DEFINITION = {"densenet-40-12": 1.15}
 SPEED_GPU = {"resnet-110": 17_000}  # images/s on one H100, in bfloat16 and compiled
 MEMORY_OF_PLAIN = {"densenet-40-12": 1.0}  # 1.1 for the others
 
@@ -48,7 +48,7 @@ Step = Callable[[], object]
 
 @dataclass
 class Between:
-    """A callback of the real loop: after every block of steps it runs a block of each other contender."""
+    """A callback of the training loop: after every block of its steps, it runs a block of every other contender."""
 
     steps: int
     blocks: int
@@ -58,36 +58,36 @@ class Between:
         self.times: dict[str, list[Time]] = {name: [] for name in ("ours", *self.others)}
         self.seen, self.started = 0, now()
 
-    def on_start(self, done: int, steps: int, epoch_length: int) -> None:
+    def on_start(self, done: int, total_steps: int, epoch_length: int) -> None:
         """Do nothing."""
 
     def on_epoch(self, row: dict[str, float]) -> None:
         """Do nothing."""
 
     def on_step(self, step: int, lr: float) -> None:
-        """Do a block of each of the others; a first round is dropped."""
+        """Run a block of every other contender; the first round is dropped."""
         self.seen += 1
         if self.seen % self.steps:
             return
         end = now()
-        found = {"ours": Time(end.wall - self.started.wall, end.cpu - self.started.cpu)}
+        times = {"ours": Time(end.wall - self.started.wall, end.cpu - self.started.cpu)}
         block = self.seen // self.steps
         names = list(self.others)
         for name in names[block % len(names) :] + names[: block % len(names)]:
-            found[name] = self.others[name]()
+            times[name] = self.others[name]()
         if block > 1:
-            for name, each in found.items():
-                self.times[name].append(each)
+            for name, time in times.items():
+                self.times[name].append(time)
         self.started = now()
 
     def enough(self) -> bool:
-        """Tell whether all blocks are done."""
+        """Return whether all blocks are done."""
         return self.seen >= (self.blocks + 1) * self.steps
 
 
 @dataclass(frozen=True)
 class Way:
-    """How a network is trained."""
+    """How a network is trained: device, precision, compiled or not."""
 
     network: str
     device: torch.device
@@ -96,7 +96,7 @@ class Way:
 
     @property
     def name(self) -> str:
-        """What its rows are named for."""
+        """The start of its rows' names."""
         return self.network + f", {self.precision}" * (self.precision != "float32") + ", compiled" * self.compile
 
     @property
@@ -106,49 +106,49 @@ class Way:
 
 
 def rows(way: Way, dataset: Dataset, *, blocks: int, peers: bool) -> list[Row]:
-    """Return ours beside the limit, in blocks by turns; on a CPU beside other programs' loops in float32 as well."""
+    """Return the rows of ours and the limit, in alternating blocks; on a CPU also of other loops in float32."""
     gpu, in_float32 = way.device.type == "cuda", way.precision == "float32"
     others: dict[str, Callable[[], Time]] = {"limit": _block(limit(way, dataset), way.steps)}
     if not gpu:
         others["plain"] = _block(plain(way.network, dataset, way.device), way.steps)
-    if not gpu and in_float32 and way.network in TIMES_DEFINITION:
+    if not gpu and in_float32 and way.network in OF_DEFINITION:
         others["definition"] = _block(definition(way.network, dataset, way.device), way.steps)
     if not gpu and in_float32 and peers:
         others["torchensemble"] = lambda: torchensemble(way.network, dataset, way.device, steps=way.steps)
     times, amortised = race(way, dataset, others, blocks=min(blocks, BLOCKS_GPU) if gpu else blocks)
-    times["ours"] = [each + amortised for each in times["ours"]]
-    found = [_ratio(f"{way.name}: ours / {_called(other, way)}", times, other, _least(other, way))
-             for other in others if other != "definition"]  # fmt: skip
+    times["ours"] = [time + amortised for time in times["ours"]]
+    result = [_ratio(f"{way.name}: ours / {_called(other, way)}", times, other, _least(other, way))
+              for other in others if other != "definition"]  # fmt: skip
     if "definition" in others:
-        least = TIMES_DEFINITION[way.network]
-        found.append(_ratio(f"{way.name}: limit / definition", times, "definition", least, who="limit"))
+        least = OF_DEFINITION[way.network]
+        result.append(_ratio(f"{way.name}: limit / definition", times, "definition", least, who="limit"))
     count = way.steps * images.BATCH
     goal = SPEED_GPU.get(way.network) if gpu and way.compile and not in_float32 else None
-    found.append(Row(f"{way.name}: ours", *_speed(times["ours"], count), "images/s", goal))
-    found.append(Row(f"{way.name}: limit", *_speed(times["limit"], count), "images/s"))
-    return [*found, *_rate_of_arithmetic(way, dataset, times["limit"])]
+    result.append(Row(f"{way.name}: ours", *_speed(times["ours"], count), "images/s", goal))
+    result.append(Row(f"{way.name}: limit", *_speed(times["limit"], count), "images/s"))
+    return [*result, *_arithmetic(way, dataset, times["limit"])]
 
 
 def _called(other: str, way: Way) -> str:
-    """Return the name of a contender beside ours, which says where its precision is another one."""
+    """Return the name of a contender, with its precision if it differs from ours."""
     return other if other == "limit" or way.precision == "float32" else f"{other} in float32"
 
 
 def _least(other: str, way: Way) -> float | None:
-    """Return how many times as fast as a contender ours is to be."""
+    """Return the goal for the speed of ours over a contender's, if there is one."""
     if other == "limit":
-        return AT_LEAST_GPU if way.device.type == "cuda" else AT_LEAST.get(way.network, 0.97)
+        return OF_LIMIT_GPU if way.device.type == "cuda" else OF_LIMIT.get(way.network, 0.97)
     if other == "plain" and way.precision == "float32":
-        return TIMES_PLAIN.get(way.network)
+        return OF_PLAIN.get(way.network)
     if other == "plain":
-        return TIMES_PLAIN_BFLOAT16.get(hardware.bfloat16_unit() or "", {}).get(way.network)
+        return OF_PLAIN_BFLOAT16.get(hardware.bfloat16_unit() or "", {}).get(way.network)
     return None
 
 
 def race(
     way: Way, dataset: Dataset, others: Mapping[str, Callable[[], Time]], *, blocks: int, steps: int = 0
 ) -> tuple[dict[str, list[Time]], Time]:
-    """Return the times of all blocks and, for a block of the loop's, its share of saving the state once an epoch."""
+    """Return the times of all blocks, and a block's share of the time to save a checkpoint once per epoch."""
     steps = steps or way.steps
     between = Between(steps, blocks, others)
     with tempfile.TemporaryDirectory() as folder:
@@ -160,7 +160,7 @@ def race(
 
 
 def limit(way: Way, dataset: Dataset) -> Step:
-    """Return a step of forward, backward and optimizer on one batch that lies on the device; never compiled."""
+    """Return a step of forward, backward and optimizer on one batch on the device; never compiled."""
     with tempfile.TemporaryDirectory() as folder:
         training = _prepared(replace(way, compile=False), dataset, Path(folder))
     x, y = next(training.batches["train"].training(0, 0, batch_size=images.BATCH))
@@ -187,7 +187,7 @@ def _step(
 
 
 def definition(network: str, dataset: Dataset, device: torch.device) -> Step:
-    """Return the limit's step of the textbook's network."""
+    """Return a step as in `limit` of the network in `textbook`."""
     x, y = next(iter(images.per_image(dataset)))
     model = textbook.network(network).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     x, y = x.to(device, memory_format=torch.channels_last), y.to(device)
@@ -196,14 +196,14 @@ def definition(network: str, dataset: Dataset, device: torch.device) -> Step:
 
 
 def plain(network: str, dataset: Dataset, device: torch.device) -> Step:
-    """Return a step of the loop that most repositories have."""
+    """Return a step of a common, simple loop."""
     model = textbook.network(network).to(device)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4)
     batches = _forever(images.per_image(dataset))
     total, right = [0.0], [0]
 
     def step() -> None:
-        x, y = (each.to(device) for each in next(batches))
+        x, y = (tensor.to(device) for tensor in next(batches))
         logits = model(x)
         loss = cross_entropy(logits, y)
         optimizer.zero_grad()
@@ -216,7 +216,7 @@ def plain(network: str, dataset: Dataset, device: torch.device) -> Step:
 
 
 class Clocked:
-    """A loader cut to some batches that notes when the first was asked for and when the last was done with."""
+    """A loader that yields some batches and times them from the first request to the end of the last step."""
 
     def __init__(self, batches: Any, count: int) -> None:
         self.batches, self.dataset, self.count = batches, batches.dataset, count
@@ -232,7 +232,7 @@ class Clocked:
 
 
 def torchensemble(network: str, dataset: Dataset, device: torch.device, *, steps: int) -> Time:
-    """Return what the steps of torchensemble's SnapshotEnsembleClassifier take, without what it sets up."""
+    """Return the time of some steps of torchensemble's SnapshotEnsembleClassifier, without its set-up."""
     from torchensemble import SnapshotEnsembleClassifier
 
     logging.getLogger().setLevel(logging.WARNING)
@@ -245,14 +245,13 @@ def torchensemble(network: str, dataset: Dataset, device: torch.device, *, steps
 
 
 def memory(network: str, *, device: torch.device) -> Row:
-    """Return the peak memory of our loop over that of the plain one, each in a process of its own."""
+    """Return the peak memory of ours over that of plain, measured in separate processes."""
     ours, others = (_peak(way, network, device) for way in ("ours", "plain"))
     return Row(f"{network}: memory, ours / plain", estimate([ours / others]), most=MEMORY_OF_PLAIN.get(network, 1.1))
 
 
 def peak(way: str, network: str, *, device: torch.device) -> int:
-    """Train three steps in one way and return the most memory that was held, in bytes."""
-
+    """Train three steps in one way and return the peak memory in bytes."""
     dataset = images.prepared()
     if way == "ours":
         race(Way(network, device), dataset, {"nothing": lambda: Time(0, 0)}, blocks=2, steps=1)
@@ -260,7 +259,7 @@ def peak(way: str, network: str, *, device: torch.device) -> int:
         _block(plain(network, dataset, device), 3)()
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated()
-    status = Path("/proc/self/status").read_text()  # getrusage's peak is at least that of the process that started this
+    status = Path("/proc/self/status").read_text()  # getrusage's peak includes that of the parent process
     return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
 
@@ -281,17 +280,17 @@ def _forever(loader: Any) -> Iterator[Any]:
 def _ratio(
     name: str, times: Mapping[str, Sequence[Time]], other: str, least: float | None, *, who: str = "ours"
 ) -> Row:
-    """Return how many times as fast as another way ours is."""
+    """Return the speed of `who` over that of another contender."""
     wall, cpu = ([[getattr(t, clock) for t in times[way]] for way in (other, who)] for clock in ("wall", "cpu"))
     return Row(name, ratio(*wall), ratio(*cpu), least=least)
 
 
 def _speed(times: Sequence[Time], count: int) -> tuple[Any, Any]:
-    return estimate([count / each.wall for each in times]), estimate([count / each.cpu for each in times])
+    return estimate([count / time.wall for time in times]), estimate([count / time.cpu for time in times])
 
 
-def _rate_of_arithmetic(way: Way, dataset: Dataset, times: Sequence[Time]) -> list[Row]:
-    """Return the limit's FLOP a second, and over that of a large matrix product on the same device."""
+def _arithmetic(way: Way, dataset: Dataset, times: Sequence[Time]) -> list[Row]:
+    """Return the limit's FLOP/s, and its ratio to the FLOP/s of a large matrix product on the device."""
     with FlopCounterMode(display=False) as counter:
         limit(way, dataset)()
     matrix = torch.rand(4096 if way.device.type == "cuda" else 2048, device=way.device)

@@ -1,4 +1,4 @@
-"""The loader alone, evaluation, ensembles from stored predictions, and cost against train size."""
+"""The data loader alone, evaluation, scores of stored predictions, and epoch time against training-set size."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIZES = (5_000, 10_000, 20_000, 40_000)
 class Silent:
     """A callback that does nothing."""
 
-    def on_start(self, done: int, steps: int, epoch_length: int) -> None:
+    def on_start(self, done: int, total_steps: int, epoch_length: int) -> None:
         """Do nothing."""
 
     def on_step(self, step: int, lr: float) -> None:
@@ -38,16 +38,16 @@ class Silent:
 
 
 def loader(dataset: Dataset, *, device: torch.device, blocks: int) -> list[Row]:
-    """Return augmented images a second on one thread, and how many times as many as image by image."""
+    """Return augmented images/s on one thread, and its ratio to an image-by-image loader."""
     batches = _prepared("resnet-8", dataset, device).batches["train"]
-    each = iter(images.per_image(dataset))
+    per_image = iter(images.per_image(dataset))
     epochs = _epochs(batches)
     work = {
         "ours": lambda: timed(lambda: list(_taken(epochs, 100))),
-        "image by image": lambda: timed(lambda: list(_taken(each, 10))).times(10),
+        "image by image": lambda: timed(lambda: list(_taken(per_image, 10))).times(10),
     }
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # also beside a GPU
+    torch.set_num_threads(1)  # also on a machine with a GPU
     times = by_turns(work, blocks=blocks)
     torch.set_num_threads(threads)
     count = 100 * images.BATCH
@@ -60,7 +60,7 @@ def loader(dataset: Dataset, *, device: torch.device, blocks: int) -> list[Row]:
 
 
 def evaluation(dataset: Dataset, *, device: torch.device, blocks: int) -> list[Row]:
-    """Return the seconds of predicting 10,000 images six times, and of every ensemble size from what is stored."""
+    """Return the seconds to predict 10,000 images six times, and to score every ensemble size from stored logits."""
     training, draw = _prepared("resnet-8", dataset, device), np.random.default_rng(0)
     six = timed(lambda: [predict(training.network, training.batches["test"]) for _ in range(6)])
     logits = draw.normal(size=(6, 10_000, 100)).astype(np.float32)
@@ -74,7 +74,7 @@ def evaluation(dataset: Dataset, *, device: torch.device, blocks: int) -> list[R
 
 
 def linearity(dataset: Dataset, *, device: torch.device, blocks: int) -> Row:
-    """Return how far an epoch's time is from a line through the origin over the train sizes, at most, in percent."""
+    """Return how far epoch times are from proportional to the number of training images, in percent."""
     times = by_turns({str(size): lambda size=size: _epoch(dataset, size, device) for size in SIZES}, blocks=blocks)
     off = {clock: [off_line(SIZES, [getattr(t, clock) for t in round_]) for round_ in zip(*times.values(), strict=True)]
            for clock in ("wall", "cpu")}  # fmt: skip
@@ -113,6 +113,6 @@ def _epochs(batches: Any) -> Iterator[Any]:
 
 
 def _taken(batches: Iterator[Any], count: int) -> Iterator[None]:
-    """Yield nothing for each batch, so that none is kept."""
+    """Yield None for every batch, so that no batch is kept."""
     for _ in islice(batches, count):
         yield None

@@ -1,4 +1,4 @@
-"""Images as many as CIFAR-10 has, drawn at random, for the runner and as torchvision's datasets hold them."""
+"""Random images of CIFAR-10's size, as a prepared dataset and as a torchvision-style dataset."""
 
 from __future__ import annotations
 
@@ -33,19 +33,17 @@ def run(network: str, **settings: Any) -> Run:
 
 
 class PerImage(Dataset[Any]):
-    """Hand out one image at a time through PIL, as torchvision's CIFAR10 does."""
+    """Return images one by one through PIL, as torchvision's CIFAR10 does."""
 
     def __init__(self, dataset: store.Dataset) -> None:
         self.classes = dataset.manifest.classes
         self.images, self.labels = dataset.train_images, dataset.train_labels.tolist()
-        mean, deviation = (
-            [value / 255 for value in values] for values in (dataset.manifest.mean, dataset.manifest.std)
-        )
+        mean, std = ([value / 255 for value in values] for values in (dataset.manifest.mean, dataset.manifest.std))
         self.transform = transforms.Compose([
             transforms.RandomCrop(SIDE, padding=4),
             transforms.RandomHorizontalFlip(),
             transforms.ToTensor(),
-            transforms.Normalize(mean, deviation),
+            transforms.Normalize(mean, std),
         ])  # fmt: skip
 
     def __len__(self) -> int:
@@ -56,5 +54,5 @@ class PerImage(Dataset[Any]):
 
 
 def per_image(dataset: store.Dataset) -> DataLoader[Any]:
-    """Return the usual loader; without workers, which on a CPU take their time from the training beside them."""
+    """Return the usual loader, without workers, which on a CPU would compete with the training."""
     return DataLoader(PerImage(dataset), batch_size=BATCH, shuffle=True, num_workers=0)

@@ -1,4 +1,4 @@
-"""What a script puts into a document: the text between two marks."""
+"""Text that a script writes between two marks of a document."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from pathlib import Path
 
 
 def insert(path: Path, content: str, begin: str, end: str) -> None:
-    """Put a text between the marks of a file, of which nothing else changes; ValueError where it has not both."""
+    """Replace the text between the marks of a file; ValueError if a mark is missing."""
     before, _, after = _parts(path, begin, end)
     path.write_text(before + begin + content + end + after)
 
 
 def inserted(path: Path, begin: str, end: str) -> str:
-    """Return what stands between the marks of a file; ValueError where it has not both."""
+    """Return the text between the marks of a file; ValueError if a mark is missing."""
     return _parts(path, begin, end)[1]
 
 

@@ -1,4 +1,4 @@
-"""Trainings side by side: images a second of all of them, each a process of its own that waits for its turn."""
+"""Parallel trainings: their total images/s; every training is a process that waits for its turn."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ GOAL_GPU = 2  # of eight runs, times the images a second of one
 
 
 def on_cpu(network: str, precision: Precision, *, blocks: int) -> list[Row]:
-    """Return the images a second of two trainings of one thread over those of one of two threads, by turns."""
+    """Return the images/s of two one-thread trainings over those of one two-thread training, alternating."""
     way = Way(network, torch.device("cpu"), precision)
     with _waiting(way, [2, 1, 1]) as (one, *two):
         ratios = []
         for block in range(-1, blocks):
             ways = [two, [one]] if block % 2 else [[one], two]
             speeds = {len(workers): _together(workers, NETWORKS_CPU[network]) for workers in ways}
-            ratios += [speeds[2] / speeds[1]] if block >= 0 else []  # a first round is dropped
+            ratios += [speeds[2] / speeds[1]] if block >= 0 else []  # the first round is dropped
     return [Row(f"{way.name}: two runs of one thread / one of two", estimate(ratios))]
 
 
 def on_gpu(network: str, precision: Precision, *, blocks: int) -> list[Row]:
-    """Return the images a second of one, two, four and eight trainings on one GPU, and over those of one."""
+    """Return the images/s of 1, 2, 4 and 8 trainings on one GPU, and their ratio to one training."""
     way = Way(network, torch.device("cuda"), precision)
     with _waiting(way, [1] * max(RUNS_GPU)) as workers:
         speeds: dict[int, list[float]] = {count: [] for count in RUNS_GPU}
@@ -43,17 +43,17 @@ def on_gpu(network: str, precision: Precision, *, blocks: int) -> list[Row]:
             for count in RUNS_GPU:
                 speed = _together(workers[:count], NETWORKS_GPU[network])
                 speeds[count] += [speed] if block >= 0 else []
-    found = []
+    rows = []
     for count, values in speeds.items():
         ratios = [value / alone for value, alone in zip(values, speeds[1], strict=True)]
         goal = GOAL_GPU if count == max(RUNS_GPU) else None
-        found.append(Row(f"{way.name}: {count} on one GPU", estimate(values), None, "images/s"))
-        found += [Row(f"{way.name}: {count} on one GPU / 1", estimate(ratios), least=goal)] if count > 1 else []
-    return found
+        rows.append(Row(f"{way.name}: {count} on one GPU", estimate(values), None, "images/s"))
+        rows += [Row(f"{way.name}: {count} on one GPU / 1", estimate(ratios), least=goal)] if count > 1 else []
+    return rows
 
 
 def serve(way: Way, threads: int) -> None:
-    """Train the steps that each line of standard input asks for, and say when they are done."""
+    """For each line of standard input, train that number of steps and print a line when they are done."""
     torch.set_num_threads(threads)
     step = limit(way, images.prepared())
     for _ in range(3):
@@ -69,7 +69,7 @@ def serve(way: Way, threads: int) -> None:
 
 @contextmanager
 def _waiting(way: Way, threads: Sequence[int]) -> Iterator[list[subprocess.Popen[str]]]:
-    """Start a process for each number of threads, which trains when it is told to, and wait until all are ready."""
+    """Start a `serve` process for each number of threads, and wait until all are ready."""
     command = [sys.executable, sys.argv[0], "--device", way.device.type, "--serve", way.network, way.precision]
     with ExitStack() as stack:
         workers = [
@@ -81,11 +81,11 @@ def _waiting(way: Way, threads: Sequence[int]) -> Iterator[list[subprocess.Popen
             for count in threads
         ]
         _hear(workers)
-        yield workers  # at the end their standard input is closed
+        yield workers  # ExitStack then closes their standard input
 
 
 def _together(workers: Sequence[subprocess.Popen[str]], steps: int) -> float:
-    """Return the images a second of some processes that train side by side, until the last of them is done."""
+    """Return the total images/s of processes that train in parallel, until the last one is done."""
     start = time.perf_counter()
     for worker in workers:
         print(steps, file=worker.stdin, flush=True)
@@ -94,7 +94,7 @@ def _together(workers: Sequence[subprocess.Popen[str]], steps: int) -> float:
 
 
 def _hear(workers: Sequence[subprocess.Popen[str]]) -> None:
-    """Wait for a line of each; RuntimeError where one has ended instead, which has said why."""
+    """Wait for a line from every process; RuntimeError if one has exited, which has printed why."""
     for worker in workers:
         if worker.stdout is None or not worker.stdout.readline():
             raise RuntimeError(f"{worker.args} ended")

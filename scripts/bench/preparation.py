@@ -1,4 +1,4 @@
-"""Small JPEGs in a zip to a prepared dataset: speed and memory; what a training on some of its images loads."""
+"""`data prepare` of small JPEGs in a zip: speed and memory; and the memory that a `train_size` loads."""
 
 from __future__ import annotations
 
@@ -27,18 +27,17 @@ from snapshot_cli.datasets import batches, store
 run = images.run("resnet-8", dataset="jpegs", train_size=int(sys.argv[2]))
 resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 before = resident()
-dataset = store.load(Path(sys.argv[1]), "jpegs")  # kept, or what it has mapped would not count
+dataset = store.load(Path(sys.argv[1]), "jpegs")  # keeps a reference, or its mapped memory would not count
 held = batches.of_run(run, dataset, device=torch.device("cpu"))
 print(resident() - before)
 """
 
 
 def rows(*, train: int = 20_000, test: int = 2_000, train_size: int = 2_000, passes: int = 6) -> list[Row]:
-    """Return images a second and peak memory of `data prepare`, and the memory that a smaller `train_size` loads.
+    """Return images/s and peak memory of `data prepare`, and the memory that a smaller `train_size` loads.
 
-    Passes on one core and on two take turns.
-
-    The memory of `data prepare` is that of its largest process, less the array of images that the process maps.
+    Passes on one core and on two alternate. The memory of `data prepare` is that of its largest process, without the
+    memory-mapped array of images.
     """
     with tempfile.TemporaryDirectory() as name:
         cores = sorted(os.sched_getaffinity(0))
@@ -64,7 +63,7 @@ def rows(*, train: int = 20_000, test: int = 2_000, train_size: int = 2_000, pas
 
 
 def _write(path: Path, *, train: int, test: int) -> None:
-    """Write JPEGs as large as Tiny ImageNet's: a coarse pattern, and grain."""
+    """Write JPEGs of Tiny ImageNet's size: a coarse pattern plus grain."""
     draw = np.random.default_rng(0)
     with zipfile.ZipFile(path, "w") as archive:
         for row in range(train + test):
@@ -77,7 +76,7 @@ def _write(path: Path, *, train: int, test: int) -> None:
 
 
 def _loaded(data: Path, train_size: int) -> int:
-    """Return by how many bytes a process grows that loads the images of a run."""
+    """Return by how many bytes a process grows when it loads the images of a run."""
     code = f"import sys; sys.path[:0] = {[str(ROOT), str(ROOT / 'scripts')]}\n{LOAD}"
     line = [sys.executable, "-c", code, str(data), str(train_size)]
     return int(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)

@@ -1,4 +1,4 @@
-"""The program as a person meets it: start-up, the plan of all studies, the report of many finished runs."""
+"""The program as users see it: start-up, the plan of all studies, the report of many finished runs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ render: {many: methods, many-metrics: metrics, many-ensemble-size: ensemble-size
 
 
 def start(*, blocks: int) -> list[Row]:
-    """Return the seconds of `snapshot --help` and of planning every study that there is."""
+    """Return the seconds of `snapshot --help` and of planning all shipped studies."""
     work = {
         "snapshot --help": lambda: command("--help")[0],
         "plan of all studies": lambda: timed(lambda: [plan.runs(load(path)) for path in STUDIES.rglob("*.yaml")]),
@@ -50,10 +50,10 @@ def start(*, blocks: int) -> list[Row]:
 
 
 def report() -> list[Row]:
-    """Return seconds and memory of the report of a study as large as the paper's Table 1, every run of it finished.
+    """Return seconds and memory of the report of a finished study as large as the paper's Table 1.
 
-    Each run has the predictions of all its snapshots for 10,000 images of 10 or of 100 classes: they are scored first,
-    then the scores alone are read. Last comes the report of Table 1 at small size, and its page, from committed scores.
+    Its runs have the predictions of all snapshots for 10,000 images of 10 or 100 classes. The report is drawn with
+    scoring, then from scores alone. A last row is the report of small/table1 and its page from the committed scores.
     """
     with tempfile.TemporaryDirectory() as folder:
         results, small = Path(folder) / "results", Path(folder) / "small"
@@ -79,7 +79,7 @@ def _row(name: str, passes: Sequence[tuple[Time, int]], *, most: float) -> Row:
 
 
 def _passes(words: Sequence[str], results: Path, *, fresh: Sequence[str], passes: int = 3) -> list[tuple[Time, int]]:
-    """Return some passes of a command, before each of which some files are deleted."""
+    """Return the time and memory of some passes of a command; the files `fresh` are deleted before every pass."""
     times = []
     for _ in range(passes):
         for path in (path for pattern in fresh for path in results.glob(pattern)):
@@ -89,23 +89,23 @@ def _passes(words: Sequence[str], results: Path, *, fresh: Sequence[str], passes
 
 
 def command(*words: str, cores: Collection[int] | None = None) -> tuple[Time, int]:
-    """Return what a snapshot command takes in a process of its own, and its peak memory in bytes.
+    """Return the time of a snapshot command in a process, and its peak memory in bytes.
 
-    It runs on the given cores, or on all. A small process starts it, since Linux counts the peak of the one that starts
-    another as the other's, too.
+    It runs on the given cores, or on all. A small process starts it, because Linux includes the parent's memory in a
+    child's peak.
     """
     line = [sys.executable, "-c", WATCH, sys.executable, "-P", "-m", "snapshot_cli", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    found = subprocess.run(
+    done = subprocess.run(
         line, env=environment, check=True, stdout=subprocess.PIPE, text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, cores or os.sched_getaffinity(0)),
     )  # fmt: skip
-    wall, cpu, kibibytes = json.loads(found.stdout)
+    wall, cpu, kibibytes = json.loads(done.stdout)
     return Time(wall, cpu), 1024 * kibibytes
 
 
 def _finish(study: Path, results: Path) -> int:
-    """Write every run of a study as if it had been trained, and return how many there are."""
+    """Write all runs of a study as if they were trained, and return their number."""
     import numpy as np
 
     from snapshot_cli.run_directory import RunDirectory

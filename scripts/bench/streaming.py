@@ -1,4 +1,4 @@
-"""Files of photographs to batches in the process that trains: ours against torchvision's folder of images."""
+"""Decoding photographs into batches in the training process: ours against torchvision's ImageFolder."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from snapshot_cli.datasets import batches, store
 from snapshot_cli.datasets.decoding import JITTER
 from snapshot_cli.datasets.prepare import prepare
 
-FILES, HEIGHT, WIDTH = 128, 375, 500  # as many pixels as most of ImageNet's have
+FILES, HEIGHT, WIDTH = 128, 375, 500  # the size of most of ImageNet's images
 
 
 def rows(*, blocks: int) -> list[Row]:
-    """Return images a second that one process decodes and augments, and how many times as many as torchvision does."""
+    """Return the images/s that one process decodes and augments, and the ratio to torchvision."""
     with tempfile.TemporaryDirectory() as name:
         photographs, data = Path(name) / "photographs", Path(name) / "data"
         _write(photographs)
@@ -44,7 +44,7 @@ def rows(*, blocks: int) -> list[Row]:
 
 
 def _write(folder: Path) -> None:
-    """Write JPEGs that are as large as photographs: a coarse pattern, and grain."""
+    """Write JPEGs of the size of photographs: a coarse pattern plus grain."""
     draw = np.random.default_rng(0)
     for row in range(FILES + 2):
         coarse = Image.fromarray(draw.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize((WIDTH, HEIGHT))
@@ -55,7 +55,7 @@ def _write(folder: Path) -> None:
 
 
 def _reference(folder: Path) -> DataLoader[Any]:
-    """Return torchvision's pipeline for training on ImageNet, with the colours that ours alters."""
+    """Return torchvision's pipeline for training on ImageNet, with the same colour jitter as ours."""
     from torchvision.datasets import ImageFolder
     from torchvision.transforms import v2
 

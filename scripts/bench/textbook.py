@@ -1,4 +1,4 @@
-"""The DenseNet that most repositories have: every layer normalises and concatenates all channels so far."""
+"""The common DenseNet, written as in its paper: every layer normalises and concatenates all earlier channels."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from snapshot_cli.networks.names import parse
 
 
 class Layer(nn.Sequential):
-    """BN-ReLU-conv3x3, appended to what it reads."""
+    """BN-ReLU-conv3x3, whose output is appended to its input."""
 
     def __init__(self, inputs: int, growth: int) -> None:
         convolution = nn.Conv2d(inputs, growth, 3, padding=1, bias=False)
         super().__init__(nn.BatchNorm2d(inputs), nn.ReLU(inplace=True), convolution)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x and what the layer makes of it."""
+        """Return x and the layer's output, concatenated."""
         return torch.cat((x, super().forward(x)), 1)
 
 
 def network(name: str) -> nn.Module:
-    """Return a network for images of 32x32 in 10 classes: a DenseNet as defined here, any other as it is ours."""
+    """Return a network for 32x32 images in 10 classes: a DenseNet as defined here, others from this package."""
     architecture = parse(name)
     if architecture.family != "densenet":
         return build(name)

@@ -31,10 +31,10 @@ class Bar:
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
-    def on_start(self, done: int, steps: int, epoch_length: int) -> None:
+    def on_start(self, done: int, total_steps: int, epoch_length: int) -> None:
         """Show the bar."""
-        self._length, self._epochs = epoch_length, -(-steps // epoch_length)
-        self._task = self._progress.add_task("", total=steps, completed=done)
+        self._length, self._epochs = epoch_length, -(-total_steps // epoch_length)
+        self._task = self._progress.add_task("", total=total_steps, completed=done)
         self._progress.start()
         self._done, self._started = done, time.monotonic()
 
@@ -70,11 +70,11 @@ class Lines:
     def __exit__(self, *error: object) -> None:
         pass
 
-    def on_start(self, done: int, steps: int, epoch_length: int) -> None:
+    def on_start(self, done: int, total_steps: int, epoch_length: int) -> None:
         """Print the step after which training resumes."""
-        self._epochs = -(-steps // epoch_length)
+        self._epochs = -(-total_steps // epoch_length)
         if done:
-            say(self._console, f"resuming after step {done} of {steps}")
+            say(self._console, f"resuming after step {done} of {total_steps}")
 
     def on_step(self, step: int, lr: float) -> None:
         """Print nothing."""

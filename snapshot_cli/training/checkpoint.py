@@ -33,7 +33,7 @@ DAMAGED = (
 
 @dataclass
 class Progress:
-    """How far a run is: its steps, hashes of snapshots, rows of metrics.csv, and the losses and errors of the epoch."""
+    """Progress of a run: steps, hashes of snapshots, rows of metrics.csv, losses and errors of the current epoch."""
 
     step: int = 0
     snapshots: list[str] = field(default_factory=list)
@@ -85,22 +85,22 @@ def restore_state(
 
     Raises UserError for a file that is damaged, of another version or run, or inconsistent with this run.
     """
-    way_out = f"delete {path.parent} and train it again"
+    remedy = f"delete {path.parent} and train it again"
     if not path.is_file():
         if path.exists() or path.is_symlink():
-            raise UserError(f"{path}: not a file; {way_out}")
+            raise UserError(f"{path}: not a file; {remedy}")
         return Progress()
     if path.stat().st_size > MAX_BYTES:
-        raise UserError(f"{path}: too large to be a checkpoint; {way_out}")
+        raise UserError(f"{path}: too large to be a checkpoint; {remedy}")
     try:
         state = torch.load(_content(path), map_location="cpu", weights_only=True)
         if state["version"] != VERSION or state["run_id"] != run_id:
-            raise UserError(f"{path}: of another version or another run; {way_out}")
+            raise UserError(f"{path}: of another version or another run; {remedy}")
         network.load_state_dict(state["network"])
         _restore_momentum(state["optimizer"]["state"], optimizer)
         return _progress(state["progress"], epoch_length, ends)
     except DAMAGED:
-        raise UserError(f"{path}: damaged; {way_out}") from None
+        raise UserError(f"{path}: damaged; {remedy}") from None
 
 
 def _content(path: Path) -> io.BytesIO:

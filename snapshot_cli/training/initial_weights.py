@@ -1,4 +1,4 @@
-"""Initial weights from a file: which tensors fit a network, and which stay as initialised from the seed."""
+"""Initial weights from a file: which tensors fit a network, and which keep their values from the seed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMED = 4  # tensors named in a message
 
 @dataclass(frozen=True)
 class Fit:
-    """The names of tensors: taken from a file, left in the file, and new in the network."""
+    """Names of tensors: taken from the file, left in the file, and new in the network."""
 
     taken: tuple[str, ...]
     left: tuple[str, ...]
@@ -64,7 +64,8 @@ def fit(network: nn.Module, weights: Mapping[str, Tensor], classes: int) -> Fit:
     head = _classifier(network, classes)
     missing = [name for name in new if name not in head and (name in parameters or name in weights)]
     if missing or not taken:
-        raise ValueError(f"they do not fit the network: {_reason(missing[0], state, weights)}" if missing else _NONE)
+        reason = _reason(missing[0], state, weights) if missing else "no tensor has its name and shape"
+        raise ValueError(f"they do not fit the network: {reason}")
     return Fit(tuple(taken), tuple(name for name in weights if name not in taken), tuple(new))
 
 
@@ -82,9 +83,6 @@ def checked(network: nn.Module, content: bytes, classes: int, path: Path) -> Fit
         return fit(network, read(content), classes)
     except ValueError as error:
         raise UserError(f"initial_weights: {path}: {error}") from None
-
-
-_NONE = "they do not fit the network: no tensor has its name and shape"
 
 
 def _classifier(network: nn.Module, classes: int) -> set[str]:

@@ -1,4 +1,4 @@
-"""Errors on the lines between snapshots and the last one (Figure 5), with three treatments of batch norm."""
+"""Errors on the lines from earlier snapshots to the last (Figure 5), with three choices of batch-norm statistics."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from snapshot_cli.training.network import build_for_training
 from snapshot_cli.training.predict import predict
 
 LAMBDAS = tuple(k / 10 for k in range(11))
-IMAGES = 5000  # training images, on which batch-norm statistics are estimated
-BATCH_SIZE = 512  # of these images; the estimate depends on it
+IMAGES = 5000  # training images to estimate batch-norm statistics on
+BATCH_SIZE = 512  # for these images; the estimate depends on it
 
 STATISTICS = ("running_mean", "running_var")
 
@@ -52,7 +52,7 @@ def interpolate(
     for row in _points(network, run, directory, images=images, test=batches["test"]):
         rows.append(row)
         if stop():
-            raise Stopped(f"{run.run_id}: stopped between two points of its interpolation; the same command starts it")
+            raise Stopped(f"{run.run_id}: stopped during interpolation; type the same command to start it again")
     directory.write_interpolation(rows)
 
 
@@ -64,10 +64,10 @@ def mixed(earlier: State, last: State, weight: float, names: Iterable[str]) -> S
 def reestimate(network: nn.Module, images: Feed) -> None:
     """Set all batch-norm statistics to the means over batches of images, weighted by their size; dropout stays off."""
     norms = _norms(network)
-    usual = [norm.momentum for norm in norms]
+    momenta = [norm.momentum for norm in norms]
     network.eval()
     seen, size = 0, BATCH_SIZE
-    if images.examples % size == 1 and images.examples > 1:  # one image can be too little for a variance
+    if images.examples % size == 1 and images.examples > 1:  # a last batch of one image may have no variance
         size += 1
     with torch.inference_mode():
         for batch, labels in images.evaluation(size):
@@ -76,7 +76,7 @@ def reestimate(network: nn.Module, images: Feed) -> None:
                 norm.train()
                 norm.momentum = len(labels) / seen
             network(batch)
-    for norm, momentum in zip(norms, usual, strict=True):
+    for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     network.eval()
 

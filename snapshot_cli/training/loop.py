@@ -27,8 +27,8 @@ from snapshot_cli.training.record import Training, close_epoch, save, stopped, s
 class Callback(Protocol):
     """Progress callback; it must not affect training."""
 
-    def on_start(self, done: int, steps: int, epoch_length: int) -> None:
-        """Called once, with the steps done before a resume, the steps in all, and the steps of an epoch."""
+    def on_start(self, done: int, total_steps: int, epoch_length: int) -> None:
+        """Called once, with the steps done before a resume, the total steps, and the steps of an epoch."""
 
     def on_step(self, step: int, lr: float) -> None:
         """Called after every step, counted from 1; must not synchronise the device."""
@@ -48,7 +48,7 @@ def train(
     ranks: Ranks = ALONE,
     initial: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
-    """Train a run to its end, or resume it; snapshots, predictions and metrics go to its directory.
+    """Train or resume a run to its end; write snapshots, predictions and metrics to its directory.
 
     A checkpoint is saved at the end of every epoch and every `machine.checkpoint_seconds`. A fresh run starts from the
     weights `initial`, if any.
@@ -99,12 +99,12 @@ def prepare(
     ranks: Ranks = ALONE,
     initial: Mapping[str, torch.Tensor] | None = None,
 ) -> Training:
-    """Return a run ready to train: from its checkpoint, else with weights from its seed.
+    """Return a run ready to train, restored from its checkpoint or initialised from its seed.
 
-    A fresh run takes those tensors of `initial` that fit its network.
+    A fresh run takes the tensors of `initial` that fit its network.
 
-    Raises UserError if the checkpoint, or an earlier snapshot, is not what the run wrote, and if ranks read different
-    checkpoints.
+    Raises UserError if the checkpoint or an earlier snapshot differs from what the run wrote, and if ranks read
+    different checkpoints.
     """
     device = hardware.choose(machine.device)
     torch.manual_seed(derive(run.seed, "weights"))
@@ -129,7 +129,7 @@ def prepare(
         ends=run.snapshot_steps(examples),
     )
     if progress.step != ranks.broadcast(progress.step):
-        raise UserError(f"{directory.resume_path}: not on every host; all hosts must share one folder of results")
+        raise UserError(f"{directory.resume_path}: not on every host; all hosts must share one results folder")
     for snapshot, digest in enumerate(progress.snapshots, start=1):
         directory.weights(snapshot, digest)
     batches = of_run(run, dataset, device=device, workers=machine.workers or 0, stop=stop)
@@ -139,7 +139,7 @@ def prepare(
 
 
 def train_epoch(training: Training, *, callback: Callback, stop: Callable[[], bool]) -> None:
-    """Train to the end of the current epoch, or of the run, and take the snapshots that fall there."""
+    """Train to the end of the current epoch, or of the run, and take the snapshots on the way."""
     run, progress, examples, ranks = training.run, training.progress, training.examples, training.ranks
     length = steps_per_epoch(examples, run.batch_size)
     ends = run.snapshot_steps(examples)
@@ -150,6 +150,10 @@ def train_epoch(training: Training, *, callback: Callback, stop: Callable[[], bo
         ranks.only_on_first(restored).to(training.device) for restored in (progress.losses, progress.wrong)
     )
     started, saved = time.perf_counter() - progress.seconds, time.monotonic()
+
+    def record() -> None:
+        progress.record(ranks.sum(losses.cpu()), ranks.sum(wrong.cpu()), time.perf_counter() - started)
+
     training.network.train()
     try:
         for images, labels in training.batches["train"].training(
@@ -167,7 +171,7 @@ def train_epoch(training: Training, *, callback: Callback, stop: Callable[[], bo
                 break
             stopping, due = ranks.any_rank(stop(), time.monotonic() - saved > training.machine.checkpoint_seconds)
             if stopping or due:
-                progress.record(ranks.sum(losses.cpu()), ranks.sum(wrong.cpu()), time.perf_counter() - started)
+                record()
                 save(training)
                 saved = time.monotonic()
             if stopping:
@@ -175,10 +179,10 @@ def train_epoch(training: Training, *, callback: Callback, stop: Callable[[], bo
     except StoppedWaiting:
         if ranks.count > 1 or progress.step == 0:  # the other ranks wait for this step's gradients
             raise
-        progress.record(losses, wrong, time.perf_counter() - started)
+        record()
         save(training)
         raise stopped(training) from None
-    progress.record(ranks.sum(losses.cpu()), ranks.sum(wrong.cpu()), time.perf_counter() - started)
+    record()
     close_epoch(training, epoch + 1, lr)
     callback.on_epoch(progress.rows[-1] | {"data_wait": training.batches["train"].data_wait})
     if progress.step < ends[-1] and ranks.any_rank(stop())[0]:
@@ -192,7 +196,9 @@ def step(
     run, ranks = training.run, training.ranks
     for group in training.optimizer.param_groups:
         group["lr"] = lr
-    if run.dropout or run.stochastic_depth or is_external(run.network):  # which may draw random numbers anywhere
+    if (
+        run.dropout or run.stochastic_depth or is_external(run.network)
+    ):  # an external network may draw random numbers anywhere
         torch.manual_seed(derive(run.seed, "dropout", training.progress.step, *ranks.seed_suffix))
     with torch.autocast(training.device.type, dtype=torch.bfloat16, enabled=run.precision == "bfloat16"):
         logits = training.forward(images)

@@ -1,4 +1,4 @@
-"""Count the parameters and bytes of a training without running it, and measure the seconds of a few steps."""
+"""Count the parameters and bytes of a training without running it, and time a few steps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from snapshot_cli.training import loop
 from snapshot_cli.training.network import build_on_meta
 
 PRECISIONS = get_args(Precision)
-WARM_UP = 2  # steps that are not counted: they allocate memory and choose kernels
+WARM_UP = 2  # uncounted steps, which allocate memory and choose kernels
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ def _autocast(run: Run, device: torch.device) -> Iterator[None]:
 
 def seconds_per_step(run: Run, manifest: Manifest, machine: Machine, *, steps: int) -> dict[Precision, float]:
     """Return the median seconds of a step in both precisions, from `steps` alternating steps on noise."""
-    by_turns = zip(*(_times(run, precision, manifest, machine, steps) for precision in PRECISIONS), strict=True)
-    counted = zip(*list(by_turns)[WARM_UP:], strict=True)
+    alternating = zip(*(_times(run, precision, manifest, machine, steps) for precision in PRECISIONS), strict=True)
+    counted = zip(*list(alternating)[WARM_UP:], strict=True)
     return {precision: statistics.median(taken) for precision, taken in zip(PRECISIONS, counted, strict=True)}
 
 

@@ -1,4 +1,4 @@
-"""Predict with the snapshots of a run, whose files are compared with their sha256."""
+"""Predict with the snapshots of a run, after comparing their files with their sha256."""
 
 from __future__ import annotations
 

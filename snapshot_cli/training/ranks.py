@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 STORE_SECONDS = 60.0
-PATIENCE = timedelta(hours=12)  # ranks wait while rank 0 interpolates; a process that ends is noticed at once
+COLLECTIVE_TIMEOUT = timedelta(hours=12)  # ranks wait while rank 0 interpolates; a dead process is noticed at once
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The rank of this process and the number of ranks; a single rank sends and computes nothing."""
+    """The rank of this process and the number of ranks; with a single rank, all methods are no-ops."""
 
     rank: int = 0
     count: int = 1
@@ -47,21 +47,21 @@ class Ranks:
 
     @property
     def seed_suffix(self) -> tuple[int, ...]:
-        """What makes the seeds of ranks differ where they must; empty on rank 0."""
+        """What makes the dropout seeds of ranks differ; empty on rank 0."""
         return () if self.first else (self.rank,)
 
     def wrap(self, network: nn.Module) -> nn.Module:
         """Return the network to call in training: it averages gradients over ranks, but not batch statistics.
 
-        All ranks start from the weights of rank 0. The authors' code kept the statistics of several GPUs apart, too.
+        All ranks start from the weights of rank 0. The authors' code does not share statistics between GPUs either.
         """
         if self.count == 1:
             return network
         from torch.nn.parallel import DistributedDataParallel
 
-        together = DistributedDataParallel(network)
-        together.broadcast_buffers = False  # after the constructor, which broadcasts them
-        return together
+        parallel = DistributedDataParallel(network)
+        parallel.broadcast_buffers = False  # set after the constructor, which broadcasts them once
+        return parallel
 
     def part(self, loss: torch.Tensor, examples: int, batch: int) -> torch.Tensor:
         """Return this rank's part of the mean loss of a batch, from the mean over its `examples` images."""
@@ -120,7 +120,7 @@ ALONE = Ranks()
 
 
 def join(device: Device) -> Ranks:
-    """Connect to the other processes that torchrun started and return the ranks; a single one without torchrun.
+    """Join the process group of torchrun and return the ranks; a single rank without torchrun.
 
     On GPUs, a process takes the GPU of its local rank. Raises ConfigError if there are too few.
     """
@@ -137,7 +137,7 @@ def join(device: Device) -> Ranks:
         local_rank, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if local_rank >= gpus:
             raise ConfigError(
-                f"torchrun --nproc-per-node: a process needs a GPU of its own, and there are {gpus} here; start fewer"
+                f"torchrun --nproc-per-node: each process needs a GPU, and there are {gpus} here; start fewer"
             )
         torch.cuda.set_device(local_rank)
     if not distributed.is_initialized():
@@ -145,7 +145,7 @@ def join(device: Device) -> Ranks:
         backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
         rank = int(os.environ["RANK"])
         distributed.init_process_group(
-            backend, store=_store(rank, count), rank=rank, world_size=count, timeout=PATIENCE
+            backend, store=_store(rank, count), rank=rank, world_size=count, timeout=COLLECTIVE_TIMEOUT
         )
     return Ranks(distributed.get_rank(), distributed.get_world_size())
 
@@ -159,19 +159,19 @@ def _store(rank: int, count: int) -> Store:
     from torch.distributed.rendezvous import rendezvous
 
     store: Store
-    store, _, _ = next(rendezvous("env://", rank, count, timeout=PATIENCE))
+    store, _, _ = next(rendezvous("env://", rank, count, timeout=COLLECTIVE_TIMEOUT))
     if int(os.environ["LOCAL_WORLD_SIZE"]) < count:
         return store
     return PrefixStore(f"restart {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
 
 
 def _wait_for_store(host: str, port: int) -> None:
-    """Wait until the store through which the ranks meet answers; torch itself would wait for hours, deaf to signals.
+    """Wait for the store through which the ranks connect; torch itself would wait for hours, deaf to signals.
 
-    Raises ConfigError where it does not answer within STORE_SECONDS. Without torchrun's own store the first rank is it.
+    Raises ConfigError if it does not answer within STORE_SECONDS.
     """
     if os.environ["RANK"] == "0" and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-        return None
+        return None  # this process will be the store
     until = time.monotonic() + STORE_SECONDS
     while True:
         try:
@@ -179,7 +179,7 @@ def _wait_for_store(host: str, port: int) -> None:
         except OSError as error:
             if time.monotonic() > until:
                 raise ConfigError(
-                    f"torchrun: nobody answers at MASTER_ADDR {host}, MASTER_PORT {port} ({error.strerror or error}); "
+                    f"torchrun: no answer at MASTER_ADDR {host}, MASTER_PORT {port} ({error.strerror or error}); "
                     "start all processes with torchrun, with the --master-addr of the first host"
                 ) from None
             time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""A run in training and what it records: rows of metrics.csv, checkpoints, snapshots and the summary."""
+"""A run in training, and what it writes: metrics.csv, checkpoints, snapshots and the summary."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Training:
 
     run: Run
     network: nn.Module
-    """Has the weights; training calls `forward`, which may be compiled or data-parallel."""
+    """Holds the weights; a training step calls `forward`, which may be compiled or data-parallel."""
     forward: Callable[[torch.Tensor], torch.Tensor]
     optimizer: torch.optim.Optimizer
     batches: dict[str, Feed]
@@ -71,10 +71,10 @@ def close_epoch(training: Training, epoch: int, lr: float) -> None:
 def save(training: Training, row: dict[str, float] | None = None) -> None:
     """Save a checkpoint, with the row of a finished epoch; UserError if losses or weights are not finite."""
     progress, run = training.progress, training.run
-    broken = torch.nonzero(~progress.losses.isfinite())
-    if len(broken):
+    not_finite = torch.nonzero(~progress.losses.isfinite())
+    if len(not_finite):
         length = len(progress.losses)
-        step = (progress.step - 1) // length * length + int(broken[0]) + 1
+        step = (progress.step - 1) // length * length + int(not_finite[0]) + 1
         raise UserError(
             f"{run.run_id}: the loss is not finite at step {step}, where the learning rate is "
             f"{run.lr(step, training.examples):.4g}; try a smaller alpha0"
@@ -93,7 +93,7 @@ def save(training: Training, row: dict[str, float] | None = None) -> None:
 
 
 def take_snapshot(training: Training, snapshot: int) -> None:
-    """Save the weights as a snapshot, counted from 1, and remember its sha256."""
+    """Save the weights as a snapshot, counted from 1, and record its sha256."""
     path, ranks = training.directory.snapshot_path(snapshot), training.ranks
     training.progress.snapshots.append(
         ranks.broadcast(checkpoint.save_weights(path, training.network) if ranks.first else "")

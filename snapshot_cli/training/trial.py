@@ -41,7 +41,7 @@ def check(run: Run, manifest: Manifest, *, smallest: int = 2, ranks: int = 1) ->
         torch.manual_seed(derive(run.seed, "weights"))
         network = build_network(run, classes=len(manifest.classes), side=manifest.size)
         if any(map(is_lazy, network.parameters())):
-            raise UserError(f"{run.network}: has lazy parameters; give their sizes, which {_sizes(manifest)} determine")
+            raise UserError(f"{run.network}: has lazy parameters; give their sizes for {_sizes(manifest)}")
         images = torch.randn(2, 3, manifest.size, manifest.size)
         _check_gradients(run, network, images, manifest)
         if smallest == 1:
@@ -63,7 +63,7 @@ def _check_gradients(run: Run, network: nn.Module, images: Tensor, manifest: Man
     if not trainable:
         raise UserError(f"{run.network}: has no parameters to train")
     logits = _logits(run, network.train(), images, manifest)
-    with _words(run, "cannot compute gradients"):
+    with _as_user_error(run, "cannot compute gradients"):
         cross_entropy(logits, torch.zeros(len(images), dtype=torch.int64)).backward()  # type: ignore[no-untyped-call]
     idle = [name for name, tensor in trainable.items() if tensor.grad is None]
     if idle:
@@ -76,14 +76,14 @@ def _check_gradients(run: Run, network: nn.Module, images: Tensor, manifest: Man
 
 
 def _logits(run: Run, network: nn.Module, images: Tensor, manifest: Manifest) -> Tensor:
-    with _words(run, f"cannot take {_sizes(manifest)}"):
+    with _as_user_error(run, f"cannot take {_sizes(manifest)}"):
         logits = network(images)
-    wanted = f"expected its forward to return logits (images, {len(manifest.classes)})"
+    expected = f"expected its forward to return logits (images, {len(manifest.classes)})"
     if not isinstance(logits, Tensor):
-        raise UserError(f"{run.network}: {wanted}, given {type(logits).__name__}")
+        raise UserError(f"{run.network}: {expected}, given {type(logits).__name__}")
     if not logits.is_floating_point() or logits.shape != (len(images), len(manifest.classes)):
         kind = str(logits.dtype).removeprefix("torch.")
-        raise UserError(f"{run.network}: {wanted}, given {kind} {tuple(logits.shape)} for {len(images)} images")
+        raise UserError(f"{run.network}: {expected}, given {kind} {tuple(logits.shape)} for {len(images)} images")
     return logits
 
 
@@ -101,7 +101,7 @@ def _check_single_image(run: Run, network: nn.Module, images: Tensor, manifest: 
 
 
 def _without_a_single_image(run: Run, manifest: Manifest, ranks: int) -> int:
-    """Return the next larger batch size with more than one image per rank in the last batch of an epoch."""
+    """Return the next larger batch size whose last batch of an epoch has more than one image per rank."""
     examples = run.training_examples(manifest.train)
     sizes = range(run.batch_size + 1, examples + run.batch_size + 2)
     return next(size for size in sizes if (min(examples, examples % size or size)) // ranks > 1)
@@ -118,14 +118,13 @@ def _repeats(run: Run, network: nn.Module, images: Tensor) -> list[str]:
     if torch.equal(*answers):
         return []
     return [
-        f"{run.network}: two forward passes of the same weights, images and seed differ, so that a run which is "
-        "stopped and resumed ends with other numbers; draw random numbers from torch alone, and keep what changes in "
-        "state_dict()"
+        f"{run.network}: two forward passes with the same weights, images and seed differ, so a resumed run ends with "
+        "other numbers; draw random numbers from torch only, and keep all state in state_dict()"
     ]
 
 
 @contextmanager
-def _words(run: Run, what: str) -> Iterator[None]:
+def _as_user_error(run: Run, what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
