@@ -9,9 +9,6 @@ import torch
 from command_line import CHECKOUT
 from torch import nn
 from torch.nn.functional import cross_entropy
-from torchvision.models import resnet18
-
-from snapshot_cli import SnapshotEnsemble, SnapshotSchedule
 
 TEXT = (CHECKOUT / "docs/python.md").read_text()
 EXAMPLES = dict(re.findall(r"## ([^\n]+)\n.*?```python\n(.*?)```", TEXT, re.DOTALL))
@@ -25,9 +22,13 @@ def batches(count=6):
 
 
 def run(*titles, **names):
-    """Run examples one after another and return their names."""
-    for title in titles:
-        exec(compile(EXAMPLES[title], title, "exec"), names)
+    """Run examples one after another, below the imports of the first one, and return their names.
+
+    `names` are those that the page explains in its text.
+    """
+    imports, _ = EXAMPLES["A training loop"].split("\n\n\nnetwork = ")
+    for title, code in [("imports", imports), *((title, EXAMPLES[title]) for title in titles)]:
+        exec(compile(code, title, "exec"), names)
     return names
 
 
@@ -60,17 +61,11 @@ def test_a_loop_and_what_its_ensemble_can_do(capsys):
 
 def test_timm():
     pytest.importorskip("timm")
-    run("A timm network", images=batches()[0][0], SnapshotEnsemble=SnapshotEnsemble)
+    run("A timm network", images=batches()[0][0])
 
 
 def test_stop_and_resume():
-    names = run(
-        "Stop and resume",
-        torch=torch,
-        resnet18=resnet18,
-        SnapshotEnsemble=SnapshotEnsemble,
-        SnapshotSchedule=SnapshotSchedule,
-    )
+    names = run("Stop and resume")
     assert len(names["ensemble"]) == 1
 
 
@@ -107,9 +102,8 @@ def test_the_callback_for_hugging_face(monkeypatch):
     transformers.Trainer, transformers.TrainerCallback = Trainer, type("TrainerCallback", (), {})
     monkeypatch.setitem(sys.modules, "transformers", transformers)
     names = run(
-        "A callback for the Trainer of Hugging Face", torch=torch, model=Model(), args=None, steps=6,
-        training=batches(),
-        images=batches()[0][0], SnapshotEnsemble=SnapshotEnsemble, SnapshotSchedule=SnapshotSchedule,
+        "A callback for the Trainer of Hugging Face",
+        model=Model(), args=None, steps=6, training=batches(), images=batches()[0][0],
     )  # fmt: skip
     assert len(names["snapshots"].ensemble) == 3
 
@@ -140,8 +134,5 @@ def test_the_callback_for_lightning(monkeypatch):
     lightning.LightningModule, lightning.Trainer = nn.Module, LightningTrainer
     lightning.Callback = type("Callback", (), {})
     monkeypatch.setitem(sys.modules, "lightning", lightning)
-    names = run(
-        "A callback for Lightning", torch=torch, cross_entropy=cross_entropy, resnet18=resnet18, epochs=1,
-        batches=batches(), images=batches()[0][0], SnapshotEnsemble=SnapshotEnsemble, SnapshotSchedule=SnapshotSchedule,
-    )  # fmt: skip
+    names = run("A callback for Lightning", epochs=1, batches=batches(), images=batches()[0][0])
     assert len(names["snapshots"].ensemble) == 3
