@@ -157,7 +157,7 @@ def test_weights_that_are_gone_or_changed(tiny_run, tiny_data, tmp_path):
     run = tiny_run(initial_weights=weights_file.digest(tmp_path / "w.pt"))
     (tmp_path / "w.pt").write_bytes(b"PK other")
     machine = Machine(tiny_data, tmp_path / "results", device="cpu")
-    with pytest.raises(UserError, match=r"w\.pt: no longer the weights that the run starts from, which have sha256:"):
+    with pytest.raises(UserError, match=r"w\.pt: has changed: the run's initial weights have sha256:"):
         in_process.train(run, machine, callback=Silent())
     run = tiny_run(initial_weights=f"sha256:{'0' * 64}")
     with pytest.raises(

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from snapshot_cli.config import kinds
-from snapshot_cli.config.expected import EXPECTED, OTHER_NAMES
+from snapshot_cli.config.expected import EXPECTED, SYNONYMS
 from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.load import load
 from snapshot_cli.config.study import Drawing, Study
@@ -161,13 +161,13 @@ def test_a_wrong_value(old, new, message):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("colour: red", f"1: colour: unknown key; known are {FIELDS}"),
+        ("colour: red", f"1: colour: unknown key; expected one of {FIELDS}"),
         ("droput: 0.2", "1: droput: unknown key; did you mean 'dropout'?"),
-        ("schedule: step", f"1: schedule: unknown key; known are {FIELDS}"),
-        ("1: 2", f"1: 1: unknown key; known are {FIELDS}"),
-        ("<<: {seed: 1}", f"1: <<: unknown key; known are {FIELDS}"),
-        ("'{0}': 2", f"1: {{0}}: unknown key; known are {FIELDS}"),
-        ('"a\\nb": 2', f"1: 'a\\nb': unknown key; known are {FIELDS}"),
+        ("schedule: step", f"1: schedule: unknown key; expected one of {FIELDS}"),
+        ("1: 2", f"1: 1: unknown key; expected one of {FIELDS}"),
+        ("<<: {seed: 1}", f"1: <<: unknown key; expected one of {FIELDS}"),
+        ("'{0}': 2", f"1: {{0}}: unknown key; expected one of {FIELDS}"),
+        ('"a\\nb": 2', f"1: 'a\\nb': unknown key; expected one of {FIELDS}"),
         ("budget: 5", "1: budget: repeated key, first given in line 3"),
         ("nesterov: yes", "1: nesterov: expected true or false, given 'yes'"),
         ("flip: 1", "1: flip: expected true or false, given 1"),
@@ -249,10 +249,10 @@ def test_the_papers_letters_are_answered_with_our_words_and_nothing_is_missing()
     ]
 
 
-@pytest.mark.parametrize("key", OTHER_NAMES)
+@pytest.mark.parametrize("key", SYNONYMS)
 def test_other_names_are_no_fields_and_mean_one(key):
     assert key not in Experiment.model_fields
-    assert refused(f"{GOOD}{key}: 1\n") == [f"6:1: {key}: unknown key; did you mean '{OTHER_NAMES[key]}'?"]
+    assert refused(f"{GOOD}{key}: 1\n") == [f"6:1: {key}: unknown key; did you mean '{SYNONYMS[key]}'?"]
 
 
 def test_missing_keys():
@@ -360,11 +360,11 @@ def test_set_mends_a_mistake_of_the_file():
             "--set: cycles: 60 cycles do not fit into 92 steps; the nearest number that works is 46",
         ),
         ("cycles=[1", "--set cycles=[1: not YAML: expected ',' or ']', but got the end of the text"),
-        ("cycles=*x", "--set cycles=*x: anchors and aliases are not understood here; write the value itself"),
+        ("cycles=*x", "--set cycles=*x: anchors and aliases are not supported; write the value itself"),
         ("cycles=\x07", "--set 'cycles=\\x07': not YAML: the control character '\\x07'"),
         ("cycels=3", "--set: cycels: unknown key; did you mean 'cycles'?"),
         ("M=3", "--set: M: unknown key; did you mean 'cycles'?"),
-        ("title=x", f"--set: title: unknown key; known are {FIELDS}"),
+        ("title=x", f"--set: title: unknown key; expected one of {FIELDS}"),
         ("dataset=a=b", f"--set: dataset: {NAME}, given 'a=b'"),
         ("nesterov=yes", "--set: nesterov: expected true or false, given 'yes'"),
         ("drops=[a]", "--set: drops.0: expected a number, given 'a'"),
@@ -501,7 +501,7 @@ def test_a_wrong_set_of_a_study_is_said_once(sets, lines):
         ("{network: resnet-14}", "", ["9:5: where.0.match: expected a mapping (key: value), given nothing"]),
         ("match: {network: resnet-14}", "skip: true", ["9:5: where.0.match: missing"]),
         ("    set:", "    sett:", ["10:5: where.0.sett: unknown key; did you mean 'set'?"]),
-        ("    set:", "    then:", ["10:5: where.0.then: unknown key; known are match, set, skip"]),
+        ("    set:", "    then:", ["10:5: where.0.then: unknown key; expected one of match, set, skip"]),
         ("{budget: 6}", "{B: 6}", ["10:11: B: unknown key; did you mean 'budget'?"]),
         ("{budget: 6}", "{budget: six}", ["10:11: budget: expected a whole number, given 'six'"]),
         ("set: {budget: 6}", "skip: yes", ["10:5: where.0.skip: expected true or false, given 'yes'"]),
@@ -518,7 +518,7 @@ def test_a_wrong_set_of_a_study_is_said_once(sets, lines):
         (
             "table: methods",
             "table: {kind: methods, only: {seed: 0}}",
-            ["12:26: render.table.only: unknown key; known are kind, match"],
+            ["12:26: render.table.only: unknown key; expected one of kind, match"],
         ),
         (
             "table: methods",
@@ -557,7 +557,7 @@ def test_a_wrong_set_of_a_study_is_said_once(sets, lines):
         (
             "render:",
             "colour: red\nrender:",
-            ["11:1: colour: unknown key; known are title, base, axes, methods, where, split, render"],
+            ["11:1: colour: unknown key; expected one of title, base, axes, methods, where, split, render"],
         ),
         ("render:", "split: train\nrender:", ["11:1: split: expected 'test' or 'holdout', given 'train'"]),
     ],

@@ -10,7 +10,7 @@ from snapshot_cli.errors import ConfigError
 
 @pytest.fixture
 def pipe(tmp_path, monkeypatch):
-    monkeypatch.setattr(text_file, "PATIENCE", 0.2)
+    monkeypatch.setattr(text_file, "PIPE_TIMEOUT", 0.2)
     path = tmp_path / "pipe"
     os.mkfifo(path)
     return path
@@ -23,11 +23,11 @@ def later(seconds, path, text):
 def test_a_pipe_that_nobody_writes_into_is_not_waited_for(pipe):
     with pytest.raises(ConfigError) as caught:
         text_file.read(pipe)
-    assert str(caught.value) == f"{pipe}: a pipe that nobody writes into; give a file, or start what writes first"
+    assert str(caught.value) == f"{pipe}: a pipe without a writer; give a file, or start the writer first"
 
 
 def test_a_writer_may_come_a_little_later(pipe):
-    text_file.PATIENCE = 20.0
+    text_file.PIPE_TIMEOUT = 20.0
     later(0.2, pipe, "dataset: digits")
     assert text_file.read(pipe) == "dataset: digits"
 

@@ -9,9 +9,9 @@ from snapshot_cli.config import yaml_file
 from snapshot_cli.config.yaml_file import MAX_DEPTH, parse
 from snapshot_cli.errors import ConfigError
 
-NO_ALIAS = "anchors and aliases are not understood here; write the value itself"
-NO_TAG = "tags are not understood here; write the value itself"
-TOO_DEEP = "nested too deeply, more than 20 lists and mappings within each other"
+NO_ALIAS = "anchors and aliases are not supported; write the value itself"
+NO_TAG = "tags are not supported; write the value itself"
+TOO_DEEP = "nested too deeply, more than 20 nested lists and mappings"
 TOO_LARGE = "a whole number with more than 18 digits"
 
 

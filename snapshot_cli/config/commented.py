@@ -1,4 +1,4 @@
-"""YAML with a comment above every key, for people: what `snapshot config show` prints and `snapshot init` writes."""
+"""YAML with a comment above every key: what `snapshot config show` prints and `snapshot init` writes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ WIDTH = 80
 MAX_WIDTH = 2**31 - 1  # a value is never wrapped; libyaml takes a C int
 DEFAULT = "default"
 Origins = Mapping[str, str]
-"""Where the values that a file sets come from, by key."""
+"""The origins of the values that are set, by key."""
 
 
 def starter(experiment: Experiment, header: Sequence[str]) -> str:
-    """Return the file of an experiment: first what it sets, then the defaults, commented out, all keys explained."""
+    """Return an experiment file with all keys explained: first those that are set, then the defaults, commented out."""
     written = experiment.model_dump(mode="json", exclude_defaults=True)
     rest = {key: value for key, value in experiment.model_dump(mode="json").items() if key not in written}
     lines = [*map(_comment, header), ""]
@@ -31,9 +31,9 @@ def starter(experiment: Experiment, header: Sequence[str]) -> str:
 
 
 def recipe(values: Experiment | Run, origins: Origins, derived: Mapping[str, str], notes: Sequence[str]) -> str:
-    """Return every value of an experiment or run, what it means, and where it comes from; then notes as comments.
+    """Return every value of an experiment or run with its meaning and origin; then notes as comments.
 
-    `derived` says for keys whose value is null what is used instead.
+    `derived` has the values that replace null, by key.
     """
     lines: list[str] = []
     for key, value in values.model_dump(mode="json").items():
@@ -43,7 +43,7 @@ def recipe(values: Experiment | Run, origins: Origins, derived: Mapping[str, str
 
 
 def study(study: Study, origins: Sequence[Origins], notes: Sequence[str]) -> str:
-    """Return a study with the values that its experiments share under base, and the others under methods."""
+    """Return a study: values that its experiments share under base, the others under methods."""
     settings = [experiment.model_dump(mode="json") for experiment in study.experiments]
     keys = [key for key in Experiment.model_fields if key != "method"]
     shared = [key for key in keys if all(values[key] == settings[0][key] for values in settings)]

@@ -1,8 +1,8 @@
-"""What was expected in place of a mistake, by pydantic's kinds of error, and what other names mean."""
+"""The words of error messages: what was expected, by pydantic's error types; and synonyms of keys."""
 
 from __future__ import annotations
 
-OTHER_NAMES = {
+SYNONYMS = {
     "M": "cycles", "snapshots": "cycles", "B": "budget", "epochs": "budget", "lr": "alpha0", "learning_rate": "alpha0",
     "data": "dataset", "model": "network", "arch": "network", "net": "network", "wd": "weight_decay",
     "bs": "batch_size",

@@ -1,4 +1,4 @@
-"""The kinds of tables and figures: the modules of `reporting.tables` and `reporting.figures`, told by their names."""
+"""The kinds of tables and figures: the names of the modules of `reporting.tables` and `reporting.figures`."""
 
 from __future__ import annotations
 

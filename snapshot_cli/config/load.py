@@ -14,21 +14,22 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from snapshot_cli.config import text_file, weights_file, yaml_file
-from snapshot_cli.config.expected import EXPECTED, OTHER_NAMES
+from snapshot_cli.config.expected import EXPECTED, SYNONYMS
 from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.study import PARTS, Setting, Study, StudyFile, combinations, idle_rules, spell_out, values
+from snapshot_cli.config.yaml_file import KeyPath
 from snapshot_cli.errors import ConfigError, visible
 
 T = TypeVar("T", bound=BaseModel)
-Mistake = tuple[tuple[int, int], str]  # line and column to sort by, and the sentence
+Mistake = tuple[tuple[int, int], str]  # line and column to sort by, and the message
 WEIGHTS = "initial_weights"
 LAST = (sys.maxsize, 0)
-MAX_EXPERIMENTS = 10_000  # combinations of a study; the paper's largest has 48
+MAX_EXPERIMENTS = 10_000  # per study; the paper's largest has 48
 
 
 @dataclass(frozen=True)
 class Source:
-    """A parsed file and its context, to validate settings and to locate mistakes."""
+    """A parsed file, to validate settings and to locate mistakes in it."""
 
     path: Path
     document: yaml_file.Document
@@ -53,7 +54,7 @@ class Source:
         return (None, unreadable) if unreadable else (value, [])
 
     def _with_digest(self, settings: Mapping[str, Setting]) -> tuple[Mapping[str, Setting], list[Mistake]]:
-        """Replace the path of initial_weights, relative to the file that has it, by the sha256 of what it leads to."""
+        """Replace the path in initial_weights, relative to this file, by the sha256 of the weights file."""
         setting = settings.get(WEIGHTS)
         if setting is None or not isinstance(setting.value, str) or setting.value.startswith(weights_file.PREFIX):
             return settings, []
@@ -64,15 +65,15 @@ class Source:
             words = f"{WEIGHTS}: {path}: cannot be read: {error.strerror}"
             return dict(settings) | {WEIGHTS: Setting(None, setting.place)}, [self.mistake(setting.place, words)]
 
-    def origin(self, place: yaml_file.Place | None) -> str:
-        """Return where a setting comes from, in words: --set, or file and line, with the part of a study."""
+    def origin(self, place: KeyPath | None) -> str:
+        """Return where a setting comes from: --set, or file and line, with the section of a study."""
         if place is None:
             return "--set"
         part = f" ({place[0]})" if len(place) > 1 else ""
         return f"{self.path}:{self.document.mark(place)[0]}{part}"
 
-    def mistake(self, place: yaml_file.Place | None, words: str) -> Mistake:
-        """Put file, line and column, or --set, in front of some words."""
+    def mistake(self, place: KeyPath | None, words: str) -> Mistake:
+        """Return a mistake whose message starts with file, line and column, or --set."""
         if place is None:
             return LAST, f"--set: {words}"
         line, column = self.document.mark(place)
@@ -82,9 +83,9 @@ class Source:
 def load(
     path: Path, sets: Sequence[str] = (), *, training_examples: Mapping[str, int | None] | None = None
 ) -> Experiment | Study | Run:
-    """Return what a YAML file asks for, with the KEY=VALUE pairs of --set in it.
+    """Load a YAML file, overridden by the KEY=VALUE pairs of --set.
 
-    A file with methods or axes is a study, one with a schedule and no method is a run, as run directories hold it.
+    A file with methods or axes is a study; one with a schedule and no method is a run, as in run directories.
     `training_examples` maps dataset names to their number of training images, None if it cannot be told; without it
     neither the dataset's name nor whether the cycles fit is checked. Raises ConfigError with a line for every mistake.
     """
@@ -94,14 +95,14 @@ def load(
 def load_with_origins(
     path: Path, sets: Sequence[str] = (), *, training_examples: Mapping[str, int | None] | None = None
 ) -> tuple[Experiment | Study | Run, list[dict[str, str]]]:
-    """Return what `load` returns, and by experiment the origin of every setting that is not a default."""
+    """Return what `load` returns and, for every experiment, the origin of its settings that are not defaults."""
     source, settings, overrides = _read(path, sets, training_examples)
     loaded = _load(source, settings, overrides)
     cells = [settings | overrides]
     if isinstance(loaded, Study):
-        of_study, others = _split_overrides(overrides)
-        first: dict[Experiment, dict[str, Setting]] = {}  # of equal experiments a study has the first
-        for cell in spell_out(source.validate(StudyFile, settings | of_study), others):
+        study_overrides, others = _split_overrides(overrides)
+        first: dict[Experiment, dict[str, Setting]] = {}  # a study keeps the first of equal experiments
+        for cell in spell_out(source.validate(StudyFile, settings | study_overrides), others):
             first.setdefault(source.validate(Experiment, cell), cell)
         cells = list(first.values())
     return loaded, [{key: source.origin(setting.place) for key, setting in cell.items()} for cell in cells]
@@ -133,15 +134,15 @@ def _read(
 
 def _split_overrides(overrides: Mapping[str, Setting]) -> tuple[dict[str, Setting], dict[str, Setting]]:
     """Return the overrides of a study's own keys, then those of its experiments' keys."""
-    of_study = {key: setting for key, setting in overrides.items() if key in StudyFile.model_fields}
-    return of_study, {key: setting for key, setting in overrides.items() if key not in of_study}
+    study_overrides = {key: setting for key, setting in overrides.items() if key in StudyFile.model_fields}
+    return study_overrides, {key: setting for key, setting in overrides.items() if key not in study_overrides}
 
 
 def _study(source: Source, settings: Mapping[str, Setting], overrides: Mapping[str, Setting]) -> Study:
-    of_study, others = _split_overrides(overrides)
-    written = dict(settings) | of_study
+    study_overrides, others = _split_overrides(overrides)
+    written = dict(settings) | study_overrides
     file, mistakes = source.attempt(StudyFile, written)
-    if file is None:  # what has nothing to do with the experiments need not hide their mistakes
+    if file is None:  # a mistake in the other keys must not hide those in the experiments
         plain = {"title": "", "split": "test", "render": {}}
         file, _ = source.attempt(StudyFile, written | {key: Setting(plain[key], None) for key in plain})
     if file is None:
@@ -162,7 +163,7 @@ def _study(source: Source, settings: Mapping[str, Setting], overrides: Mapping[s
 def _experiments(
     source: Source, file: StudyFile, overrides: Mapping[str, Setting], mistakes: list[Mistake]
 ) -> list[Experiment]:
-    """Return the experiments of a study that have no mistakes, and add the mistakes of the others."""
+    """Return the valid experiments of a study, and add the mistakes of the others to `mistakes`."""
     if combinations(file) > MAX_EXPERIMENTS:
         words = f"axes: expected at most {MAX_EXPERIMENTS} experiments, given {combinations(file)}"
         mistakes += [source.mistake(("axes",), words)]
@@ -180,7 +181,7 @@ def _experiments(
 
 
 def _idle_drawings(source: Source, file: StudyFile) -> list[Mistake]:
-    """Return the mistakes of drawings that match no experiment as the file alone has them, without --set."""
+    """Return the drawings that match no experiment of the file, before --set, as mistakes."""
     experiments = [source.attempt(Experiment, cell)[0] for cell in spell_out(file, {})]
     if None in experiments:
         return []
@@ -209,8 +210,8 @@ def _overrides(sets: Iterable[str]) -> dict[str, Any]:
     return result
 
 
-def _place(settings: Mapping[str, Setting], detail: ErrorDetails) -> yaml_file.Place | None:
-    """Return the place of a mistake: that of the setting, of an unknown axis, of the method that is incomplete."""
+def _place(settings: Mapping[str, Setting], detail: ErrorDetails) -> KeyPath | None:
+    """Return the place of a mistake: of the setting, the unknown axis, or the incomplete method."""
     key, *rest = detail["loc"]
     if detail["type"] == "missing" and key == "method":
         places = (setting.place for setting in settings.values())
@@ -222,7 +223,7 @@ def _place(settings: Mapping[str, Setting], detail: ErrorDetails) -> yaml_file.P
 
 
 def _without_consequences(details: Sequence[ErrorDetails], model: type[BaseModel]) -> list[ErrorDetails]:
-    """Drop the missing keys that are there under a wrong name."""
+    """Drop errors about missing keys that are present under a wrong name."""
     meant = {_meant(detail, _fields(detail, model)) for detail in details if detail["type"] == "extra_forbidden"}
     return [detail for detail in details if detail["type"] != "missing" or str(detail["loc"][-1]) not in meant]
 
@@ -235,8 +236,8 @@ def _fields(detail: ErrorDetails, model: type[BaseModel]) -> Sequence[str]:
 
 def _meant(detail: ErrorDetails, fields: Sequence[str]) -> str | None:
     key = str(detail["loc"][-1])
-    if OTHER_NAMES.get(key) in fields:
-        return OTHER_NAMES[key]
+    if SYNONYMS.get(key) in fields:
+        return SYNONYMS[key]
     return next(iter(get_close_matches(key, fields, 1, 0.7)), None)
 
 
@@ -266,10 +267,10 @@ def _unknown(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if meant:
         return f"; did you mean '{meant}'?"
     setting = _meant(detail, list(Experiment.model_fields)) if model is StudyFile and len(detail["loc"]) == 1 else None
-    return f" of a study; write {setting} under base or axes" if setting else f"; known are {', '.join(fields)}"
+    return f" of a study; write {setting} under base or axes" if setting else f"; expected one of {', '.join(fields)}"
 
 
-def _shown(place: yaml_file.Place) -> str:
+def _shown(place: KeyPath) -> str:
     return _printable(".".join(str(part) for part in place))
 
 

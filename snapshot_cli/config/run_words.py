@@ -1,4 +1,4 @@
-"""A run in words, for lists that people read."""
+"""A readable name of a run, for tables and messages."""
 
 from __future__ import annotations
 

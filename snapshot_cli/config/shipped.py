@@ -1,4 +1,4 @@
-"""Where the studies that come with the runner are, and the size that a file's place gives its results."""
+"""Find the shipped experiments and studies by name, and the results folder that belongs to a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from snapshot_cli.errors import ConfigError
 from snapshot_cli.files import find
 
-# What holds configs/: the checkout, where the package's link leads, or, installed from a wheel, the package.
+# The folder with configs/: the checkout, which the package links to, or the package, if installed from a wheel.
 CHECKOUT = (Path(__file__).parents[1] / "configs").resolve().parent
 SIZES = ("demo", "small", "medium")
 RUN_CONFIG = "config.yaml"  # in every run directory
@@ -74,7 +74,7 @@ def name_of(path: Path) -> Path | str:
 
 
 def nearest(path: Path) -> str:
-    """Return what follows `no such file` for a path that leads nowhere: what else it is not, and the nearest name."""
+    """Return the end of a message `no such file`: the nearest name, if there is one."""
     if path.suffix:
         near = get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], 1)
         return f"; did you mean '{path.parent / near[0]}'?" if near else ""

@@ -1,4 +1,4 @@
-"""What all values of a config have in common."""
+"""The base class and the types of configuration values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-DIGITS = 18  # of a whole number, so that it fits into 64 bits
+DIGITS = 18  # at most, so that a whole number fits into 64 bits
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -16,7 +16,7 @@ Name = Annotated[str, Field(max_length=100)]
 
 
 class Options(dict[str, Any]):
-    """A mapping of plain values that is not changed after it is made, so that a frozen model can hold it."""
+    """A hashable mapping of plain values, for frozen models; it must not be changed."""
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(json.dumps(self, sort_keys=True))
@@ -41,7 +41,7 @@ PlainOptions = Annotated[dict[str, Any], AfterValidator(_options)]
 
 
 class Model(BaseModel):
-    """A frozen value; unknown keys, wrong types, infinities and NaN are refused."""
+    """A frozen model that refuses unknown keys, wrong types, infinities and NaN."""
 
     model_config = ConfigDict(
         frozen=True,

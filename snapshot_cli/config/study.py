@@ -1,4 +1,4 @@
-"""A study, one table or figure of the paper: settings in layers, spelled out into experiments."""
+"""A study, such as one table or figure of the paper: layered settings that expand to experiments."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from itertools import product
 from math import prod
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from snapshot_cli.config import kinds
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.config.strict import Model
+from snapshot_cli.config.yaml_file import KeyPath
 from snapshot_cli.errors import CONTROL
 
-Place = tuple[str | int, ...]
 Split = Literal["test", "holdout"]
 
 
-def _known_kind(value: str) -> str:
+def _check_kind(value: str) -> str:
     modules = kinds.modules()
     if value not in modules:
         near = get_close_matches(value, modules, 1)
@@ -30,23 +30,33 @@ def _known_kind(value: str) -> str:
     return value
 
 
-Kind = Annotated[str, AfterValidator(_known_kind)]
+Kind = Annotated[str, AfterValidator(_check_kind)]
 
 
-def _line(value: str) -> str:
-    line = " ".join(value.split())  # a title may be written over several lines
+def _single_line(value: str) -> str:
+    line = " ".join(value.split())  # a title may span several lines of the file
     if CONTROL.search(line):
         raise ValueError("expected text without control characters")
     return line
 
 
-Title = Annotated[str, AfterValidator(_line)]
+Title = Annotated[str, AfterValidator(_single_line)]
+
+
+def _check_match(match: dict[str, Any]) -> dict[str, Any]:
+    unknown = [key for key in match if key not in Experiment.model_fields]
+    if unknown or not match:
+        raise ValueError(f"expected fields of an experiment, given {', '.join(unknown) or 'none'}")
+    return match
+
+
+Match = Annotated[dict[str, Any], AfterValidator(_check_match)]
 
 
 class Where(Model):
-    """Other settings, or no experiment at all, for the experiments that match."""
+    """An exception for the experiments that match: other settings, or leaving them out."""
 
-    match: dict[str, Any]
+    match: Match
     """Settings that choose experiments, written as in the study: a value, or a list of allowed values."""
 
     set: dict[str, Any] = {}
@@ -55,40 +65,23 @@ class Where(Model):
     skip: bool = False
     """Leave out the experiments that match."""
 
-    @field_validator("match")
-    @classmethod
-    def _fields(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return _experiment_fields(value)
-
     def matches(self, settings: Mapping[str, Any]) -> bool:
-        """Tell whether every field named by match has a value that fits."""
+        """Return whether some settings have the values in match."""
         return _fits(self.match, settings)
 
 
 class Drawing(Model):
-    """What a file shows, and of which experiments."""
+    """A table or figure: its kind, and the experiments to show."""
 
     kind: Kind
     """Kind of table or figure."""
 
-    match: dict[str, Any] | None = None
+    match: Match | None = None
     """Settings that choose the experiments to draw, defaults included, as in where; null: all."""
 
-    @field_validator("match")
-    @classmethod
-    def _fields(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        return None if value is None else _experiment_fields(value)
-
     def shows(self, experiment: Experiment) -> bool:
-        """Tell whether an experiment is drawn."""
+        """Return whether an experiment is shown."""
         return _fits(self.match or {}, experiment.model_dump(mode="json"))
-
-
-def _experiment_fields(match: dict[str, Any]) -> dict[str, Any]:
-    unknown = [key for key in match if key not in Experiment.model_fields]
-    if unknown or not match:
-        raise ValueError(f"expected fields of an experiment, given {', '.join(unknown) or 'none'}")
-    return match
 
 
 def _fits(match: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
@@ -98,8 +91,18 @@ def _fits(match: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
 PARTS: dict[str, type[Model]] = {"where": Where, "render": Drawing}
 
 
+def _spell_out_kinds(render: Any) -> Any:
+    """Replace a kind alone by a drawing of all experiments."""
+    if not isinstance(render, dict):
+        return render
+    return {stem: {"kind": drawing} if isinstance(drawing, str) else drawing for stem, drawing in render.items()}
+
+
+Render = Annotated[dict[str, Drawing], BeforeValidator(_spell_out_kinds)]
+
+
 class StudyFile(Model):
-    """What the YAML file of a study says."""
+    """The YAML file of a study."""
 
     title: Title
     """What the study shows, in one sentence."""
@@ -119,17 +122,12 @@ class StudyFile(Model):
     split: Split = "test"
     """Images to score on: test, or holdout, the withheld training images."""
 
-    render: dict[str, Drawing] = {}
+    render: Render = {}
     """Tables and figures: a file name without ending, and its kind, or its kind and the experiments to show."""
-
-    @field_validator("render", mode="before")
-    @classmethod
-    def _kinds(cls, value: Any) -> Any:
-        return _spelled_out(value)
 
     @field_validator("render")
     @classmethod
-    def _stems(cls, value: dict[str, Drawing]) -> dict[str, Drawing]:
+    def _check_stems(cls, value: dict[str, Drawing]) -> dict[str, Drawing]:
         wrong = [stem for stem in value if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", stem)]
         if wrong:
             raise ValueError(f"expected file names of letters, digits, '.', '_' and '-', given {wrong[0][:60]!r}")
@@ -137,33 +135,21 @@ class StudyFile(Model):
 
 
 class Study(Model):
-    """A study with its experiments spelled out."""
+    """A study and its experiments."""
 
     name: str
     title: Title
     experiments: tuple[Experiment, ...]
     split: Split = "test"
-    render: dict[str, Drawing] = {}
-
-    @field_validator("render", mode="before")
-    @classmethod
-    def _kinds(cls, value: Any) -> Any:
-        return _spelled_out(value)
-
-
-def _spelled_out(render: Any) -> Any:
-    """Return what render says with a kind alone turned into a drawing of all experiments."""
-    if not isinstance(render, dict):
-        return render
-    return {stem: {"kind": drawn} if isinstance(drawn, str) else drawn for stem, drawn in render.items()}
+    render: Render = {}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A value and its place in the file, as a path of keys and indices; None: it comes from the command line."""
+    """A value and its place in the file; None: it comes from the command line."""
 
     value: Any
-    place: Place | None
+    place: KeyPath | None
 
 
 def spell_out(file: StudyFile, overrides: Mapping[str, Setting]) -> Iterator[dict[str, Setting]]:
@@ -184,7 +170,7 @@ def idle_rules(file: StudyFile) -> list[int]:
 
 
 def combinations(file: StudyFile) -> int:
-    """Return the number of combinations of a study's axes and methods, before any is skipped."""
+    """Return the number of combinations of a study's axes and methods, skipped ones included."""
     return prod(map(len, file.axes.values())) * len(file.methods)
 
 

@@ -1,4 +1,4 @@
-"""The text of a configuration: of a file, or of a pipe, as `snapshot train <(command)` and /dev/stdin give one."""
+"""Read the text of a configuration from a file or a pipe, such as `snapshot train <(command)` or /dev/stdin."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from snapshot_cli.config import shipped, yaml_file
 from snapshot_cli.errors import ConfigError
 
-PATIENCE = 5.0  # seconds for somebody to open the other end of a pipe
+PIPE_TIMEOUT = 5.0  # seconds to wait for a writer
 
 
 def read(path: Path) -> str:
-    """Return the text of a file or pipe, not much more of it than a configuration may have.
+    """Return the text of a file or pipe, at most one character more than a configuration may have.
 
-    Raises ConfigError, naming it, for what cannot be read and for a pipe that nobody writes into.
+    Raises ConfigError for a file that cannot be read and for a pipe without a writer.
     """
     try:
         with open(_opened(path), encoding="utf-8") as file:
@@ -32,11 +32,11 @@ def read(path: Path) -> str:
 
 
 def _opened(path: Path) -> int:
-    """Return a descriptor to read from; opening a pipe the usual way waits for a writer, be there one or not."""
+    """Return a file descriptor; opening a pipe in blocking mode would wait for a writer forever."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         if stat.S_ISFIFO(os.fstat(descriptor).st_mode) and not _has_writer(descriptor):
-            raise ConfigError(f"{path}: a pipe that nobody writes into; give a file, or start what writes first")
+            raise ConfigError(f"{path}: a pipe without a writer; give a file, or start the writer first")
         os.set_blocking(descriptor, True)
     except BaseException:
         os.close(descriptor)
@@ -45,13 +45,13 @@ def _opened(path: Path) -> int:
 
 
 def _has_writer(descriptor: int) -> bool:
-    """Tell whether somebody has written into a pipe, or has it open to do so, after some seconds at most."""
+    """Return whether a pipe has content or a writer; wait some seconds for them."""
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN)
-    if waiting.poll(PATIENCE * 1000):
+    if waiting.poll(PIPE_TIMEOUT * 1000):
         return True
     try:
-        os.read(descriptor, 1)  # where nobody has it open, this is its end
+        os.read(descriptor, 1)  # without a writer, this returns the end of the file
     except BlockingIOError:
         return True
     return False

@@ -1,7 +1,7 @@
 """Files of initial weights, identified by the sha256 of their content.
 
-A run holds the hash alone. The path is remembered in this process, and a copy is kept in the folder of results, so that
-`snapshot train RUN_DIR` finds it wherever the original went.
+A run has only the hash. This process remembers the path, and a copy is kept in the results folder, so that
+`snapshot train RUN_DIR` finds the weights even if the original is gone.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from snapshot_cli.errors import UserError
 from snapshot_cli.files import write_atomically
 
 PREFIX = "sha256:"
-FOLDER = "weights"  # below the folder of results
+FOLDER = "weights"  # in the results folder
 
 _paths: dict[str, Path] = {}
 
 
 @cache
 def digest(path: Path) -> str:
-    """Return sha256: and the hex digits of a file's content, and remember its path; OSError where it cannot be read."""
+    """Return "sha256:" and the hex digest of a file, and remember its path; OSError if it cannot be read."""
     with path.open("rb") as file:
         name = PREFIX + hashlib.file_digest(file, "sha256").hexdigest()
     _paths[name] = path.resolve()
@@ -29,17 +29,17 @@ def digest(path: Path) -> str:
 
 
 def kept(digest: str, results: Path) -> Path:
-    """Return where a copy lies below a folder of results."""
+    """Return the path of the copy in a results folder."""
     return results / FOLDER / digest.removeprefix(PREFIX)
 
 
 def path(digest: str, results: Path) -> Path:
-    """Return where the file with a hash was named in this process, else where its copy lies."""
+    """Return the path that had this hash in this process, else that of the copy."""
     return _paths.get(digest, kept(digest, results))
 
 
 def content(digest: str, results: Path) -> bytes:
-    """Return the content of the file with a hash; UserError where it is not there, or is another one by now."""
+    """Return the content of the file with a hash; UserError if it is missing or has changed."""
     file = path(digest, results)
     try:
         data = file.read_bytes()
@@ -48,12 +48,12 @@ def content(digest: str, results: Path) -> bytes:
             f"initial_weights: {digest} is not in {results / FOLDER}; name the file: --set initial_weights=FILE"
         ) from None
     if PREFIX + hashlib.sha256(data).hexdigest() != digest:
-        raise UserError(f"{file}: no longer the weights that the run starts from, which have {digest}")
+        raise UserError(f"{file}: has changed: the run's initial weights have {digest}")
     return data
 
 
 def keep(digest: str, data: bytes, results: Path) -> None:
-    """Keep a copy below a folder of results, once."""
+    """Keep a copy in a results folder, once."""
     path = kept(digest, results)
     if not path.is_file():
         write_atomically(path, data)

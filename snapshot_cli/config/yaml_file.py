@@ -13,20 +13,21 @@ from pydantic import BaseModel
 from snapshot_cli.config.strict import DIGITS
 from snapshot_cli.errors import ConfigError
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
+"""A place in a file: keys and indices from the root."""
 MAX_CHARACTERS = 1_000_000  # characters; a study needs a few thousand
 MAX_KEYS = 1000  # keys of a mapping; an experiment has thirty
-MAX_DEPTH = 20  # lists and mappings within each other; a study needs five
+MAX_DEPTH = 20  # nested lists and mappings; a study needs five
 
 
 @dataclass
 class Document:
-    """A parsed file: its value and, for every path of keys and indices, line and column from 1."""
+    """A parsed file: its value and, for every place, line and column from 1."""
 
     value: Any
-    marks: dict[Place, tuple[int, int]] = field(default_factory=dict)
+    marks: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
 
-    def mark(self, place: Place) -> tuple[int, int]:
+    def mark(self, place: KeyPath) -> tuple[int, int]:
         """Return line and column of a place, or of the nearest place around it."""
         while place and place not in self.marks:
             place = place[:-1]
@@ -39,7 +40,7 @@ class _Reader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}
 
     def scan_to_next_token(self) -> None:
-        """Skip what separates tokens; PyYAML itself takes no tab for it, as YAML does where none indents a line."""
+        """Skip white space between tokens; unlike PyYAML, also tabs, which YAML allows except as indentation."""
         super().scan_to_next_token()
         while self.peek() == "\t" and not self._indents():
             while self.peek() in ("\t", " "):
@@ -47,7 +48,7 @@ class _Reader(yaml.SafeLoader):
             super().scan_to_next_token()
 
     def scan_plain_spaces(self, indent: int, start_mark: Any) -> list[str] | None:
-        """Return the white space within text without quotes, tabs among it."""
+        """Return the white space, including tabs, within unquoted text."""
         length = 0
         while self.peek(length) in ("\t", " "):
             length += 1
@@ -60,7 +61,7 @@ class _Reader(yaml.SafeLoader):
         return [spaces]
 
     def _indents(self) -> bool:
-        """Tell whether only white space is in front on a line that holds more, outside brackets."""
+        """Return whether the white space here indents a line that is not blank, outside brackets."""
         line = self.buffer[self.pointer - self.column : self.pointer]
         rest = re.match(r"[\t ]*(.?)", self.buffer[self.pointer :])
         blank = rest is not None and rest[1] in ("", "#", "\0", "\r")
@@ -101,7 +102,7 @@ def parse(text: str, name: str) -> Document:
     if len(text) > MAX_CHARACTERS:
         raise ConfigError(f"{name}: too long for a configuration: more than {MAX_CHARACTERS} characters")
     try:
-        _refuse_what_surprises(text, name)
+        _check_events(text, name)
         root = yaml.compose(text, Loader=_Reader)
         document = Document(None)
         document.value = None if root is None else _value(root, (), document, name)
@@ -136,33 +137,33 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
     return str(error.problem or error.context).replace("'<stream end>'", "the end of the text")
 
 
-def _refuse_what_surprises(text: str, name: str) -> None:
+def _check_events(text: str, name: str) -> None:
     loader, depth = _Reader(text), 0
     try:
         while loader.check_event():
             event: yaml.Event = loader.get_event()  # type: ignore[no-untyped-call]
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            what = _surprise(event, depth)
-            if what:
-                raise ConfigError(f"{name}:{_position(event)}: {what}")
+            reason = _refusal(event, depth)
+            if reason:
+                raise ConfigError(f"{name}:{_position(event)}: {reason}")
     except (ValueError, OverflowError):  # "\UFFFFFFFF"
         mark = loader.get_mark()
         raise ConfigError(f"{name}:{mark.line + 1}:{mark.column + 1}: not YAML: no such character") from None
 
 
-def _surprise(event: yaml.Event, depth: int) -> str | None:
+def _refusal(event: yaml.Event, depth: int) -> str | None:
     if getattr(event, "anchor", None):
-        return "anchors and aliases are not understood here; write the value itself"
+        return "anchors and aliases are not supported; write the value itself"
     if getattr(event, "tag", None):
-        return "tags are not understood here; write the value itself"
+        return "tags are not supported; write the value itself"
     if depth > MAX_DEPTH:
-        return f"nested too deeply, more than {MAX_DEPTH} lists and mappings within each other"
+        return f"nested too deeply, more than {MAX_DEPTH} nested lists and mappings"
     if isinstance(event, yaml.ScalarEvent) and re.search("[\ud800-\udfff]", event.value):
         return "not YAML: half of a surrogate pair, which is no character"
     return None
 
 
-def _value(node: yaml.Node, place: Place, document: Document, name: str) -> Any:
+def _value(node: yaml.Node, place: KeyPath, document: Document, name: str) -> Any:
     document.marks.setdefault(place, (node.start_mark.line + 1, node.start_mark.column + 1))
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, place, document, name)
@@ -175,7 +176,7 @@ def _value(node: yaml.Node, place: Place, document: Document, name: str) -> Any:
         raise ConfigError(f"{name}:{_position(node)}: a whole number with more than {DIGITS} digits") from None
 
 
-def _mapping(node: yaml.MappingNode, place: Place, document: Document, name: str) -> dict[str, Any]:
+def _mapping(node: yaml.MappingNode, place: KeyPath, document: Document, name: str) -> dict[str, Any]:
     """Return a mapping; the place of an entry is that of its key."""
     result: dict[str, Any] = {}
     if len(node.value) > MAX_KEYS:
@@ -210,6 +211,6 @@ def _scalar(node: yaml.ScalarNode) -> Any:
             return text
 
 
-def _position(thing: yaml.Node | yaml.Event) -> str:
-    mark = thing.start_mark
+def _position(part: yaml.Node | yaml.Event) -> str:
+    mark = part.start_mark
     return f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"

@@ -1,4 +1,4 @@
-"""Curves of runs and ensembles for a tracker, read from the files that training writes."""
+"""Curves of runs and ensembles for TensorBoard, read from run directories and scores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from snapshot_cli.errors import UserError
 from snapshot_cli.run_directory import METRICS, RunDirectory
 from snapshot_cli.scores import Scores, TrainedRun
 
-Setting = bool | float | str
+SettingValue = bool | float | str
 TRAINING = {
     "train/loss": "train_loss",
     "train/error": "train_error",
@@ -99,7 +99,7 @@ def _last_end_time(scores: Scores) -> float:
     return max(end_time(run) for run in scores.runs.values())
 
 
-def settings(config: Experiment | Run) -> dict[str, Setting]:
+def settings(config: Experiment | Run) -> dict[str, SettingValue]:
     """Return the settings of an experiment or a run that are not None, lists as text."""
     values = {name: value for name, value in config.model_dump().items() if value is not None}
     return {

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from snapshot_cli.errors import UserError
-from snapshot_cli.tracking.curves import Point, Setting
+from snapshot_cli.tracking.curves import Point, SettingValue
 
 
 def require() -> None:
@@ -21,7 +21,7 @@ def require() -> None:
         )
 
 
-def session_file(name: str, settings: Mapping[str, Setting], points: Iterable[Point], *, start: float) -> bytes:
+def session_file(name: str, settings: Mapping[str, SettingValue], points: Iterable[Point], *, start: float) -> bytes:
     """Return the event file of a run or an ensemble: hyper-parameters, then points.
 
     More points only add bytes at the end.
@@ -49,7 +49,7 @@ def picture_file(pictures: Mapping[str, bytes], *, time: float) -> bytes:
     return _file(values, time)
 
 
-def _session(name: str, settings: Mapping[str, Setting], start: float) -> Any:
+def _session(name: str, settings: Mapping[str, SettingValue], start: float) -> Any:
     """Return hyper-parameters for TensorBoard's plugin, whose writer does not reproduce bytes."""
     from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
     from tensorboard.plugins.hparams import metadata, plugin_data_pb2
