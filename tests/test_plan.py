@@ -240,3 +240,13 @@ def test_scores_of_independent_runs_keep_the_id_and_the_key_of_their_first_name(
     first = Experiment.model_validate(settings | {"replicas": 3})
     assert first == Experiment(**settings, independent_runs=3)
     assert cell(first).cell_id == "cifar10-16/wide-resnet-8-2-snapshot-M5-16d6fe26"
+
+
+def test_a_replicate_is_named_as_an_experiment_of_its_own():
+    """However many replicates there are: their scores are found again when some are added."""
+    three = expand(experiment("snapshot", replicates=3, seed=5))
+    assert [each.alone.seed for each in three] == [5, 6, 7]
+    assert [each.cell_id for each in three] == [cell(experiment("snapshot", seed=seed)).cell_id for seed in (5, 6, 7)]
+    assert len({each.cell_id for each in three}) == 3
+    assert three[1].cell_id.startswith("digits/resnet-8-snapshot-M3-seed6-")
+    assert cell(experiment("snapshot")).cell_id == "digits/resnet-8-snapshot-M3-e78e1fb2"

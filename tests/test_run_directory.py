@@ -283,3 +283,115 @@ def test_what_is_added_to_a_finished_run_is_in_the_manifest_at_once(tmp_path, ti
     assert directory.has_interpolation
     assert directory.summary["manifest"] != before["manifest"]
     assert directory.interpolation() == [(1, 0.5, "final", 1.0)]
+
+
+@pytest.fixture
+def finished(tmp_path, tiny_run):
+    """A finished run of two snapshots with a holdout, and a function that opens it anew."""
+    run = tiny_run(train_size=50, holdout=4)
+    directory = RunDirectory.of(run, tmp_path)
+    directory.start(run, {"dataset_hash": "abc"})
+    directory.write_metrics([{"epoch": 1, "train_loss": 0.1}])
+    directory.snapshot_path(1).parent.mkdir()
+    for snapshot in (1, 2):
+        directory.snapshot_path(snapshot).write_bytes(b"weights %d" % snapshot)
+        for split in ("test", "holdout"):
+            directory.write_predictions(split, snapshot, np.zeros((4, 2), np.float32))
+    for split in ("test", "holdout"):
+        directory.write_labels(split, np.zeros(4, np.int64))
+    directory.finish({})
+    return lambda: RunDirectory.of(run, tmp_path)
+
+
+def test_a_directory_that_holds_another_run_is_refused(finished, tiny_run):
+    other = RunDirectory(finished().path, tiny_run(train_size=50, holdout=4, seed=7, alpha0=0.2))
+    expected = f"{other.path}: holds another run: alpha0, seed differ; delete it and train it again"
+    assert message(lambda: other.run) == expected
+    moved = RunDirectory.of(other.expected, finished().path.parents[2])
+    finished().path.rename(moved.path)
+    assert "holds another run" in message(lambda: moved.run)
+
+
+def test_a_file_that_the_manifest_does_not_have_is_not_the_runs(finished):
+    """Predictions or weights that somebody puts into a finished run."""
+    directory = finished()
+    directory.write_predictions("test", 3, np.zeros((4, 2), np.float32))
+    directory.snapshot_path(3).write_bytes(b"weights")
+    for read in (lambda: directory.predictions("test", 3), lambda: directory.weights(3)):
+        assert "differs from what the run wrote" in message(read)
+
+
+def test_the_manifest_decides_which_weights_are_a_finished_runs(finished):
+    directory, path = finished(), finished().snapshot_path(1)
+    assert directory.weights(1) == b"weights 1"
+    path.write_bytes(b"others")
+    for digest in (None, hashlib.sha256(b"others").hexdigest()):
+        assert "differs from what the run wrote" in message(directory.weights, 1, digest)
+    (directory.path / "done.json").unlink()
+    assert directory.weights(1, hashlib.sha256(b"others").hexdigest()) == b"others"
+    assert "differs from what the run wrote" in message(directory.weights, 1, hashlib.sha256(b"weights 1").hexdigest())
+    assert "differs from what the run wrote" in message(directory.weights, 1)
+
+
+@pytest.mark.parametrize(
+    ("deleted", "lacking"),
+    [
+        ([], {"test": [], "holdout": []}),
+        (["predictions/test-2.npy"], {"test": [2], "holdout": []}),
+        (["predictions/holdout-labels.npy"], {"test": [], "holdout": [1, 2]}),
+        (["predictions/test-2.npy", "snapshots/2.safetensors"], {"test": [], "holdout": []}),
+        (["predictions/test-labels.npy", "snapshots/1.safetensors"], {"test": [2], "holdout": []}),
+    ],
+)
+def test_predictions_that_can_be_computed_again(finished, deleted, lacking):
+    for name in deleted:
+        (finished().path / name).unlink()
+    assert {split: finished().lacking(split) for split in ("test", "holdout")} == lacking
+
+
+def test_a_run_without_a_holdout_lacks_none_of_it(directory):
+    directory.finish({})
+    assert directory.lacking("holdout") == []
+
+
+def test_predictions_of_an_unfinished_run_are_not_had(finished):
+    directory = finished()
+    assert directory.has_predictions("test")
+    (directory.path / "predictions/test-labels.npy").unlink()
+    assert (directory.has_predictions("test"), directory.has_predictions("holdout")) == (False, True)
+    (directory.path / "done.json").unlink()
+    assert not directory.has_predictions("holdout")
+
+
+def test_predictions_that_are_computed_again_are_in_the_manifest_with_their_labels(finished):
+    directory = finished()
+    for name in ("test-1", "test-labels"):
+        (directory.path / f"predictions/{name}.npy").unlink()
+    directory.store_again("test", {1: np.ones((4, 2), np.float32)}, np.ones(4, np.int64))
+    assert directory.labels("test").tolist() == [1, 1, 1, 1]
+    assert directory.predictions("test", 1).tolist() == [[1, 1]] * 4
+    assert finished().verify() == ([], [])
+
+
+def test_metrics_that_a_finished_run_has_lost_are_not_taken_for_none(finished):
+    (finished().path / "metrics.csv").unlink()
+    assert message(finished().metrics).startswith(f"{finished().path}/metrics.csv: not there")
+    assert finished().verify()[0] == [f"{finished().path}/metrics.csv: not there"]
+
+
+def test_every_place_where_a_run_was_trained_is_kept(directory):
+    directory.moved({"device": "cuda", "uncommitted_changes": True})
+    assert [place["device"] for place in directory.places[1:]] == ["cuda"]
+    directory.moved({"device": "cpu"})
+    again = RunDirectory(directory.path)
+    assert [place["device"] for place in again.places[1:]] == ["cuda", "cpu"]
+    assert again.uncommitted_changes
+    assert again.machine["dataset_hash"] == "abc"
+
+
+def test_an_interpolation_that_was_not_sealed_is_none(finished):
+    """As after a kill between the file and the manifest."""
+    directory = finished()
+    (directory.path / "interpolation.csv").write_text("snapshot,lambda,statistics,test_error\n")
+    assert not directory.has_interpolation
+    assert finished().verify() == ([], [])

@@ -154,3 +154,26 @@ def test_predictions_of_the_holdout_that_were_all_deleted_are_not_kept(folder):
         (folder / name).unlink()
     wrong, not_kept = seal.verify(folder)
     assert (wrong, sorted(not_kept)) == ([], names)
+
+
+@pytest.mark.parametrize("name", ["machine.json", "metrics.csv", "interpolation.csv"])
+def test_no_other_file_may_be_missing(folder, name):
+    (folder / name).write_text(name)
+    seal.add(folder, [name])
+    (folder / name).unlink()
+    assert seal.verify(folder) == ([f"{folder / name}: not there"], [])
+
+
+@pytest.mark.parametrize("failing", ["manifest.json", "done.json"])
+def test_what_is_sealed_in_part_is_not_sealed(tmp_path, monkeypatch, failing):
+    real = seal.write_atomically
+
+    def fails(path, content):
+        if path.name == failing:
+            raise OSError("disk full")
+        real(path, content)
+
+    monkeypatch.setattr(seal, "write_atomically", fails)
+    with pytest.raises(OSError, match="disk full"):
+        seal.seal(tmp_path, {}, {})
+    assert not seal.is_sealed(tmp_path)
