@@ -47,10 +47,15 @@ def test_what_to_cite_is_the_same_everywhere():
     assert paper["url"] in setup["metadata"]["project_urls"]
 
 
-def test_every_study_of_the_paper_is_in_the_table():
+def test_every_study_and_scale_is_on_its_page():
     start = REPRODUCE.index("| study |")
     named = set(re.findall(r"`([a-z]+[0-9]?)`", REPRODUCE[start : REPRODUCE.index("\n\n", start)]))
-    assert {path.stem for path in (ROOT / "configs/studies").glob("*.yaml")} <= named
+    studies = ROOT / "configs/studies"
+    assert {path.stem for path in studies.glob("*.yaml")} <= named
+    for path in studies.glob("*/*.yaml"):
+        scale = path.parent.name
+        assert f"`{scale}/`" in REPRODUCE
+        assert path.stem in named or f"`{path.stem}`" in REPRODUCE or f"`{scale}/{path.stem}`" in REPRODUCE
 
 
 def test_files_and_folders_of_the_layout_exist():
