@@ -1,4 +1,4 @@
-# make demo    set up, then train every method on small images and draw the table (2 minutes after the set-up)
+# make demo    set up, then train every method on small images and print the table (2 minutes after the set-up)
 # make test    set up, then run the tests
 # make help    the rest
 
@@ -14,15 +14,17 @@ READY = .venv/.ready
 help:
 	@echo "make setup               make .venv and install the pinned packages"
 	@echo "make demo                every method of Table 1 on small images: results/demo/"
-	@echo "make test                the tests; make test-slow: those that take minutes"
-	@echo "make test-torture        kill trainings at random moments, 80 times, and compare what they end with"
-	@echo "make test-configs        train every experiment of the paper for two steps; 8 GB of memory, a quarter of an hour"
-	@echo "make test-gpu            the tests that need a GPU, at most 150 seconds; make bench: this machine's speed against the goals"
-	@echo "make check               formatting, lint, types and who imports whom"
-	@echo "make docs                schemas, references and first lines of configs, as the code has them"
-	@echo "make reproduce-table1    Table 1; SIZE=small or SIZE=demo for less, OPTIONS='--device cpu ...' for more"
+	@echo "make test                the tests, at most 5 minutes"
+	@echo "make test-slow           the tests that take minutes each"
+	@echo "make test-torture        kill trainings at 80 random moments, compare their final results"
+	@echo "make test-configs        train every experiment of the paper for two steps: 8 GB, 15 minutes"
+	@echo "make test-gpu            the tests that need a GPU: at most 150 seconds"
+	@echo "make bench               compare the speed of this machine with the goals: half an hour"
+	@echo "make check               formatting, lint, types and the import contract"
+	@echo "make docs                regenerate schemas, references and first lines of configs"
+	@echo "make reproduce-table1    Table 1; SIZE=small or SIZE=demo: smaller; OPTIONS='--device cpu ...'"
 	@echo "make reproduce           all tables and figures; SIZE and OPTIONS as above"
-	@echo "make clean               remove .venv and what tools leave behind; results stay"
+	@echo "make clean               remove .venv, builds and caches; keep results"
 
 setup: $(READY)
 

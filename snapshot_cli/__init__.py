@@ -1,4 +1,4 @@
-"""Snapshot ensembles: `SnapshotSchedule` and `SnapshotEnsemble` for training loops and programs of one's own."""
+"""Snapshot ensembles: `SnapshotSchedule` and `SnapshotEnsemble` for your own training loop and programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["SnapshotEnsemble", "SnapshotSchedule", "UserError", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch with the first name that needs it, not with the package: the command line answers without it."""
+    """Import torch only with the first name that needs it, so that the command line starts fast."""
     if name == "SnapshotEnsemble":
         from snapshot_cli.serving.ensemble import SnapshotEnsemble
 

@@ -34,7 +34,7 @@ def test_python():
 
 def test_packages():
     assert list(doctor.packages(["torch>=2.10", "numpy>=2.0", 'rich>=1; extra == "more"'])) == [
-        Finding("packages", "good", "all 2 that are needed, torch 2.14.1+cu130 among them")
+        Finding("packages", "good", "all 2 required ones, with torch 2.14.1+cu130")
     ]
     assert list(doctor.packages(["torch>=2.10", "click>=8.2", "scipy>=1.14"])) == [
         Finding("click", "missing", "8.1; 8.2 or newer is needed", "pip install 'click>=8.2'"),
@@ -54,11 +54,11 @@ def test_extras():
     ("available", "built", "driver", "state", "words"),
     [
         (True, "13.0", "580.1", "good", "Card, driver 580.1, CUDA 13.0"),
-        (False, "13.0", None, "note", "none; training takes the CPU"),
+        (False, "13.0", None, "note", "none; training uses the CPU"),
         (False, "13.0", "470.2", "note",
-         "there is one, driver 470.2, but torch cannot use it; torch 2.14 was built for CUDA 13.0"),
+         "found, with driver 470.2, but torch cannot use it; torch 2.14 was built for CUDA 13.0"),
         (False, None, "580.1", "note",
-         "there is one, driver 580.1, but torch cannot use it; torch 2.14 was built for CPUs"),
+         "found, with driver 580.1, but torch cannot use it; torch 2.14 was built for CPUs"),
     ],
 )  # fmt: skip
 def test_accelerator(monkeypatch, available, built, driver, state, words):
@@ -98,14 +98,14 @@ def test_bfloat16(monkeypatch, unit, seconds, finding):
 @pytest.mark.parametrize(("free", "state"), [(5e8, "missing"), (5e9, "note"), (5e10, "good")])
 def test_room(tmp_path, monkeypatch, free, state):
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda place: SimpleNamespace(free=free))
-    (found,) = doctor.room(tmp_path / "not/there/yet")
+    (found,) = doctor.disk(tmp_path / "not/there/yet")
     assert (found.state, found.words) == (state, f"can be written to, {free / 1e9:.1f} GB free")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "data").write_text("")
-    (found,) = doctor.room(tmp_path / "data")
+    (found,) = doctor.disk(tmp_path / "data")
     assert (found.state, found.words) == ("missing", "cannot be written to: Not a directory")
 
 
@@ -143,7 +143,7 @@ def test_here(tmp_path, monkeypatch):
     [
         ("MemAvailable:  1000000 kB\n", "note", "1.0 GB free"),
         ("MemAvailable:  9000000 kB\n", "good", "9.2 GB free"),
-        ("MemTotal:  1 kB\n", "note", "cannot be told on this system"),
+        ("MemTotal:  1 kB\n", "note", "unknown on this system"),
     ],
 )
 def test_memory(monkeypatch, text, state, words):
@@ -163,7 +163,7 @@ def test_folders_that_nobody_may_enter(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
 
     monkeypatch.setattr("pathlib.Path.exists", forbidden)
-    assert [found.words for found in doctor.room(tmp_path)] == ["cannot be written to: Permission denied"]
+    assert [found.words for found in doctor.disk(tmp_path)] == ["cannot be written to: Permission denied"]
     monkeypatch.setattr(doctor, "prepared", forbidden)
     assert doctor.datasets(tmp_path) == Finding("datasets", "missing", f"{tmp_path}: Permission denied")
 
@@ -179,7 +179,7 @@ def test_the_driver_is_asked_for(monkeypatch, answer, driver):
     [
         (64_000_000, "note", "64 MB free in /dev/shm; streamed batches of 256 images of 224 pixels take 193 MB"),
         (8_000_000_000, "good", "8,000 MB free in /dev/shm"),
-        (None, "note", "cannot be told on this system"),
+        (None, "note", "unknown on this system"),
     ],
 )
 def test_shared_memory(monkeypatch, free, state, words):

@@ -24,13 +24,13 @@ from snapshot_cli.datasets.manifest import prepared, unreadable
 State = Literal["good", "note", "missing"]
 PACKAGE = "snapshot-cli"
 OLDEST = (3, 11)
-ROOM, LITTLE = 10e9, 1e9  # bytes of disk: for the datasets of Table 1 and its runs, and for anything at all
-MEMORY = 2e9  # bytes; torch alone takes half a gigabyte
+RECOMMENDED_DISK, MIN_DISK = 10e9, 1e9  # bytes: for the datasets and runs of Table 1; for any training
+MIN_MEMORY = 2e9  # bytes; torch alone takes half a gigabyte
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, whether it is good, worth a note or missing, in words, and what to do."""
+    """The result of a check: its subject, state, description and remedy."""
 
     subject: str
     state: State
@@ -39,7 +39,7 @@ class Finding:
 
 
 def examine(machine: Machine) -> list[Finding]:
-    """Return all findings, in the order in which they should be fixed."""
+    """Run all checks; return their findings in the order in which to fix them."""
     return [
         python(sys.version_info[:3]),
         *packages(importlib.metadata.requires(PACKAGE) or []),
@@ -47,14 +47,14 @@ def examine(machine: Machine) -> list[Finding]:
         *bfloat16(),
         memory(),
         shared(),
-        *(finding for folder in (machine.data, machine.results) for finding in room(folder)),
+        *(finding for folder in (machine.data, machine.results) for finding in disk(folder)),
         datasets(machine.data),
         *extras(importlib.metadata.requires(PACKAGE) or []),
     ]
 
 
 def python(version: tuple[int, ...]) -> Finding:
-    """Look at the version of Python."""
+    """Check the version of Python."""
     words = ".".join(map(str, version))
     if version < OLDEST:
         return Finding("Python", "missing", f"{words}; 3.11 or newer is needed", "make PYTHON=python3.11 setup")
@@ -62,7 +62,7 @@ def python(version: tuple[int, ...]) -> Finding:
 
 
 def packages(requirements: list[str]) -> Iterator[Finding]:
-    """Look at the packages that are always needed: one finding where all are good."""
+    """Check the required packages: one finding if all are good."""
     needed = [
         (_name(requirement), _oldest(requirement)) for requirement in requirements if "extra ==" not in requirement
     ]
@@ -71,11 +71,11 @@ def packages(requirements: list[str]) -> Iterator[Finding]:
         words = f"{installed}; {oldest} or newer is needed" if installed else "not installed"
         yield Finding(name, "missing", words, f"pip install '{name}>={oldest}'")
     if not wrong:
-        yield Finding("packages", "good", f"all {len(needed)} that are needed, torch {_version('torch')} among them")
+        yield Finding("packages", "good", f"all {len(needed)} required ones, with torch {_version('torch')}")
 
 
 def extras(requirements: list[str]) -> Iterator[Finding]:
-    """Look at the optional packages, an extra at a time."""
+    """Check the optional packages, one finding per extra."""
     groups: dict[str, list[str]] = {}
     for requirement in requirements:
         match = re.search(r"extra == ['\"]([^'\"]+)", requirement)
@@ -92,7 +92,7 @@ def extras(requirements: list[str]) -> Iterator[Finding]:
 
 
 def accelerator() -> Finding:
-    """Look at the GPU, its driver and whether torch can use them."""
+    """Check whether there is a GPU that torch can use."""
     try:
         import torch
     except (ImportError, OSError) as error:
@@ -102,18 +102,18 @@ def accelerator() -> Finding:
         name = torch.cuda.get_device_name(0)
         return Finding("GPU", "good", f"{name}, driver {driver or 'unknown'}, CUDA {torch.version.cuda}")
     if driver is None:
-        return Finding("GPU", "note", "none; training takes the CPU", "")
+        return Finding("GPU", "note", "none; training uses the CPU", "")
     built = f"torch {torch.__version__} was built for {f'CUDA {torch.version.cuda}' if torch.version.cuda else 'CPUs'}"
     remedy = "update the driver, or install a torch for it: https://pytorch.org/get-started/locally"
-    return Finding("GPU", "note", f"there is one, driver {driver}, but torch cannot use it; {built}", remedy)
+    return Finding("GPU", "note", f"found, with driver {driver}, but torch cannot use it; {built}", remedy)
 
 
 def bfloat16() -> Iterator[Finding]:
-    """Measure what bfloat16 gains on the CPU, in about two seconds; nothing where training takes a GPU."""
+    """Measure the speedup of bfloat16 on a CPU, in about two seconds; no finding if training uses a GPU."""
     try:
         from snapshot_cli.launch.estimate import manifest_of
         from snapshot_cli.training import hardware, measure
-    except (ImportError, OSError):  # torch, of which `accelerator` says so
+    except (ImportError, OSError):  # `accelerator` reports that torch does not load
         return
     if hardware.choose("auto").type != "cpu":
         return
@@ -127,23 +127,23 @@ def bfloat16() -> Iterator[Finding]:
 
 
 def memory() -> Finding:
-    """Look at the memory that is free, in the system and up to the limit of a container."""
+    """Check the free memory of the system, and of the container if it has a limit."""
     path = Path("/proc/meminfo")
     match = re.search(r"MemAvailable:\s+(\d+) kB", path.read_text("utf-8")) if path.is_file() else None
     if match is None:
-        return Finding("memory", "note", "cannot be told on this system")
+        return Finding("memory", "note", "unknown on this system")
     limit, free = container.free_memory(), int(match[1]) * 1024
     free = free if limit is None else min(free, limit)
-    if free < MEMORY:
+    if free < MIN_MEMORY:
         return Finding("memory", "note", f"{free / 1e9:.1f} GB free", "end other programs, or give reproduce --jobs 1")
     return Finding("memory", "good", f"{free / 1e9:.1f} GB free")
 
 
 def shared() -> Finding:
-    """Look at the memory through which decoders hand over streamed images."""
+    """Check the shared memory, through which decoding processes pass on streamed images."""
     free = shared_memory.free()
     if free is None:
-        return Finding("shared memory", "note", "cannot be told on this system")
+        return Finding("shared memory", "note", "unknown on this system")
     needed = shared_memory.needed(256, 224, processors())
     words = f"{free / 1e6:,.0f} MB free in {shared_memory.FOLDER}"
     if free < needed:
@@ -154,8 +154,8 @@ def shared() -> Finding:
     return Finding("shared memory", "good", words)
 
 
-def room(folder: Path) -> Iterator[Finding]:
-    """Look whether a folder, or the nearest one above that exists, can be written to and has room."""
+def disk(folder: Path) -> Iterator[Finding]:
+    """Check whether a folder, or its nearest existing parent, is writable and has free space."""
     try:
         place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         with tempfile.TemporaryFile(dir=place) as file:
@@ -166,16 +166,16 @@ def room(folder: Path) -> Iterator[Finding]:
         return
     free = shutil.disk_usage(place).free
     words = f"can be written to, {free / 1e9:.1f} GB free"
-    if free < LITTLE:
+    if free < MIN_DISK:
         yield Finding(str(folder), "missing", words, "make room; snapshot estimate says how much a file needs")
-    elif free < ROOM:
+    elif free < RECOMMENDED_DISK:
         yield Finding(str(folder), "note", words, "make room; snapshot estimate says how much a file needs")
     else:
         yield Finding(str(folder), "good", words)
 
 
 def datasets(data: Path) -> Finding:
-    """Look at the prepared datasets."""
+    """Check the prepared datasets."""
     try:
         errors, names = unreadable(data), list(prepared(data))
     except OSError as error:
@@ -188,7 +188,7 @@ def datasets(data: Path) -> Finding:
 
 
 def _driver() -> str | None:
-    """Return the version of the NVIDIA driver, None where there is none."""
+    """Return the version of the NVIDIA driver, None without one."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, errors="replace", check=True, timeout=20)
@@ -214,6 +214,6 @@ def _version(name: str) -> str:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Return the numbers that a version begins with; none for what is not installed."""
+    """Return the leading numbers of a version; none for a package that is not installed."""
     match = re.match(r"[0-9]+(\.[0-9]+)*", version)
     return tuple(map(int, match[0].split("."))) if match else ()

@@ -127,9 +127,9 @@ def table(statuses: Iterable[RunStatus], width: int | None = None) -> list[list[
     if width is None:
         width = sys.maxsize
     longest, lead = max(map(len, ["run", *words])), max(map(len, ["run", *_joined(words, hashes)]))
-    columns, beside = list(NUMBERS), True
+    columns, inline = list(NUMBERS), True
     if lead + _width(cells, columns) + GAP + max(map(len, [REASON, *reasons])) > width:
-        beside, reasons = False, [visible(status.note) for status in shown]
+        inline, reasons = False, [visible(status.note) for status in shown]
     while columns[2:] and longest + _width(cells, columns) > width:
         columns.remove(next(name for name in OPTIONAL if name in columns))
     room = max(MIN_RUN_WIDTH, width - _width(cells, columns))
@@ -137,11 +137,11 @@ def table(statuses: Iterable[RunStatus], width: int | None = None) -> list[list[
     titles = ["run", *_joined(words, [digest[:digits] if digits >= MIN_HASH_DIGITS else "" for digest in hashes])]
     lead = min(room, max(map(len, titles)))
     lines = []
-    for row, (title, reason) in enumerate(zip(titles, [REASON if beside else "", *reasons], strict=True)):
+    for row, (title, reason) in enumerate(zip(titles, [REASON if inline else "", *reasons], strict=True)):
         first, *rest = textwrap.wrap(title, lead, subsequent_indent="  ", break_on_hyphens=False) or [""]
         line = first.ljust(lead) + "".join(_aligned(name, cells, row) for name in columns)
-        line += " " * GAP + reason if beside else ""
-        below = textwrap.wrap(reason, width, initial_indent="    ", subsequent_indent="    ") if not beside else []
+        line += " " * GAP + reason if inline else ""
+        below = textwrap.wrap(reason, width, initial_indent="    ", subsequent_indent="    ") if not inline else []
         style = COLOURS[shown[row - 1].state] if row else "bold"
         lines.append([Text(text.rstrip(), style) for text in (line, *rest, *below)])
     return lines
