@@ -84,8 +84,8 @@ def test_the_data_folder_comes_from_the_environment(monkeypatch):
         (["verify", "cifar10"], 1, f"dataset 'cifar10' is not prepared in data; type: {CIFAR10}"),
         (
             ["prepare", "birds"], 2,
-            "'birds' is none of digits, cifar10, cifar100, svhn, svhn-without-extra, tiny-imagenet, imagenet; for"
-            f" images of your own type: {OWN.format('birds')}",
+            "'birds' is not a known dataset (digits, cifar10, cifar100, svhn, svhn-without-extra, tiny-imagenet,"
+            f" imagenet); for your own images type: {OWN.format('birds')}",
         ),
         (
             ["prepare", "cifar10"], 1,
@@ -104,8 +104,15 @@ def test_the_data_folder_comes_from_the_environment(monkeypatch):
             "expected a dataset name of letters, digits, '.', '_' and '-' that does not start with '.', given 'a/b'",
         ),
         (
+            ["prepare", "cifar10", "--split-seed", "3", "--test-share", "0.2"], 2,
+            "cifar10 has its official classes and test set; leave --test-share and --split-seed out, or choose another"
+            " name",
+        ),
+        (["prepare", "x", "--from", ".", "--split-seed", "3"], 2,
+         "--split-seed 3: needs --test-share, the share of test images to draw"),
+        (
             ["prepare", "digits", "--size", "5"], 2,
-            "expected a size in pixels that is a multiple of 4 up to 8, the side of Digits, given 5",
+            "--size 5: expected a multiple of 4 up to 8, the side of Digits, in pixels",
         ),
     ],
 )  # fmt: skip

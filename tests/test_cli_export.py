@@ -225,6 +225,8 @@ def test_images_that_cannot_be_read_are_named(run, images):
     ("words", "message"),
     [
         (["RUN", "nothing.png"], "nothing.png: no such file or folder"),
+        (["RUN", "-"], "-: no such file; for standard input give /dev/stdin"),
+        (["RUN", "https://a.b/c.png"], "https:/a.b/c.png: a URL; download the image and give the file"),
         (["RUN", "hollow"], "hollow: no files in it"),
         (["nothing.pt2", "e.yaml"], "nothing.pt2: no such file or folder"),
         (

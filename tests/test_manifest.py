@@ -1,6 +1,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from command_line import snapshot
@@ -128,3 +129,13 @@ def test_an_unreadable_manifest_concerns_its_own_dataset_alone(tmp_path):
     assert str(error).startswith(f"{tmp_path}/other/manifest.json: not a readable manifest (")
     code, _, errors = snapshot("data", "list", "--data-dir", tmp_path)
     assert (code, errors) == (0, f"Warning: {error}\n")
+
+
+def test_a_manifest_that_may_not_be_read_is_not_to_be_deleted(tmp_path, monkeypatch):
+    def refuse(path, **options):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(UserError) as caught:
+        read_manifest(tmp_path, "photos")
+    assert str(caught.value) == f"{tmp_path}/photos/manifest.json: cannot be read (Permission denied)"

@@ -263,36 +263,60 @@ def test_other_images_replace_the_old_ones_only_if_that_is_said(tmp_path):
             "expected a dataset name of letters, digits, '.', '_' and '-' that does not start with '.',"
             " given '../photos'",
         ),
-        ("cifar10-4", {"size": 8}, "the name cifar10-4 asks for 4 pixels and --size for 8; give one of them"),
+        ("cifar10-4", {"size": 8}, "the name cifar10-4 means 4 pixels and --size 8; give one of them"),
         (
             "cifar10",
             {"size": 6},
-            "expected a size in pixels that is a multiple of 4 up to 8, the side of CIFAR-10, given 6",
+            "--size 6: expected a multiple of 4 up to 8, the side of CIFAR-10, in pixels",
         ),
         (
             "cifar10-12",
             {},
-            "expected a size in pixels that is a multiple of 4 up to 8, the side of CIFAR-10, given 12",
+            "cifar10-12, size 12: expected a multiple of 4 up to 8, the side of CIFAR-10, in pixels",
         ),
-        ("photos", {"size": 0}, "expected a size in pixels that is a multiple of 4, given 0"),
-        ("photos", {"size": -4}, "expected a size in pixels that is a multiple of 4, given -4"),
+        ("photos", {"size": 0}, "--size 0: expected a multiple of 4, in pixels"),
+        ("photos", {"size": -4}, "--size -4: expected a multiple of 4, in pixels"),
         (
             "cifar10-4",
             {},
-            "cifar10 has to come from somewhere; type: snapshot data prepare cifar10 --size 4 (downloads"
+            "cifar10: give its files with --from; type: snapshot data prepare cifar10 --size 4 (downloads"
             " cifar-10-binary.tar.gz; to use local files, add --from PATH)",
         ),
         (
             "photos",
             {},
-            "'photos' is none of digits, cifar10, cifar100, svhn, svhn-without-extra, tiny-imagenet, imagenet;"
-            " for images of your own type: snapshot data prepare photos --from PATH --size PIXELS (PATH: a folder or"
-            " zip with one folder per class; without a test set, add --test-share 0.2)",
+            "'photos' is not a known dataset (digits, cifar10, cifar100, svhn, svhn-without-extra, tiny-imagenet,"
+            " imagenet); for your own images type: snapshot data prepare photos --from PATH --size PIXELS (PATH: a"
+            " folder or zip with one folder per class; without a test set, add --test-share 0.2)",
         ),
     ],
 )
 def test_what_cannot_be_meant(tmp_path, name, options, message):
     assert refusal(ConfigError, name, tmp_path, **options) == message
+
+
+def test_the_official_archive_in_a_folder_of_downloads(tmp_path):
+    archive = write_archive(tmp_path / "cifar-10-binary.tar.gz", members_of("cifar10", images_of(TINY["cifar10"])))
+    folder = write_folder(tmp_path / "downloads", {archive.name: archive.read_bytes(), "other.pdf": b""})
+    assert prepare("cifar10", tmp_path / "data", source=folder).train == 20
+
+
+def test_images_of_a_known_dataset_are_not_advised_to_draw_a_test_set(tmp_path):
+    message = refusal(UserError, "cifar10", tmp_path / "data", source=write_folder(tmp_path / "a", {"cat/1.png": b""}))
+    assert message.endswith(
+        "no train and test; expected the official files (cifar-10-binary.tar.gz, cifar-10-python.tar.gz) or the layout"
+        " {train,test}/CLASS/FILE"
+    )
+
+
+def test_a_truncated_tiny_imagenet_is_a_wrong_download(tmp_path, monkeypatch):
+    official = catalogue.OfficialFile("tiny-imagenet-200.zip", "9052", ("http://x/tiny-imagenet-200.zip",))
+    monkeypatch.setitem(catalogue.CATALOGUE, "tiny-imagenet", replace(TINY["tiny-imagenet"], files=(official,)))
+    path = write_zip(tmp_path / "tiny.zip", tiny_imagenet_files())
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "damaged or another version: download http://x/tiny-imagenet-200.zip again" in refusal(
+        UserError, "tiny-imagenet", tmp_path / "data", source=path
+    )
 
 
 def test_digits_from_somewhere(tmp_path):

@@ -82,13 +82,13 @@ GOLDFISH = "train/n01443537/images/n01443537_0.JPEG"
         ({"wnids.txt": b"n01443537\nn02231487\n"}, "train/n04398044 is no class of wnids.txt"),
         (
             {"wnids.txt": b"n01443537\nn02231487\nn04398044\nn1\n"},
-            "train has 0 images of class n1 and 4 of n01443537, expected as many",
+            "train has 0 images of class n1 and 4 of n01443537, expected equally many",
         ),
         (
             {"wnids.txt": b"\xff\xfe"},
             "wnids.txt cannot be read ('utf-8' codec can't decode byte 0xff in position 0: invalid start byte)",
         ),
-        ({GOLDFISH: None}, "train has 3 images of class n01443537 and 4 of n02231487, expected as many"),
+        ({GOLDFISH: None}, "train has 3 images of class n01443537 and 4 of n02231487, expected equally many"),
         (
             {f"train/{wnid}/images/{wnid}_{row}.JPEG": None for wnid in WNIDS for row in range(4)},
             "train has no images",
@@ -114,11 +114,11 @@ GOLDFISH = "train/n01443537/images/n01443537_0.JPEG"
         ),
         (
             {"val/val_annotations.txt": val_lines(lambda lines: lines.append(lines[0]))},
-            "val/val_annotations.txt, line 7: val_0.JPEG stands there twice",
+            "val/val_annotations.txt, line 7: val_0.JPEG is listed twice",
         ),
         (
             {"val/val_annotations.txt": val_lines(lambda lines: lines.__setitem__(0, "val_0.JPEG\tn04398044\t0"))},
-            "val has 2 images of class n02231487 and 1 of n01443537, expected as many",
+            "val has 2 images of class n02231487 and 1 of n01443537, expected equally many",
         ),
     ],
 )  # fmt: skip
@@ -128,3 +128,10 @@ def test_what_is_wrong_is_named(tmp_path, changes, problem):
     with pytest.raises(UserError) as caught:
         tiny_imagenet(path)
     assert str(caught.value).splitlines()[0].replace(f"{TOP}/", "") == f"{path}: {problem}".replace(f"{TOP}/", "")
+
+
+def test_folders_around_the_layout_may_be_nested(tmp_path):
+    files = {f"tiny-imagenet-200/{name}": content for name, content in FILES.items()}
+    source = open_source(write_folder(tmp_path / "a", files))
+    assert layout.in_tiny_layout(source)
+    assert len(layout.list_tiny_imagenet(source).train) == 12

@@ -47,7 +47,7 @@ def predict(
 
     missing = [path for path in images if not path.exists()]
     if missing:
-        raise UserError("\n".join(f"{path}: no such file or folder" for path in missing))
+        raise UserError("\n".join(f"{path}: {_hint(path)}" for path in missing))
     refused: list[str] = []
     classifier = _classifier(ensemble, sets, data, results)
     rows = list(answers.rows(classifier, list_images(images), unreadable=refused.append))
@@ -70,6 +70,14 @@ def _classifier(ensemble: str, sets: tuple[str, ...], data: Path, results: Path 
         return load(Path(ensemble), data)
     _, snapshots = members_of_file(file, sets, data, results)
     return of_snapshots(snapshots, data)
+
+
+def _hint(path: Path) -> str:
+    if str(path) == "-":
+        return "no such file; for standard input give /dev/stdin"
+    if path.parts[0] in ("http:", "https:"):
+        return "a URL; download the image and give the file"
+    return "no such file or folder"
 
 
 def _deliver(table: bytes, output: Path | None) -> None:

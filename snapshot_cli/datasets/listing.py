@@ -9,7 +9,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -55,6 +55,15 @@ class Choices:
     def __post_init__(self) -> None:
         if self.test_share is not None and not 0 < self.test_share < 1:
             raise ConfigError(f"--test-share {self.test_share}: expected a number between 0 and 1, such as 0.2")
+        if self.split_seed and self.test_share is None:
+            raise ConfigError(f"--split-seed {self.split_seed}: needs --test-share, the share of test images to draw")
+
+    @property
+    def options(self) -> list[str]:
+        """The command-line options that were given, as a user types them."""
+        return [
+            f"--{field.name.replace('_', '-')}" for field in fields(self) if getattr(self, field.name) != field.default
+        ]
 
 
 @dataclass(frozen=True)

@@ -134,14 +134,16 @@ def _three(values: Any, key: str) -> tuple[float, float, float]:
 def read_manifest(data_dir: Path, name: str) -> Manifest | None:
     """Return the manifest of a prepared dataset, None where it is not prepared.
 
-    Raises UserError, naming the file, where there is a manifest that cannot be read.
+    Raises UserError, with the file, for a manifest that cannot be read.
     """
     path = data_dir / name / FILE_NAME
     try:
         return from_json(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, RecursionError) as problem:
+    except OSError as problem:
+        raise UserError(f"{path}: cannot be read ({problem.strerror})") from problem
+    except (ValueError, RecursionError) as problem:
         raise UserError(
             f"{path}: not a readable manifest ({problem}); delete the folder {path.parent}"
             f" and type: {how_to_prepare(name)}"

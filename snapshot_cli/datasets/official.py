@@ -29,6 +29,7 @@ def read(published: Facts, source: Path | None) -> Splits | Listing:
         return digits()
     if not source.exists():
         raise UserError(f"{source}: no such file or folder")
+    source = _find_archive(source, published) or source
     packed = source.suffix.lower() == ".zip" or zipfile.is_zipfile(source)
     if published.name in LAYOUTS and not packed and (source.is_file() or find_extracted(source, published)):
         return read_cifar(source, published)
@@ -38,6 +39,8 @@ def read(published: Facts, source: Path | None) -> Splits | Listing:
         and (source.is_file() or has_files(source, published))
     ):
         return read_svhn(source, published)
+    if published.name == "tiny-imagenet" and source.is_file() and not zipfile.is_zipfile(source):
+        checksum.check(source, *published.files)
     opened = open_source(source)
     if published.name == "tiny-imagenet" and in_tiny_layout(opened):
         if packed:
@@ -45,6 +48,14 @@ def read(published: Facts, source: Path | None) -> Splits | Listing:
         return list_tiny_imagenet(opened)
     names = ", ".join(file.name for file in (*published.files, *published.also))
     return list_images(opened, Choices(), expected=f"the official files ({names}) or {EXPECTED}")
+
+
+def _find_archive(folder: Path, published: Facts) -> Path | None:
+    """Return the official archive in a folder, such as one of downloads, unless it is unpacked there too."""
+    if len(published.files) != 1 or (published.name in LAYOUTS and find_extracted(folder, published)):
+        return None
+    archives = (folder / file.name for file in (*published.files, *published.also))
+    return next((archive for archive in archives if archive.is_file()), None)
 
 
 def check(splits: Splits, published: Facts, where: str) -> None:

@@ -53,7 +53,7 @@ def prepare(
     kept; other images are replaced only with `overwrite`. Without `source`, `fetch` downloads the official files.
     Raises ConfigError for an impossible name, size, choice or source, UserError for faults in the source.
     """
-    base, size = _what(name, size)
+    base, size = _parse_name(name, size)
     published = CATALOGUE.get(base)
     size = None if published is not None and size == published.size else size
     stored_as = base if published is None or size is None else f"{base}-{size}"
@@ -82,13 +82,18 @@ def prepare(
 def _list_own(name: str, source: Path | None, choices: Choices) -> Listing:
     if source is None:
         raise ConfigError(
-            f"'{name}' is none of {', '.join(CATALOGUE)}; for images of your own type: {catalogue.how_to_prepare(name)}"
+            f"'{name}' is not a known dataset ({', '.join(CATALOGUE)}); for your own images type:"
+            f" {catalogue.how_to_prepare(name)}"
         )
     opened = open_source(source)
     if not in_tiny_layout(opened):
         return list_images(opened, choices)
-    if replace(choices, skip_broken=False, split_seed=0) != Choices():
-        raise ConfigError(f"{source} has Tiny ImageNet's layout, which names its test images and classes itself")
+    options = replace(choices, skip_broken=False).options
+    if options:
+        raise ConfigError(
+            f"{source} has Tiny ImageNet's layout, which defines classes and test images; leave {' and '.join(options)}"
+            " out"
+        )
     return list_tiny_imagenet(opened)
 
 
@@ -96,10 +101,10 @@ def _check_catalogue(published: Facts, streamed: bool | None, choices: Choices) 
     if streamed is not None and streamed != published.streamed:
         how = "streamed" if published.streamed else "held on the device"
         raise ConfigError(f"{published.name} is always {how}; leave --{'streamed' if streamed else 'resident'} out")
-    if choices != Choices():
+    if choices.options:
         raise ConfigError(
-            f"{published.name} has its official classes and test set; leave --test-share, --test-from, --labels and"
-            " --skip-broken out, or choose another name"
+            f"{published.name} has its official classes and test set; leave {' and '.join(choices.options)} out, or"
+            " choose another name"
         )
 
 
@@ -207,20 +212,21 @@ def _say_augmentation(note: Note, manifest: Manifest, catalogue_facts: Facts | N
         )
 
 
-def _what(name: str, size: int | None) -> tuple[str, int | None]:
-    """Return the base name and size of a dataset such as "cifar10-16", checked."""
+def _parse_name(name: str, size: int | None) -> tuple[str, int | None]:
+    """Return the base name and the size of a dataset such as "cifar10-16"; ConfigError for an impossible one."""
     try:
         check_name(name)
     except ValueError as problem:
         raise ConfigError(str(problem)) from problem
     base, named = catalogue.split_name(name)
     if size is not None and named is not None and size != named:
-        raise ConfigError(f"the name {name} asks for {named} pixels and --size for {size}; give one of them")
+        raise ConfigError(f"the name {name} means {named} pixels and --size {size}; give one of them")
+    given = f"--size {size}" if size is not None else f"{name}, size {named}"
     size = named if size is None else size
     published = CATALOGUE.get(base)
-    most = f" up to {published.size}, the side of {published.title}" if published else ""
+    limit = f" up to {published.size}, the side of {published.title}" if published else ""
     if size is not None and (size < 4 or size % 4 or (published is not None and size > published.size)):
-        raise ConfigError(f"expected a size in pixels that is a multiple of 4{most}, given {size}")
+        raise ConfigError(f"{given}: expected a multiple of 4{limit}, in pixels")
     return base, size
 
 
@@ -238,7 +244,7 @@ def _official_images(
     if published.files and source is None:
         if fetch is None:
             command = catalogue.how_to_prepare(published.name if size is None else f"{published.name}-{size}")
-            raise ConfigError(f"{published.name} has to come from somewhere; type: {command}")
+            raise ConfigError(f"{published.name}: give its files with --from; type: {command}")
         source = fetch(published)
     images = official.read(published, source)
     splits = image_tree.read(images, array, reading=reading) if isinstance(images, Listing) else images

@@ -1,4 +1,4 @@
-"""Read the layout of Tiny ImageNet: wnids.txt, train/<wnid>/images, and validation labels in val_annotations.txt."""
+"""List images in Tiny ImageNet's layout: wnids.txt, train/<wnid>/images, labels in val/val_annotations.txt."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ WNIDS, TITLES, ANNOTATIONS = "wnids.txt", "words.txt", "val/val_annotations.txt"
 
 
 def in_tiny_layout(source: Source) -> bool:
-    """Tell whether a folder or zip has the layout of Tiny ImageNet, perhaps with fewer classes, images or files."""
+    """Return whether a folder or zip has Tiny ImageNet's layout, perhaps with fewer classes, images or files."""
     return not _inside(source.files)[1].keys().isdisjoint({WNIDS, ANNOTATIONS})
 
 
 def list_tiny_imagenet(source: Source) -> Listing:
-    """List the images of train, and as test those of val, which have labels.
+    """List the training images, and those of val, which have labels, as test images.
 
-    The classes are sorted; one is called by its wnid and, where words.txt has it, its first title. Raises UserError
-    naming the file or class that is wrong.
+    The classes are sorted; a class is named by its wnid and, if words.txt has it, its first title. Raises UserError
+    with the wrong file or class.
     """
     path, (around, files) = source.path, _inside(source.files)
     wnids = _wnids(path, files)
@@ -35,12 +35,13 @@ def list_tiny_imagenet(source: Source) -> Listing:
 
 
 def _inside(files: Files) -> tuple[str, Files]:
-    """Return the folder that is around all files, if there is one, and the files by their path inside it."""
+    """Return the folders around all files, if there are any, and the files by their path inside them."""
     tops = {name.partition("/")[0] for name in files}
-    if WNIDS in files or len(tops) != 1:
+    if WNIDS in files or len(tops) != 1 or not all("/" in name for name in files):
         return "", files
     (top,) = tops
-    return f"{top}/", {name.removeprefix(f"{top}/"): read for name, read in files.items()}
+    prefix, inside = _inside({name.removeprefix(f"{top}/"): read for name, read in files.items()})
+    return f"{top}/{prefix}", inside
 
 
 def _wnids(path: Path, files: Files) -> list[str]:
@@ -77,7 +78,7 @@ def _validation(path: Path, files: Files, wnids: list[str]) -> dict[str, str]:
         if name not in files:
             raise UserError(f"{where}: there is no {name}")
         if name in classes:
-            raise UserError(f"{where}: {file} stands there twice")
+            raise UserError(f"{where}: {file} is listed twice")
         classes[name] = wnid
     without = sorted(name for name in files if name.startswith("val/images/") and name not in classes)
     if without:
@@ -93,8 +94,8 @@ def _refuse_unequal(path: Path, split: str, classes: dict[str, str], wnids: list
     for wnid in wnids:
         if counts[wnid] != usual:
             raise UserError(
-                f"{path}: {split} has {counts[wnid]:,} images of class {wnid} and {usual:,} of {like_most},"
-                " expected as many"
+                f"{path}: {split} has {counts[wnid]:,} images of class {wnid} and {usual:,} of {like_most}, expected"
+                " equally many"
             )
     if not usual:
         raise UserError(f"{path}: {split} has no images")
