@@ -91,7 +91,7 @@ def _nothing(kind: str, outcomes: Sequence[Outcome], file: Path | None, director
     """Say why there is nothing to draw, and what to type."""
     from snapshot_cli.reporting import report
 
-    several = [outcome for outcome in outcomes if outcome.run and len(outcome.finished[0].members) > 1]
+    several = [outcome for outcome in outcomes if outcome.run and outcome.members > 1]
     train = f"type {train}{' --interpolate' * (kind == 'interpolation')}"
     needs = report.requirement(kind)
     if kind == "interpolation" and several:

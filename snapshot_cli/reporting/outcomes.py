@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from snapshot_cli.analysis import paper, scoring
 from snapshot_cli.analysis.statistics import mean_interval
@@ -17,7 +18,7 @@ from snapshot_cli.config.study import Split, Study
 from snapshot_cli.errors import UserError, unfinished_run
 from snapshot_cli.reporting import labels
 from snapshot_cli.run_directory import RunDirectory
-from snapshot_cli.scores import Metrics, Scores, TrainedRun
+from snapshot_cli.scores import Scores, TrainedRun
 
 THREADS = 4  # at most: every thread may hold the predictions of an ensemble in memory
 METHOD_FIELDS = {"method", "drops", "alpha0", "cycles", "dropout", "stochastic_depth", "independent_runs", "replicates"}
@@ -65,19 +66,19 @@ class Outcome:
         """The mean of `errors`; needs at least one finished replicate."""
         return mean(self.errors)
 
-    def by_replicate(self, value: Callable[[Scores], Sequence[float]]) -> list[list[float]]:
-        """Apply a function to the scores of every finished replicate: (replicates, points)."""
-        return [list(value(scores)) for scores in self.finished]
+    def errors_of(self, networks: Literal["alone", "last", "first"]) -> list[list[float]]:
+        """Return errors as (replicates, M): of the members alone, or of the ensembles of the last or first m = 1..M."""
+        return [[metrics.error for metrics in getattr(scores, networks)] for scores in self.finished]
+
+    @property
+    def members(self) -> int:
+        """The number M of members; 0 without a finished replicate."""
+        return len(self.finished[0].members) if self.scores else 0
 
     @property
     def run(self) -> TrainedRun | None:
         """The run of the first finished replicate; None without one, or if its members come from several runs."""
         return self.finished[0].only_run if self.scores else None
-
-
-def errors(metrics: Iterable[Metrics]) -> list[float]:
-    """Return the errors in percent of members or ensembles."""
-    return [network.error for network in metrics]
 
 
 def collect(study: Study, results: Path, dataset_hashes: Mapping[str, str]) -> list[Outcome]:

@@ -28,7 +28,7 @@ MIN_FONT_SIZE = 4.0  # points; values that need smaller text are not written
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw the correlations of every ensemble, averaged over seeds, as heat maps with a common colour scale."""
-    shown = [outcome for outcome in outcomes if outcome.scores and len(outcome.finished[0].members) > 1]
+    shown = [outcome for outcome in outcomes if outcome.members > 1]
     if not shown:
         return []
     values = [_mean(outcome) for outcome in shown]

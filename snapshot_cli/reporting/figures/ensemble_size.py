@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.reporting.outcomes import Outcome, errors, means, paper_value, split_by_panel
+from snapshot_cli.reporting.outcomes import Outcome, means, paper_value, split_by_panel
 from snapshot_cli.reporting.style import LineEnd, look
 
 CAPTION = (
@@ -21,7 +21,7 @@ NEEDS = "a method with several members"
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw one line per method: the mean over seeds at every size. Methods with one member are a dashed level."""
-    parts = [part for part in split_by_panel(outcomes) if any(_size(outcome) > 1 for outcome in part)]
+    parts = [part for part in split_by_panel(outcomes) if any(outcome.members > 1 for outcome in part)]
     if not parts:
         return []
     shown = [outcome for part in parts for outcome in part]
@@ -37,36 +37,32 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     return [Picture(request, CAPTION, figure, "; ".join(map(_describe, parts)), lines.count_cells(shown), notes)]
 
 
-def _size(outcome: Outcome) -> int:
-    return len(outcome.finished[0].members)
-
-
 def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> list[LineEnd]:
-    largest = max(map(_size, outcomes))
+    largest = max(outcome.members for outcome in outcomes)
     axes.set_xlim(1 - 0.06 * largest, largest + 0.06 * largest)
     ends = []
     for outcome, label, shift in zip(outcomes, labels, lines.shifts(len(outcomes), 0.012 * largest), strict=True):
         line_look = look(outcome.experiment)
         lines.draw_paper(axes, _paper_values(outcome), line_look)
-        if _size(outcome) == 1:
+        if outcome.members == 1:
             ends.append(lines.draw_level(axes, label, line_look, outcome.error))
         else:
-            values = outcome.by_replicate(lambda scores: errors(scores.last))
-            ends.append(lines.draw_line(axes, label, line_look, range(1, _size(outcome) + 1), values, shift=shift))
+            sizes, values = range(1, outcome.members + 1), outcome.errors_of("last")
+            ends.append(lines.draw_line(axes, label, line_look, sizes, values, shift=shift))
     axes.set_xticks(style.integer_ticks(largest))
     axes.margins(y=0.08)
     return ends
 
 
 def _paper_values(outcome: Outcome) -> dict[float, tuple[float, float | None]]:
-    size = _size(outcome)
-    values = {m: paper_value(outcome, m if size > 1 else None) for m in range(1, size + 1)}
+    sizes = range(1, outcome.members + 1)
+    values = {m: paper_value(outcome, m if outcome.members > 1 else None) for m in sizes}
     return {m: lines.with_uncertainty(value) for m, value in values.items() if value}
 
 
 def _describe(outcomes: Sequence[Outcome]) -> str:
     def words(outcome: Outcome) -> str:
-        first, *larger = means(outcome.by_replicate(lambda scores: errors(scores.last)))
+        first, *larger = means(outcome.errors_of("last"))
         return f"{outcome.label} from {first:.2f} to {larger[-1]:.2f} %" if larger else f"{outcome.label} {first:.2f} %"
 
     return f"{outcomes[0].group}: {', '.join(map(words, outcomes))}"

@@ -49,7 +49,7 @@ class _Panel:
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw the means over seeds, with a panel for every experiment and stored kind of batch-norm statistics."""
-    shown = [outcome for outcome in outcomes if outcome.run and len(outcome.finished[0].members) > 1]
+    shown = [outcome for outcome in outcomes if outcome.run and outcome.members > 1]
     panels = [panel for outcome in shown for name in STATISTICS if (panel := _panel(outcome, name)).lines]
     if not panels:
         return []

@@ -57,7 +57,7 @@ def _losses(scores: Scores) -> list[float]:
 
 
 def _mean_losses(outcome: Outcome) -> list[float]:
-    return means(outcome.by_replicate(_losses))
+    return means([_losses(scores) for scores in outcome.finished])
 
 
 def _epochs(scores: Scores) -> list[float]:
@@ -107,7 +107,7 @@ def _draw(axes: Axes, outcome: Outcome, label: str) -> LineEnd:
     epochs, colour = _epochs(outcome.finished[0]), look(outcome.experiment).colour
     mean_losses = [loss if loss > 0 else float("nan") for loss in _mean_losses(outcome)]
     if len(outcome.scores) > 1:
-        for losses in outcome.by_replicate(_losses):
-            axes.plot(epochs, losses, color=colour, linewidth=0.4, alpha=0.3, label=f"_{label}: a seed")
+        for scores in outcome.finished:
+            axes.plot(epochs, _losses(scores), color=colour, linewidth=0.4, alpha=0.3, label=f"_{label}: a seed")
     axes.plot(epochs, mean_losses, color=colour, linewidth=1.2, label=label)
     return LineEnd(label, look(outcome.experiment), epochs[-1], mean_losses[-1])

@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.reporting.outcomes import Outcome, errors, find_baseline, means
+from snapshot_cli.reporting.outcomes import Outcome, find_baseline, means
 from snapshot_cli.reporting.style import LineEnd, Look, look
-from snapshot_cli.scores import Scores
 
 CAPTION = (
     "Error of snapshot k and of the ensemble of the first k snapshots, against k. The ensemble should be below its "
@@ -25,7 +24,7 @@ MIXED = Look("#222222", "s")
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw the errors of snapshots and ensembles, averaged over seeds, and the error of the single model."""
-    shown = [outcome for outcome in outcomes if outcome.run and len(outcome.finished[0].members) > 1]
+    shown = [outcome for outcome in outcomes if outcome.run and outcome.members > 1]
     if not shown:
         return []
     singles = [find_baseline(outcome, outcomes, "single") for outcome in shown]
@@ -42,32 +41,25 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         headings=headings,
         columns=3 if len(parts) % 4 else 4,
     )
-    words = [
-        f"{outcome.group}, {outcome.label}: snapshots {lines.format_percents(means(outcome.by_replicate(_alone)))}, "
-        f"ensembles {lines.format_percents(means(outcome.by_replicate(_first)))}"
-        for outcome in shown
-    ]
     cells = lines.count_cells([outcome for outcome in outcomes if outcome in shown or outcome in singles])
     notes = [*lines.seeds_note(shown), *lines.compare_with_paper(shown), *claims.further(shown, "members")]
-    return [Picture(request, CAPTION, figure, "; ".join(words), cells, notes)]
+    return [Picture(request, CAPTION, figure, "; ".join(map(describe, shown)), cells, notes)]
 
 
-def _alone(scores: Scores) -> list[float]:
-    return errors(scores.alone)
-
-
-def _first(scores: Scores) -> list[float]:
-    return errors(scores.first)
+def describe(outcome: Outcome) -> str:
+    """Return the mean errors of the snapshots and of the ensembles of the first k as text."""
+    alone, ensembles = (lines.format_percents(means(outcome.errors_of(networks))) for networks in ("alone", "first"))
+    return f"{outcome.group}, {outcome.label}: snapshots {alone}, ensembles {ensembles}"
 
 
 def _draw(axes: Axes, part: Sequence[Outcome], ensemble: Look) -> list[LineEnd]:
     outcome, *single = part
-    members = len(outcome.finished[0].members)
+    members = outcome.members
     x = range(1, members + 1)
     axes.set_xlim(1 - 0.06 * members, members + 0.06 * members)
     ends = [
-        lines.draw_line(axes, ALONE, style.ALONE, x, outcome.by_replicate(_alone), shift=0.012 * members),
-        lines.draw_line(axes, ENSEMBLE, ensemble, x, outcome.by_replicate(_first), shift=-0.012 * members),
+        lines.draw_line(axes, ALONE, style.ALONE, x, outcome.errors_of("alone"), shift=0.012 * members),
+        lines.draw_line(axes, ENSEMBLE, ensemble, x, outcome.errors_of("first"), shift=-0.012 * members),
     ]
     ends += [lines.draw_level(axes, SINGLE, look(model.experiment), model.error) for model in single]
     axes.set_xticks(style.integer_ticks(members))

@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from snapshot_cli.config.plan import implicit
 from snapshot_cli.reporting import lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.reporting.figures import schedule
-from snapshot_cli.reporting.outcomes import Outcome, errors, find_baseline, group_by, means
+from snapshot_cli.reporting.figures import over_time, schedule
+from snapshot_cli.reporting.outcomes import Outcome, find_baseline, group_by
 from snapshot_cli.reporting.style import LineEnd, look
-from snapshot_cli.scores import Scores
 
 CAPTION = (
     "Top: the learning rate of one run; a snapshot is saved at the end of every cycle. Bottom: the errors of the "
@@ -49,7 +48,7 @@ def _choose_snapshot(outcomes: Sequence[Outcome]) -> Outcome | None:
         outcome
         for outcome in outcomes
         if outcome.experiment.method == "snapshot" and not implicit(outcome.experiment)
-        if outcome.run and len(outcome.finished[0].members) > 1
+        if outcome.run and outcome.members > 1
     ]
     return min(plain, key=lambda outcome: outcome.experiment.alpha0 != ALPHA0, default=None)
 
@@ -83,9 +82,9 @@ def _draw(above: Axes, below: Axes, part: Sequence[Outcome]) -> list[LineEnd]:
     epochs = lrs.snapshots
     shift = 0.012 * epochs[-1]
     ends = [
-        lines.draw_line(below, ALONE, style.ALONE, epochs, outcome.by_replicate(_alone), shift=-shift),
+        lines.draw_line(below, ALONE, style.ALONE, epochs, outcome.errors_of("alone"), shift=-shift),
         lines.draw_line(
-            below, ENSEMBLE, look(outcome.experiment), epochs, outcome.by_replicate(_first), shift=-2 * shift
+            below, ENSEMBLE, look(outcome.experiment), epochs, outcome.errors_of("first"), shift=-2 * shift
         ),
     ]
     ends += [lines.draw_level(below, SINGLE, look(model.experiment), model.error) for model in single]
@@ -95,16 +94,6 @@ def _draw(above: Axes, below: Axes, part: Sequence[Outcome]) -> list[LineEnd]:
     return ends
 
 
-def _alone(scores: Scores) -> list[float]:
-    return errors(scores.alone)
-
-
-def _first(scores: Scores) -> list[float]:
-    return errors(scores.first)
-
-
 def _describe(part: Sequence[Outcome]) -> str:
     outcome, *single = part
-    alone, ensembles = (lines.format_percents(means(outcome.by_replicate(errors_of))) for errors_of in (_alone, _first))
-    words = f"{outcome.group}, {outcome.label}: snapshots {alone}, ensembles {ensembles}"
-    return words + "".join(f", single model {model.error:.2f} %" for model in single)
+    return over_time.describe(outcome) + "".join(f", single model {model.error:.2f} %" for model in single)

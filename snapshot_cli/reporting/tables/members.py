@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from snapshot_cli.reporting import labels
 from snapshot_cli.reporting.drawn import Drawn, Request, split_by_dataset
-from snapshot_cli.reporting.outcomes import Outcome, errors, interval_half_width, mean
+from snapshot_cli.reporting.outcomes import Outcome, interval_half_width, mean
 from snapshot_cli.reporting.table import Cell, Column, Table, number
 
 CAPTION = (
@@ -21,14 +21,12 @@ CHOSEN = f"{BEST}: the m members with the lowest error on the withheld training 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Return one table per dataset, with rows for the last m, the first m and the best m of every ensemble."""
-    ensembles = [
-        outcome for outcome in outcomes if outcome.experiment.independent_runs == 1 and _count_members(outcome) > 1
-    ]
+    ensembles = [outcome for outcome in outcomes if outcome.experiment.independent_runs == 1 and outcome.members > 1]
     return [_table(*part) for part in split_by_dataset(ensembles, request)]
 
 
 def _table(dataset: str, outcomes: Sequence[Outcome], request: Request) -> Table:
-    sizes = range(1, max(map(_count_members, outcomes)) + 1)
+    sizes = range(1, max(outcome.members for outcome in outcomes) + 1)
     rows: dict[tuple[str, str], list[Cell]] = {}
     records: list[dict[str, object]] = []
     for outcome in outcomes:
@@ -56,15 +54,11 @@ def _table(dataset: str, outcomes: Sequence[Outcome], request: Request) -> Table
     )
 
 
-def _count_members(outcome: Outcome) -> int:
-    return len(outcome.finished[0].members) if outcome.scores else 0
-
-
 def _errors_by_choice(outcome: Outcome) -> dict[str, list[list[float]]]:
     """Return the errors of the ensembles of m = 1..M members as (replicates, M), by the way to choose the members."""
     choices = {
-        "last m": outcome.by_replicate(lambda scores: errors(scores.last)),
-        "first m": outcome.by_replicate(lambda scores: errors(scores.first)),
+        "last m": outcome.errors_of("last"),
+        "first m": outcome.errors_of("first"),
         BEST: [
             [choice.error for choice in scores.chosen if choice.rule == "best"]
             for scores in outcome.finished

@@ -118,7 +118,7 @@ def _true_ensemble_nlls(outcome: Outcome, outcomes: Sequence[Outcome]) -> list[f
     ensemble = find_baseline(outcome, outcomes, "ensemble")
     if ensemble is None or outcome.experiment.method == "ensemble":
         return []
-    return means(ensemble.by_replicate(lambda scores: [metrics.calibrated_nll for metrics in scores.last]))
+    return means([[metrics.calibrated_nll for metrics in scores.last] for scores in ensemble.finished])
 
 
 def _budget_fraction(outcome: Outcome, outcomes: Sequence[Outcome]) -> float:
