@@ -4,9 +4,9 @@ import hashlib
 
 import numpy as np
 
+from snapshot_cli.analysis import labels
+from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.config import plan
-from snapshot_cli.reporting import labels
-from snapshot_cli.reporting.outcomes import Outcome
 from snapshot_cli.scores import Curve, Line, Member, Metrics, Reliability, Scores, TrainedRun, pack
 
 IMAGES = 1000

@@ -3,8 +3,8 @@ import pytest
 from fabricated_runs import experiment
 from fabricated_scores import outcome, right
 
-from snapshot_cli.analysis.claims import Pair, compare, judge_claims, shared_settings
-from snapshot_cli.analysis.findings import answer_question
+from snapshot_cli.analysis.claims import compare, judge_claims
+from snapshot_cli.analysis.findings import check_statement
 from snapshot_cli.reporting import claims
 from snapshot_cli.reporting.drawn import Request
 from snapshot_cli.reporting.figures import interpolation
@@ -125,7 +125,7 @@ def test_different_images_are_not_compared():
     assert (verdict.has_different_images, verdict.decision.answer) == (True, "not decided")
     assert claims.sentence(verdict) == f"{SINGLE}: not decided, on different images"
     single = planned("single", 300)
-    assert compare(Pair("", "", shared_settings(single), snapshot, single)).has_different_images
+    assert compare(snapshot, single).has_different_images
 
 
 def test_the_exact_p_of_one_seed():
@@ -184,7 +184,7 @@ def test_an_implicit_ensemble_is_compared_with_the_same_without():
 
 
 def findings(question, *outcomes):
-    return [(each.decision.answer, each.decision.mean) for each in answer_question(outcomes, question)]
+    return [(each.decision.answer, each.decision.mean) for each in check_statement(outcomes, question)]
 
 
 def test_two_snapshots_against_the_single_model():

@@ -3,10 +3,10 @@ import pytest
 from command_line import EXPERIMENT, NOTHING_GIVEN, STUDY, snapshot, write
 from fabricated_runs import epochs, finish, finish_cells, wrong
 
+from snapshot_cli.analysis.outcomes import score_runs
 from snapshot_cli.commands.plot import KINDS
 from snapshot_cli.config import plan
 from snapshot_cli.config.load import load
-from snapshot_cli.reporting.outcomes import score_runs
 from snapshot_cli.run_directory import RunDirectory
 
 LABELS = np.arange(20) % 10

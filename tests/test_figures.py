@@ -10,11 +10,11 @@ from fabricated_scores import metrics, scores
 from matplotlib.colors import to_rgba
 
 from snapshot_cli.analysis import paper
+from snapshot_cli.analysis.outcomes import Outcome, relabel
 from snapshot_cli.config import kinds, plan
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.reporting import save
 from snapshot_cli.reporting.drawn import Request
-from snapshot_cli.reporting.outcomes import Outcome, relabel
 from snapshot_cli.reporting.style import LOOKS, TEXT_WIDTH
 from snapshot_cli.scores import Curve, Line, Reliability
 

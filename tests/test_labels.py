@@ -1,7 +1,7 @@
 import pytest
 
+from snapshot_cli.analysis import labels as naming
 from snapshot_cli.config.experiment import Experiment
-from snapshot_cli.reporting import labels as naming
 
 
 def experiment(method="snapshot", **settings):

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from fabricated_runs import experiment, finish, finish_cells, study
 
+from snapshot_cli.analysis import outcomes
+from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.config import kinds
 from snapshot_cli.errors import UserError
-from snapshot_cli.reporting import outcomes, page, report
-from snapshot_cli.reporting.outcomes import Outcome
+from snapshot_cli.reporting import page, report
 
 LABELS = np.arange(20) % 10
 
@@ -29,7 +30,7 @@ def test_replicates_have_a_mean_and_an_interval(tmp_path):
     finish_cells(asked, tmp_path, lambda run, k: run.seed + 1 if k == 2 else 0)
     single, snapshots = collect(asked, tmp_path)
     # t of 2 degrees of freedom at 97.5 % is 4.30265, the deviation 5, so 4.30265 * 5 / sqrt(3) = 12.4207.
-    assert (single.error, outcomes.interval_half_width(single.errors)) == (
+    assert (single.error, outcomes.half_width(single.errors)) == (
         pytest.approx(10),
         pytest.approx(12.4207, abs=1e-4),
     )

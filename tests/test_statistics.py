@@ -10,11 +10,11 @@ from snapshot_cli.analysis.statistics import (
     Decision,
     Differences,
     holm,
+    half_width,
     judge,
     judge_alone,
     mcnemar,
-    mean_interval,
-    paired_interval,
+    mean,
     pool,
 )
 
@@ -62,19 +62,12 @@ def test_holm_by_hand(p_values, family, adjusted):
     assert holm(p_values, family) == pytest.approx(adjusted)
 
 
-def test_paired_interval_by_hand():
-    # mean 2, std 1, standard error 1/sqrt(3); t(0.975, 2) = 4.302653, t(0.95, 2) = 2.919986
-    assert paired_interval([1, 2, 3]) == pytest.approx((2 - 4.302653 / math.sqrt(3), 2 + 4.302653 / math.sqrt(3)))
-    assert paired_interval([1, 2, 3], 0.9) == pytest.approx((2 - 2.919986 / math.sqrt(3), 2 + 2.919986 / math.sqrt(3)))
-    assert mean_interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 4.302653 / math.sqrt(3)))
-    assert mean_interval([3.5]) == (3.5, None)
-    assert all(map(math.isnan, mean_interval([1.0, math.nan])))
-
-
-@pytest.mark.parametrize("values", [[], [1.0]])
-def test_no_interval_without_two_seeds(values):
-    with pytest.raises(ValueError, match=f"^an interval over seeds needs two or more, not {len(values)}$"):
-        paired_interval(values)
+def test_the_interval_of_a_mean_by_hand():
+    assert mean([1.0, 2.0, 3.0]) == 2.0
+    assert half_width([1.0, 2.0, 3.0]) == pytest.approx(4.302653 / math.sqrt(3))  # std 1; t(0.975, 2) = 4.302653
+    assert half_width([3.5]) is None
+    assert math.isnan(mean([1.0, math.nan]))
+    assert math.isnan(half_width([1.0, math.nan]))
 
 
 def test_a_pooled_estimate_by_hand():

@@ -4,10 +4,10 @@ import pytest
 from fabricated_runs import experiment, finish_cells, study
 from fabricated_scores import outcome
 
+from snapshot_cli.analysis.outcomes import Outcome, collect, relabel
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.reporting.drawn import Request
 from snapshot_cli.reporting.error_table import BOLD
-from snapshot_cli.reporting.outcomes import Outcome, collect, relabel
 from snapshot_cli.reporting.tables import cycles, members, methods, metrics
 from snapshot_cli.scores import Choice
 

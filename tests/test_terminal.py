@@ -5,9 +5,9 @@ import pytest
 from fabricated_runs import experiment, finish, finish_cells, study, wrong
 from rich.console import Console
 
-from snapshot_cli.analysis import scoring
+from snapshot_cli.analysis import outcomes, scoring
 from snapshot_cli.config import plan
-from snapshot_cli.reporting import outcomes, terminal
+from snapshot_cli.reporting import terminal
 
 LABELS = np.arange(20) % 10
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean
-from typing import Literal, Protocol
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 from snapshot_cli.analysis import paper
+from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.analysis.statistics import (
     MIN_SEEDS,
     Decision,
@@ -16,6 +18,7 @@ from snapshot_cli.analysis.statistics import (
     judge,
     judge_alone,
     mcnemar,
+    means,
 )
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.config.plan import implicit, label
@@ -32,20 +35,11 @@ BASELINES = {
 ANY_CYCLES = ("single", "dropout")
 """Methods whose final network does not depend on the number of cycles."""
 PAPER_ALPHA0 = (0.1, 0.2)
+NO_DIFFERENCES = Differences((), (), MIN_SEEDS)
+"""What stands for the differences of experiments on different images."""
 
 Question = Literal["methods", "cycles"]
-
-
-class Result(Protocol):
-    """An experiment and the scores of its finished replicates."""
-
-    @property
-    def experiment(self) -> Experiment:
-        """The planned experiment."""
-
-    @property
-    def scores(self) -> Mapping[int, Scores]:
-        """The scores of the finished replicates, by replicate number."""
+Family = Literal["primary", "secondary"]
 
 
 @dataclass(frozen=True)
@@ -59,15 +53,27 @@ class Pair:
     claim: str
     short: str
     group: Experiment
-    better: Result
-    worse: Result
+    better: Outcome
+    worse: Outcome
     is_primary: bool = False
     relative_gain: float | None = None
 
     @property
     def planned(self) -> int:
         """The number of replicates planned for both experiments."""
-        return min(self.better.experiment.replicates, self.worse.experiment.replicates)
+        return planned_replicates(self.better, self.worse)
+
+    @cached_property
+    def differences(self) -> Differences | None:
+        """The differences of the full ensembles' errors, as in `subtract_errors`."""
+        return subtract_errors(self.better, self.worse)
+
+
+class PaperGain(NamedTuple):
+    """Snapshot's gain in Table 1: as a fraction of the baseline's error, and the same fraction in points here."""
+
+    relative: float
+    points: float
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ class Verdict:
 
     claim: str
     short: str
-    family: Literal["primary", "secondary"] | None
+    family: Family | None
     groups: tuple[Experiment, ...]
     decision: Decision
     finished: tuple[int, ...]
@@ -91,39 +97,33 @@ class Verdict:
     paper_gain: PaperGain | None = None
 
 
-@dataclass(frozen=True)
-class PaperGain:
-    """Snapshot's gain in Table 1: as a fraction of the baseline's error, and the same fraction in points here."""
-
-    relative: float
-    points: float
-
-
-def judge_claims(results: Sequence[Result], question: Question) -> list[Verdict]:
+def judge_claims(outcomes: Sequence[Outcome], question: Question) -> list[Verdict]:
     """Judge every claim of a table: the primary family, then the claims of every group.
 
     "methods": Snapshot beats every baseline. By group also: alpha0 = 0.2 beats 0.1, a true ensemble beats Snapshot, and
     Snapshot with an implicit ensemble beats Snapshot without. "cycles": Snapshot beats the single model, and every
     intermediate number of cycles beats both the smallest and the largest.
     """
-    pairs = list_pairs(results, question)
+    pairs = list_pairs(outcomes, question)
+    groups = Counter(pair.claim for pair in pairs)
     primary: dict[str, list[Pair]] = {}
+    by_group: list[Pair] = []
     for pair in pairs:
-        if pair.is_primary and pair.planned >= MIN_SEEDS:
+        is_primary = pair.is_primary and pair.planned >= MIN_SEEDS
+        if is_primary:
             primary.setdefault(pair.claim, []).append(pair)
-    single_group_claims = {claim for claim in primary if sum(pair.claim == claim for pair in pairs) == 1}
-    group_pairs = [pair for pair in pairs if not (pair.is_primary and pair.claim in single_group_claims)]
-    secondary = [[pair] for pair in group_pairs if pair.planned >= MIN_SEEDS]
-    verdicts = iter([*_judge_family(list(primary.values()), "primary"), *_judge_family(secondary, "secondary")])
+        if not is_primary or groups[pair.claim] > 1:  # a primary claim about the only group is judged once
+            by_group.append(pair)
+    secondary = iter(_judge_family([[pair] for pair in by_group if pair.planned >= MIN_SEEDS], "secondary"))
     return [
-        *(next(verdicts) for _ in primary),
-        *(next(verdicts) if pair.planned >= MIN_SEEDS else compare(pair) for pair in group_pairs),
+        *_judge_family(list(primary.values()), "primary"),
+        *(next(secondary) if pair.planned >= MIN_SEEDS else _judge_alone(pair) for pair in by_group),
     ]
 
 
-def list_pairs(results: Sequence[Result], question: Question) -> list[Pair]:
+def list_pairs(outcomes: Sequence[Outcome], question: Question) -> list[Pair]:
     """Return the claims that the experiments allow, sorted by group; groups keep the order of the experiments."""
-    single_run = [result for result in results if result.experiment.independent_runs == 1]  # as in the paper
+    single_run = [outcome for outcome in outcomes if outcome.experiment.independent_runs == 1]  # as in the paper
     pairs: dict[tuple[str, Experiment], Pair] = {}
     for snapshot in single_run:
         if snapshot.experiment.method == "snapshot":
@@ -140,103 +140,109 @@ def list_pairs(results: Sequence[Result], question: Question) -> list[Pair]:
     return sorted(pairs.values(), key=lambda pair: groups.index(pair.group))
 
 
-def compare(pair: Pair) -> Verdict:
-    """Judge a claim about two experiments on its own, outside any family."""
-    differences = compute_differences(pair)
-    if differences is None:
-        return _refuse([pair], None)
-    paired = _paired_scores(pair)
-    mcnemar_p = None
-    if pair.planned == 1 and differences.is_complete:
-        mcnemar_p = mcnemar(*(scores.right(scores.ensemble) for scores in paired[0]))
-    decision = judge_alone(differences)
-    return Verdict(
-        pair.claim, pair.short, None, (pair.group,), decision, (len(paired),), (pair.planned,), mcnemar_p=mcnemar_p
-    )
+def compare(better: Outcome, worse: Outcome) -> Verdict:
+    """Judge on its own, outside any family, whether the first of two experiments has the lower error."""
+    return _judge_alone(Pair("", "", shared_settings(better), better, worse))
 
 
-def compute_differences(
-    pair: Pair,
-    better: Callable[[Scores], Metrics] = lambda scores: scores.ensemble,
-    worse: Callable[[Scores], Metrics] = lambda scores: scores.ensemble,
+def subtract_errors(
+    better: Outcome,
+    worse: Outcome,
+    of_better: Callable[[Scores], Metrics] = lambda scores: scores.ensemble,
+    of_worse: Callable[[Scores], Metrics] = lambda scores: scores.ensemble,
 ) -> Differences | None:
     """Return error(worse) - error(better) in points, paired by replicate; None if the images differ.
 
-    By default compares the ensembles of all members; `better` and `worse` select other metrics of the scores.
+    By default of the ensembles of all members; `of_better` and `of_worse` select other metrics of the scores.
     """
-    paired = _paired_scores(pair)
-    if any(low.labels_sha256 != high.labels_sha256 for low, high in paired):
+
+    def image_variance(low: Scores, high: Scores) -> float:
+        discordant_images = sum(discordant(low.right(of_better(low)), high.right(of_worse(high))))
+        return discordant_images * (100 / low.images) ** 2
+
+    if any(low.labels_sha256 != high.labels_sha256 for low, high in paired_scores(better, worse)):
         return None
-    selected = [(low, better(low), high, worse(high)) for low, high in paired]
+    return contrast(better, worse, lambda low, high: of_worse(high).error - of_better(low).error, image_variance)
+
+
+def contrast(
+    one: Outcome,
+    other: Outcome,
+    value: Callable[[Scores, Scores], float],
+    image_variance: Callable[[Scores, Scores], float] = lambda one, other: 0.0,
+) -> Differences:
+    """Return a quantity, and its variance from the images, for every replicate that is finished in both experiments."""
+    pairs = paired_scores(one, other)
     return Differences(
-        tuple(high_metrics.error - low_metrics.error for _, low_metrics, _, high_metrics in selected),
-        tuple(
-            sum(discordant(low.right(low_metrics), high.right(high_metrics))) * (100 / low.images) ** 2
-            for low, low_metrics, high, high_metrics in selected
-        ),
-        pair.planned,
+        tuple(value(*pair) for pair in pairs),
+        tuple(image_variance(*pair) for pair in pairs),
+        planned_replicates(one, other),
     )
 
 
-def shared_settings(result: Result, **changes: object) -> Experiment:
+def paired_scores(one: Outcome, other: Outcome) -> list[tuple[Scores, Scores]]:
+    """Return the scores of two experiments for every replicate that is finished in both."""
+    replicates = sorted(one.scores.keys() & other.scores.keys())
+    return [(one.scores[replicate], other.scores[replicate]) for replicate in replicates]
+
+
+def planned_replicates(one: Outcome, other: Outcome) -> int:
+    """Return the number of replicates planned for both experiments."""
+    return min(one.experiment.replicates, other.experiment.replicates)
+
+
+def shared_settings(outcome: Outcome, **changes: object) -> Experiment:
     """Return the settings that an experiment shares with its group: settings that claims vary get their default."""
     defaults = {"method": "snapshot", "alpha0": 0.1, "replicates": 1, "dropout": 0.0, "stochastic_depth": 0.0}
-    return result.experiment.model_copy(update=defaults | changes)
+    return outcome.experiment.model_copy(update=defaults | changes)
 
 
-def _paired_scores(pair: Pair) -> list[tuple[Scores, Scores]]:
-    better, worse = pair.better.scores, pair.worse.scores
-    return [(better[replicate], worse[replicate]) for replicate in sorted(better.keys() & worse.keys())]
+def _judge_alone(pair: Pair) -> Verdict:
+    verdict = _verdict([pair], None, judge_alone(pair.differences or NO_DIFFERENCES))
+    if verdict.has_different_images or not verdict.finished == verdict.planned == (1,):
+        return verdict
+    ((better, worse),) = paired_scores(pair.better, pair.worse)
+    return replace(verdict, mcnemar_p=mcnemar(better.right(better.ensemble), worse.right(worse.ensemble)))
 
 
-def _judge_family(claims: Sequence[Sequence[Pair]], family: Literal["primary", "secondary"]) -> Iterator[Verdict]:
+def _judge_family(claims: Sequence[Sequence[Pair]], family: Family) -> list[Verdict]:
     """Judge the claims of a family; claims on different images are refused but count in Holm's correction."""
-    claim_differences = [[compute_differences(pair) for pair in pairs] for pairs in claims]
-    missing = Differences((), (), MIN_SEEDS)
-    decisions = judge([[group or missing for group in groups] for groups in claim_differences])
-    for pairs, groups, decision in zip(claims, claim_differences, decisions, strict=True):
-        if None in groups:
-            yield _refuse(pairs, family)
-            continue
-        finished = tuple(len(group.values) for group in groups if group)
-        planned = tuple(pair.planned for pair in pairs)
-        settings = tuple(pair.group for pair in pairs)
-        gain = _paper_gain(pairs) if family == "primary" else None
-        yield Verdict(pairs[0].claim, pairs[0].short, family, settings, decision, finished, planned, paper_gain=gain)
+    decisions = judge([[pair.differences or NO_DIFFERENCES for pair in pairs] for pairs in claims])
+    return [_verdict(pairs, family, decision) for pairs, decision in zip(claims, decisions, strict=True)]
 
 
-def _paper_gain(pairs: Sequence[Pair]) -> PaperGain | None:
-    """Return the mean paper gain over pairs; None unless every pair has a paper gain and a measured error."""
-    relative, points = [], []
-    for pair in pairs:
-        errors = [scores.ensemble.error for scores in pair.worse.scores.values()]
-        if pair.relative_gain is None or not errors:
-            return None
-        relative.append(pair.relative_gain)
-        points.append(pair.relative_gain * fmean(errors))
-    return PaperGain(fmean(relative), fmean(points))
-
-
-def _refuse(pairs: Sequence[Pair], family: Literal["primary", "secondary"] | None) -> Verdict:
+def _verdict(pairs: Sequence[Pair], family: Family | None, decision: Decision) -> Verdict:
+    has_different_images = any(pair.differences is None for pair in pairs)
     return Verdict(
         pairs[0].claim,
         pairs[0].short,
         family,
         tuple(pair.group for pair in pairs),
-        Decision("not decided", None),
-        tuple(len(_paired_scores(pair)) for pair in pairs),
+        Decision("not decided", None) if has_different_images else decision,
+        tuple(len(paired_scores(pair.better, pair.worse)) for pair in pairs),
         tuple(pair.planned for pair in pairs),
-        has_different_images=True,
+        has_different_images=has_different_images,
+        paper_gain=_paper_gain(pairs) if family == "primary" and not has_different_images else None,
     )
 
 
-def _is_comparable(snapshot: Result, rival: Result) -> bool:
+def _paper_gain(pairs: Sequence[Pair]) -> PaperGain | None:
+    """Return the mean paper gain over pairs; None unless every pair has a paper gain and a measured error."""
+    gains = [
+        PaperGain(pair.relative_gain, pair.relative_gain * pair.worse.error)
+        for pair in pairs
+        if pair.relative_gain is not None and pair.worse.scores
+    ]
+    return PaperGain(*means(gains)) if len(gains) == len(pairs) else None
+
+
+def _is_comparable(snapshot: Outcome, rival: Outcome) -> bool:
     """Return whether two experiments differ only in settings that claims vary."""
     varied = {"method", "alpha0", "cycles", "replicates"}
     return snapshot.experiment.model_dump(exclude=varied) == rival.experiment.model_dump(exclude=varied)
 
 
-def _method_claims(snapshot: Result, rivals: Sequence[Result], results: Sequence[Result]) -> Iterator[Pair]:
+def _method_claims(snapshot: Outcome, rivals: Sequence[Outcome], outcomes: Sequence[Outcome]) -> Iterator[Pair]:
     settings, group, name = snapshot.experiment, shared_settings(snapshot), label(snapshot.experiment)
     suffix = "".join(f" with {ensemble}" for ensemble in implicit(settings))
     is_paper = settings.alpha0 in PAPER_ALPHA0 and not suffix
@@ -257,13 +263,13 @@ def _method_claims(snapshot: Result, rivals: Sequence[Result], results: Sequence
             yield Pair(claim, f"true ensemble vs {settings.alpha0:g}{suffix}", group, rival, snapshot)
     if suffix:
         plain = settings.model_copy(update={"dropout": 0.0, "stochastic_depth": 0.0, "replicates": 1})
-        for result in results:
-            if result.experiment.model_copy(update={"replicates": 1}) == plain:
+        for outcome in outcomes:
+            if outcome.experiment.model_copy(update={"replicates": 1}) == plain:
                 claim = f"{name} beats {label(plain)}"
-                yield Pair(claim, f"{settings.alpha0:g}{suffix} vs without", group, snapshot, result)
+                yield Pair(claim, f"{settings.alpha0:g}{suffix} vs without", group, snapshot, outcome)
 
 
-def _cycle_claims(snapshot: Result, rivals: Sequence[Result]) -> Iterator[Pair]:
+def _cycle_claims(snapshot: Outcome, rivals: Sequence[Outcome]) -> Iterator[Pair]:
     settings = snapshot.experiment
     group = shared_settings(snapshot, alpha0=settings.alpha0, cycles=1)
     name, suffix = label(settings), "".join(f" with {ensemble}" for ensemble in implicit(settings))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
-from snapshot_cli.analysis.claims import Pair, Result, compute_differences, shared_settings
-from snapshot_cli.analysis.statistics import Decision, Differences, discordant, judge_alone
+from snapshot_cli.analysis.claims import contrast, shared_settings, subtract_errors
+from snapshot_cli.analysis.outcomes import Outcome
+from snapshot_cli.analysis.statistics import Decision, Differences, judge_alone
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.config.plan import implicit
-from snapshot_cli.scores import Line, Scores
+from snapshot_cli.scores import Line, Metrics, Scores
 
 Question = Literal["loss", "two-members", "bump", "correlation", "members", "nocycle"]
 
@@ -30,131 +31,149 @@ class Finding:
     `alpha0` is None if the question involves no cosine run. `finished` and `planned` count replicates.
     """
 
-    question: Question
     group: Experiment
     alpha0: float | None
     decision: Decision
     finished: int
     planned: int
 
-
-def answer_question(results: Sequence[Result], question: Question) -> list[Finding]:
-    """Answer a question for every group that has the experiments it needs.
-
-    "loss": training loss of the last epoch in nats, cosine minus step. "two-members": error of the single model minus
-    the error of the last two snapshots. "correlation": mean correlation of the last three members, step minus cosine.
-    "members": the lowest error of a snapshot minus the error of the ensemble. "nocycle": error of the single model
-    minus the error of NoCycle, equivalent within `MARGIN`. "bump": the highest error inside a line from an earlier
-    snapshot to the last one minus the higher error of its two ends, averaged over lines; yes if above 0 in every
-    replicate.
-    """
-    return list(_QUESTIONS[question](_distinct(results)))
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The network and the dataset."""
+        return self.group.network, self.group.dataset
 
 
-def _distinct(results: Sequence[Result]) -> list[Result]:
+Measured = Iterator[tuple[Outcome, Differences | None]]
+"""Experiments with the measured quantity of every replicate; None if the images differ."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement of the paper, the quantity that is above 0 if it holds here, and its unit and decimal places."""
+
+    paper: str
+    measured: str
+    measure: Callable[[Sequence[Outcome]], Measured]
+    unit: str = " points"
+    places: int = 2
+
+
+def check_statement(outcomes: Sequence[Outcome], question: Question) -> list[Finding]:
+    """Check a statement of the paper for every group that has the experiments it needs."""
+    measured = STATEMENTS[question].measure(_distinct(outcomes))
+    return [_finding(question, outcome, differences) for outcome, differences in measured if differences]
+
+
+def _finding(question: Question, outcome: Outcome, differences: Differences) -> Finding:
+    decision = judge_alone(differences, margin=MARGIN if question == "nocycle" else None)
+    if question == "bump" and differences.is_ready:
+        decision = replace(decision, answer="yes" if all(bump > 0 for bump in differences.values) else "no")
+    alpha0 = None if question == "nocycle" else outcome.experiment.alpha0
+    return Finding(shared_settings(outcome), alpha0, decision, len(differences.values), differences.planned)
+
+
+def _distinct(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Return the single-run experiments without implicit ensembles; of duplicates keep the one with most replicates."""
-    distinct: dict[Experiment, Result] = {}
-    for result in sorted(results, key=lambda result: -result.experiment.replicates):
-        if result.experiment.independent_runs == 1 and not implicit(result.experiment):
-            distinct.setdefault(result.experiment.model_copy(update={"replicates": 1}), result)
+    distinct: dict[Experiment, Outcome] = {}
+    for outcome in sorted(outcomes, key=lambda outcome: -outcome.experiment.replicates):
+        if outcome.experiment.independent_runs == 1 and not implicit(outcome.experiment):
+            distinct.setdefault(outcome.experiment.model_copy(update={"replicates": 1}), outcome)
     return list(distinct.values())
 
 
-def _loss(results: Sequence[Result]) -> Iterator[Finding]:
-    for snapshot, step in _with_baseline(results, "single", "nocycle"):
-        yield _finding("loss", snapshot, _contrasts(lambda a, b: _last_loss(a) - _last_loss(b), snapshot, step))
+def _loss(outcomes: Sequence[Outcome]) -> Measured:
+    for snapshot, step in _with_baseline(outcomes, "snapshot", "single", "nocycle"):
+        yield snapshot, contrast(snapshot, step, lambda a, b: _last_loss(a) - _last_loss(b))
 
 
-def _two_members(results: Sequence[Result]) -> Iterator[Finding]:
-    for snapshot, single in _with_baseline(results, "single"):
+def _two_members(outcomes: Sequence[Outcome]) -> Measured:
+    for snapshot, single in _with_baseline(outcomes, "snapshot", "single"):
         if snapshot.experiment.cycles > 2:
-            pair = Pair("", "", shared_settings(snapshot), snapshot, single)
-            differences = compute_differences(pair, better=lambda scores: scores.last[1])
-            if differences is not None:
-                yield _finding("two-members", snapshot, differences)
+            yield snapshot, subtract_errors(snapshot, single, of_better=lambda scores: scores.last[1])
 
 
-def _correlation(results: Sequence[Result]) -> Iterator[Finding]:
-    for snapshot, step in _with_baseline(results, "nocycle"):
-        if snapshot.experiment.cycles == step.experiment.cycles > LAST:
-            values = _contrasts(lambda a, b: _last_correlation(b) - _last_correlation(a), snapshot, step)
-            yield _finding("correlation", snapshot, values)
+def _bump(outcomes: Sequence[Outcome]) -> Measured:
+    for snapshot in _of_method(outcomes, "snapshot"):
+        if snapshot.scores and all(_lines(scores) for scores in snapshot.finished):
+            yield snapshot, contrast(snapshot, snapshot, lambda scores, _: fmean(map(_height, _lines(scores))))
 
 
-def _members(results: Sequence[Result]) -> Iterator[Finding]:
-    for snapshot in _snapshots(results):
+def _correlation(outcomes: Sequence[Outcome]) -> Measured:
+    for snapshot, nocycle in _with_baseline(outcomes, "snapshot", "nocycle"):
+        if snapshot.experiment.cycles == nocycle.experiment.cycles > LAST:
+            yield snapshot, contrast(snapshot, nocycle, lambda a, b: _last_correlation(b) - _last_correlation(a))
+
+
+def _members(outcomes: Sequence[Outcome]) -> Measured:
+    for snapshot in _of_method(outcomes, "snapshot"):
         if snapshot.experiment.cycles > 1:
-            planned = snapshot.experiment.replicates
-            gains = [_ensemble_gain(snapshot.scores[r]) for r in range(planned) if r in snapshot.scores]
-            values, variances = tuple(gain for gain, _ in gains), tuple(variance for _, variance in gains)
-            yield _finding("members", snapshot, Differences(values, variances, planned))
+            yield snapshot, subtract_errors(snapshot, snapshot, of_worse=_best_member)
 
 
-def _nocycle(results: Sequence[Result]) -> Iterator[Finding]:
-    for nocycle in results:
-        for single in results if nocycle.experiment.method == "nocycle" else ():
-            group = _group(nocycle)
-            if single.experiment.method == "single" and _group(single) == group:
-                differences = compute_differences(Pair("", "", group, nocycle, single))
-                if differences is not None:
-                    decision = judge_alone(differences, margin=MARGIN)
-                    yield Finding("nocycle", group, None, decision, len(differences.values), differences.planned)
+def _nocycle(outcomes: Sequence[Outcome]) -> Measured:
+    for nocycle, single in _with_baseline(outcomes, "nocycle", "single"):
+        yield nocycle, subtract_errors(nocycle, single)
 
 
-def _bump(results: Sequence[Result]) -> Iterator[Finding]:
-    for snapshot in _snapshots(results):
-        planned = snapshot.experiment.replicates
-        lines = [_lines(snapshot.scores[r]) for r in range(planned) if r in snapshot.scores]
-        if lines and all(lines):
-            bumps = tuple(fmean(map(_height, run_lines)) for run_lines in lines)
-            differences = Differences(bumps, (0.0,) * len(bumps), planned)
-            decision = judge_alone(differences)
-            if differences.is_ready:
-                has_bump = all(bump > 0 for bump in bumps)
-                decision = Decision("yes" if has_bump else "no", decision.mean, decision.estimate)
-            yield Finding("bump", shared_settings(snapshot), snapshot.experiment.alpha0, decision, len(bumps), planned)
-
-
-_QUESTIONS: dict[Question, Callable[[Sequence[Result]], Iterator[Finding]]] = {
-    "loss": _loss,
-    "two-members": _two_members,
-    "correlation": _correlation,
-    "members": _members,
-    "nocycle": _nocycle,
-    "bump": _bump,
+STATEMENTS: dict[Question, Statement] = {
+    "loss": Statement(
+        "Figure 2. The paper: the standard schedule ends at a lower training loss than the cycles.",
+        "Loss of the last epoch, cosine minus step",
+        _loss,
+        " nats",
+        4,
+    ),
+    "two-members": Statement(
+        "Figure 3. The paper: in most cases two snapshots already beat the single model.",
+        "Error of the single model minus that of the last two snapshots",
+        _two_members,
+    ),
+    "bump": Statement(
+        "Figure 5. The paper: between most earlier snapshots and the last one the error has a bump, so they are in "
+        "different minima.",
+        "Height of the bump: the highest error between the two minus that of the worse one, with re-estimated "
+        "batch-norm statistics, mean over the lines of a run; yes if it is above 0 for all seeds, else no",
+        _bump,
+    ),
+    "correlation": Statement(
+        "Figure 6. The paper: the last three snapshots of the standard schedule correlate more than those of the "
+        "cycles.",
+        "Mean correlation of the last three, step minus cosine",
+        _correlation,
+        "",
+        3,
+    ),
+    "members": Statement(
+        "Figures 7 and 8. The paper: the ensemble always has a lower error than all of its members.",
+        "Error of the best snapshot minus that of the ensemble",
+        _members,
+    ),
+    "nocycle": Statement(
+        "Section 4. The paper: NoCycle has little effect.",
+        f"Error of the single model minus that of NoCycle; yes if the interval is within ±{MARGIN:g} points, no if it "
+        "is outside, otherwise not decided",
+        _nocycle,
+    ),
 }
 
 
-def _finding(question: Question, snapshot: Result, differences: Differences) -> Finding:
-    alpha0, decision = snapshot.experiment.alpha0, judge_alone(differences)
-    finished = len(differences.values)
-    return Finding(question, shared_settings(snapshot), alpha0, decision, finished, differences.planned)
+def _of_method(outcomes: Sequence[Outcome], method: str) -> list[Outcome]:
+    return [outcome for outcome in outcomes if outcome.experiment.method == method]
 
 
-def _snapshots(results: Sequence[Result]) -> list[Result]:
-    return [result for result in results if result.experiment.method == "snapshot"]
+def _with_baseline(outcomes: Sequence[Outcome], method: str, *baselines: str) -> Iterator[tuple[Outcome, Outcome]]:
+    """Yield the experiments of a method, with a baseline of their group: the first of `baselines` that it has."""
+    for outcome in _of_method(outcomes, method):
+        group = _group(outcome)
+        in_group = (other for name in baselines for other in _of_method(outcomes, name) if _group(other) == group)
+        baseline = next(in_group, None)
+        if baseline:
+            yield outcome, baseline
 
 
-def _with_baseline(results: Sequence[Result], *methods: str) -> Iterator[tuple[Result, Result]]:
-    """Yield every Snapshot with a baseline of its group: the first of `methods` that the group has."""
-    for snapshot in _snapshots(results):
-        group = _group(snapshot)
-        baselines = [result for result in results if result.experiment.method in methods and _group(result) == group]
-        if baselines:
-            yield snapshot, min(baselines, key=lambda baseline: methods.index(baseline.experiment.method))
-
-
-def _group(result: Result) -> Experiment:
+def _group(outcome: Outcome) -> Experiment:
     """Return the settings that compared experiments share; the number of cycles may differ."""
-    return shared_settings(result, cycles=1)
-
-
-def _contrasts(contrast: Callable[[Scores, Scores], float], snapshot: Result, baseline: Result) -> Differences:
-    """Return a contrast for every replicate that is finished in both experiments."""
-    planned = min(snapshot.experiment.replicates, baseline.experiment.replicates)
-    finished = [r for r in range(planned) if r in snapshot.scores and r in baseline.scores]
-    values = tuple(contrast(snapshot.scores[r], baseline.scores[r]) for r in finished)
-    return Differences(values, (0.0,) * len(values), planned)
+    return shared_settings(outcome, cycles=1)
 
 
 def _last_loss(scores: Scores) -> float:
@@ -167,11 +186,8 @@ def _last_correlation(scores: Scores) -> float:
     return fmean(scores.correlation[a][b] for a in last for b in last if a < b)
 
 
-def _ensemble_gain(scores: Scores) -> tuple[float, float]:
-    """Return the error of the best member minus the ensemble's, and its variance from the images alone."""
-    best = min(scores.alone, key=lambda metrics: metrics.error)
-    discordant_images = sum(discordant(scores.right(best), scores.right(scores.ensemble)))
-    return best.error - scores.ensemble.error, discordant_images * (100 / scores.images) ** 2
+def _best_member(scores: Scores) -> Metrics:
+    return min(scores.alone, key=lambda metrics: metrics.error)
 
 
 def _lines(scores: Scores) -> list[Line]:

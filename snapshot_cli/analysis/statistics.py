@@ -56,19 +56,21 @@ def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
     return adjusted
 
 
-def paired_interval(differences: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Return the t interval of the mean of paired differences, one per seed; ValueError for fewer than two."""
-    mean, std_error = _mean_and_std_error(differences)
-    half_width = _t_quantile(len(differences) - 1, level) * std_error
-    return mean - half_width, mean + half_width
+def mean(values: Sequence[float]) -> float:
+    """Return the mean over replicates."""
+    return fmean(values)
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float | None]:
-    """Return the mean over seeds and the half-width of its 95 % t interval, None for a single seed."""
+def means(values: Sequence[Sequence[float]]) -> list[float]:
+    """Return the mean over replicates of values (replicates, points) at every point."""
+    return [mean(column) for column in zip(*values, strict=True)]
+
+
+def half_width(values: Sequence[float]) -> float | None:
+    """Return the half-width of the 95 % t interval of the mean over replicates; None for a single one."""
     if len(values) == 1:
-        return float(values[0]), None
-    low, high = paired_interval(values)
-    return (low + high) / 2, (high - low) / 2
+        return None
+    return _t_quantile(len(values) - 1) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
 
 
 @dataclass(frozen=True)
@@ -114,9 +116,9 @@ def pool(groups: Sequence[Differences]) -> Estimate:
     floor = fmean(fmean(group.image_variances) for group in groups)
     variance = max(sum_of_squares / dof, floor)
     std_error = math.sqrt(sum(variance / len(group.values) for group in groups)) / len(groups)
-    mean = mean_so_far(groups)
-    half_width = _t_quantile(dof, 1 - ALPHA) * std_error
-    return Estimate(mean, (mean - half_width, mean + half_width), _two_sided_p(mean, std_error, dof))
+    difference = mean_so_far(groups)
+    margin = _t_quantile(dof) * std_error
+    return Estimate(difference, (difference - margin, difference + margin), _two_sided_p(difference, std_error, dof))
 
 
 def mean_so_far(groups: Sequence[Differences]) -> float:
@@ -177,16 +179,11 @@ def _unfinished(groups: Sequence[Differences]) -> Decision:
     return Decision("not finished", mean_so_far(groups) if any(group.values for group in groups) else None)
 
 
-def _mean_and_std_error(values: Sequence[float]) -> tuple[float, float]:
-    if len(values) < 2:
-        raise ValueError(f"an interval over seeds needs two or more, not {len(values)}")
-    return float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
-
-
-def _t_quantile(dof: int, level: float) -> float:
+def _t_quantile(dof: int) -> float:
+    """Return the two-sided 95 % quantile of the t distribution."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(dof, (1 + level) / 2))
+    return float(stdtrit(dof, 1 - ALPHA / 2))
 
 
 def _two_sided_p(mean: float, std_error: float, dof: int) -> float:

@@ -13,8 +13,8 @@ from snapshot_cli.commands import completion, options
 from snapshot_cli.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
+    from snapshot_cli.analysis.outcomes import Outcome
     from snapshot_cli.config.study import Split
-    from snapshot_cli.reporting.outcomes import Outcome
 
 
 @click.command(short_help="Compare runs, experiments or methods, pair by pair.")
@@ -54,7 +54,7 @@ def _outcomes(
     sources: Sequence[str], sets: tuple[str, ...], data: Path, results: Path | None, split: Split | None
 ) -> Iterator[Outcome]:
     """Yield the distinct experiments of all sources, with labels that tell them apart."""
-    from snapshot_cli.reporting import outcomes
+    from snapshot_cli.analysis import outcomes
 
     by_experiment: dict[object, Outcome] = {}
     for source in sources:
@@ -66,10 +66,10 @@ def _outcomes(
 def _of_source(
     source: str, sets: tuple[str, ...], data: Path, results: Path | None, split: Split | None
 ) -> list[Outcome]:
+    from snapshot_cli.analysis import outcomes
     from snapshot_cli.commands.evaluate import collect
     from snapshot_cli.config.experiment import Run
     from snapshot_cli.config.shipped import config_path, is_run_directory
-    from snapshot_cli.reporting import outcomes
     from snapshot_cli.run_directory import RunDirectory
 
     if is_run_directory(source):

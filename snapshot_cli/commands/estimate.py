@@ -114,9 +114,10 @@ def _disk_and_time(needs: Sequence[Needs]) -> tuple[str, str]:
 
 def _draw(loaded: Experiment | Study | Run, machine: Machine, output: Path, file: Path) -> Path:
     """Draw the learning rate of all methods of an experiment or study with one network and dataset."""
+    from snapshot_cli.analysis import labels
     from snapshot_cli.config import plan
     from snapshot_cli.launch.estimate import manifest_of
-    from snapshot_cli.reporting import labels, save
+    from snapshot_cli.reporting import save
     from snapshot_cli.reporting.figures.schedule import draw_curves, plan_curve
     from snapshot_cli.reporting.style import Heading, look, style
 

@@ -14,9 +14,9 @@ from snapshot_cli.commands.sources import sources_argument
 from snapshot_cli.errors import UserError
 
 if TYPE_CHECKING:
+    from snapshot_cli.analysis.outcomes import Outcome
     from snapshot_cli.config.experiment import Experiment, Run
     from snapshot_cli.config.study import Split, Study
-    from snapshot_cli.reporting.outcomes import Outcome
     from snapshot_cli.run_directory import RunDirectory
     from snapshot_cli.scores import Scores
 
@@ -92,7 +92,7 @@ def collect(
     config: Experiment | Study, file: Path, results: Path, data: Path, split: Split | None = None
 ) -> list[Outcome]:
     """Return the experiments of a file with the scores of what is finished, on a split or else the study's own."""
-    from snapshot_cli.reporting import outcomes
+    from snapshot_cli.analysis import outcomes
 
     study = options.as_study(config, file)
     return outcomes.collect(study.model_copy(update={"split": split or study.split}), results, dataset_hashes(data))

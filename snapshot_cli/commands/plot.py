@@ -14,7 +14,7 @@ from snapshot_cli.config import kinds
 from snapshot_cli.errors import ConfigError, UserError, command
 
 if TYPE_CHECKING:
-    from snapshot_cli.reporting.outcomes import Outcome
+    from snapshot_cli.analysis.outcomes import Outcome
 
 KINDS = kinds.figures()
 
@@ -73,7 +73,7 @@ def _check_one(kind: str, outcomes: Sequence[Outcome], source: str, *, from_file
 
 
 def _of_runs(directories: tuple[Path, ...]) -> list[Outcome]:
-    from snapshot_cli.reporting import outcomes
+    from snapshot_cli.analysis import outcomes
     from snapshot_cli.run_directory import RunDirectory
 
     return outcomes.score_runs([RunDirectory(path) for path in directories])

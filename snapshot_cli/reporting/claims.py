@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from markupsafe import Markup
 
-from snapshot_cli.analysis import claims, findings
+from snapshot_cli.analysis import claims, findings, labels
 from snapshot_cli.analysis.claims import Verdict
 from snapshot_cli.analysis.findings import Finding
+from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.analysis.statistics import Answer, Decision
 from snapshot_cli.config.experiment import Experiment
-from snapshot_cli.reporting import labels
-from snapshot_cli.reporting.outcomes import Outcome
-from snapshot_cli.reporting.table import signed
+from snapshot_cli.reporting.table import bullets, signed
 
 SCORED_ON = {"test": "this test set", "holdout": "these withheld training images"}
 RULE = (
@@ -59,78 +57,32 @@ SYMBOLS: dict[Answer, str] = {
 """The symbols of answers in the matrix, readable without colour."""
 
 
-@dataclass(frozen=True)
-class _Words:
-    """A statement of the paper, the quantity measured here, and its unit and decimal places."""
-
-    paper: str
-    measured: str
-    unit: str = " points"
-    places: int = 2
-
-
-FURTHER: dict[findings.Question, _Words] = {
-    "loss": _Words(
-        "Figure 2. The paper: the standard schedule ends at a lower training loss than the cycles.",
-        "Loss of the last epoch, cosine minus step",
-        " nats",
-        4,
-    ),
-    "two-members": _Words(
-        "Figure 3. The paper: in most cases two snapshots already beat the single model.",
-        "Error of the single model minus that of the last two snapshots",
-    ),
-    "bump": _Words(
-        "Figure 5. The paper: between most earlier snapshots and the last one the error has a bump, so they are in "
-        "different minima.",
-        "Height of the bump: the highest error between the two minus that of the worse one, with re-estimated "
-        "batch-norm statistics, mean over the lines of a run; yes if it is above 0 for all seeds, else no",
-    ),
-    "correlation": _Words(
-        "Figure 6. The paper: the last three snapshots of the standard schedule correlate more than those of the "
-        "cycles.",
-        "Mean correlation of the last three, step minus cosine",
-        "",
-        3,
-    ),
-    "members": _Words(
-        "Figures 7 and 8. The paper: the ensemble always has a lower error than all of its members.",
-        "Error of the best snapshot minus that of the ensemble",
-    ),
-    "nocycle": _Words(
-        "Section 4. The paper: NoCycle has little effect.",
-        f"Error of the single model minus that of NoCycle; yes if the interval is within ±{findings.MARGIN:g} points, "
-        "no if it is outside, otherwise not decided",
-    ),
-}
-
-
 def notes(outcomes: Sequence[Outcome], question: claims.Question) -> list[str]:
     """Return the notes below a table: the claims of both families with finished replicates, and the rule."""
     verdicts = claims.judge_claims(outcomes, question)
     primary = [verdict for verdict in verdicts if verdict.family == "primary"]
     secondary = [verdict for verdict in verdicts if verdict.family == "secondary"]
-    names = _names(verdicts)
-    lists = {"Primary claims": primary} if any(sum(verdict.finished) for verdict in primary) else {}
-    for group, name in names.items():
+    lists = {"Primary claims": primary}
+    for group, name in _names(verdicts).items():
         in_group = [verdict for verdict in verdicts if verdict.family != "primary" and verdict.groups == (group,)]
-        if any(sum(verdict.finished) for verdict in in_group):
-            lists[f"{name}, secondary" if in_group[0].family else name] = in_group
-    if not lists:
+        lists[f"{name}, secondary" if in_group and in_group[0].family else name] = in_group
+    paragraphs = []
+    for title, listed in lists.items():
+        if any(sum(verdict.finished) for verdict in listed):
+            paragraphs.append(bullets(f"{title}:", map(sentence, listed)))
+            gains = [_paper_gain(verdict) for verdict in listed if verdict.paper_gain]
+            paragraphs += [bullets(PAPER_GAINS, gains)] if gains else []
+    if not paragraphs:
         return []
-    paragraphs = ["\n- ".join([f"{title}:", *map(sentence, listed)]) for title, listed in lists.items()]
-    gains = [_paper_gain(verdict) for verdict in primary if verdict.paper_gain]
-    if "Primary claims" in lists and gains:
-        paragraphs.insert(1, "\n- ".join([PAPER_GAINS, *gains]))
     rule = [*RULE, *(PRIMARY if primary else ()), *(SECONDARY if secondary else ())]
     rule += TEST if primary or secondary else ()
     facts = {"primary": _count_claims(len(primary)), "secondary": _count_claims(len(secondary))}
-    return [*paragraphs, "\n- ".join(["The rule:", *rule]).format(images=SCORED_ON[outcomes[0].split], **facts)]
+    return [*paragraphs, bullets("The rule:", rule).format(images=SCORED_ON[outcomes[0].split], **facts)]
 
 
-def sentences(outcomes: Sequence[Outcome], question: claims.Question = "methods") -> list[str]:
+def sentences(outcomes: Sequence[Outcome]) -> list[str]:
     """Return one sentence per primary claim, or a single one that no claim has enough planned seeds."""
-    verdicts = claims.judge_claims(outcomes, question)
+    verdicts = claims.judge_claims(outcomes, "methods")
     primary = [sentence(verdict) for verdict in verdicts if verdict.family == "primary"]
     return primary or ([ONE_SEED] if verdicts else [])
 
@@ -140,12 +92,12 @@ def sentence(verdict: Verdict) -> str:
     return f"{verdict.claim}: {', '.join(_facts(verdict))}"
 
 
-def matrix(outcomes: Sequence[Outcome], question: claims.Question = "methods") -> Markup:
+def matrix(outcomes: Sequence[Outcome]) -> Markup:
     """Return an HTML table of answers: a row per network and dataset and a pooled row, a column per claim.
 
     The class of a cell is its answer: yes, no, not-decided, not-finished, these-weights-only. Empty without claims.
     """
-    verdicts = claims.judge_claims(outcomes, question)
+    verdicts = claims.judge_claims(outcomes, "methods")
     if not verdicts:
         return Markup()
     names = _names(verdicts)
@@ -169,45 +121,40 @@ def matrix(outcomes: Sequence[Outcome], question: claims.Question = "methods") -
 
 
 def further(outcomes: Sequence[Outcome], *questions: findings.Question) -> list[str]:
-    """Return the statements of the paper's figures and text with the answers here; by default of all questions.
+    """Return the statements of the paper's figures and text with the answers here; by default all statements.
 
-    For every network and dataset, only the settings with the most planned seeds are answered. Outcomes may come from
-    several studies; scores on withheld images are used only if there are none on test images.
+    Outcomes may come from several studies; scores on withheld images are used only if there are none on test images.
     """
     on_test = [outcome for outcome in outcomes if outcome.split == "test"] or outcomes
     paragraphs = [
-        paragraph for question in questions or get_args(findings.Question) for paragraph in _further(on_test, question)
+        paragraph for question in questions or findings.STATEMENTS for paragraph in _further(on_test, question)
     ]
     return [*paragraphs, UNADJUSTED] if paragraphs else []
 
 
 def _further(outcomes: Sequence[Outcome], question: findings.Question) -> Iterator[str]:
-    answers = [finding for finding in findings.answer_question(outcomes, question) if finding.finished]
+    """Yield a statement with its answers: by network and dataset, only for the settings with the most planned seeds."""
+    answers = [finding for finding in findings.check_statement(outcomes, question) if finding.finished]
     most_planned: dict[tuple[str, str], int] = {}
     for finding in answers:
-        pair = finding.group.network, finding.group.dataset
-        most_planned[pair] = max(most_planned.get(pair, 0), finding.planned)
-    answers = [
-        finding for finding in answers if finding.planned == most_planned[finding.group.network, finding.group.dataset]
-    ]
+        most_planned[finding.pair] = max(most_planned.get(finding.pair, 0), finding.planned)
+    answers = [finding for finding in answers if finding.planned == most_planned[finding.pair]]
     if answers:
-        words, names = FURTHER[question], _group_names([finding.group for finding in answers])
-        lines = [f"{_subject(finding, names)}: {_finding(finding, words)}" for finding in answers]
-        yield "\n- ".join([f"{words.paper} {words.measured}:", *lines])
+        statement, names = findings.STATEMENTS[question], _group_names([finding.group for finding in answers])
+        yield bullets(
+            f"{statement.paper} {statement.measured}:",
+            (f"{names[finding.group]}{_finding(finding, question)}" for finding in answers),
+        )
 
 
-def _subject(finding: Finding, names: dict[Experiment, str]) -> str:
-    name = names[finding.group]
-    return name if finding.alpha0 is None else f"{name}, α₀ = {finding.alpha0:g}"
-
-
-def _finding(finding: Finding, words: _Words) -> str:
-    decision, answer = finding.decision, str(finding.decision.answer)
-    if finding.question == "bump" and decision.mean is not None and decision.answer != "not finished":
-        has_bump = decision.mean > 0 if decision.answer == "these weights only" else decision.answer == "yes"
+def _finding(finding: Finding, question: findings.Question) -> str:
+    statement, decision, answer = findings.STATEMENTS[question], finding.decision, str(finding.decision.answer)
+    if question == "bump" and decision.mean is not None and answer != "not finished":
+        has_bump = decision.mean > 0 if answer == "these weights only" else answer == "yes"
         answer += ", a bump is seen" if has_bump else ", no bump is seen"
-    facts = [] if decision.mean is None else [_value(decision, words.unit, words.places)]
-    return ", ".join([answer, *facts, _seeds((finding.finished,), (finding.planned,))])
+    setting = "" if finding.alpha0 is None else f", α₀ = {finding.alpha0:g}"
+    value = [] if decision.mean is None else [_value(decision, statement.unit, statement.places)]
+    return f"{setting}: " + ", ".join([answer, *value, _seeds((finding.finished,), (finding.planned,))])
 
 
 def _value(decision: Decision, unit: str, places: int, sign: Literal["+", "-"] = "+") -> str:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from snapshot_cli.analysis.claims import Pair, Verdict, compare, shared_settings
-from snapshot_cli.reporting.outcomes import Outcome, interval_half_width
+from snapshot_cli.analysis.claims import Verdict, compare
+from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.reporting.table import DASH, signed
 
 NOTE = "A difference above 0 means that the first has the lower error. Intervals are 95 %, uncorrected."
@@ -25,12 +25,9 @@ def tables(outcomes: Sequence[Outcome], pairs: Sequence[tuple[Outcome, Outcome]]
         _begin_section(errors, group, groups)
         for outcome in outcomes:
             if outcome.group == group:
-                half_width = interval_half_width(outcome.errors)
-                interval = "" if half_width is None else f"{half_width:.2f}"
+                interval = "" if outcome.half_width is None else f"{outcome.half_width:.2f}"
                 errors.add_row(outcome.label, outcome.seeds, f"{outcome.error:.2f}", interval)
-    verdicts = [
-        (first, second, compare(Pair("", "", shared_settings(first), first, second))) for first, second in pairs
-    ]
+    verdicts = [(first, second, compare(first, second)) for first, second in pairs]
     verdicts = [row for row in verdicts if not row[2].has_different_images]
     for group in (*groups, ""):
         rows = [row for row in verdicts if (row[0].group if row[0].group == row[1].group else "") == group]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from snapshot_cli.reporting import labels, save
-from snapshot_cli.reporting.outcomes import Outcome, group_by
+from snapshot_cli.analysis import labels
+from snapshot_cli.analysis.outcomes import Outcome, group_by
+from snapshot_cli.reporting import save
 from snapshot_cli.reporting.style import style
 from snapshot_cli.reporting.table import Table
 

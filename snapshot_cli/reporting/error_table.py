@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from snapshot_cli.reporting import labels
+from snapshot_cli.analysis import labels
+from snapshot_cli.analysis.outcomes import Outcome, paper_value
 from snapshot_cli.reporting.drawn import Request
-from snapshot_cli.reporting.outcomes import Outcome, interval_half_width, paper_value
 from snapshot_cli.reporting.table import DASH, MINUS, Cell, Column, Table, number, signed
 from snapshot_cli.scores import TrainedRun
 
@@ -76,7 +76,7 @@ def _our_cell(outcome: Outcome, lowest: Mapping[tuple[str, str], float], request
     if not outcome.scores:
         return Cell(DASH, footnote=footnote)
     bold = round(outcome.error, 2) == lowest.get(_pair(outcome))
-    return number(outcome.error, interval_half_width(outcome.errors))._replace(bold=bold, footnote=footnote)
+    return number(outcome.error, outcome.half_width)._replace(bold=bold, footnote=footnote)
 
 
 def _paper_text(outcome: Outcome, column: str) -> str:
@@ -124,7 +124,7 @@ def _record(outcome: Outcome) -> dict[str, object]:
         "method": outcome.label,
         "error": outcome.error if outcome.scores else None,
         "replicates": len(outcome.scores),
-        "spread": interval_half_width(outcome.errors) if outcome.scores else None,
+        "spread": outcome.half_width if outcome.scores else None,
         "paper": value.value if value else None,
         "status": value.status if value else None,
         "planned": outcome.experiment.replicates,

@@ -10,11 +10,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from snapshot_cli.analysis.labels import dataset, network
+from snapshot_cli.analysis.outcomes import Outcome, paper_value
 from snapshot_cli.analysis.paper import PaperValue
+from snapshot_cli.analysis.statistics import mean
 from snapshot_cli.reporting import style
-from snapshot_cli.reporting.labels import dataset, network
-from snapshot_cli.reporting.outcomes import Outcome, mean, paper_value
 from snapshot_cli.reporting.style import DASHED, PALE, Heading, LineEnd, Look
+from snapshot_cli.reporting.table import bullets, signed
 
 SPLITS = {"test": "test images", "holdout": "withheld training images"}
 SEEDS = "Small points are single seeds, lines their mean."
@@ -191,10 +193,10 @@ def compare_with_paper(outcomes: Sequence[Outcome]) -> list[str]:
     for outcome in outcomes:
         value = paper_value(outcome)
         if value and outcome.scores:
-            difference = f"{outcome.error - value.value:+.2f}".replace("-", "\N{MINUS SIGN}")
+            difference = signed(outcome.error - value.value)
             paper = f"the paper's {value.value:.2f} ({STATUS[value.status]}), difference {difference}"
             lines.append(f"{outcome.group}, {outcome.label}: {outcome.error:.2f}, {paper}")
-    return ["\n- ".join(["Error (%) beside the paper's:", *lines])] if lines else []
+    return [bullets("Error (%) beside the paper's:", lines)] if lines else []
 
 
 def format_percents(values: Sequence[float]) -> str:

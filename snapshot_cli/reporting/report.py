@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from snapshot_cli.analysis.outcomes import Outcome, collect, relabel
 from snapshot_cli.config import kinds
 from snapshot_cli.config.study import Drawing, Study
 from snapshot_cli.files import write_atomically
 from snapshot_cli.reporting.drawn import Drawn, Request
-from snapshot_cli.reporting.outcomes import Outcome, collect, relabel
 
 INDEX = "drawn.json"
 """The file that stores, for every stem in a results folder, the number of scored cells in its table or figure."""

@@ -10,9 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from snapshot_cli.analysis.claims import judge_claims
+from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.config.study import Study
 from snapshot_cli.reporting import claims
-from snapshot_cli.reporting.outcomes import Outcome, interval_half_width
 
 Question = Literal["methods", "cycles"]
 WIDTH = 80
@@ -36,8 +36,7 @@ def _table(outcomes: Sequence[Outcome]) -> Table:
     for heading in ("error (%)", "seeds"):
         table.add_column(heading, justify="right")
     for outcome in outcomes:
-        half_width = interval_half_width(outcome.errors)
-        error = f"{outcome.error:.2f}" + ("" if half_width is None else f" ± {half_width:.2f}")
+        error = f"{outcome.error:.2f}" + ("" if outcome.half_width is None else f" ± {outcome.half_width:.2f}")
         seeds = f"{len(outcome.scores)} of {outcome.experiment.replicates}"
         table.add_row(*([outcome.group] if has_groups else []), outcome.label, error, seeds)
     return table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -174,6 +174,11 @@ class Table:
         text = escaped(cell.text)
         mark_text = "" if cell.footnote is None else mark(self.footnotes[cell.footnote])
         return (bold(text) if cell.bold else text) + escaped(cell.after) + mark_text
+
+
+def bullets(heading: str, items: Iterable[str]) -> str:
+    """Return a note with a list: the heading, followed by a line "- item" per item."""
+    return "\n- ".join([heading, *items])
 
 
 def signed(value: float, sign: Literal["+", "-"] = "+", places: int = 2) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 
 from rich.table import Table
 
-from snapshot_cli.analysis.statistics import mean_interval
+from snapshot_cli.analysis import labels
+from snapshot_cli.analysis.outcomes import Outcome
+from snapshot_cli.analysis.statistics import mean
 from snapshot_cli.config.experiment import Experiment
-from snapshot_cli.reporting import labels
-from snapshot_cli.reporting.outcomes import Outcome
 from snapshot_cli.scores import Choice, Metrics, Scores
 
 RUN_DIRECTORIES = "run directories"
@@ -113,7 +113,7 @@ def compare_methods(outcomes: Sequence[Outcome]) -> list[Table | str]:
                 tables[pair].add_column(f"m = {m}", justify="right")
         columns = zip(*([metrics.error for metrics in scores.last] for scores in outcome.finished), strict=True)
         seeds = [f"{len(outcome.scores)} of {experiment.replicates}"] if has_replicates else []
-        tables[pair].add_row(outcome.label, *seeds, *(f"{mean_interval(column)[0]:.2f}" for column in columns))
+        tables[pair].add_row(outcome.label, *seeds, *(f"{mean(column):.2f}" for column in columns))
     return shown
 
 

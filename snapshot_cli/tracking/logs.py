@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from snapshot_cli.analysis import scoring
+from snapshot_cli.analysis import labels, scoring
 from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.plan import Cell
 from snapshot_cli.config.study import Split, Study
 from snapshot_cli.errors import UserError
-from snapshot_cli.reporting import labels, report
+from snapshot_cli.reporting import report
 from snapshot_cli.reporting.drawn import Picture
 from snapshot_cli.run_directory import RunDirectory, Status
 from snapshot_cli.tracking import curves, events

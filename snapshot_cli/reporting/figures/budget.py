@@ -7,11 +7,11 @@ from functools import partial
 
 from matplotlib.axes import Axes
 
+from snapshot_cli.analysis.labels import methods
+from snapshot_cli.analysis.outcomes import Outcome, group_by, paper_value, split_by_panel
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.reporting import lines
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.reporting.labels import methods
-from snapshot_cli.reporting.outcomes import Outcome, group_by, paper_value, split_by_panel
 from snapshot_cli.reporting.style import LineEnd, look
 
 CAPTION = "Error of the full ensemble against the training budget. Which method keeps a low error with a small budget?"

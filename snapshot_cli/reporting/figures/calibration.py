@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from snapshot_cli.analysis.outcomes import Outcome
+from snapshot_cli.analysis.statistics import mean
 from snapshot_cli.reporting import lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split_by_pair
-from snapshot_cli.reporting.outcomes import Outcome, mean
 from snapshot_cli.reporting.style import Heading, look
 
 PER = ("network", "dataset")

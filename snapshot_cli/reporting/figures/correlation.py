@@ -12,9 +12,9 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.reporting.outcomes import Outcome
 
 Matrix = NDArray[np.float64]
 

@@ -7,10 +7,11 @@ from functools import partial
 
 from matplotlib.axes import Axes
 
+from snapshot_cli.analysis.outcomes import Outcome, split_by_panel
+from snapshot_cli.analysis.statistics import mean
 from snapshot_cli.config import plan
 from snapshot_cli.reporting import lines
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.reporting.outcomes import Outcome, mean, split_by_panel
 from snapshot_cli.reporting.style import LineEnd, look
 from snapshot_cli.scores import Scores
 

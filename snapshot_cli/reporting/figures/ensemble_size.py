@@ -7,9 +7,10 @@ from functools import partial
 
 from matplotlib.axes import Axes
 
+from snapshot_cli.analysis.outcomes import Outcome, paper_value, split_by_panel
+from snapshot_cli.analysis.statistics import means
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.reporting.outcomes import Outcome, means, paper_value, split_by_panel
 from snapshot_cli.reporting.style import LineEnd, look
 
 CAPTION = (

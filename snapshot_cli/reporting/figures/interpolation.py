@@ -9,9 +9,10 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from snapshot_cli.analysis.outcomes import Outcome
+from snapshot_cli.analysis.statistics import means
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.reporting.outcomes import Outcome, means
 from snapshot_cli.scores import Line
 
 CAPTION = (

@@ -9,11 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from snapshot_cli.analysis import paper
+from snapshot_cli.analysis.outcomes import Outcome
+from snapshot_cli.analysis.statistics import means
 from snapshot_cli.config.experiment import steps_per_epoch
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split_by_pair
 from snapshot_cli.reporting.figures import schedule
-from snapshot_cli.reporting.outcomes import Outcome, means
 from snapshot_cli.reporting.style import LineEnd, look
 from snapshot_cli.scores import Scores
 

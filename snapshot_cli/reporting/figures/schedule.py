@@ -9,10 +9,10 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.config.experiment import Run, steps_per_epoch
 from snapshot_cli.reporting import lines
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split_by_pair
-from snapshot_cli.reporting.outcomes import Outcome
 from snapshot_cli.reporting.style import Heading, LineEnd, Look, look, name_ends, panels
 
 PER = ("network", "dataset")

@@ -8,11 +8,11 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from snapshot_cli.analysis.outcomes import Outcome, find_baseline, group_by
 from snapshot_cli.config.plan import implicit
 from snapshot_cli.reporting import lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
 from snapshot_cli.reporting.figures import over_time, schedule
-from snapshot_cli.reporting.outcomes import Outcome, find_baseline, group_by
 from snapshot_cli.reporting.style import LineEnd, look
 
 CAPTION = (

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from snapshot_cli.reporting import claims, labels
+from snapshot_cli.analysis import labels
+from snapshot_cli.analysis.outcomes import Outcome
+from snapshot_cli.reporting import claims
 from snapshot_cli.reporting.drawn import Drawn, Request
 from snapshot_cli.reporting.error_table import error_table
-from snapshot_cli.reporting.outcomes import Outcome
 
 CAPTION = (
     "Error of the full ensemble. Few cycles give few members, and many cycles are too short: which number has the "

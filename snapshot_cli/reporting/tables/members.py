@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snapshot_cli.reporting import labels
+from snapshot_cli.analysis import labels
+from snapshot_cli.analysis.outcomes import Outcome
+from snapshot_cli.analysis.statistics import half_width, mean
 from snapshot_cli.reporting.drawn import Drawn, Request, split_by_dataset
-from snapshot_cli.reporting.outcomes import Outcome, interval_half_width, mean
 from snapshot_cli.reporting.table import Cell, Column, Table, number
 
 CAPTION = (
@@ -32,7 +33,7 @@ def _table(dataset: str, outcomes: Sequence[Outcome], request: Request) -> Table
     for outcome in outcomes:
         network = labels.network(outcome.experiment.network)
         for members, seeds in _errors_by_choice(outcome).items():
-            columns = [(mean(column), interval_half_width(column)) for column in zip(*seeds, strict=True)]
+            columns = [(mean(column), half_width(column)) for column in zip(*seeds, strict=True)]
             cells = [number(*column) for column in columns]
             rows[network, f"{outcome.label}, {members}"] = cells + [Cell()] * (len(sizes) - len(cells))
             names = {"dataset": dataset, "network": network, "method": outcome.label, "members": members}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.reporting import claims
 from snapshot_cli.reporting.drawn import Drawn, Request
 from snapshot_cli.reporting.error_table import error_table
-from snapshot_cli.reporting.outcomes import Outcome
 
 CAPTION = (
     "Error of the full ensemble. Is Snapshot's error lower than that of the single model and of the other methods of "

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from snapshot_cli.analysis import labels
 from snapshot_cli.analysis.ensembles import deep_ensemble_equivalent
-from snapshot_cli.reporting import labels
+from snapshot_cli.analysis.outcomes import Outcome, find_baseline
+from snapshot_cli.analysis.statistics import half_width, mean, means
 from snapshot_cli.reporting.drawn import Drawn, Request, split_by_dataset
-from snapshot_cli.reporting.outcomes import Outcome, find_baseline, interval_half_width, mean, means
 from snapshot_cli.reporting.table import Cell, Column, Table, number
 from snapshot_cli.scores import Scores
 
@@ -59,7 +60,7 @@ def _table(dataset: str, outcomes: Sequence[Outcome], request: Request) -> Table
         ensemble_nlls = _true_ensemble_nlls(outcome, outcomes)
         by_seed = {name: _by_seed(outcome, name) for name in BY_SEED}
         values = {name: mean(numbers) if numbers else None for name, numbers in by_seed.items()}
-        halves = {name: interval_half_width(numbers) if numbers else None for name, numbers in by_seed.items()}
+        halves = {name: half_width(numbers) if numbers else None for name, numbers in by_seed.items()}
         nll = values["calibrated NLL"]
         equivalent = None if nll is None or not ensemble_nlls else deep_ensemble_equivalent(nll, ensemble_nlls)
         cost = outcome.finished[0].cost * _budget_fraction(outcome, outcomes) if outcome.scores else None

@@ -9,14 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from snapshot_cli.analysis import paper, scoring
-from snapshot_cli.analysis.statistics import mean_interval
+from snapshot_cli.analysis import labels, paper, scoring
+from snapshot_cli.analysis.statistics import half_width, mean
 from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Experiment, Method, Recipe, Run
 from snapshot_cli.config.machine import processors
 from snapshot_cli.config.study import Split, Study
 from snapshot_cli.errors import UserError, unfinished_run
-from snapshot_cli.reporting import labels
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.scores import Scores, TrainedRun
 
@@ -65,6 +64,11 @@ class Outcome:
     def error(self) -> float:
         """The mean of `errors`; needs at least one finished replicate."""
         return mean(self.errors)
+
+    @property
+    def half_width(self) -> float | None:
+        """The half-width of the 95 % interval of `error`; None for a single finished replicate."""
+        return half_width(self.errors)
 
     def errors_of(self, networks: Literal["alone", "last", "first"]) -> list[list[float]]:
         """Return errors as (replicates, M): of the members alone, or of the ensembles of the last or first m = 1..M."""
@@ -134,21 +138,6 @@ def relabel(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Give a selection of experiments labels that are unique among them."""
     names = labels.methods([outcome.experiment for outcome in outcomes])
     return [replace(outcome, label=names[outcome.experiment]) for outcome in outcomes]
-
-
-def mean(values: Sequence[float]) -> float:
-    """Return the mean over replicates."""
-    return mean_interval(values)[0]
-
-
-def interval_half_width(values: Sequence[float]) -> float | None:
-    """Return the half-width of the 95 % confidence interval of the mean over replicates; None for one replicate."""
-    return mean_interval(values)[1]
-
-
-def means(values: Sequence[Sequence[float]]) -> list[float]:
-    """Return the mean over replicates of values (replicates, points) at every point."""
-    return [mean(column) for column in zip(*values, strict=True)]
 
 
 def paper_value(outcome: Outcome, size: int | None = None) -> paper.PaperValue | None:
