@@ -9,8 +9,8 @@ from scipy.stats import t
 from snapshot_cli.analysis.statistics import (
     Decision,
     Differences,
-    holm,
     half_width,
+    holm,
     judge,
     judge_alone,
     mcnemar,
