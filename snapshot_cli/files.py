@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import hashlib
 import os
@@ -10,6 +11,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}  # by the file system
 RANDOM_BYTES = 8
 LEFTOVER = re.compile(rf"\..+\.([0-9]+|[0-9a-f]{{{2 * RANDOM_BYTES}}})\.tmp")
 """Temporary names as they are, and with a process id as earlier versions had them."""
@@ -49,10 +51,13 @@ def make_folder(path: Path) -> None:
 
 
 def flush_folder(path: Path) -> None:
-    """Flush the names in a folder to the disk."""
+    """Flush the names in a folder to the disk, where its file system can: SMB shares and some FUSE ones cannot."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
     finally:
         os.close(descriptor)
 

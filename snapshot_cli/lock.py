@@ -17,7 +17,7 @@ from pathlib import Path
 from snapshot_cli.errors import UserError
 
 FILE_NAME = ".lock"
-UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}  # by the file system
 POLL_SECONDS = 0.1
 MAX_BYTES = 1000  # bytes that say who holds it
 HELD: set[int] = set()
@@ -101,7 +101,9 @@ def _open(path: Path, note: Callable[[str], None], until: float) -> int:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            content = os.pread(descriptor, MAX_BYTES, 0)
+            content = b""
+            with suppress(OSError):  # an SMB share lets nobody else read a locked file
+                content = os.pread(descriptor, MAX_BYTES, 0)
             os.close(descriptor)
             if time.monotonic() < until:
                 time.sleep(POLL_SECONDS)

@@ -1,5 +1,6 @@
 import errno
 import os
+import stat
 
 import pytest
 
@@ -119,3 +120,21 @@ def test_files_are_found_behind_links_and_a_loop_ends(tmp_path):
     assert found == ["here/b/config.yaml", "here/small/runs/a/config.yaml"]
     assert len(list(files.find(tmp_path / "here", "*.yaml", "none"))) == 3
     assert list(files.find(tmp_path / "nowhere", "*")) == []
+
+
+@pytest.mark.parametrize(("code", "written"), [(errno.EINVAL, True), (errno.EOPNOTSUPP, True), (errno.EIO, False)])
+def test_a_file_system_that_cannot_flush_a_folder(tmp_path, monkeypatch, code, written):
+    real = os.fsync
+
+    def fsync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    if written:
+        write_atomically(tmp_path / "new/file", b"content")
+        assert (tmp_path / "new/file").read_bytes() == b"content"
+    else:
+        with pytest.raises(OSError, match=os.strerror(code)):
+            write_atomically(tmp_path / "new/file", b"content")

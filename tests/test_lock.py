@@ -49,6 +49,14 @@ def test_the_second_process_says_who_holds_it_and_writes_nothing(holder, tmp_pat
     assert (tmp_path / ".lock").read_bytes() == before
 
 
+def test_a_share_that_lets_nobody_read_a_locked_file(holder, tmp_path, monkeypatch):
+    def forbidden(*arguments):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "pread", forbidden)
+    assert refusal(tmp_path) == f"{tmp_path}: in use by another process; wait for it, or stop it"
+
+
 def test_the_lock_ends_with_its_holder(holder, tmp_path):
     holder.send_signal(signal.SIGKILL)
     holder.wait()
@@ -88,9 +96,10 @@ def test_a_file_that_its_last_holder_deletes_meanwhile_is_not_held(tmp_path, mon
         refusal(tmp_path)
 
 
-def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch):
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, code):
     def unsupported(descriptor, operation):
-        raise OSError(errno.ENOLCK, "No locks available")
+        raise OSError(code, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", unsupported)
     told = []
