@@ -146,11 +146,11 @@ def test_a_larger_subset_holds_the_smaller_and_a_seed_decides():
 
 
 def test_batches_of_a_run(tiny_dataset, tiny_run):
-    found = batches.of_run(tiny_run(train_size=40, holdout=9), tiny_dataset, device=CPU)
+    found = batches.build_feeds(tiny_run(train_size=40, holdout=9), tiny_dataset, device=CPU)
     assert {name: split.examples for name, split in found.items()} == {"train": 40, "test": 23, "holdout": 9}
     assert {name: split.images.padding for name, split in found.items()} == {"train": 1, "test": 0, "holdout": 0}
     assert found["train"].flip
-    assert not batches.of_run(tiny_run(flip=False), tiny_dataset, device=CPU)["train"].flip
+    assert not batches.build_feeds(tiny_run(flip=False), tiny_dataset, device=CPU)["train"].flip
     images, labels = in_one(found["test"].evaluation(7))
     mean, deviation = (np.float32(values) for values in (tiny_dataset.manifest.mean, tiny_dataset.manifest.std))
     expected = (tiny_dataset.test_images.astype(np.float32) - mean) / deviation
@@ -159,7 +159,7 @@ def test_batches_of_a_run(tiny_dataset, tiny_run):
 
 
 def test_all_images_of_a_split_are_held_once(tiny_dataset, tiny_run):
-    whole, part = (batches.of_run(tiny_run(train_size=size), tiny_dataset, device=CPU) for size in (None, 40))
+    whole, part = (batches.build_feeds(tiny_run(train_size=size), tiny_dataset, device=CPU) for size in (None, 40))
     assert whole["train"].images.pixels.data_ptr() == tiny_dataset.train_images.ctypes.data
     assert part["train"].images.pixels.shape == (40, *tiny_dataset.train_images.shape[1:])
     assert part["test"].images.pixels.data_ptr() == tiny_dataset.test_images.ctypes.data
@@ -203,7 +203,7 @@ def test_a_lit_epoch_goes_on_exactly(start):
 )
 def test_lighting_is_the_runs_or_else_the_datasets(tiny_dataset, tiny_run, own, asked, lighting):
     dataset = replace(tiny_dataset, manifest=replace(tiny_dataset.manifest, lighting=own))
-    found = batches.of_run(tiny_run(lighting=asked), dataset, device=CPU)
+    found = batches.build_feeds(tiny_run(lighting=asked), dataset, device=CPU)
     assert found["train"].lighting == lighting
 
 
@@ -216,7 +216,7 @@ def test_the_drawn_rows_never_change():
 def test_the_rows_of_a_run_are_drawn_by_its_split_seed(tiny_dataset, tiny_run):
     def labels(split_seed):
         run = tiny_run(train_size=40, holdout=20, split_seed=split_seed)
-        found = batches.of_run(run, tiny_dataset, device=CPU)
+        found = batches.build_feeds(run, tiny_dataset, device=CPU)
         return torch.cat([images.mean((1, 2, 3)) for images, _ in found["holdout"].evaluation(20)])
 
     assert torch.equal(labels(0), labels(0))

@@ -11,7 +11,7 @@ from snapshot_cli import run_directory
 from snapshot_cli.commands import status
 from snapshot_cli.config import plan
 from snapshot_cli.config.load import load
-from snapshot_cli.config.run_words import in_words
+from snapshot_cli.config.plan import run_label
 from snapshot_cli.launch import failure, run_status
 from snapshot_cli.run_directory import RunDirectory
 
@@ -42,9 +42,9 @@ def test_every_run_of_a_study(tmp_path, study):
     assert (code, errors) == (0, "")
     assert lines(out) == [
         "run  state  done  lr  error  images/s  left  where, or why not",
-        f"{in_words(single)}  running  28.0 %  0.0500  45.68 %  87  13 s  far, process 12",
-        f"{in_words(snapshots)}  waiting  0.0 %  -  -  -  -",
-        f"{in_words(second)}  failed  0.0 %  -  -  -  -  the loss is [not] finite",
+        f"{run_label(single)}  running  28.0 %  0.0500  45.68 %  87  13 s  far, process 12",
+        f"{run_label(snapshots)}  waiting  0.0 %  -  -  -  -",
+        f"{run_label(second)}  failed  0.0 %  -  -  -  -  the loss is [not] finite",
         "3 runs: 1 waiting, 1 failed, 1 running; 9.3 % done, 50 s left at 87 images/s",
     ]
     assert lines(snapshot("status")[1])[1:] == [
@@ -122,7 +122,7 @@ def test_what_cannot_be_shown_hides_no_other(tmp_path, study, tiny_data, monkeyp
         (other,) = finish_cells(load(file), folder, lambda run, k: k)
     code, out, errors = snapshot("status")
     assert code == 1
-    assert {line.partition("  ")[0] for line in lines(out)[1:-1]} == {in_words(each.run) for each in good}
+    assert {line.partition("  ")[0] for line in lines(out)[1:-1]} == {run_label(each.run) for each in good}
     assert lines(out)[-1].startswith("2 runs: 2 done")
     said = errors.splitlines()
     assert len(said) == 2

@@ -34,7 +34,7 @@ def test_an_address_goes_with_ray():
     ("engine", "elsewhere"), [(Engine(), False), (Engine("ray"), False), (Engine("ray", address="auto"), True)]
 )
 def test_only_a_cluster_is_elsewhere(engine, elsewhere):
-    assert engine.elsewhere is elsewhere
+    assert engine.is_remote is elsewhere
 
 
 @pytest.mark.parametrize(("name", "expected"), [("local", []), ("ray", [None])])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from snapshot_cli.config.machine import Machine
-from snapshot_cli.datasets.batches import of_run
+from snapshot_cli.datasets.batches import build_feeds
 from snapshot_cli.errors import Stopped, UserError
 from snapshot_cli.launch import in_process
 from snapshot_cli.launch.progress import Lines
@@ -59,7 +59,7 @@ def test_rows_at_the_ends_and_between(trained, tiny_dataset):
     assert len({first, last, rows[1][3]}) == 3  # the last snapshot's statistics give another error than its own
 
     network, (earlier, second) = states(run, tiny_dataset, directory)
-    batches = of_run(run, tiny_dataset, device=CPU)
+    batches = build_feeds(run, tiny_dataset, device=CPU)
     half = dict(second)
     for name in second:
         if "running" not in name and "batches" not in name:
@@ -90,7 +90,7 @@ def test_a_point_between_is_mixed_by_hand():
 
 def test_statistics_are_the_mean_over_batches_weighted_by_size(tiny_run, tiny_dataset, monkeypatch):
     monkeypatch.setattr(interpolate, "BATCH_SIZE", 40)  # 90 images: 40, 40, 10
-    batches = of_run(tiny_run(), tiny_dataset, device=CPU)["train"]
+    batches = build_feeds(tiny_run(), tiny_dataset, device=CPU)["train"]
     network = build("resnet-8", 4, 8)
     momentum = network.norm.momentum
     interpolate.reestimate(network, batches)
@@ -107,7 +107,7 @@ def test_statistics_are_the_mean_over_batches_weighted_by_size(tiny_run, tiny_da
 def test_statistics_of_maps_of_one_value_where_one_image_would_be_left_over(tiny_run, tiny_dataset, monkeypatch):
     """ResNets halve the side of a map twice: images of 4x4 end in maps of 1x1."""
     monkeypatch.setattr(interpolate, "BATCH_SIZE", 16)
-    batches = of_run(tiny_run(), tiny_dataset, device=CPU)["train"].at(torch.arange(33))
+    batches = build_feeds(tiny_run(), tiny_dataset, device=CPU)["train"].at(torch.arange(33))
 
     class Small:
         examples = 33
@@ -122,7 +122,7 @@ def test_statistics_of_maps_of_one_value_where_one_image_would_be_left_over(tiny
 
 def test_the_subset_is_the_same_every_time_and_no_larger_than_asked(tiny_run, tiny_dataset, monkeypatch):
     monkeypatch.setattr(interpolate, "IMAGES", 7)
-    batches = of_run(tiny_run(), tiny_dataset, device=CPU)["train"]
+    batches = build_feeds(tiny_run(), tiny_dataset, device=CPU)["train"]
     one, two = (interpolate._subset(batches, seed=0) for _ in range(2))
     assert one.examples == 7
     assert torch.equal(one.labels, two.labels)

@@ -71,7 +71,7 @@ def by_hand(run, dataset, steps, *, momentum_reset_at=None):
     optimizer = torch.optim.SGD(
         network.parameters(), lr=1.0, momentum=0.9, nesterov=True, weight_decay=1e-4, fused=True
     )
-    data = batches.of_run(run, dataset, device=CPU)["train"]
+    data = batches.build_feeds(run, dataset, device=CPU)["train"]
     total = run.budget * LENGTH
     cycle = math.ceil(total / run.cycles)
     losses = []

@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 
 from snapshot_cli.config.experiment import Experiment, Run
-from snapshot_cli.config.plan import TITLES, cell, cost, expand, images, label, runs
+from snapshot_cli.config.plan import TITLES, cell, cost, expand, images, label, run_label, runs
 from snapshot_cli.config.study import Study
 
 BASE = {"dataset": "digits", "network": "resnet-8", "budget": 13, "batch_size": 1437}  # 13 steps in all
@@ -250,3 +250,16 @@ def test_a_replicate_is_named_as_an_experiment_of_its_own():
     assert len({each.cell_id for each in three}) == 3
     assert three[1].cell_id.startswith("digits/resnet-8-snapshot-M3-seed6-")
     assert cell(experiment("snapshot")).cell_id == "digits/resnet-8-snapshot-M3-e78e1fb2"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"schedule": "step"}, "resnet-8 tiny step M2 alpha0 0.1 seed 0 "),
+        ({"schedule": "step", "dropout": 0.2}, "resnet-8 tiny step M2 alpha0 0.1 dropout 0.2 seed 0 "),
+        ({"alpha0": 0.05, "cycle": 1, "seed": 3}, "resnet-8 tiny cosine M2 cycle 1 alpha0 0.05 seed 3 "),
+    ],
+)
+def test_a_run_is_labelled_with_its_settings_and_its_hash(tiny_run, changes, words):
+    run = tiny_run(**changes)
+    assert run_label(run) == words + run.run_id[-8:]

@@ -23,7 +23,7 @@ def network():
 @pytest.mark.parametrize("size", [1, 7, 23, 512])
 def test_logits_are_those_of_the_images_one_by_one(network, tiny_dataset, tiny_run, monkeypatch, size):
     monkeypatch.setitem(predict.BATCH_SIZES, "cpu", size)
-    split = batches.of_run(tiny_run(), tiny_dataset, device=CPU)["test"]
+    split = batches.build_feeds(tiny_run(), tiny_dataset, device=CPU)["test"]
     found = predict.predict(network, split)
     assert (found.dtype, found.shape) == (np.float32, (tiny_dataset.manifest.test, 4))
 
@@ -37,7 +37,7 @@ def test_logits_are_those_of_the_images_one_by_one(network, tiny_dataset, tiny_r
 
 def test_before_every_batch_it_is_told_how_many_images_are_done(network, tiny_dataset, tiny_run):
     """Streamed images come in smaller batches than are asked for."""
-    split = batches.of_run(tiny_run(), tiny_dataset, device=CPU)["test"]
+    split = batches.build_feeds(tiny_run(), tiny_dataset, device=CPU)["test"]
 
     class Smaller:
         labels = split.labels
@@ -54,7 +54,7 @@ def test_before_every_batch_it_is_told_how_many_images_are_done(network, tiny_da
 def test_the_network_is_left_as_it_was(network, tiny_dataset, tiny_run, training):
     network.train(training)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    split = batches.of_run(tiny_run(), tiny_dataset, device=CPU)["test"]
+    split = batches.build_feeds(tiny_run(), tiny_dataset, device=CPU)["test"]
     one, other = (predict.predict(network, split) for _ in range(2))
     np.testing.assert_array_equal(one, other)  # no dropout, no statistics of the batch
     assert network.training is training

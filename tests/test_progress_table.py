@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from snapshot_cli.config.run_words import in_words
+from snapshot_cli.config.plan import run_label
 from snapshot_cli.launch import failure, progress_table
 from snapshot_cli.launch.failure import Failure
 from snapshot_cli.launch.progress_table import ProgressTable
@@ -57,10 +57,10 @@ def test_a_table_on_a_terminal(tmp_path, tiny_run, monkeypatch):
     assert "far, process" in out.file.getvalue()
     assert drawn(progress_table.screen(callback._statuses.values(), 150, 40)) == [
         "run  state  done  lr  error  images/s  left  where, or why not",
-        f"{in_words(runs[1])}  running  35.6 %  0.0500  45.68 %  87  2 s  far, process {os.getpid()}",
-        f"{in_words(runs[0])}  failed  0.0 %  -  -  -  -  no room",
-        f"{in_words(runs[2])}  waiting  0.0 %  -  -  -  -",
-        f"{in_words(runs[3])}  waiting  0.0 %  -  -  -  -",
+        f"{run_label(runs[1])}  running  35.6 %  0.0500  45.68 %  87  2 s  far, process {os.getpid()}",
+        f"{run_label(runs[0])}  failed  0.0 %  -  -  -  -  no room",
+        f"{run_label(runs[2])}  waiting  0.0 %  -  -  -  -",
+        f"{run_label(runs[3])}  waiting  0.0 %  -  -  -  -",
         "4 runs: 2 waiting, 1 failed, 1 running; 8.9 % done, 11 s left at 87 images/s",
     ]
 

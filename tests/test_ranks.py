@@ -123,7 +123,7 @@ def test_addresses_from_before_a_restart_are_not_read(monkeypatch, on_this_host,
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_the_shares_of_a_batch_are_the_batch(tiny_dataset, run, count):
-    data = batches.of_run(run, tiny_dataset, device=CPU)["train"]
+    data = batches.build_feeds(run, tiny_dataset, device=CPU)["train"]
     shares = [
         list(data.training(5, 2, batch_size=16, start=1, share=Ranks(rank, count).share)) for rank in range(count)
     ]
@@ -144,7 +144,7 @@ def emulated(run, dataset):
     optimizers = [
         torch.optim.SGD(each.parameters(), lr=1.0, momentum=0.9, nesterov=True, weight_decay=1e-4) for each in networks
     ]
-    data, losses = batches.of_run(run, dataset, device=CPU)["train"], []
+    data, losses = batches.build_feeds(run, dataset, device=CPU)["train"], []
     for epoch in range(run.budget):
         for images, labels in data.training(run.seed, epoch, batch_size=run.batch_size):
             parts = [
@@ -195,7 +195,7 @@ def test_files_are_written_and_words_said_once(trained, run):
 def test_predictions_are_those_of_every_image_once(trained, run, tiny_dataset):
     found = directory(trained, run)
     network = build("resnet-8", 4, 8).to(memory_format=torch.channels_last)
-    data = batches.of_run(run, tiny_dataset, device=CPU)["test"]
+    data = batches.build_feeds(run, tiny_dataset, device=CPU)["test"]
     np.testing.assert_array_equal(found.labels("test"), tiny_dataset.test_labels)
     for number in (1, 2):
         load_weights(found, number, network)

@@ -41,5 +41,5 @@ def test_the_picture_has_the_layers_of_the_contract():
         ({"$ref": "#/$defs/Settings"}, "mapping"),
     ],
 )
-def test_values_in_words(field, words):
+def test_values_run_label(field, words):
     assert GENERATE.kind(field) == words

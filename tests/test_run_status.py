@@ -8,7 +8,7 @@ import silent
 
 from snapshot_cli import lock
 from snapshot_cli.config.machine import Machine
-from snapshot_cli.config.run_words import in_words
+from snapshot_cli.config.plan import run_label
 from snapshot_cli.errors import Stopped
 from snapshot_cli.launch import failure, run_status
 from snapshot_cli.launch.run_status import RunStatus
@@ -37,13 +37,13 @@ def hold(directory, *, pid, host):
 
 def test_nothing_there(tmp_path, tiny_run):
     assert run_status.read_status(tiny_run(), tmp_path, 270) == RunStatus(
-        tiny_run().run_id, "waiting", 270, name=in_words(tiny_run())
+        tiny_run().run_id, "waiting", 270, name=run_label(tiny_run())
     )
 
 
 def test_stopped_after_an_epoch(started, tmp_path):
     found = look(started, tmp_path)
-    assert found == RunStatus(started.run.run_id, "stopped", 270, 96, 0.05, 45.678, 87.0, name=in_words(started.run))
+    assert found == RunStatus(started.run.run_id, "stopped", 270, 96, 0.05, 45.678, 87.0, name=run_label(started.run))
     assert found.left == 2.0
 
 

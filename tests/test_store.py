@@ -292,7 +292,7 @@ from snapshot_cli.datasets import batches, store
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 store.verify(Path("data"), "large")
 run = Run(dataset="large", network="resnet-8", budget=1, cycles=1, alpha0=0.1, schedule="cosine", train_size=200)
-feed = batches.of_run(run, store.load(Path("data"), "large"), device=torch.device("cpu"))["train"]
+feed = batches.build_feeds(run, store.load(Path("data"), "large"), device=torch.device("cpu"))["train"]
 assert feed.images.pixels.shape == (200, 64, 64, 3), feed.images.pixels.shape
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000)
 """

@@ -40,7 +40,7 @@ def run(**changes):
 
 def feeds(data, *, workers=0, **changes):
     dataset = store.load(data, "photos")
-    return batches.of_run(run(**changes), dataset, device=CPU, workers=workers)
+    return batches.build_feeds(run(**changes), dataset, device=CPU, workers=workers)
 
 
 def in_one(parts):

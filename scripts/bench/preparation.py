@@ -28,7 +28,7 @@ run = images.run("resnet-8", dataset="jpegs", train_size=int(sys.argv[2]))
 resident = lambda: int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 before = resident()
 dataset = store.load(Path(sys.argv[1]), "jpegs")  # keeps a reference, or its mapped memory would not count
-held = batches.of_run(run, dataset, device=torch.device("cpu"))
+held = batches.build_feeds(run, dataset, device=torch.device("cpu"))
 print(resident() - before)
 """
 

@@ -28,7 +28,7 @@ def rows(*, blocks: int) -> list[Row]:
         _write(photographs)
         prepare("photographs", data, source=photographs, streamed=True)
         run = images.run("imagenet-resnet-50", dataset="photographs")
-        feed = batches.of_run(run, store.load(data, "photographs"), device=torch.device("cpu"), workers=0)["train"]
+        feed = batches.build_feeds(run, store.load(data, "photographs"), device=torch.device("cpu"), workers=0)["train"]
         reference = _reference(photographs / "train")
         work = {
             "ours": lambda: timed(lambda: list(feed.training(0, 0, batch_size=images.BATCH))),

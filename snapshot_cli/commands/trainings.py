@@ -104,7 +104,7 @@ def train(
     from snapshot_cli.training import hardware
 
     sizes = images(missing, machine.data)
-    if not engine.elsewhere:
+    if not engine.is_remote:
         kind = hardware.choose(machine.device).type
         if kind == "cpu" and machine.device == "auto" and sum(sizes.values()) > LARGE:
             raise UserError(_too_large(names, sizes))
@@ -136,7 +136,7 @@ def run_all(
     from snapshot_cli.launch.progress_table import ProgressTable
     from snapshot_cli.launch.signals import stop_request
 
-    gpus = [] if engine.elsewhere else slots.gpus(machine)
+    gpus = [] if engine.is_remote else slots.gpus(machine)
     sizes = images(runs, machine.data)
     with (
         engine.connected(),  # before the signals, which Ray would take

@@ -98,6 +98,15 @@ def label(experiment: Experiment) -> str:
     return " with ".join([title, *implicit(experiment)])
 
 
+def run_label(run: Run) -> str:
+    """Return network, dataset, schedule, M, alpha0, dropout and seed of a run, and last the hash in its id."""
+    words = [run.network, run.dataset, f"{run.schedule} M{run.cycles}"]
+    words += [f"cycle {run.cycle}"] if run.cycle else []
+    words += [f"alpha0 {run.alpha0:g}"]
+    words += [f"dropout {run.dropout:g}"] if run.dropout else []
+    return " ".join([*words, f"seed {run.seed}", run.run_id.rpartition("-")[2]])
+
+
 def implicit(experiment: Experiment) -> list[str]:
     """Return the implicit ensembles that a method other than dropout is combined with, in words."""
     dropout = 0.0 if experiment.method == "dropout" else experiment.dropout

@@ -135,7 +135,7 @@ def subsets(labels: np.ndarray, *, train_size: int | None, holdout: int, seed: i
     return Subsets(np.sort(rest[order[:train_size]]), np.flatnonzero(turn < withheld[labels]))
 
 
-def of_run(
+def build_feeds(
     run: Run,
     dataset: Dataset,
     *,

@@ -41,7 +41,7 @@ def augmented(dataset: Dataset, rows: list[int], *, versions: int, seed: int = 0
         dataset, train_images=dataset.train_images[rows], train_labels=np.arange(len(rows), dtype=np.int64)
     )
     run = Run(dataset=dataset.manifest.name, network="resnet-8", budget=1, cycles=1, alpha0=0.1, schedule="cosine")
-    splits = batches.of_run(run, numbered, device=torch.device("cpu"))
+    splits = batches.build_feeds(run, numbered, device=torch.device("cpu"))
     mean, std = (
         np.array(values, np.float32)[:, None, None] for values in (dataset.manifest.mean, dataset.manifest.std)
     )

@@ -33,7 +33,7 @@ class Engine:
             raise ConfigError("torchrun: reproduce starts processes itself; leave torchrun out, or give it train")
 
     @property
-    def elsewhere(self) -> bool:
+    def is_remote(self) -> bool:
         """Whether other machines than this one may train the runs."""
         return self.address is not None
 

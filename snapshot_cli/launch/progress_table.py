@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from snapshot_cli.config.experiment import Run
-from snapshot_cli.config.run_words import in_words
+from snapshot_cli.config.plan import run_label
 from snapshot_cli.durations import duration
 from snapshot_cli.errors import visible
 from snapshot_cli.launch import failure, run_status
@@ -68,7 +68,7 @@ class ProgressTable:
         self._statuses[run] = replace(
             last, state=outcome, note=reason, where="", seen=last.images if outcome == "done" else last.seen
         )
-        name = in_words(run) if self._console.is_interactive else run.run_id
+        name = run_label(run) if self._console.is_interactive else run.run_id
         say(self._console, f"{outcome}: {name} ({self._ended} of {len(self._runs)})")
 
     def refresh(self) -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from snapshot_cli import lock
 from snapshot_cli.config.experiment import Run
-from snapshot_cli.config.run_words import in_words
+from snapshot_cli.config.plan import run_label
 from snapshot_cli.durations import duration
 from snapshot_cli.errors import UserError, words_of
 from snapshot_cli.launch import failure
@@ -58,12 +58,12 @@ def read_status(run: Run, results: Path, images: int, *, is_scored: bool = False
     try:
         state, where, note = _state(run.run_id, directory)
     except OSError as error:  # another user's directory, for example
-        return RunStatus(run.run_id, "failed", images, note=words_of(error), name=in_words(run))
+        return RunStatus(run.run_id, "failed", images, note=words_of(error), name=run_label(run))
     if state == "waiting" and is_scored:
         state, note = "done", "only its scores are left"
     saved = min(saved_step(directory.resume_path) * run.batch_size, images)
     status = RunStatus(
-        run.run_id, state, images, images if state == "done" else saved, where=where, note=note, name=in_words(run)
+        run.run_id, state, images, images if state == "done" else saved, where=where, note=note, name=run_label(run)
     )
     try:
         rows = directory.metrics()

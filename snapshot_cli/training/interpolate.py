@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
-from snapshot_cli.datasets.batches import Feed, of_run
+from snapshot_cli.datasets.batches import Feed, build_feeds
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.errors import Stopped
 from snapshot_cli.randomness import generator
@@ -46,7 +46,7 @@ def interpolate(
     """
     device = hardware.choose(machine.device)
     network = build_for_training(run, dataset.manifest, device)
-    batches = of_run(run, dataset, device=device, workers=machine.workers or 0, stop=stop)
+    batches = build_feeds(run, dataset, device=device, workers=machine.workers or 0, stop=stop)
     images = _subset(batches["train"], seed=run.split_seed)
     rows = []
     for row in _points(network, run, directory, images=images, test=batches["test"]):

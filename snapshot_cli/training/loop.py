@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from snapshot_cli.config.experiment import Run, steps_per_epoch
 from snapshot_cli.config.machine import Machine
-from snapshot_cli.datasets.batches import of_run
+from snapshot_cli.datasets.batches import build_feeds
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.datasets.streamed import StoppedWaiting
 from snapshot_cli.errors import UserError
@@ -132,7 +132,7 @@ def prepare(
         raise UserError(f"{directory.resume_path}: not on every host; all hosts must share one results folder")
     for snapshot, digest in enumerate(progress.snapshots, start=1):
         directory.weights(snapshot, digest)
-    batches = of_run(run, dataset, device=device, workers=machine.workers or 0, stop=stop)
+    batches = build_feeds(run, dataset, device=device, workers=machine.workers or 0, stop=stop)
     eager, share = ranks.wrap(network), len(range(run.batch_size)[ranks.share])
     forward = compiled.compile_for(eager, device=device, images=share) if machine.compile else eager
     return Training(run, network, forward, optimizer, batches, device, machine, directory, progress, ranks)
