@@ -185,6 +185,6 @@ def test_results_behind_a_link(tmp_path, study):
     snapshot("report", "study.yaml", "--results-dir", "scratch")
     (tmp_path / "results").mkdir()
     (tmp_path / "results/own").symlink_to(tmp_path / "scratch")
-    assert lines(snapshot("status")[1])[-1] == "3 runs: 3 done; 100.0 % of the images"
+    assert lines(snapshot("status")[1])[-1] == "3 runs: 3 done; 100.0 % done"
     code, out, _ = snapshot("verify", "--all")
     assert (code, out.count("as the run wrote it"), out.count("as the predictions give")) == (0, 3, 3)
