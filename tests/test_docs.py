@@ -217,6 +217,18 @@ def test_links_and_paths_lead_somewhere(page):
         assert all((CHECKOUT / path).exists() for path in paths), paths
 
 
+def test_names_in_the_recipes_are_in_the_files_that_a_step_names():
+    checked = 0
+    for step in re.findall(r"^\d\. .*(?:\n   .*)*", (CHECKOUT / "CONTRIBUTING.md").read_text(), re.MULTILINE):
+        named = [name for name in re.findall(r"`([A-Za-z_./]+)`", step) if "NAME" not in name]
+        files = [CHECKOUT / name for name in named if "/" in name and name.endswith(".py")]
+        text = "".join(path.read_text() for file in files for path in file.parent.glob("*.py") if path.name in step)
+        for name in (name for name in named if "/" not in name and not name.endswith(".py") and text):
+            checked += 1
+            assert re.search(rf"\b{name.split('.')[-1]}\b", text), f"{step}: no {name}"
+    assert checked > 8
+
+
 @every_page
 def test_links_to_headings_lead_to_one(page):
     for target, anchor in re.findall(r"\]\((?!http)([^)#]*)#([^)]+)\)", page.read_text()):
