@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 import torch
+from safetensors.torch import load, save
 
 from snapshot_cli.errors import UserError
 from snapshot_cli.networks import build
@@ -166,6 +167,8 @@ FORGED = {
     "momentum that is missing": ("optimizer", "state", 0, {}),
     "optimizer": ("optimizer", "x"),
     "network": ("network", {1: torch.zeros(3)}),
+    "network without a tensor": ("network", {n: t for n, t in trained()[0].state_dict().items() if n != "conv.weight"}),
+    "network with a tensor more": ("network", trained()[0].state_dict() | {"more": torch.zeros(3)}),
     **{f"iteration {value!r}": ("progress", "iteration", value) for value in ("x", 3.5, 8.0, True, -5, 0, 15, 2**64)},
     **{f"snapshots {value!r}": ("progress", "snapshots", value) for value in (5, [], [None], ["5e"] * 2)},
     **{f"rows {value!r}": ("progress", "rows", value) for value in ("x", 5, [], [5], [{}], progress().rows * 2)},
@@ -275,6 +278,8 @@ DAMAGES = {
     "a header of 2^64 bytes": lambda data: b"\xff" * 8 + data[8:],
     "a tensor longer than the file": lambda data: data.replace(b'"data_offsets":[0,', b'"data_offsets":[9,', 1),
     "a tensor of another shape": lambda data: data.replace(b'"shape":[4]', b'"shape":[2]', 1),
+    "without a tensor": lambda data: save({n: t for n, t in load(data).items() if n != "conv.weight"}),
+    "with a tensor more": lambda data: save(load(data) | {"more": torch.zeros(1)}),
     "torch": lambda data: torch_bytes({"a": torch.zeros(1)}),
     "a pickle": lambda data: pickle.dumps(Trap()),
 }
@@ -353,3 +358,12 @@ def test_weights_under_two_names_are_saved_under_both():
     assert torch.equal(found["one.weight"], found["other.weight"])
     assert found["one.weight"].data_ptr() != found["other.weight"].data_ptr()
     assert found["one.weight"].data_ptr() == network.one.weight.data_ptr()
+
+
+def test_an_epoch_begins_with_nothing_and_records_what_it_is_given():
+    epoch = progress()
+    epoch.record(torch.ones(5), torch.tensor(3), 7.5)
+    assert (epoch.losses.tolist(), int(epoch.wrong), epoch.seconds) == ([1.0] * 5, 3, 7.5)
+    epoch.begin_epoch(4)
+    assert (epoch.losses.tolist(), int(epoch.wrong), epoch.seconds) == ([0.0] * 4, 0, 0.0)
+    assert (epoch.iteration, epoch.rows) == (8, progress().rows)
