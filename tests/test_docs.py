@@ -260,6 +260,6 @@ def test_the_tutorial_works_from_its_first_line_to_its_last(tmp_path, monkeypatc
     for line in commands(CHECKOUT / "docs" / "tutorial.md"):
         code, _, errors = snapshot(*shlex.split(line)[1:])
         assert code == 0, f"{line}\n{errors}"
-    written = {"sheet.png", "rate.svg", "ensemble-size.png", "schedule.svg", "photos.pt2", "photos.pt2.md"}
+    written = {"sheet.png", "lr.svg", "ensemble-size.png", "schedule.svg", "photos.pt2", "photos.pt2.md"}
     assert written <= {path.name for path in tmp_path.iterdir()}
     assert len((tmp_path / "answers.csv").read_text().splitlines()) == 121
