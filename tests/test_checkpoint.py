@@ -366,4 +366,4 @@ def test_an_epoch_begins_with_nothing_and_records_what_it_is_given():
     assert (epoch.losses.tolist(), int(epoch.wrong), epoch.seconds) == ([1.0] * 5, 3, 7.5)
     epoch.begin_epoch(4)
     assert (epoch.losses.tolist(), int(epoch.wrong), epoch.seconds) == ([0.0] * 4, 0, 0.0)
-    assert (epoch.iteration, epoch.rows) == (8, progress().rows)
+    assert (epoch.step, epoch.rows) == (8, progress().rows)
