@@ -69,6 +69,7 @@ def test_the_wheel_works_outside_the_checkout(wheel, tmp_path):
     where = call(python, "-c", "import snapshot_cli; print(snapshot_cli.__file__)", cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(tmp_path)
     snapshot = tmp_path / "fresh/bin/snapshot"
+    assert call(snapshot, "--version", cwd=tmp_path) == f"snapshot, version {wheel.name.split('-')[1]}\n"
     assert call(snapshot, "--help", cwd=tmp_path).startswith("Usage: snapshot ")
     assert "network: wide-resnet-8-1  # " in call(snapshot, "config", "show", "demo/snapshot", cwd=tmp_path)
     plan = call(snapshot, "reproduce", "--dry-run", "demo/table1", cwd=tmp_path)
