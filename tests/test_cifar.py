@@ -16,6 +16,7 @@ from fabricated_images import (
     write_folder,
 )
 
+from snapshot_cli.datasets import catalogue
 from snapshot_cli.datasets.cifar import find_extracted, read_cifar
 from snapshot_cli.errors import UserError
 
@@ -274,3 +275,13 @@ def test_python_archive_without_names(tmp_path, meta, problem):
     files["cifar-10-batches-py/batches.meta"] = pickled(meta)
     path = write_archive(tmp_path / "a.tar.gz", files)
     assert message_of(path, TINY["cifar10"]) == f"member batches.meta{problem}"
+
+
+def test_the_official_archive_of_another_dataset_is_named(tmp_path, monkeypatch):
+    path = write_archive(tmp_path / "images.tar.gz", members_of("cifar10", images_of(TINY["cifar10"])))
+    facts = with_md5(hashlib.md5(path.read_bytes()).hexdigest())
+    monkeypatch.setitem(catalogue.CATALOGUE, "cifar10", facts)
+    other = replace(
+        TINY["cifar100"], files=(replace(facts.files[0], name="cifar-100-binary.tar.gz", md5="0"),), also=()
+    )
+    assert message_of(path, other) == "is cifar-10-binary.tar.gz of CIFAR-10, expected cifar-100-binary.tar.gz"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from snapshot_cli.datasets.store import Images
 
 BLOCK = 2**18  # values converted to float64 at a time
+OUTPUTS = 8  # at a time; a row of the input overlaps only one or two of them
 
 
 def area_average(image: Images, size: int) -> Images:
@@ -28,14 +29,17 @@ def area_average(image: Images, size: int) -> Images:
 
 
 def _sum_areas(values: NDArray[Any], size: int) -> NDArray[np.float64]:
-    """Sum the rows of values (side, columns) to (size, columns), weighted by their overlaps."""
+    """Sum the rows of values (side, columns) to (size, columns), weighted by their overlaps.
+
+    einsum starts no threads; a matrix product would start some in every decoding process.
+    """
     side, columns = values.shape
     overlaps, sums = _overlaps(side, size), np.zeros((size, columns))
-    height = max(1, BLOCK // columns)
+    height = max(1, min(BLOCK // columns, OUTPUTS * -(-side // size)))
     for start in range(0, side, height):
-        block = values[start : start + height]
+        block = values[start : start + height].astype(np.float64)
         outputs = slice(start * size // side, -(-(start + len(block)) * size // side))
-        sums[outputs] += overlaps[outputs, start : start + len(block)] @ block
+        sums[outputs] += np.einsum("or,rc->oc", overlaps[outputs, start : start + len(block)], block)
     return sums
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from snapshot_cli.datasets.catalogue import OfficialFile
+from snapshot_cli.datasets.catalogue import CATALOGUE, OfficialFile
 from snapshot_cli.errors import UserError
 
 
@@ -22,6 +22,10 @@ def check(path: Path, *accepted: OfficialFile) -> None:
     digest = md5(path)
     if digest in [file.md5 for file in accepted]:
         return
+    for facts in CATALOGUE.values():
+        for file in (*facts.files, *facts.also):
+            if file.md5 == digest:
+                raise UserError(f"{path}: is {file.name} of {facts.title}, expected {accepted[0].name}")
     expected = next((file for file in accepted if file.name == path.name), accepted[0])
     unpacked = ", or unpack it and give the folder" if expected.name.endswith((".tar.gz", ".zip")) else ""
     raise UserError(
