@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import shutil
 
 import numpy as np
@@ -72,10 +73,9 @@ def test_directories_in_the_order_given_are_one_ensemble(tmp_path):
 def test_tables_lose_no_digit_in_a_pipe(directory):
     code, out, errors = snapshot("eval", "e.yaml")
     assert (code, errors) == (0, "")
-    assert out.splitlines()[0].strip() == "Snapshot (α₀ = 0.1): resnet-8 on digits, 20 images, errors in %"
-    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
-    assert [row[:2] for row in rows] == [
-        ["snapshot 1", "20.00"], ["snapshot 2", "10.00"], ["1", "10.00"], ["2", "10.00"]
+    assert out.splitlines()[0] == "Snapshot (α₀ = 0.1): resnet-8 on digits, 20 test images"
+    assert re.findall(r"^(\w.*?)  +(\d+\.\d+)  ", out, re.MULTILINE) == [
+        ("snapshot 1", "20.00"), ("snapshot 2", "10.00"), ("last member alone", "10.00"), ("last 2 members", "10.00")
     ]  # fmt: skip
     assert "…" not in out
 
@@ -85,11 +85,10 @@ def test_a_study_side_by_side(tmp_path):
     finish_cells(load(file), tmp_path / "results/own", lambda run, k: run.seed // 1000 + k)
     code, out, errors = snapshot("eval", file)
     assert (code, errors) == (0, "")
-    lines = [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
-    assert lines == [
-        ["Single model", "10.00", ""],
-        ["Snapshot (α₀ = 0.1)", "10.00", "5.00"],
-        ["True ensemble", "10.00", "10.00"],
+    assert [re.split(r"\s{2,}", line.strip()) for line in out.splitlines()[-3:]] == [
+        ["Single model", "1 of 1", "10.00"],
+        ["Snapshot (α₀ = 0.1)", "1 of 1", "10.00", "5.00"],
+        ["True ensemble", "1 of 1", "10.00", "10.00"],
     ]
     found = as_json(file)
     assert list(found) == ["study", "cells"]
@@ -128,7 +127,7 @@ def test_nan_stays_nan(tmp_path):
     found = as_json("e.yaml")
     assert math.isnan(found["members"][0]["top1_error"])
     assert [math.isnan(e["top1_error"]) for e in found["ensembles"]] == [False, True]
-    assert "│ snapshot 1 │   nan │    nan │" in snapshot("eval", "e.yaml")[1]
+    assert re.search(r"^snapshot 1 +nan +nan ", snapshot("eval", "e.yaml")[1], re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import io
+import re
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ LABELS = np.arange(20) % 10
 def shown(table):
     console = Console(file=io.StringIO(), width=200)
     console.print(table)
-    lines = [line for line in console.file.getvalue().splitlines() if line.startswith("│")]
-    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+    _, _, *lines = console.file.getvalue().splitlines()
+    return [re.split(r"\s{2,}", line.strip()) for line in lines]
 
 
 @pytest.fixture
@@ -27,31 +28,32 @@ def scores(tmp_path):
 
 
 def test_members_and_ensembles_stand_in_tables_of_their_own(scores):
-    title, members, ensembles = terminal.members_and_ensembles(scores)
-    assert title == "Snapshot (α₀ = 0.1): resnet-8 on digits, 20 images, errors in %"
+    title, _, members, _, ensembles = terminal.members_and_ensembles(scores)
+    assert title == "Snapshot (α₀ = 0.1): resnet-8 on digits, 20 test images"
     assert [row[:2] for row in shown(members)] == [["snapshot 1", "20.00"], ["snapshot 2", "10.00"]]
-    assert [row[:2] for row in shown(ensembles)] == [["1", "10.00"], ["2", "10.00"]]
+    assert [row[:2] for row in shown(ensembles)] == [["last member alone", "10.00"], ["last 2 members", "10.00"]]
 
 
 def test_members_of_several_runs_are_told_by_their_seeds(tmp_path):
     finish_cells(experiment("ensemble"), tmp_path, lambda run, k: k)
-    _, members, _ = terminal.members_and_ensembles(scoring.find(plan.cell(experiment("ensemble")), tmp_path, "test"))
+    scores = scoring.find(plan.cell(experiment("ensemble")), tmp_path, "test")
+    _, _, members, *_ = terminal.members_and_ensembles(scores)
     assert [row[0] for row in shown(members)] == ["seed 1000, snapshot 2", "seed 0, snapshot 2"]
 
 
 def test_a_single_model_has_no_table_of_ensembles(tmp_path):
     finish_cells(experiment("single"), tmp_path, lambda run, k: k)
     tables = terminal.members_and_ensembles(scoring.find(plan.cell(experiment("single")), tmp_path, "test"))
-    assert len(tables) == 2
+    assert len(tables) == 3
 
 
 def test_methods_stand_side_by_side_as_means_over_seeds(tmp_path):
     asked = study(experiment("single", replicates=2), experiment(replicates=3))
     finish_cells(asked, tmp_path, lambda run, k: run.seed + 1)
-    title, table = terminal.compare_methods(outcomes.collect(asked, tmp_path, {}))
-    assert title == "resnet-8 on digits, 20 images: error (%) of the last m"
+    title, *_, table = terminal.compare_methods(outcomes.collect(asked, tmp_path, {}))
+    assert title == "resnet-8 on digits, 20 test images"
     assert shown(table) == [
-        ["Single model", "2 of 2", "7.50", ""],
+        ["Single model", "2 of 2", "7.50"],
         ["Snapshot (α₀ = 0.1)", "3 of 3", "10.00", "10.00"],
     ]
 

@@ -28,11 +28,11 @@ def compare(
 ) -> None:
     """Print the error of each run, experiment or method of a study, and the difference of every pair.
 
-    Give run directories, experiments or studies. A positive difference means that the first has the lower error. With
+    Give run directories, experiments or studies. A difference above 0 means that the first has the lower error. With
     three seeds or more, a pair has the mean difference with its 95 % interval. With one seed it has McNemar's exact p,
     which says nothing about other seeds. Pairs scored on different images are left out.
     """
-    from snapshot_cli.reporting import comparison
+    from snapshot_cli.reporting import terminal
 
     outcomes = list(_outcomes(sources, sets, data, results, split))
     finished = [outcome for outcome in outcomes if outcome.scores]
@@ -47,7 +47,7 @@ def compare(
     ]
     if len(finished) < 2:
         raise ConfigError(f"{sources[0]}: has one finished experiment; give another one to compare it with")
-    options.show(comparison.tables(finished, pairs))
+    options.show(terminal.compare_pairs(finished, pairs))
 
 
 def _outcomes(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from functools import wraps
@@ -256,12 +258,17 @@ def repeated(sets: tuple[str, ...], results: Path | None = None) -> str:
 
 
 def show(tables: Iterable[Table | str]) -> None:
-    """Print tables and lines on stdout at their full width: a wrapped line is better than a number cut off."""
+    """Print tables and lines on stdout, without cutting numbers off.
+
+    Tables wrap text to fit into a terminal; if that is not enough, or in a pipe, they have their full width.
+    """
     from rich.console import Console
 
     console = Console(width=WIDEST)
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
     for table in tables:
         if not isinstance(table, str):
-            console.width = console.measure(table).maximum
+            least, most = console.measure(table)
+            console.width = max(least, min(most, columns))
         console.print(table, markup=False, highlight=False)
         console.width = WIDEST

@@ -17,8 +17,8 @@ from snapshot_cli.analysis.statistics import mean
 from snapshot_cli.reporting import style
 from snapshot_cli.reporting.style import DASHED, PALE, Heading, LineEnd, Look
 from snapshot_cli.reporting.table import bullets, signed
+from snapshot_cli.reporting.terminal import SPLITS
 
-SPLITS = {"test": "test images", "holdout": "withheld training images"}
 SEEDS = "Small points are single seeds, lines their mean."
 PAPER = "the paper's"
 SPAN = 1.0

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from snapshot_cli.analysis.claims import judge_claims
+from snapshot_cli.analysis.claims import Question, judge_claims
 from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.config.study import Study
 from snapshot_cli.reporting import claims
+from snapshot_cli.reporting.terminal import list_errors
 
-Question = Literal["methods", "cycles"]
 WIDTH = 80
 INDENT: Any = {"initial_indent": "  ", "subsequent_indent": "    ", "break_on_hyphens": False}
 
@@ -24,22 +23,7 @@ def summary(study: Study, outcomes: Sequence[Outcome]) -> list[Table | str]:
     finished = [outcome for outcome in outcomes if outcome.scores]
     if not finished:
         return []
-    return ["", study.title, "", _table(finished), "", *_decided_claims(study, outcomes)]
-
-
-def _table(outcomes: Sequence[Outcome]) -> Table:
-    """Return a table with one row per experiment: the mean error of the full ensemble ± its 95 % half-width."""
-    has_groups = len({outcome.group for outcome in outcomes}) > 1
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in (["network and dataset"] if has_groups else []) + ["method"]:
-        table.add_column(heading)
-    for heading in ("error (%)", "seeds"):
-        table.add_column(heading, justify="right")
-    for outcome in outcomes:
-        error = f"{outcome.error:.2f}" + ("" if outcome.half_width is None else f" ± {outcome.half_width:.2f}")
-        seeds = f"{len(outcome.scores)} of {outcome.experiment.replicates}"
-        table.add_row(*([outcome.group] if has_groups else []), outcome.label, error, seeds)
-    return table
+    return ["", study.title, "", list_errors(finished), "", *_decided_claims(study, outcomes)]
 
 
 def _decided_claims(study: Study, outcomes: Sequence[Outcome]) -> list[str]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from markupsafe import Markup, escape
-from tabulate import tabulate
 
 from snapshot_cli.errors import visible
 from snapshot_cli.files import write_atomically
@@ -85,6 +84,8 @@ class Table:
 
     def markdown(self) -> str:
         """Return the table as Markdown: a heading, the table, footnotes, legend and notes."""
+        from tabulate import tabulate  # slow, and the terminal's tables need it not
+
         lines = [
             [*map(markdown_text, names), *(self._text(cell, _pipes, "**{}**".format, _superscript) for cell in row)]
             for names, row in self.rows.items()
