@@ -22,17 +22,17 @@ def test_a_line_for_every_download_off_a_terminal():
 
 def test_one_line_for_all_files_off_a_terminal():
     out = console(terminal=False)
-    with files_read(out) as reading:
-        reading(0, 1_331_167)
-        reading(4096, 1_331_167)
+    with files_read(out) as progress:
+        progress(0, 1_331_167)
+        progress(4096, 1_331_167)
     assert out.file.getvalue() == "reading 1,331,167 files\n"
 
 
 def test_a_bar_of_files_on_a_terminal():
     out = console(terminal=True)
-    with files_read(out) as reading:
-        reading(0, 10)
-        reading(4, 10)
+    with files_read(out) as progress:
+        progress(0, 10)
+        progress(4, 10)
     assert "4/10" in out.file.getvalue()
 
 
@@ -46,7 +46,7 @@ def test_nothing_where_no_file_is_read():
 
 def test_a_download_has_the_terminal_before_files_are_read():
     out = console(terminal=True)
-    with files_read(out) as reading:
+    with files_read(out) as progress:
         with Downloads(out) as progress:
             progress("https://example.org/a.zip", 1, 2)
-        reading(0, 10)
+        progress(0, 10)

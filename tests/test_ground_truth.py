@@ -12,7 +12,7 @@ SOLUTION = "ImageId,PredictionString\n"
 
 def refusal(folder, names=NAMES):
     with pytest.raises(UserError) as caught:
-        ground_truth.of_files(folder, names)
+        ground_truth.read_wnids(folder, names)
     return str(caught.value)
 
 
@@ -36,8 +36,8 @@ def test_a_file_that_is_no_text(tmp_path):
 
 
 def test_titles_of_kaggle_come_before_those_of_the_devkit_and_may_be_missing(tmp_path):
-    assert ground_truth.titles(tmp_path) == {}
+    assert ground_truth.read_titles(tmp_path) == {}
     write_meta(tmp_path)
-    assert set(ground_truth.titles(tmp_path)) >= {"n00000001"}
+    assert set(ground_truth.read_titles(tmp_path)) >= {"n00000001"}
     (tmp_path / "LOC_synset_mapping.txt").write_text("n00000001 tench, Tinca tinca\n")
-    assert ground_truth.titles(tmp_path) == {"n00000001": "tench"}
+    assert ground_truth.read_titles(tmp_path) == {"n00000001": "tench"}

@@ -454,7 +454,7 @@ def test_processes_give_the_same_arrays(tmp_path, monkeypatch, write):
     monkeypatch.setattr(decode_files, "PARALLEL", 1)
     monkeypatch.setattr(decode_files, "CHUNK", 4)
     told = []
-    there = prepare("b", tmp_path / "data", source=source, reading=lambda *numbers: told.append(numbers))
+    there = prepare("b", tmp_path / "data", source=source, progress=lambda *numbers: told.append(numbers))
     assert here.content_hash == there.content_hash
     assert (told[0], told[-1]) == ((0, 30), (30, 30))
     assert sorted(os.listdir(tmp_path / "data")) == ["a", "b"]

@@ -48,9 +48,9 @@ def test_an_index_in_canonical_order(tmp_path):
 def test_how_far_the_reading_is_can_be_told(tmp_path, monkeypatch):
     monkeypatch.setattr(prepare_streamed, "AT_ONCE", 10)
     told = []
-    source, reading = write(tmp_path / "photos"), lambda *numbers: told.append(numbers)
-    prepare("photos", tmp_path / "data", source=source, size=8, streamed=True, reading=reading)
-    store.verify_files(tmp_path / "data", "photos", reading)
+    source, progress = write(tmp_path / "photos"), lambda *numbers: told.append(numbers)
+    prepare("photos", tmp_path / "data", source=source, size=8, streamed=True, progress=progress)
+    store.verify_files(tmp_path / "data", "photos", progress)
     assert told == [(0, 27), (10, 27), (20, 27), (0, 21), (0, 6)]
 
 
@@ -88,17 +88,17 @@ def test_flat_validation_images_get_the_classes_of_kaggle(tmp_path, small_imagen
     ("changes", "message"),
     [
         ({"ILSVRC2012_validation_ground_truth.txt": b"3\n3\n1\n1\n2\n"},
-         "HERE/ILSVRC2012_validation_ground_truth.txt: tells of 5 images, HERE/val has 6; unpack these again"),
+         "HERE/ILSVRC2012_validation_ground_truth.txt: lists 5 images, HERE/val has 6; unpack these again"),
         ({"ILSVRC2012_validation_ground_truth.txt": b"3\n4\n1\n1\n2\n2\n"},
          "HERE/ILSVRC2012_validation_ground_truth.txt:2: expected the number of a class of meta.mat, given '4'"),
         ({"ILSVRC2012_validation_ground_truth.txt": None},
          "HERE: val has no folders of classes, so ILSVRC2012_validation_ground_truth.txt of"
-         " ILSVRC2012_devkit_t12.tar.gz must tell them;"
+         " ILSVRC2012_devkit_t12.tar.gz must provide the labels;"
          " unpack that there (or put Kaggle's LOC_val_solution.csv there); for other images use val/CLASS/FILE, or"
          " --test-share 0.2"),
         ({"meta.mat": b"MATLAB"}, "HERE/meta.mat: is not the devkit's meta.mat ("),
         ({"val/ILSVRC2012_val_00000006.JPEG": None, "val/x.JPEG": b""},
-         "HERE/val/x.JPEG: HERE/ILSVRC2012_validation_ground_truth.txt does not tell of an image of this name"),
+         "HERE/val/x.JPEG: HERE/ILSVRC2012_validation_ground_truth.txt does not list this image"),
     ],
 )  # fmt: skip
 def test_wrong_ground_truth(tmp_path, small_imagenet, changes, message):
@@ -166,15 +166,15 @@ def test_bombs_are_refused(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"classes": 4}, "HERE: 3 classes, ImageNet has 4; a part of it"),
-        ({"train": 22}, "HERE: 21 images in train, ImageNet has 22; a part of it"),
-        ({"test": 5}, "HERE: 6 images in val, ImageNet has 5; a part of it"),
+        ({"classes": 4}, "HERE: 3 classes, ImageNet has 4; give a part of it another name"),
+        ({"train": 22}, "HERE: 21 images in train, ImageNet has 22; give a part of it another name"),
+        ({"test": 5}, "HERE: 6 images in val, ImageNet has 5; give a part of it another name"),
     ],
 )
 def test_imagenet_is_all_of_imagenet(tmp_path, monkeypatch, changes, message):
     monkeypatch.setitem(catalogue.CATALOGUE, "imagenet", replace(SMALL, **changes))
     assert refusal(write(tmp_path / "a"), tmp_path, "imagenet") == (
-        f"{message} goes by a name of its own: snapshot data prepare NAME --from HERE --streamed"
+        f"{message}: snapshot data prepare NAME --from HERE --streamed"
     )
 
 

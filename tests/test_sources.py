@@ -3,13 +3,13 @@ import pytest
 from sklearn.datasets import load_digits
 
 from snapshot_cli.datasets import proportions
-from snapshot_cli.datasets.sources import digits
+from snapshot_cli.datasets.sources import read_digits
 from snapshot_cli.datasets.store import Arrays, canonical_order, content_hash, digests_of
 
 
 @pytest.fixture(scope="module")
 def splits():
-    return digits()
+    return read_digits()
 
 
 def test_digits_are_split_into_400_and_1397_by_class(splits):

@@ -74,7 +74,7 @@ def _row(name: str, manifest: Manifest | None, folder: Path) -> tuple[str, ...]:
 @click.option(
     "--streamed/--resident",
     default=None,
-    help="For your own images: read the files during training, or hold all images on the device.  [default: by size]",
+    help="For your own images: read files during training, or keep all images on the device.  [default: by size]",
 )
 @click.option(
     "--test-from",
@@ -114,7 +114,7 @@ def prepare(
 ) -> None:
     """Turn images into a prepared dataset: arrays, a manifest and a content hash.
 
-    NAME is a name from `snapshot data list`, or any new name for your own images. Those are a folder or zip with
+    NAME is a name from `snapshot data list`, or any new name for your own images. These are a folder or zip with
     {train,test}/CLASS/FILE (or val), CLASS/FILE with --test-share, images with --labels, or Tiny ImageNet's layout.
     With --size, cifar10 becomes the dataset cifar10-SIZE.
 
@@ -135,10 +135,11 @@ def prepare(
             return fetch_official(published, data, progress=progress)
 
     notes: list[str] = []
-    with files_read() as reading:
+    with files_read() as progress:
         manifest = prepare(
             name, data, source=source, size=size, fetch=fetch, streamed=streamed, overwrite=overwrite,
-            choices=Choices(test_from, test_share, split_seed, labels, skip_broken), reading=reading, note=notes.append,
+            choices=Choices(test_from, test_share, split_seed, labels, skip_broken),
+            progress=progress, note=notes.append,
         )  # fmt: skip
     for text in notes:
         click.echo(visible(text), err=True)
@@ -196,8 +197,8 @@ def verify(name: str, data: Path) -> None:
 
     manifest = store.verify(data, name)
     images = manifest.train + manifest.test
-    with files_read() as reading:
-        store.verify_files(data, name, reading)
+    with files_read() as progress:
+        store.verify_files(data, name, progress)
     click.echo(f"{name}: as prepared, {images:,} images, content hash {manifest.content_hash[:12]}")
     for phrase in manifest.duplicates.phrases().values() if manifest.duplicates else ():
         click.echo(phrase)

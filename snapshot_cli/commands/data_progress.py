@@ -21,7 +21,7 @@ from rich.progress import (
 from snapshot_cli import output
 
 if TYPE_CHECKING:
-    from snapshot_cli.datasets.index import Reading
+    from snapshot_cli.datasets.index import ReadProgress
 
 
 class Downloads:
@@ -52,7 +52,7 @@ class Downloads:
 
 
 @contextmanager
-def files_read(console: Console | None = None) -> Iterator[Reading]:
+def files_read(console: Console | None = None) -> Iterator[ReadProgress]:
     """Yield a function that shows how many files are read; nothing is shown before its first call."""
     console = console or output.console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -1,4 +1,4 @@
-"""Random crops and mirror images as one gather over a batch of images with a border; colour alteration."""
+"""Augment a batch of images: random crops of bordered images, mirroring, colour alteration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIZES = (0.2175, 0.0188, 0.0045)
 
 @dataclass(frozen=True)
 class Bordered:
-    """Images without a border, and the border that `at` puts around some of them."""
+    """Images, and the border that `at` adds."""
 
     pixels: torch.Tensor
     """uint8 (examples, side, side, 3), without the border."""
@@ -34,7 +34,7 @@ class Bordered:
         return (len(self.frame) - self.side) // 2
 
     def at(self, indices: torch.Tensor) -> torch.Tensor:
-        """Return some of the images with their border, a pixel to an int32 (images, pixels)."""
+        """Return some images with their border, one int32 per pixel (images, pixels)."""
         framed, inner = self.frame.repeat(len(indices), 1, 1, 1), slice(self.padding, self.padding + self.side)
         framed[:, inner, inner, :3] = self.pixels[indices]
         return framed.view(torch.int32).view(len(indices), -1)
@@ -49,7 +49,7 @@ class Draws:
     mirrored: torch.Tensor
 
     light: torch.Tensor | None = None
-    """What is added to red, green and blue, 0..255: float32 (examples, 3); None: nothing."""
+    """Added to red, green and blue, 0..255: float32 (examples, 3); None: nothing."""
 
     def __getitem__(self, part: slice) -> Draws:
         light = None if self.light is None else self.light[part]
@@ -62,7 +62,7 @@ class Draws:
 
 
 def bordered(images: torch.Tensor, *, padding: int, fill: Sequence[float]) -> Bordered:
-    """Return uint8 images (examples, side, side, 3) and their border in the colour `fill`, in whole grey levels.
+    """Return uint8 images (examples, side, side, 3) with a border of the colour `fill`, rounded to whole grey levels.
 
     The authors' code pads with zeros after normalisation, which is the same border up to that rounding.
     """
@@ -72,7 +72,7 @@ def bordered(images: torch.Tensor, *, padding: int, fill: Sequence[float]) -> Bo
 
 
 def draw(examples: int, *, padding: int, flip: bool, generator: torch.Generator, lighting: float = 0.0) -> Draws:
-    """Draw the crop's corner, uniform over the border, and whether the image is mirrored, half of them if at all.
+    """Draw the corner of the crop, uniformly, and with `flip` whether the image is mirrored, with probability 1/2.
 
     With `lighting`, the standard deviation of the three factors of `light_of`, draw its light too.
     """
@@ -83,7 +83,7 @@ def draw(examples: int, *, padding: int, flip: bool, generator: torch.Generator,
 
 
 def light_of(factors: torch.Tensor) -> torch.Tensor:
-    """Return what factors (examples, 3) of the principal components add to red, green and blue, 0..255 (examples, 3).
+    """Convert factors (examples, 3) of principal components to changes of red, green and blue, 0..255 (examples, 3).
 
     The colour alteration of Krizhevsky et al., 2012, section 4.1: the components times their sizes times the factors.
     """
@@ -91,7 +91,7 @@ def light_of(factors: torch.Tensor) -> torch.Tensor:
 
 
 def centred(examples: int, padding: int, device: torch.device) -> Draws:
-    """Return the draws that leave every image as it is."""
+    """Return draws that leave images unchanged."""
     middle = torch.full((examples,), padding, device=device)
     return Draws(middle, middle, torch.zeros(examples, dtype=torch.bool, device=device))
 

@@ -38,7 +38,7 @@ class Feed(Protocol):
 
     @property
     def data_wait(self) -> float:
-        """The share of the time in which the device had nothing to do but wait for images."""
+        """The share of the time in which the device waited for images."""
 
     def training(
         self, seed: int, epoch: int, *, batch_size: int, start: int = 0, share: slice = ALL
@@ -108,14 +108,14 @@ class Batches:
 
 @dataclass(frozen=True)
 class Subsets:
-    """Rows of the training images: those a run trains on, and those it withholds."""
+    """Rows of the training images: to train on, and withheld."""
 
     training: np.ndarray
     holdout: np.ndarray
 
 
 def subsets(labels: np.ndarray, *, train_size: int | None, holdout: int, seed: int) -> Subsets:
-    """Choose rows for the holdout, in proportion to the classes, and for training, as many of each class; both sorted.
+    """Choose rows for the holdout, in proportion to the classes, and for training, equally many per class; both sorted.
 
     The seed shuffles the rows of a class. Of what the holdout leaves the classes take turns, so a larger training set
     contains a smaller one. Raises UserError if a holdout leaves a class without training images.
@@ -145,7 +145,7 @@ def build_feeds(
 ) -> dict[str, Feed]:
     """Return the batches of a run: `train`, `test` and, where images are withheld, `holdout`.
 
-    On a CPU all images of a split are the dataset's own, which runs side by side share; a part of them is a copy.
+    On a CPU, parallel runs share the memory of a split that is used whole; a part of it is copied.
     Streamed images are decoded by `workers` processes; waiting for them ends with Stopped when `stop` says so.
     """
     chosen = subsets(dataset.train_labels, train_size=run.train_size, holdout=run.holdout, seed=run.split_seed)

@@ -23,7 +23,7 @@ from snapshot_cli.config.machine import processors
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.file_bytes import read_member
 from snapshot_cli.datasets.image_files import pixels
-from snapshot_cli.datasets.index import Reading, nobody
+from snapshot_cli.datasets.index import ReadProgress, ignore_progress
 from snapshot_cli.datasets.store import FULL_DISK, Images, digest_of, full_disk
 from snapshot_cli.errors import UserError
 
@@ -40,7 +40,7 @@ class Decoded(NamedTuple):
 
 @dataclass(frozen=True)
 class Decoder:
-    """Decode files into rows of an array that lies in a file."""
+    """Decode image files into rows of an array on disk."""
 
     source: Path
     array: Path
@@ -56,7 +56,7 @@ class Decoder:
 
     def _row(self, images: Images, row: int, name: str) -> Decoded:
         try:
-            image = fitted(decode(self.source, name), f"{self.source}: {name}", self.size, self.shape[1])
+            image = crop_to_size(decode(self.source, name), f"{self.source}: {name}", self.size, self.shape[1])
         except UserError as problem:
             return Decoded(b"", str(problem))
         images[row] = image
@@ -64,12 +64,15 @@ class Decoder:
 
 
 def decode(source: Path, name: str) -> Images:
-    """Return an image as it is; UserError where it cannot be decoded."""
+    """Return an image in its full size; UserError if it cannot be decoded."""
     return pixels(partial(read_member, source, name), f"{source}: {name}")
 
 
-def fitted(image: Images, where: str, size: int | None, side: int | None) -> Images:
-    """Return an image averaged to `size`; without one it must be a square, of `side` if that is given: UserError."""
+def crop_to_size(image: Images, where: str, size: int | None, side: int | None) -> Images:
+    """Return an image averaged to `size`, if given; else check that it is square, and of `side` if that is given.
+
+    Raises UserError for an image of another size.
+    """
     height, width = image.shape[:2]
     if size is not None:
         try:
@@ -86,7 +89,7 @@ def fitted(image: Images, where: str, size: int | None, side: int | None) -> Ima
 
 
 def decode_all(
-    source: Path, names: Sequence[str], array: Path, *, size: int | None, reading: Reading = nobody
+    source: Path, names: Sequence[str], array: Path, *, size: int | None, progress: ReadProgress = ignore_progress
 ) -> tuple[Images, list[Decoded]]:
     """Decode files into the file `array`; return it memory-mapped, and a `Decoded` per file.
 
@@ -100,11 +103,11 @@ def decode_all(
     decoded = list[Decoded]()
     with _mapping(parallel=len(names) >= PARALLEL) as map_:
         results = map_(decoder, starts, [names[start : start + chunk] for start in starts])
-        reading(0, len(names))  # starts the thread of a progress bar, which no fork may inherit
+        progress(0, len(names))  # starts the thread of a progress bar, which no fork may inherit
         try:
             for part in results:
                 decoded += part
-                reading(len(decoded), len(names))
+                progress(len(decoded), len(names))
         except BrokenProcessPool:
             raise UserError(
                 f"{source}: a process that decodes images was killed, perhaps for lack of memory; close other programs"
@@ -147,7 +150,7 @@ def _side(source: Path, names: Sequence[str], size: int | None) -> int:
         except UserError as problem:
             flaws.append(str(problem))
         else:
-            return len(fitted(image, f"{source}: {name}", None, None))
+            return len(crop_to_size(image, f"{source}: {name}", None, None))
     raise UserError("\n".join(flaws[:1]))
 
 

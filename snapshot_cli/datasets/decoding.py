@@ -1,4 +1,4 @@
-"""Image files to batches of uint8, in the processes that read ahead: decoding, cropping, colours."""
+"""Decode image files into batches, in worker processes: decoding, crops, colours."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ JITTER = 0.4  # of brightness, contrast and saturation: fb.resnet.torch
 
 @dataclass(frozen=True)
 class Decoding(Dataset[Decoded | UserError]):
-    """Make batches of the files at some rows; a UserError is returned, as a process cannot raise it in another."""
+    """Make batches of the files at some rows; a UserError is returned, because a process cannot raise it in another."""
 
     files: ImageFiles
     view: View
     purpose: tuple[int | str, ...] | None
-    """The key that random draws of a row are derived from, with the row; None: no augmentation."""
+    """Key from which, with the row, random draws are derived; None: no augmentation."""
 
     def __getitem__(self, rows: Sequence[int]) -> Decoded | UserError:
         try:
@@ -50,7 +50,7 @@ class Decoding(Dataset[Decoded | UserError]):
 
 
 def _shared(*tensors: torch.Tensor) -> Decoded | UserError:
-    """Put what a decoder hands over into shared memory: where that is full, the queue would lose it without a word."""
+    """Move tensors to shared memory; if that were full, torch's queue would lose them silently."""
     if get_worker_info() is not None:
         try:
             for tensor in tensors:
@@ -61,7 +61,7 @@ def _shared(*tensors: torch.Tensor) -> Decoded | UserError:
 
 
 def training_view(side: int, *, flip: bool) -> View:
-    """Return the augmentation of ImageNet: a crop of random size and place, colours, a mirror image (section 4.1)."""
+    """Return ImageNet's augmentation: a crop of random size and position, colours, mirroring (section 4.1)."""
     from torchvision.transforms import v2  # type: ignore[import-untyped, unused-ignore]
 
     view: View = v2.Compose(
@@ -84,6 +84,6 @@ def evaluation_view(transform: EvaluationTransform) -> View:
 
 
 def ignore_signals(worker: int) -> None:
-    """Let the process that trains answer Ctrl-C, SIGTERM and SIGHUP, which reach all processes of a group."""
+    """Leave Ctrl-C, SIGTERM and SIGHUP, which reach the whole process group, to the training process."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -35,7 +35,7 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class Keyed:
-    """The images of a split: keys that are equal for equal pixels, labels, and names for messages."""
+    """The images of a split: keys (equal for equal pixels), labels, and names for messages."""
 
     keys: Sequence[bytes]
     labels: Sequence[int]
@@ -43,7 +43,7 @@ class Keyed:
 
 
 def count(train: Keyed, test: Keyed) -> tuple[Duplicates, list[str]]:
-    """Count equal images; return also a line, with an example, for every kind above 0."""
+    """Count equal images; also return a line with an example for every kind that occurs."""
     first: dict[bytes, tuple[Keyed, int]] = {}
     labels: defaultdict[bytes, set[int]] = defaultdict(set)
     pairs: dict[str, tuple[str, str]] = {}

@@ -1,4 +1,4 @@
-"""Turn an image of any size into the square that networks are tested on: one transform for each dataset."""
+"""Transform test images to the input of a network: one transform per dataset."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ MAX_SIDE = 4096  # pixels of a side that a file of a stranger may resize to
 
 @dataclass(frozen=True)
 class EvaluationTransform:
-    """Map an image (height, width, 3) uint8 to (side, side, 3) uint8, as the test images of a dataset were mapped."""
+    """Map an image (height, width, 3) uint8 to (side, side, 3) uint8, as for the test images of a dataset."""
 
     side: int
     shorter_side: int | None = None
     """Resize the shorter side to this many pixels and crop the center; None: average the central square over areas."""
     interpolation: str | None = None
-    """Of the resizing: "bilinear"; None where areas are averaged."""
+    """Of the resizing: "bilinear"; None if areas are averaged."""
 
     @classmethod
     def of(cls, manifest: Manifest) -> Self:
@@ -35,12 +35,12 @@ class EvaluationTransform:
 
     @classmethod
     def cropping(cls, side: int) -> Self:
-        """Return ImageNet's: the shorter side becomes 8/7 of the crop's side."""
+        """Return ImageNet's transform: the shorter side becomes 8/7 of the side of the crop."""
         return cls(side, round(side * MARGIN), "bilinear")
 
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> Self:
-        """Read what `facts` returned; ValueError, TypeError or LookupError for anything else."""
+        """Read the values that `facts` returns; ValueError, TypeError or LookupError for others."""
         transform = cls(int(facts["side"]), facts["shorter_side"], facts["interpolation"])
         if transform.side < 1:
             raise ValueError("side is at least 1")
@@ -56,7 +56,7 @@ class EvaluationTransform:
 
     @property
     def description(self) -> str:
-        """Say in a sentence what is done, for people and for programs that do the same."""
+        """The transform as a sentence, for the model card."""
         if self.shorter_side is None:
             return (
                 f"the central square, averaged over areas to {self.side}x{self.side} pixels; smaller images are refused"
@@ -67,7 +67,7 @@ class EvaluationTransform:
         )
 
     def __call__(self, image: Images) -> Images:
-        """Return the transformed image; ValueError, with the reason, for one that is too small to be averaged."""
+        """Return the transformed image; ValueError for an image that is too small to be averaged."""
         height, width = image.shape[:2]
         if self.shorter_side is not None:
             return self._resized(image)

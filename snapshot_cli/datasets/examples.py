@@ -16,7 +16,7 @@ from snapshot_cli.datasets.store import Dataset, Images
 
 
 def rows_of_classes(labels: np.ndarray, examples: int, *, seed: int = 0) -> list[int]:
-    """Choose rows, the classes taking turns; with fewer places than classes these are spread over all of them."""
+    """Choose rows of all classes in turn; if there are fewer rows than classes, of evenly spaced classes."""
     draw = np.random.default_rng(seed)
     classes = np.unique(labels)
     if examples < len(classes):
@@ -28,7 +28,7 @@ def rows_of_classes(labels: np.ndarray, examples: int, *, seed: int = 0) -> list
 
 
 def stored(dataset: Dataset, row: int) -> Images:
-    """Return a training image (side, side, 3) as it is; of one that is streamed, the square in its middle."""
+    """Return a training image (side, side, 3) without augmentation; of a streamed one, the central square."""
     images = dataset.train_images
     if not isinstance(images, ImageFiles):
         return np.array(images[row])
@@ -36,7 +36,7 @@ def stored(dataset: Dataset, row: int) -> Images:
 
 
 def augmented(dataset: Dataset, rows: list[int], *, versions: int, seed: int = 0) -> Images:
-    """Return what training makes of some images, as colours again: uint8 (versions, rows, side, side, 3)."""
+    """Return augmented versions of some images as colours: uint8 (versions, rows, side, side, 3)."""
     numbered = replace(  # the label is the position here, to identify the image in a shuffled batch
         dataset, train_images=dataset.train_images[rows], train_labels=np.arange(len(rows), dtype=np.int64)
     )

@@ -16,7 +16,7 @@ WINDOWS = 0  # of zipfile's create_system
 
 
 def file_reader(path: Path) -> Callable[[], bytes]:
-    """Return what reads a file; it raises ValueError for a pipe, a device and a file that is too large."""
+    """Return a function that reads a file; it raises ValueError for a pipe, a device and a file that is too large."""
 
     def read() -> bytes:
         if path.exists() and not path.is_file():
@@ -27,7 +27,7 @@ def file_reader(path: Path) -> Callable[[], bytes]:
 
 
 def stream_reader(path: Path) -> Callable[[], bytes]:
-    """Return what reads a file or a pipe that somebody has named; it raises ValueError for what is too large."""
+    """Return a function that reads a file or a pipe; it raises ValueError for one that is too large."""
 
     def read() -> bytes:
         with path.open("rb") as file:
@@ -44,7 +44,7 @@ def _of_size(size: int, read: Callable[[], bytes]) -> bytes:
 
 
 def member_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:
-    """Return what reads a member of a zip; it raises ValueError for one that is too large."""
+    """Return a function that reads a member of a zip; it raises ValueError for one that is too large."""
 
     def read() -> bytes:
         with archive.open(member) as file:
@@ -54,7 +54,7 @@ def member_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable
 
 
 def read_member(path: Path, name: str) -> bytes:
-    """Return the bytes of a file in a folder or zip; OSError, KeyError or ValueError where it cannot be read."""
+    """Return the bytes of a file in a folder or zip; OSError, KeyError or ValueError if it cannot be read."""
     if path.is_dir():
         return file_reader(path / name)()
     opened = open_zip(path)
@@ -62,13 +62,13 @@ def read_member(path: Path, name: str) -> bytes:
 
 
 class OpenZip(NamedTuple):
-    """A zip that is open for reading, here and in forked processes, and its files by name."""
+    """An open zip, which forked processes can read too, and its files by name."""
 
     archive: zipfile.ZipFile
     members: dict[str, zipfile.ZipInfo]
-    """By their path inside, '/' between the parts, without "./" in front."""
+    """By path, with '/' as separator and without leading "./"."""
     folders: frozenset[str]
-    """Those that the zip lists; a folder with files need not be among them."""
+    """The listed folders; a folder with files may be missing."""
 
 
 def open_zip(path: Path) -> OpenZip:
@@ -102,7 +102,7 @@ def member_name(member: zipfile.ZipInfo, *, slashes: bool) -> str:
 
 
 class _ForkSafeFile(io.RawIOBase):
-    """A file that keeps its own position: the one of a descriptor is shared by all processes that inherit it."""
+    """A file with its own position; forked processes share that of a file descriptor."""
 
     def __init__(self, path: Path) -> None:
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115

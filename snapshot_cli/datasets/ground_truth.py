@@ -1,4 +1,4 @@
-"""Read what ImageNet's authors and its copy on Kaggle say of the validation images, and the names of the classes."""
+"""Read the labels of ImageNet's validation images and its class names, from the devkit or from Kaggle's files."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ SOLUTION, SYNSETS = "LOC_val_solution.csv", "LOC_synset_mapping.txt"  # of Kaggl
 PLACES = (".", "data", "ILSVRC2012_devkit_t12/data")
 
 
-def of_files(folder: Path, names: Sequence[str]) -> dict[str, str]:
-    """Return the wnid of each file of a val folder without classes, by its path, as the devkit or Kaggle tells it.
+def read_wnids(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return the wnids of the files of a val folder without classes, by path, from the devkit or from Kaggle's files.
 
     A label of the devkit is an ILSVRC2012_ID, which meta.mat turns into a wnid: its order is not that of the wnids.
-    Raises UserError where those files are missing or do not fit the images.
+    Raises UserError if these files are missing or do not fit the images.
     """
     if not names:
         raise UserError(f"{folder}: no images in val; expected val/<wnid>/<file>, or val/<file> and the devkit")
     labels, meta, solution = (_find(folder, name) for name in (LABELS, META, SOLUTION))
     if labels and meta:
-        wnids = _of_devkit(labels, meta)
+        wnids = _read_devkit(labels, meta)
     elif solution:
-        wnids = _of_kaggle(solution)
+        wnids = _read_kaggle(solution)
     else:
         lacking = META if labels else LABELS if meta else f"{LABELS} and {META}"
         raise UserError(
-            f"{folder}: val has no folders of classes, so {lacking} of ILSVRC2012_devkit_t12.tar.gz must tell them;"
-            f" unpack that there (or put Kaggle's {SOLUTION} there); for other images use"
+            f"{folder}: val has no folders of classes, so {lacking} of ILSVRC2012_devkit_t12.tar.gz must provide the"
+            f" labels; unpack that there (or put Kaggle's {SOLUTION} there); for other images use"
             " val/CLASS/FILE, or --test-share 0.2"
         )
     source = solution if solution and not (labels and meta) else labels
     if len(wnids) != len(names):
         raise UserError(
-            f"{source}: tells of {len(wnids):,} images, {folder / 'val'} has {len(names):,}; unpack these again"
+            f"{source}: lists {len(wnids):,} images, {folder / 'val'} has {len(names):,}; unpack these again"
         )
     unknown = [name for name in names if Path(name).stem not in wnids]
     if unknown:
-        raise UserError(f"{folder / 'val' / unknown[0]}: {source} does not tell of an image of this name")
+        raise UserError(f"{folder / 'val' / unknown[0]}: {source} does not list this image")
     return {f"val/{name}": wnids[Path(name).stem] for name in names}
 
 
-def titles(folder: Path) -> dict[str, str]:
-    """Return the first title of each class by its wnid, where a file of the devkit or of Kaggle tells them."""
+def read_titles(folder: Path) -> dict[str, str]:
+    """Return the first title of every class by wnid, from the devkit or Kaggle's files; empty without these."""
     synsets, meta = _find(folder, SYNSETS), _find(folder, META)
     if synsets:
         lines = [line.partition(" ") for line in _lines(synsets)]
@@ -54,7 +54,7 @@ def titles(folder: Path) -> dict[str, str]:
     return dict(_synsets(meta).values()) if meta else {}
 
 
-def _of_devkit(labels: Path, meta: Path) -> dict[str, str]:
+def _read_devkit(labels: Path, meta: Path) -> dict[str, str]:
     synsets = _synsets(meta)
     wnids = {}
     for number, line in enumerate(_lines(labels), 1):
@@ -64,7 +64,7 @@ def _of_devkit(labels: Path, meta: Path) -> dict[str, str]:
     return wnids
 
 
-def _of_kaggle(solution: Path) -> dict[str, str]:
+def _read_kaggle(solution: Path) -> dict[str, str]:
     wnids = {}
     for number, line in enumerate(_lines(solution)[1:], 2):
         match = re.match(r"(ILSVRC2012_val_[0-9]{8}),(n[0-9]{8}) ", line)

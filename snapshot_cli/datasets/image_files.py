@@ -1,4 +1,4 @@
-"""List the files of a folder or a zip, and turn one image file into pixels; whatever is wrong is a UserError."""
+"""List the files of a folder or zip, and decode image files; errors are UserErrors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from snapshot_cli.datasets.store import Images
 
 Files = dict[str, Callable[[], bytes]]
-"""What to call for a file's bytes, by its path inside the folder or zip, '/' between the parts."""
+"""Functions that read the files, by path inside the folder or zip, with '/' as separator."""
 
 EXPANSION = 1000  # deflate cannot pack images better; more is a bomb
 JUNK = {"thumbs.db", "desktop.ini"}
@@ -44,15 +44,15 @@ class Source:
 
     path: Path
     files: Files
-    """Those that are not hidden."""
+    """The files that are not hidden."""
     folders: frozenset[str]
-    """By their path inside, those without files too."""
+    """All folders, by path inside, also empty ones."""
     hidden: tuple[str, ...]
-    """Files that are left out: hidden ones, those in hidden folders, and those that macOS puts into a zip."""
+    """Left-out files: hidden ones, those in hidden folders, and __MACOSX."""
 
     @property
     def kind(self) -> str:
-        """Say what it is."""
+        """ "folder" or "zip"."""
         return "folder" if self.path.is_dir() else "zip"
 
 
@@ -79,7 +79,7 @@ def is_junk(name: str) -> bool:
 
 
 def pixels(read: Callable[[], bytes], where: str) -> Images:
-    """Decode an image file into (height, width, 3) uint8, upright as its EXIF tag says.
+    """Decode an image file into (height, width, 3) uint8, rotated as its EXIF tag says.
 
     Grey becomes three equal channels, 16 bits become 8, transparency is dropped. Raises UserError naming `where`.
     """
@@ -96,9 +96,9 @@ def pixels(read: Callable[[], bytes], where: str) -> Images:
 
 
 def look(data: bytes) -> tuple[str | None, bytes]:
-    """Return what keeps an image file from being decoded, None where nothing does, and the sha256 of its look.
+    """Return the reason why an image cannot be decoded, None if it can, and a sha256 of its appearance.
 
-    Images of equal pixels look the same. JPEGs are decoded at an eighth of their size, so different ones may too.
+    Images of equal pixels have the same one. JPEGs are decoded at an eighth of their size, so different JPEGs may too.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
@@ -158,7 +158,7 @@ def _folder(path: Path) -> Source:
 
 
 def _walk(folder: Path, inside: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, bool]]:
-    """Yield the path of every file and folder, and whether it is a folder; links are followed, in no circle.
+    """Yield the path of every file and folder, and whether it is a folder; links are followed, but not in circles.
 
     Raises UserError for a folder that cannot be read, unless it is hidden.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from snapshot_cli.datasets.decode_files import decode_all
-from snapshot_cli.datasets.index import Reading, nobody
+from snapshot_cli.datasets.index import ReadProgress, ignore_progress
 from snapshot_cli.datasets.listing import Listing, shorten
 from snapshot_cli.datasets.sources import Splits
 from snapshot_cli.datasets.store import Images, Labels
@@ -16,7 +16,12 @@ from snapshot_cli.errors import UserError
 
 
 def read(
-    listing: Listing, array: Path, *, size: int | None = None, skip_broken: bool = False, reading: Reading = nobody
+    listing: Listing,
+    array: Path,
+    *,
+    size: int | None = None,
+    skip_broken: bool = False,
+    progress: ReadProgress = ignore_progress,
 ) -> Splits:
     """Decode every image into the file `array`; the images returned are memory-mapped.
 
@@ -24,7 +29,7 @@ def read(
     Raises UserError naming the files that are wrong; with `skip_broken` they are left out.
     """
     names = [*listing.train, *listing.test]
-    images, decoded = decode_all(listing.source, names, array, size=size, reading=reading)
+    images, decoded = decode_all(listing.source, names, array, size=size, progress=progress)
     broken = [row for row, (_, flaw) in enumerate(decoded) if flaw]
     check_broken(listing, [flaw for _, flaw in decoded if flaw], skip_broken=skip_broken)
     kept = [row for row, (_, flaw) in enumerate(decoded) if not flaw]

@@ -21,8 +21,8 @@ from snapshot_cli.errors import UserError
 Paths = NDArray[np.bytes_]
 """Paths inside the folder of the images, '/' between the parts, in the file system's encoding."""
 Digests = NDArray[np.uint8]
-Reading = Callable[[int, int], None]
-"""Progress callback: files read, files in all."""
+ReadProgress = Callable[[int, int], None]
+"""ReadProgress callback: files read, files in all."""
 
 AT_ONCE = 4096  # files submitted to the threads at a time
 
@@ -53,11 +53,11 @@ class ImageFiles:
         return ImageFiles(self.folder, self.paths[rows], self.digests[rows])
 
     def path(self, row: int) -> Path:
-        """Return where a file lies."""
+        """Return the path of a file."""
         return self.folder / os.fsdecode(self.paths[row])
 
     def read(self, row: int) -> bytes:
-        """Return the bytes of a file; UserError, naming it, where they are not those that were indexed."""
+        """Return the bytes of a file; UserError if they differ from the indexed ones."""
         path = self.path(row)
         try:
             data = read_member(self.folder, os.fsdecode(self.paths[row]))
@@ -75,21 +75,21 @@ class ImageFiles:
         return data
 
 
-def nobody(done: int, whole: int) -> None:
+def ignore_progress(done: int, whole: int) -> None:
     """No-op progress callback."""
 
 
-def verify_files(files: ImageFiles, reading: Reading = nobody) -> None:
-    """Read every file; UserError naming the first that is not the one that was indexed."""
+def verify_files(files: ImageFiles, progress: ReadProgress = ignore_progress) -> None:
+    """Read every file; UserError naming the first one that differs from the index."""
     with ThreadPoolExecutor(processors()) as pool:
         for start in range(0, len(files), AT_ONCE):
-            reading(start, len(files))
+            progress(start, len(files))
             for _ in pool.map(files.read, range(start, min(start + AT_ONCE, len(files)))):
                 pass
 
 
 def canonical(index: Index) -> Index:
-    """Return an index in canonical order, by label and sha256, so that it depends on no file's name or place."""
+    """Return an index in canonical order, by label and sha256; names and folders of files do not matter."""
     train = _order(index.train_digests, index.train_labels)
     test = _order(index.test_digests, index.test_labels)
     return Index(
@@ -107,7 +107,7 @@ def _order(digests: Digests, labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def content_hash(index: Index, size: int) -> str:
-    """Return the sha256 over the side of the crops and over what is in the files and their labels, not their names."""
+    """Return the sha256 over the side of the crops, the contents of the files and their labels."""
     digest = hashlib.sha256(f"streamed {size}\n".encode())
     for array in (index.train_digests, index.train_labels, index.test_digests, index.test_labels):
         digest.update(f"{array.shape}\n".encode())

@@ -44,11 +44,11 @@ class Choices:
     test_from: TestFrom | None = None
     """The split that becomes the test set; None: test if that has classes, else val."""
     test_share: float | None = None
-    """Share of every class that is drawn as test images, where there is no test split."""
+    """Share of every class to draw as test images, if there is no test split."""
     split_seed: int = 0
     """Seed of that draw."""
     labels: Path | None = None
-    """A CSV file with the columns file, class and perhaps split."""
+    """A CSV file with the columns file, class and optionally split."""
     skip_broken: bool = False
     """Leave out files that cannot be read."""
 
@@ -93,7 +93,7 @@ def list_images(source: Source, choices: Choices, *, expected: str = LAYOUTS) ->
     """List the images of a source and their classes.
 
     Images in folders below a class belong to that class; names of classes are equal if their NFC forms are. Raises
-    UserError that says what is there and which layout would work.
+    UserError that describes the layout and the nearest ones that work.
     """
     images = [name for name in source.files if not is_junk(name)]
     skipped = len(source.hidden) + len(source.files) - len(images)
@@ -174,7 +174,7 @@ def _list_folders(source: Source, images: Sequence[str], prefix: str, choices: C
 
 
 def _nested_folders(names: Iterable[str]) -> list[str]:
-    """Return a note if there are folders below those of the classes, which are perhaps the classes."""
+    """Return a note if class folders contain folders, which may be the real classes."""
     nested = sorted({name.rpartition("/")[0] for name in names if name.count("/") > 1})
     return [f"images in folders below a class belong to that class: {_list(nested)}"] if nested else []
 
@@ -240,8 +240,8 @@ def _list_splits(source: Source, images: Sequence[str], splits: Mapping[str, str
         raise UserError(f"{source.path}: has the test images {splits[test_split]}; leave --test-share out")
     if test_split == "val" and all("/" not in name for name in inside["val"].values()):
         names = [*inside["val"].values()]
-        told = ground_truth.of_files((source.path / splits["val"]).parent, names)
-        test = {f"{splits['val']}/{name}": told[f"val/{name}"] for name in names}
+        wnids = ground_truth.read_wnids((source.path / splits["val"]).parent, names)
+        test = {f"{splits['val']}/{name}": wnids[f"val/{name}"] for name in names}
     else:
         test = _by_class(source, inside[test_split], splits[test_split])
     if PurePosixPath(splits[test_split]).name != "test":
@@ -317,7 +317,7 @@ def _digest(source: Source, name: str, seed: int) -> bytes:
     """Return a key that orders files at random by their contents; those that cannot be read come last."""
     try:
         content = source.files[name]()
-    except Exception:  # whoever decodes the file says what is wrong with it
+    except Exception:  # decoding the file reports the error
         return b"\xff" * 32 + name.encode("utf-8", "surrogatepass")
     return hashlib.sha256(f"{seed} ".encode() + hashlib.sha256(content).digest()).digest()
 

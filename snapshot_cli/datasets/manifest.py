@@ -40,7 +40,7 @@ class Manifest:
     lighting: float = 0.0
     """Strength of the colour alteration in training."""
     folder: str | None = None
-    """The folder or zip that has the files of streamed images; None: the images are arrays beside the manifest."""
+    """The folder or zip that has the files of streamed images; None: the images are arrays next to the manifest."""
     duplicates: Duplicates | None = None
     """None: not counted, in older manifests."""
     skipped: int = 0
@@ -54,7 +54,7 @@ class Manifest:
 
 
 def crop_border(dataset: Manifest | Facts) -> int:
-    """Return the border for random crops in pixels: the dataset's own, else an eighth of the side."""
+    """Return the border for random crops in pixels: that of the dataset, or an eighth of the side."""
     return dataset.size // 8 if dataset.padding is None else dataset.padding
 
 
@@ -67,7 +67,7 @@ def to_json(manifest: Manifest) -> str:
 
 
 def from_json(text: str) -> Manifest:
-    """Read a manifest's JSON text; ValueError where it is not one."""
+    """Read the JSON text of a manifest; ValueError if it is not one."""
     fields = json.loads(text)
     optional = {*OPTIONAL, "lighting"}  # which older manifests lack
     expected = set(Manifest.__dataclass_fields__) - optional

@@ -12,7 +12,7 @@ from snapshot_cli.datasets.catalogue import Facts
 from snapshot_cli.datasets.cifar import LAYOUTS, find_extracted, read_cifar
 from snapshot_cli.datasets.image_files import open_source
 from snapshot_cli.datasets.listing import Choices, Listing, list_images
-from snapshot_cli.datasets.sources import Splits, digits
+from snapshot_cli.datasets.sources import Splits, read_digits
 from snapshot_cli.datasets.svhn import has_files, read_svhn
 from snapshot_cli.datasets.tiny_imagenet import in_tiny_layout, list_tiny_imagenet
 from snapshot_cli.errors import UserError
@@ -26,7 +26,7 @@ def read(published: Facts, source: Path | None) -> Splits | Listing:
     `source` is None for images that come with a library. Raises UserError that says what is wrong.
     """
     if source is None:
-        return digits()
+        return read_digits()
     if not source.exists():
         raise UserError(f"{source}: no such file or folder")
     source = _find_archive(source, published) or source

@@ -8,5 +8,5 @@ from snapshot_cli.randomness import generator
 
 
 def epoch_order(examples: int, seed: int, epoch: int) -> torch.Tensor:
-    """Return a permutation of the rows of a split (examples,), on the CPU, that depends on seed and epoch alone."""
+    """Return a permutation of the rows of a split (examples,), on the CPU, that depends only on seed and epoch."""
     return torch.randperm(examples, generator=generator(seed, "order", epoch))

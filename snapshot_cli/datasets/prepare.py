@@ -16,7 +16,7 @@ from snapshot_cli.datasets.averaging import area_averages
 from snapshot_cli.datasets.catalogue import CATALOGUE, Facts, Three
 from snapshot_cli.datasets.duplicates import Duplicates, Keyed, count
 from snapshot_cli.datasets.image_files import open_source
-from snapshot_cli.datasets.index import Reading, nobody
+from snapshot_cli.datasets.index import ReadProgress, ignore_progress
 from snapshot_cli.datasets.listing import Choices, Listing, list_images
 from snapshot_cli.datasets.manifest import Manifest, read_manifest
 from snapshot_cli.datasets.prepare_streamed import is_large, read_streamed, where_from
@@ -42,7 +42,7 @@ def prepare(
     streamed: bool | None = None,
     choices: Choices | None = None,
     overwrite: bool = False,
-    reading: Reading = nobody,
+    progress: ReadProgress = ignore_progress,
     note: Note = lambda text: None,
 ) -> Manifest:
     """Read a dataset, sort it into canonical order and store it under `data_dir`; return its manifest.
@@ -62,20 +62,20 @@ def prepare(
     if published is None:
         listing = _list_own(base, source, chosen)
         if streamed or (streamed is None and is_large(listing, size) and listing.titles is None):
-            return _store_streamed(stored_as, data_dir, listing, None, size, chosen, overwrite, reading, note)
+            return _store_streamed(stored_as, data_dir, listing, None, size, chosen, overwrite, progress, note)
     else:
         _check_catalogue(published, streamed, chosen)
         if published.streamed:
             if source is None:
                 raise ConfigError(where_from(stored_as))
             files = list_images(open_source(source), replace(chosen, test_from="val"))
-            return _store_streamed(stored_as, data_dir, files, published, size, chosen, overwrite, reading, note)
+            return _store_streamed(stored_as, data_dir, files, published, size, chosen, overwrite, progress, note)
     with scratch_folder(data_dir) as folder:
         if listing is not None:
-            splits = _own_images(listing, folder / "images", size, chosen, reading)
+            splits = _own_images(listing, folder / "images", size, chosen, progress)
         else:
             assert published is not None
-            splits = _official_images(published, source, size, fetch, folder / "images", reading, note)
+            splits = _official_images(published, source, size, fetch, folder / "images", progress, note)
         return _store(stored_as, data_dir, splits, published, listing, overwrite, note)
 
 
@@ -116,11 +116,11 @@ def _store_streamed(
     size: int | None,
     choices: Choices,
     overwrite: bool,
-    reading: Reading,
+    progress: ReadProgress,
     note: Note,
 ) -> Manifest:
     read = read_streamed(
-        name, listing, size=size, published=published, skip_broken=choices.skip_broken, reading=reading
+        name, listing, size=size, published=published, skip_broken=choices.skip_broken, progress=progress
     )  # fmt: skip
     _refuse_taken(data_dir, read.manifest, overwrite)
     store.save(data_dir, read.manifest, read.index)
@@ -236,7 +236,7 @@ def _official_images(
     size: int | None,
     fetch: Fetch | None,
     array: Path,
-    reading: Reading,
+    progress: ReadProgress,
     note: Note,
 ) -> Splits:
     if not published.files and source is not None:
@@ -247,7 +247,7 @@ def _official_images(
             raise ConfigError(f"{published.name}: give its files with --from; type: {command}")
         source = fetch(published)
     images = official.read(published, source)
-    splits = image_tree.read(images, array, reading=reading) if isinstance(images, Listing) else images
+    splits = image_tree.read(images, array, progress=progress) if isinstance(images, Listing) else images
     official.check(splits, published, "" if source is None else f"{source}: ")
     if isinstance(images, Listing) and not official.is_published(splits, published):
         note(
@@ -257,8 +257,8 @@ def _official_images(
     return splits if size is None else _averaged(splits, size)
 
 
-def _own_images(listing: Listing, array: Path, size: int | None, choices: Choices, reading: Reading) -> Splits:
-    splits = image_tree.read(listing, array, size=size, skip_broken=choices.skip_broken, reading=reading)
+def _own_images(listing: Listing, array: Path, size: int | None, choices: Choices, progress: ReadProgress) -> Splits:
+    splits = image_tree.read(listing, array, size=size, skip_broken=choices.skip_broken, progress=progress)
     side = splits.train_images.shape[1]
     if side % 4:
         remedy = f"; give --size {side // 4 * 4}" if side > 4 else ""

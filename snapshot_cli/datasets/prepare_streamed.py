@@ -20,12 +20,12 @@ from snapshot_cli.datasets.catalogue import CATALOGUE, Facts
 from snapshot_cli.datasets.duplicates import Duplicates, Keyed, count
 from snapshot_cli.datasets.file_bytes import read_member
 from snapshot_cli.datasets.image_tree import check_broken, check_left
-from snapshot_cli.datasets.index import AT_ONCE, Index, Reading
+from snapshot_cli.datasets.index import AT_ONCE, Index, ReadProgress
 from snapshot_cli.datasets.listing import Listing
 from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.errors import UserError, command
 
-LARGE = 2**32  # bytes on the device, 3 per pixel: the user's own images are streamed above it
+LARGE = 2**32  # bytes on the device, 3 per pixel; a user's images that take more are streamed
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def read_streamed(
     size: int | None = None,
     published: Facts | None = None,
     skip_broken: bool = False,
-    reading: Reading = index.nobody,
+    progress: ReadProgress = index.ignore_progress,
 ) -> Read:
     """Read and decode every file of a listing once and return an index of them, in canonical order, and its manifest.
 
@@ -54,7 +54,7 @@ def read_streamed(
     """
     if published is not None:
         check_counts(listing, published)
-    unordered, keys, broken = _read_all(listing, skip_broken=skip_broken, reading=reading)
+    unordered, keys, broken = _read_all(listing, skip_broken=skip_broken, progress=progress)
     duplicates, lines = _duplicates(unordered, keys, listing)
     files, facts = index.canonical(unordered), CATALOGUE["imagenet"]
     manifest = Manifest(
@@ -81,9 +81,9 @@ def read_streamed(
 
 
 def check_counts(listing: Listing, published: Facts) -> None:
-    """Refuse a listing whose numbers of classes and images are not those of a dataset of the catalogue."""
+    """Raise UserError if the numbers of classes or images differ from the published ones."""
     again = command("data", "prepare", "NAME", "--from", listing.source, "--streamed")
-    remedy = f"; a part of it goes by a name of its own: {again}"
+    remedy = f"; give a part of it another name: {again}"
     if len(listing.classes) != published.classes:
         count = f"{len(listing.classes):,} classes, {published.title} has {published.classes:,}"
         raise UserError(f"{listing.source}: {count}{remedy}")
@@ -105,9 +105,9 @@ def check_counts(listing: Listing, published: Facts) -> None:
 
 
 def is_large(listing: Listing, size: int | None) -> bool:
-    """Tell whether the images of a folder would take more than `LARGE` bytes on the device, squares of side `size`.
+    """Return whether the images of a folder take more than `LARGE` bytes on the device, as squares of side `size`.
 
-    Without a size they are taken to be as the first one is.
+    Without a size, all are assumed to be as large as the first.
     """
     if not listing.source.is_dir():
         return False
@@ -118,12 +118,12 @@ def _side(listing: Listing) -> int:
     try:
         with Image.open(listing.source / min(listing.train)) as image:
             return max(image.size)
-    except Exception:  # a damaged one: whoever reads them says so
+    except Exception:  # decoding the file reports the error
         return 0
 
 
 def _read_all(
-    listing: Listing, *, skip_broken: bool, reading: Reading
+    listing: Listing, *, skip_broken: bool, progress: ReadProgress
 ) -> tuple[Index, tuple[list[bytes], list[bytes]], tuple[str, ...]]:
     """Return an index in the order of the listing, the looks of training and test files, and the broken files."""
     numbers = {name: label for label, name in enumerate(listing.classes)}
@@ -132,7 +132,7 @@ def _read_all(
     with ThreadPoolExecutor(processors()) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's; what it cannot read is refused
         for start in range(0, len(paths), AT_ONCE):
-            reading(start, len(paths))
+            progress(start, len(paths))
             results += pool.map(lambda path: _read(listing.source, path), paths[start : start + AT_ONCE])
     check_broken(listing, [flaw for *_, flaw in results if flaw], skip_broken=skip_broken)
     parts = list[np.ndarray]()
@@ -161,7 +161,7 @@ def _read(source: Path, name: str) -> tuple[bytes, bytes, str | None]:
 
 
 def _duplicates(files: Index, looks: tuple[list[bytes], list[bytes]], listing: Listing) -> tuple[Duplicates, list[str]]:
-    """Count images of equal pixels; those that look the same but are other files are decoded in full."""
+    """Count images of equal pixels; different files that look alike when small are decoded in full."""
     both = [*looks[0], *looks[1]]
     digests = [row.tobytes() for row in (*files.train_digests, *files.test_digests)]
     paths = [os.fsdecode(path) for path in (*files.train_paths, *files.test_paths)]
@@ -189,7 +189,7 @@ def _pixels_digest(source: Path, name: str) -> bytes:
 def _titled(listing: Listing) -> tuple[str, ...]:
     if listing.titles is not None or not listing.source.is_dir():
         return listing.titles or listing.classes
-    titles = ground_truth.titles(listing.source)
+    titles = ground_truth.read_titles(listing.source)
     return tuple(f"{name} {titles[name]}" if titles.get(name) else name for name in listing.classes)
 
 

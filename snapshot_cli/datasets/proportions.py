@@ -8,7 +8,7 @@ from snapshot_cli.errors import UserError
 
 
 def shares(counts: Sequence[int], examples: int) -> list[int]:
-    """Return the examples of each class, in integers that add up to `examples`: the largest remainders round up."""
+    """Divide `examples` among classes in proportion to their counts; the largest remainders round up."""
     total = sum(counts)
     shared = [count * examples // total for count in counts]
     by_remainder = sorted(range(len(counts)), key=lambda label: -(counts[label] * examples % total))
@@ -18,7 +18,7 @@ def shares(counts: Sequence[int], examples: int) -> list[int]:
 
 
 def withheld(counts: Sequence[int], examples: int) -> list[int]:
-    """Return how many examples of each class to withhold so that every class keeps one; UserError if that cannot be."""
+    """Return how many examples of every class to withhold; every class keeps one, or UserError."""
     most = sum(max(0, count - 1) for count in counts)
     if examples > most:
         raise UserError(

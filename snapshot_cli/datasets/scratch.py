@@ -17,7 +17,7 @@ PREFIX = ".prepare-"
 
 @contextmanager
 def scratch_folder(data_dir: Path) -> Iterator[Path]:
-    """Yield an empty folder on the disk of the datasets, which is deleted at the end; so are those of killed processes.
+    """Yield an empty folder in `data_dir`, deleted at the end; leftovers of killed processes are deleted first.
 
     Raises UserError if `data_dir` is not a folder.
     """

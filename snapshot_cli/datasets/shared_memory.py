@@ -12,17 +12,17 @@ AHEAD = 2  # batches that each decoder has ready: torch's DataLoader
 
 
 def free() -> int | None:
-    """Return the bytes that are free; None where the system has no such folder."""
+    """Return the free bytes; None if the system has no such folder."""
     return shutil.disk_usage(FOLDER).free if FOLDER.is_dir() else None
 
 
 def needed(batch_size: int, side: int, workers: int) -> int:
-    """Return the bytes of the batches that decoders may have ready at once, of images uint8 of `side` pixels."""
+    """Return the bytes of the batches that decoders have ready at a time, of uint8 images with `side` pixels."""
     return 3 * side**2 * batch_size * (AHEAD * workers + 1) if workers else 0
 
 
 def too_small() -> UserError:
-    """Return the error that says how large the folder is and what to do."""
+    """Return the error for shared memory that is too small."""
     room = shutil.disk_usage(FOLDER)
     return UserError(
         f"{FOLDER}: too small for a batch of images: {room.total / 1e6:.1f} MB, {room.free / 1e6:.1f} MB of it free; "

@@ -25,11 +25,11 @@ class Splits:
     source: str
     """A sentence for the manifest: file name and kind, never an absolute path."""
     names: tuple[str, ...] = ()
-    """The path of each image inside its folder, those of training first; empty for archives of arrays."""
+    """The paths of the images in their folder, training images first; empty for archives of arrays."""
     broken: tuple[str, ...] = ()
-    """The files that cannot be read and were skipped."""
+    """Unreadable files that were skipped."""
     digests: tuple[bytes, ...] = ()
-    """The sha256 of the pixels of each image, those of training first, where they are computed already."""
+    """The sha256 of the pixels of every image, training images first; empty if not computed yet."""
 
     def ordered(self) -> Ordered:
         """Put training and test images into canonical order."""
@@ -47,7 +47,7 @@ class Splits:
 
 
 class Ordered(NamedTuple):
-    """Arrays in canonical order, and the sha256 of the pixels of each image in the order of its source."""
+    """Arrays in canonical order, and the sha256 of the pixels of every image in the order of the source."""
 
     arrays: Arrays
     digests: Sequence[bytes]
@@ -56,7 +56,7 @@ class Ordered(NamedTuple):
 DIGITS_TRAIN = 400  # few, so that methods differ, and 1,397 test images resolve the differences
 
 
-def digits() -> Splits:
+def read_digits() -> Splits:
     """Read scikit-learn's handwritten digits: 8x8, grey 0..16 scaled to 0..255, three equal channels.
 
     400 images to train and 1,397 to test, the same on every machine: in each class the training images are those whose

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from snapshot_cli.datasets import index
 from snapshot_cli.datasets.catalogue import how_to_prepare
-from snapshot_cli.datasets.index import ImageFiles, Index, Reading
+from snapshot_cli.datasets.index import ImageFiles, Index, ReadProgress
 from snapshot_cli.datasets.manifest import (
     FILE_NAME,
     Manifest,
@@ -48,7 +48,7 @@ FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 @dataclass(frozen=True)
 class Reordered:
-    """Images, maybe memory-mapped, in another order; a slice copies only its rows."""
+    """Images, perhaps memory-mapped, in another order; a slice copies only its rows."""
 
     images: Images
     rows: NDArray[np.int64]
@@ -72,7 +72,7 @@ class Reordered:
 
 @dataclass(frozen=True)
 class OnDisk:
-    """A mapped array of a file, of which slices are read without the mapping, whose pages would count as memory."""
+    """A mapped array whose slices are read from the file, because mapped pages count as memory."""
 
     mapped: np.memmap[Any, np.dtype[Any]]
 
@@ -95,7 +95,7 @@ class OnDisk:
 
 
 class Arrays(NamedTuple):
-    """Hold the four arrays of a dataset: images (examples, size, size, 3) uint8, labels (examples,) int64."""
+    """The four arrays of a dataset: images (examples, size, size, 3) uint8, labels (examples,) int64."""
 
     train_images: Images | Reordered | OnDisk
     train_labels: Labels
@@ -105,9 +105,9 @@ class Arrays(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Hold a prepared dataset; the arrays are memory-mapped, and what is written to them stays in memory.
+    """A prepared dataset; the arrays are memory-mapped copy-on-write.
 
-    Images are files where they are streamed.
+    The images of a streamed dataset are files.
     """
 
     manifest: Manifest
@@ -118,7 +118,7 @@ class Dataset:
 
 
 def read_rows(images: Images, rows: NDArray[np.int64]) -> Images:
-    """Return some rows of images, of mapped ones without reading others."""
+    """Return some rows of images; of mapped images, only these are read."""
     base: object = images.base
     if not isinstance(images, np.memmap) or not isinstance(base, mmap):
         return images[rows]  # an array in memory, or a part of a mapped one
@@ -137,7 +137,7 @@ def digest_of(image: Images) -> bytes:
 
 
 def digests_of(images: Images) -> list[bytes]:
-    """Return the sha256 of the pixels of each image."""
+    """Return the sha256 of the pixels of every image."""
     return [digest_of(image) for image in images]
 
 
@@ -157,7 +157,7 @@ def chunks(images: Images | Labels | Reordered | OnDisk) -> Iterator[Any]:
 
 
 def content_hash(arrays: Arrays) -> str:
-    """Return the sha256 over the shapes and bytes of the four arrays, which stand in canonical order."""
+    """Return the sha256 over the shapes and bytes of the four arrays, in canonical order."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(f"{array.dtype.newbyteorder('<').str} {array.shape}\n".encode())
@@ -167,7 +167,7 @@ def content_hash(arrays: Arrays) -> str:
 
 
 def load(data_dir: Path, name: str) -> Dataset:
-    """Open a prepared dataset; UserError with the command to type where it is absent or damaged."""
+    """Open a prepared dataset; UserError with the command to type if it is missing or damaged."""
     manifest = read_manifest(data_dir, name)
     if manifest is None:
         raise UserError(f"dataset '{name}' is not prepared in {data_dir}; type: {how_to_prepare(name)}")
@@ -192,9 +192,9 @@ def load(data_dir: Path, name: str) -> Dataset:
 
 
 def verify(data_dir: Path, name: str) -> Manifest:
-    """Read every byte of a prepared dataset and compare with its manifest; UserError naming what differs.
+    """Compare every byte of a prepared dataset with its manifest; UserError naming the difference.
 
-    Of streamed images this is the index, with which each file is compared when it is read.
+    Of a streamed dataset this is the index; files are compared with it when they are read.
     """
     dataset = load(data_dir, name)
     manifest = dataset.manifest
@@ -206,12 +206,12 @@ def verify(data_dir: Path, name: str) -> Manifest:
     return manifest
 
 
-def verify_files(data_dir: Path, name: str, reading: Reading = index.nobody) -> None:
-    """Compare every file of streamed images with the index; UserError naming one that differs. Others have no files."""
+def verify_files(data_dir: Path, name: str, progress: ReadProgress = index.ignore_progress) -> None:
+    """Compare the files of a streamed dataset with its index; UserError naming one that differs. Else do nothing."""
     dataset = load(data_dir, name)
     for images in (dataset.train_images, dataset.test_images):
         if isinstance(images, ImageFiles):
-            index.verify_files(images, reading)
+            index.verify_files(images, progress)
 
 
 def save(data_dir: Path, manifest: Manifest, arrays: Arrays | Index) -> Path:
@@ -287,7 +287,7 @@ def _content_hash(dataset: Dataset) -> str:
 
 
 def _check_kinds(folder: Path, manifest: Manifest, arrays: Arrays) -> None:
-    """Refuse arrays of other kinds than a dataset has, and labels that no class has."""
+    """Raise UserError for arrays of a wrong type or shape, and labels without a class."""
     pixels = (manifest.size, manifest.size, 3)
     for images, labels in ((arrays.train_images, arrays.train_labels), (arrays.test_images, arrays.test_labels)):
         if images.dtype != np.uint8 or images.shape[1:] != pixels:
@@ -314,7 +314,7 @@ def _damaged(folder: Path, what: str) -> UserError:
 
 
 def _move(new: Path, folder: Path, scratch: Path) -> None:
-    """Rename `new` to `folder`; a dataset that is there, perhaps of a process at the same time, moves to `scratch`."""
+    """Rename `new` to `folder`; an existing dataset, perhaps of a concurrent process, moves to `scratch`."""
     while True:
         try:
             os.rename(new, folder)

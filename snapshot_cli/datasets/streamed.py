@@ -20,7 +20,7 @@ from snapshot_cli.datasets.index import ImageFiles
 from snapshot_cli.datasets.order import epoch_order
 from snapshot_cli.errors import Stopped, UserError
 
-ALL = slice(0, None, 1)  # the share of a batch that is a process's own which trains alone
+ALL = slice(0, None, 1)  # the share of a batch of a single training process
 POLL_SECONDS = 1.0  # between two looks whether to stop, while a batch is waited for
 TIMED_OUT = "timed out"  # in torch's message
 MAX_EVALUATION_BATCH = 128  # images of a batch that is only predicted: 512 of 224 pixels would not fit everywhere
@@ -47,7 +47,7 @@ class Streamed:
     stop: Callable[[], bool] = lambda: False
     """Called while waiting for a batch; returns whether to stop."""
     data_wait: float = 0.0
-    """The share of the time, since the last batches began, in which the device had nothing to do but wait for one."""
+    """The share of the time, since the last batches began, in which the device waited for a batch."""
 
     @property
     def examples(self) -> int:
@@ -116,7 +116,7 @@ class Streamed:
                     raise decoded
                 yield decoded
         finally:
-            del arriving  # ends the decoders, but for those that are stuck
+            del arriving  # ends the decoders, except stuck ones
             for decoder in decoders:
                 decoder.kill()
                 decoder.join()

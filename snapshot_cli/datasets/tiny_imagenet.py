@@ -53,7 +53,7 @@ def _wnids(path: Path, files: Files) -> list[str]:
 
 
 def _training(path: Path, files: Files, wnids: list[str]) -> dict[str, str]:
-    """Return the class of each training image."""
+    """Return the classes of the training images, by path."""
     classes = {}
     for name in files:
         match name.split("/"):
@@ -67,7 +67,7 @@ def _training(path: Path, files: Files, wnids: list[str]) -> dict[str, str]:
 
 
 def _validation(path: Path, files: Files, wnids: list[str]) -> dict[str, str]:
-    """Return the class of each validation image."""
+    """Return the classes of the validation images, by path."""
     classes: dict[str, str] = {}
     for number, line in enumerate(_text(path, files, ANNOTATIONS).splitlines(), 1):
         where = f"{path}: {ANNOTATIONS}, line {number}"

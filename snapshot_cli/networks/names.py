@@ -38,7 +38,7 @@ class Architecture:
 def parse(name: str) -> Architecture:
     """Return the family and the sizes in a network's name; raise ValueError with one line for the user.
 
-    Of a name with a colon only the part before it is checked: the networks of a source are known only to torch.
+    Of a name with a colon only the part before it is checked: only torch knows the networks of a source.
     """
     if is_external(name):
         return Architecture(_source(name), ())

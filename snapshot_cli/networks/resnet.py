@@ -86,7 +86,7 @@ class ResNet(nn.Module):
 
 
 def survival_probabilities(blocks: int, drop: float) -> list[float]:
-    """Return those of blocks 1..L: 1 - drop l / L, a linear decay to the last (Huang et al. 2016, equation 4)."""
+    """Return the probabilities of blocks 1..L: 1 - drop l / L, a linear decay (Huang et al. 2016, equation 4)."""
     return [1 - drop * block / blocks for block in range(1, blocks + 1)]
 
 

@@ -1,4 +1,4 @@
-"""Map images to what an ensemble answers; without torch.export, whose import takes longer than a prediction."""
+"""The output of an ensemble. Does not import torch.export, which takes longer than a prediction."""
 
 from __future__ import annotations
 

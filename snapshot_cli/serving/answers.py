@@ -10,7 +10,7 @@ import numpy as np
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.errors import UserError, visible
 from snapshot_cli.serving.classifier import Classifier
-from snapshot_cli.serving.images import Reader, fitted
+from snapshot_cli.serving.images import Reader, transform_image
 
 BATCH_SIZE = 64
 
@@ -22,7 +22,7 @@ def rows(
 ) -> Iterator[Row]:
     """Yield file, class, probability and agreement of the members for every image, in order.
 
-    Files that are not images or are too small are left out; `unreadable` is called with a line about each.
+    Files that are not images or are too small are left out; `unreadable` is called with a line about it.
     """
     readable = _readable(classifier.transform, images, unreadable)
     while batch := list(islice(readable, BATCH_SIZE)):
@@ -45,6 +45,6 @@ def _readable(
 ) -> Iterator[tuple[str, np.ndarray]]:
     for name, read in images:
         try:
-            yield name, fitted(read, name, transform)
+            yield name, transform_image(read, name, transform)
         except UserError as error:
             unreadable(str(error))

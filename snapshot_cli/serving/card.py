@@ -43,7 +43,7 @@ SCORES = {
 def facts(
     snapshots: Sequence[Snapshot], scores: Scores, manifest: Manifest, experiment: Experiment | None
 ) -> dict[str, Any]:
-    """Return the card as values for JSON; `scores` are those of the snapshots on the test images."""
+    """Return the card as values for JSON; `scores` are the scores of the snapshots on the test images."""
     transform = EvaluationTransform.of(manifest)
     return {
         "classes": list(manifest.classes),
@@ -115,7 +115,7 @@ def markdown(card: Mapping[str, Any]) -> str:
     made = ", ".join(f"{name} {number}" for name, number in card["exported_with"]["versions"].items())
     lines += ["", "## This file", "", f"- format: {card['format']}", f"- sha256: {card['sha256']}"]
     lines += [f"- exported with: python {card['exported_with']['python']}, {made}", ""]
-    lines += ["The numbers are those of the test images above; nothing is measured on other images."]
+    lines += ["All numbers are measured on the test images above, and say nothing about other images."]
     return "\n".join(lines) + "\n"
 
 
@@ -150,7 +150,7 @@ def _data(manifest: Manifest) -> dict[str, Any]:
 
 
 def _duplicates(manifest: Manifest, published: Facts | None) -> str | None:
-    """Describe the duplicates that the manifest, or else the catalogue, counts; None if nobody counted."""
+    """Describe the duplicates that the manifest, or else the catalogue, counts; None if they were never counted."""
     if manifest.duplicates is not None:
         return "; ".join(manifest.duplicates.phrases().values()) or "none"
     if published is None or published.test_in_training is None:

@@ -27,7 +27,7 @@ from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.serving import finished, program
 from snapshot_cli.serving.answering import agreement
 from snapshot_cli.serving.finished import Snapshot
-from snapshot_cli.serving.images import fitted
+from snapshot_cli.serving.images import transform_image
 from snapshot_cli.training.checkpoint import load_weights, tensors
 from snapshot_cli.training.network import build_network
 
@@ -130,7 +130,7 @@ class SnapshotEnsemble(nn.Module):
         """
         if self.transform is None:
             raise ValueError("expected an ensemble with a transform, such as SnapshotEnsemble.load returns")
-        images = [fitted(stream_reader(Path(file)), str(file), self.transform) for file in files]
+        images = [transform_image(stream_reader(Path(file)), str(file), self.transform) for file in files]
         return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
     def predict(self, images: Tensor | NDArray[np.generic]) -> Tensor:

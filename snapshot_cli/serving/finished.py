@@ -41,7 +41,7 @@ def numbers(text: str, count: int) -> list[int]:
 def read_dataset(snapshots: Sequence[Snapshot], data: Path) -> Manifest:
     """Return the manifest of the dataset that the snapshots were trained on.
 
-    Raises UserError if it is not prepared, if its images are not those of a run, and if the datasets of runs differ.
+    Raises UserError if it is not prepared, if a run was trained on other images, and if the datasets of runs differ.
     """
     first = snapshots[0][0]
     name = first.run.dataset

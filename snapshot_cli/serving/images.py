@@ -29,7 +29,7 @@ def list_images(paths: Iterable[Path]) -> Iterator[tuple[str, Reader]]:
         yield from ((str(path / name), files[name]) for name in sorted(files))
 
 
-def fitted(read: Reader, name: str, transform: EvaluationTransform) -> Images:
+def transform_image(read: Reader, name: str, transform: EvaluationTransform) -> Images:
     """Return an image as uint8 (side, side, 3), transformed as the test images of the ensemble were.
 
     Raises UserError, with `name`, for a file that is not an image or is too small.
