@@ -49,7 +49,7 @@ class RunDirectory:
 
     @property
     def resume_path(self) -> Path:
-        """Where the state to go on from lies while the run is partial."""
+        """The path of the checkpoint while the run is partial."""
         return self.path / "resume.pt"
 
     def snapshot_path(self, snapshot: int) -> Path:
@@ -61,17 +61,17 @@ class RunDirectory:
         seal.write_json(self.path / MACHINE, machine)
         self._write(CONFIG, yaml_file.written(run).encode())
 
-    def moved(self, place: Mapping[str, Any]) -> None:
-        """Add to machine.json what differs where the run goes on."""
-        seal.write_json(self.path / MACHINE, self.machine | {"resumed": [*self.places[1:], place]})
+    def record_environment(self, differences: Mapping[str, Any]) -> None:
+        """Add to machine.json what differs in the environment of a resumed run."""
+        seal.write_json(self.path / MACHINE, self.machine | {"resumed": [*self.environments[1:], differences]})
         self.__dict__.pop("machine")
 
     def finish(self, summary: Mapping[str, Any]) -> None:
-        """Write the hashes of all files, then done.json, and only then remove the state to resume from."""
+        """Write the hashes of all files, then done.json, and only then delete the checkpoint."""
         files = sorted(path for pattern in SEALED for path in self.path.glob(pattern) if path.is_file())
         names = [path.relative_to(self.path).as_posix() for path in files]
         for name in {CONFIG, MACHINE} - {*names}:  # deleted in the meantime; without them nobody can read the run
-            raise UserError(f"{self.path / name}: not there; {self._way_out}")
+            raise UserError(f"{self.path / name}: not there; {self._remedy}")
         seal.seal(self.path, {name: sha256(self.path / name) for name in names}, summary)
         self.resume_path.unlink(missing_ok=True)
 
@@ -87,7 +87,7 @@ class RunDirectory:
         try:
             run = Run.model_validate(yaml_file.parse(content.decode(), str(path)).value)
         except ValueError:
-            raise UserError(f"{path}: not the configuration of a run; {self._way_out}") from None
+            raise UserError(f"{path}: not the configuration of a run; {self._remedy}") from None
         expected, held = (self.expected or run).model_dump(), run.model_dump()
         if expected != held:
             names = ", ".join(name for name, value in expected.items() if held[name] != value)
@@ -100,17 +100,17 @@ class RunDirectory:
         return seal.parse_json(self.path, MACHINE, self._read(MACHINE))
 
     @property
-    def places(self) -> list[dict[str, Any]]:
-        """Where the run was trained: machine.json as of the start, then what differed whenever the run went on."""
+    def environments(self) -> list[dict[str, Any]]:
+        """machine.json as of the start, then the differences at every resume."""
         later = self.machine.get("resumed", [])
-        if not isinstance(later, list) or not all(isinstance(place, dict) for place in later):
-            raise UserError(f"{self.path / MACHINE}: not what a run writes; {self._way_out}")
+        if not isinstance(later, list) or not all(isinstance(environment, dict) for environment in later):
+            raise UserError(f"{self.path / MACHINE}: not what a run writes; {self._remedy}")
         return [self.machine, *later]
 
     @property
     def uncommitted_changes(self) -> bool:
         """Tell whether some of the run was trained by code that differs from its commit."""
-        return any(place.get("uncommitted_changes") is True for place in self.places)
+        return any(environment.get("uncommitted_changes") is True for environment in self.environments)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -139,7 +139,7 @@ class RunDirectory:
             rows = table_from_bytes(self._read(METRICS))
             return [{name: float(value) for name, value in row.items()} for row in rows]
         except ValueError:
-            raise UserError(f"{path}: not a table of numbers; {self._way_out}") from None
+            raise UserError(f"{path}: not a table of numbers; {self._remedy}") from None
 
     @property
     def has_interpolation(self) -> bool:
@@ -184,7 +184,7 @@ class RunDirectory:
         """Return the labels of a split, int64 (examples)."""
         return self._read_array(_labels(split), "int64", dimensions=1)
 
-    def lacking(self, split: Split) -> list[int]:
+    def missing_predictions(self, split: Split) -> list[int]:
         """Return the snapshots of a finished run whose weights are there but whose predictions, or labels, are not."""
         if split == "holdout" and not self.run.holdout:
             return []
@@ -203,7 +203,7 @@ class RunDirectory:
         """Check every file of a finished run; return one line per wrong file, and the names of deleted files."""
         wrong, not_kept = seal.verify(self.path)
         try:
-            _ = () if wrong else (self.run, self.places)
+            _ = () if wrong else (self.run, self.environments)
         except UserError as error:
             return [str(error)], not_kept
         return wrong, not_kept
@@ -212,7 +212,7 @@ class RunDirectory:
         """Return the bytes of a snapshot whose sha256 is `digest` or, in a finished run, what the manifest says."""
         name = f"snapshots/{snapshot}.safetensors"
         if not (self.path / name).exists():
-            raise UserError(f"{self.path / name}: the weights of this snapshot were not kept; {self._way_out}")
+            raise UserError(f"{self.path / name}: the weights of this snapshot were not kept; {self._remedy}")
         self._check(name, self.hashes.get(name) if self.status == "done" else digest)
         return seal.read(self.path, name, most=None)
 
@@ -220,11 +220,11 @@ class RunDirectory:
         try:
             return array_from_bytes(self._read(name), dtype, dimensions=dimensions)
         except ValueError as error:
-            raise UserError(f"{self.path / name}: {error}; {self._way_out}") from None
+            raise UserError(f"{self.path / name}: {error}; {self._remedy}") from None
 
     @property
-    def _way_out(self) -> str:
-        return seal.way_out(self.path)
+    def _remedy(self) -> str:
+        return seal.remedy(self.path)
 
     def _read(self, name: str) -> bytes:
         """Read a file, of a finished run after comparing its hash with the manifest's."""
@@ -240,8 +240,8 @@ class RunDirectory:
         computed = name.startswith("predictions/") and any(self.path.glob("snapshots/*.safetensors"))
         again = f"type {command('train', self.path)}, which computes it again from the snapshot"
         if not path.is_file():
-            raise UserError(f"{path}: not there; {again if computed else self._way_out}")
-        remedy = f"delete it and {again}" if computed else self._way_out
+            raise UserError(f"{path}: not there; {again if computed else self._remedy}")
+        remedy = f"delete it and {again}" if computed else self._remedy
         raise UserError(f"{path}: differs from what the run wrote; {remedy}")
 
     def _write(self, name: str, content: bytes) -> None:

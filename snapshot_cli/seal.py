@@ -53,7 +53,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
     if value.pop("sha256", None) != hashlib.sha256(_json(value)).hexdigest() or not _is_list_of_text(
         value.get("manifest")
     ):
-        raise UserError(f"{folder / DONE}: differs from what the run wrote; {way_out(folder)}")
+        raise UserError(f"{folder / DONE}: differs from what the run wrote; {remedy(folder)}")
     return value
 
 
@@ -61,7 +61,7 @@ def read_hashes(folder: Path) -> dict[str, str]:
     """Return the hashes of a finished run's files by name; UserError when the manifest is not what the run wrote."""
     data = read(folder, MANIFEST)
     if hashlib.sha256(data).hexdigest() not in read_summary(folder)["manifest"]:
-        raise UserError(f"{folder / MANIFEST}: differs from what the run wrote; {way_out(folder)}")
+        raise UserError(f"{folder / MANIFEST}: differs from what the run wrote; {remedy(folder)}")
     return parse_json(folder, MANIFEST, data)
 
 
@@ -90,9 +90,9 @@ def read(folder: Path, name: str, *, most: int | None = MAX_BYTES) -> bytes:
     path = folder / name
     if not path.is_file():
         what = "not a file" if path.exists() or path.is_symlink() else "not there"
-        raise UserError(f"{path}: {what}; {way_out(folder)}")
+        raise UserError(f"{path}: {what}; {remedy(folder)}")
     if most is not None and path.stat().st_size > most:
-        raise UserError(f"{path}: too large to be what a run writes; {way_out(folder)}")
+        raise UserError(f"{path}: too large to be what a run writes; {remedy(folder)}")
     return path.read_bytes()
 
 
@@ -106,12 +106,12 @@ def parse_json(folder: Path, name: str, data: bytes) -> dict[str, Any]:
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
-        raise UserError(f"{folder / name}: not JSON; {way_out(folder)}") from None
+        raise UserError(f"{folder / name}: not JSON; {remedy(folder)}") from None
     if not isinstance(value, dict):
-        raise UserError(f"{folder / name}: expected a mapping; {way_out(folder)}")
+        raise UserError(f"{folder / name}: expected a mapping; {remedy(folder)}")
     for key, kind in KINDS.items():
         if value.get(key) is not None and (not isinstance(value[key], kind) or value[key] is True):
-            raise UserError(f"{folder / name}: {key} is not what a run writes; {way_out(folder)}")
+            raise UserError(f"{folder / name}: {key} is not what a run writes; {remedy(folder)}")
     return value
 
 
@@ -120,7 +120,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_atomically(path, _json(value))
 
 
-def way_out(folder: Path) -> str:
+def remedy(folder: Path) -> str:
     """Return what to do about a run that is broken beyond repair."""
     return f"delete {folder} and train it again"
 

@@ -294,10 +294,10 @@ def test_broken_and_hostile_weights(kept, monkeypatch, tmp_path, damage):
     content = DAMAGES[damage](path.read_bytes())
     assert hashlib.sha256(content).hexdigest() != digest
     path.write_bytes(content)
-    way_out = f"delete {directory.path} and train it again"
-    assert loading(directory, digest) == f"{path}: differs from what the run wrote; {way_out}"
+    remedy = f"delete {directory.path} and train it again"
+    assert loading(directory, digest) == f"{path}: differs from what the run wrote; {remedy}"
     vouched = hashlib.sha256(content).hexdigest()
-    assert loading(directory, vouched) == f"{path}: not the weights of this network; {way_out}"
+    assert loading(directory, vouched) == f"{path}: not the weights of this network; {remedy}"
     assert not (tmp_path / "ran").exists()
 
 

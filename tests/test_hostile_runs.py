@@ -48,14 +48,14 @@ def run_folder(tiny_run, tmp_path_factory):
 
 READERS = {
     "run": lambda d: d.run,
-    "machine": lambda d: (d.machine, d.places, d.uncommitted_changes),
+    "machine": lambda d: (d.machine, d.environments, d.uncommitted_changes),
     "summary": lambda d: d.summary,
     "metrics": lambda d: d.metrics(),
     "interpolation": lambda d: d.has_interpolation and d.interpolation(),
     "predictions": lambda d: d.predictions("test", 1),
     "labels": lambda d: d.labels("test"),
     "weights": lambda d: d.weights(1, "of a state"),
-    "lacking": lambda d: d.lacking("test") + d.lacking("holdout"),
+    "missing_predictions": lambda d: d.missing_predictions("test") + d.missing_predictions("holdout"),
     "verify": lambda d: d.verify(),
     "score": lambda d: scoring.score([(d, 1)]),
 }
@@ -142,11 +142,11 @@ def test_a_file_of_a_terabyte_is_not_read_into_memory(run_folder, tmp_path):
     for name in ("config.yaml", "machine.json", "metrics.csv"):
         hole(folder / name)
     said = {name: read_everything_of(folder, name) for name in ("machine", "metrics", "run")}
-    way_out = f"too large to be what a run writes; delete {folder} and train it again"
+    remedy = f"too large to be what a run writes; delete {folder} and train it again"
     assert said == {
-        "machine": f"{folder}/machine.json: {way_out}",
-        "metrics": f"{folder}/metrics.csv: {way_out}",
-        "run": f"{folder}/config.yaml: {way_out}",
+        "machine": f"{folder}/machine.json: {remedy}",
+        "metrics": f"{folder}/metrics.csv: {remedy}",
+        "run": f"{folder}/config.yaml: {remedy}",
     }
 
 

@@ -258,7 +258,7 @@ def test_going_on_elsewhere_is_told_and_recorded(partial, machine, monkeypatch):
     assert len(told) == 1  # the second time nothing differs
     found = RunDirectory(partial.path)
     later = {"started": "later", **elsewhere}
-    assert found.places == [place | {"resumed": [later]}, later]
+    assert found.environments == [place | {"resumed": [later]}, later]
     assert found.uncommitted_changes  # here or there
 
 
@@ -313,7 +313,7 @@ def test_digits_in_another_split_are_refused(tmp_path):
 def test_cifar10_has_to_be_prepared_by_hand(tmp_path, tiny_run, name):
     size = " --size 16" if name.endswith("16") else ""
     assert message(tiny_run(dataset=name), Machine(tmp_path, tmp_path), ConfigError) == (
-        f"cifar10 has to come from somewhere; type: snapshot data prepare cifar10{size} (downloads "
+        f"cifar10: give its files with --from; type: snapshot data prepare cifar10{size} (downloads "
         "cifar-10-binary.tar.gz; to use local files, add --from PATH)"
     )
     assert not (tmp_path / "runs").exists()

@@ -246,8 +246,8 @@ def test_another_number_of_processes_has_to_be_asked_for(trained, run):
     assert told["said"][1] == (
         f"{found.path}: resumes with ranks 2 -> 1: numbers differ from those of an uninterrupted run"
     )
-    assert [place["ranks"] for place in found.places] == [2, 1]
-    assert [place["ranks"] for place in directory(trained, run).places] == [2]
+    assert [place["ranks"] for place in found.environments] == [2, 1]
+    assert [place["ranks"] for place in directory(trained, run).environments] == [2]
     assert results(found) != results(directory(trained, run))
 
 

@@ -235,7 +235,7 @@ def test_broken_json(directory, content, words):
 def test_what_no_run_writes_of_where_it_went_on(directory, resumed):
     seal.write_json(directory.path / "machine.json", {"resumed": resumed})
     expected = f"{directory.path}/machine.json: not what a run writes; delete {directory.path} and train it again"
-    assert message(lambda: directory.places) == expected
+    assert message(lambda: directory.environments) == expected
 
 
 def test_a_folder_that_is_no_run(tmp_path):
@@ -346,12 +346,12 @@ def test_the_manifest_decides_which_weights_are_a_finished_runs(finished):
 def test_predictions_that_can_be_computed_again(finished, deleted, lacking):
     for name in deleted:
         (finished().path / name).unlink()
-    assert {split: finished().lacking(split) for split in ("test", "holdout")} == lacking
+    assert {split: finished().missing_predictions(split) for split in ("test", "holdout")} == lacking
 
 
 def test_a_run_without_a_holdout_lacks_none_of_it(directory):
     directory.finish({})
-    assert directory.lacking("holdout") == []
+    assert directory.missing_predictions("holdout") == []
 
 
 def test_predictions_of_an_unfinished_run_are_not_had(finished):
@@ -380,11 +380,11 @@ def test_metrics_that_a_finished_run_has_lost_are_not_taken_for_none(finished):
 
 
 def test_every_place_where_a_run_was_trained_is_kept(directory):
-    directory.moved({"device": "cuda", "uncommitted_changes": True})
-    assert [place["device"] for place in directory.places[1:]] == ["cuda"]
-    directory.moved({"device": "cpu"})
+    directory.record_environment({"device": "cuda", "uncommitted_changes": True})
+    assert [place["device"] for place in directory.environments[1:]] == ["cuda"]
+    directory.record_environment({"device": "cpu"})
     again = RunDirectory(directory.path)
-    assert [place["device"] for place in again.places[1:]] == ["cuda", "cpu"]
+    assert [place["device"] for place in again.environments[1:]] == ["cuda", "cpu"]
     assert again.uncommitted_changes
     assert again.machine["dataset_hash"] == "abc"
 

@@ -62,22 +62,22 @@ def test_a_done_json_that_is_not_the_runs(folder, content, words):
 
 
 def test_files_that_are_no_files(folder):
-    way_out = f"delete {folder} and train it again"
+    remedy = f"delete {folder} and train it again"
     path = folder / "manifest.json"
     path.unlink()
-    assert message(seal.read_hashes, folder) == f"{path}: not there; {way_out}"
+    assert message(seal.read_hashes, folder) == f"{path}: not there; {remedy}"
     path.mkdir()
-    assert message(seal.read_hashes, folder) == f"{path}: not a file; {way_out}"
+    assert message(seal.read_hashes, folder) == f"{path}: not a file; {remedy}"
     path.rmdir()
     path.symlink_to(path)
-    assert message(seal.read_hashes, folder) == f"{path}: not a file; {way_out}"
+    assert message(seal.read_hashes, folder) == f"{path}: not a file; {remedy}"
     path.unlink()
     path.symlink_to("/dev/zero")
-    assert message(seal.read_hashes, folder) == f"{path}: not a file; {way_out}"
+    assert message(seal.read_hashes, folder) == f"{path}: not a file; {remedy}"
     path.unlink()
     with path.open("wb") as file:
         file.truncate(2**40)  # a hole: a terabyte that takes no room
-    assert message(seal.read_hashes, folder) == f"{path}: too large to be what a run writes; {way_out}"
+    assert message(seal.read_hashes, folder) == f"{path}: too large to be what a run writes; {remedy}"
 
 
 def test_what_is_not_kept_and_what_is_lost(folder):

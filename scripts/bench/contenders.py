@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench import images, textbook
 from bench.blocks import Time, estimate, now, ratio, timed
 from bench.tables import Row
-from snapshot_cli.config.experiment import Precision, steps_per_epoch
+from snapshot_cli.config.experiment import Precision
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets.store import Dataset
 from snapshot_cli.errors import Stopped
@@ -156,7 +156,7 @@ def race(
         with contextlib.suppress(Stopped):
             loop.train_epoch(training, callback=between, stop=between.enough)
         saving = timed(lambda: loop.save(training))
-    return between.times, saving.times(steps / steps_per_epoch(training.examples, images.BATCH))
+    return between.times, saving.times(steps / training.epoch_length)
 
 
 def limit(way: Way, dataset: Dataset) -> Step:

@@ -218,7 +218,7 @@ def _trained_run(directory: RunDirectory) -> TrainedRun:
         raise UserError(
             f"{directory.path}: does not say how many images it was trained on; delete it and train it again"
         )
-    machines = [{name: value for name, value in facts.items() if name != "command"} for facts in directory.places]
+    machines = [{name: value for name, value in facts.items() if name != "command"} for facts in directory.environments]
     return TrainedRun(
         config=directory.run,
         dataset_hash=summary.get("dataset_hash", ""),

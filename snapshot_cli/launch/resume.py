@@ -20,7 +20,8 @@ def is_finished(run: Run, directory: RunDirectory, dataset_hash: str) -> bool:
     if directory.status != "done":
         return False
     _check(run, directory, dataset_hash)
-    return not directory.lacking("test") + directory.lacking("holdout") and not directory.resume_path.exists()
+    missing = directory.missing_predictions("test") + directory.missing_predictions("holdout")
+    return not missing and not directory.resume_path.exists()
 
 
 def start_or_resume(
@@ -51,7 +52,7 @@ def _processes(count: int) -> str:
 def _last_environment(directory: RunDirectory) -> dict[str, Any]:
     """Return the recorded environment in which a run was last trained."""
     last: dict[str, Any] = {"deterministic": False, "compile": False, "ranks": 1}  # not recorded by older versions
-    return last | {name: value for place in directory.places for name, value in place.items()}
+    return last | {name: value for environment in directory.environments for name, value in environment.items()}
 
 
 def _note_differences(directory: RunDirectory, now: dict[str, Any], note: Callable[[str], None]) -> None:
@@ -60,7 +61,7 @@ def _note_differences(directory: RunDirectory, now: dict[str, Any], note: Callab
     differing = {name: now[name] for name in RECORDED if now[name] != last.get(name)}
     if not differing:
         return
-    directory.moved({"started": now["started"], **differing})
+    directory.record_environment({"started": now["started"], **differing})
     words = [f"{name} {last.get(name)} -> {now[name]}" for name in AFFECT_NUMBERS if name in differing]
     how = "numbers differ" if "ranks" in differing else "numbers may differ in their last digits"
     if words:

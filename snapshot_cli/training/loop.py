@@ -56,9 +56,9 @@ def train(
     Raises UserError if the loss is not finite, and Stopped, with a checkpoint saved, if `stop()` is true.
     """
     training = prepare(run, dataset, directory, machine, stop=stop, ranks=ranks, initial=initial)
-    last = run.snapshot_steps(training.examples)[-1]
-    callback.on_start(training.progress.step, last, steps_per_epoch(training.examples, run.batch_size))
-    while training.progress.step < last:
+    total_steps = training.snapshot_steps[-1]
+    callback.on_start(training.progress.step, total_steps, training.epoch_length)
+    while training.progress.step < total_steps:
         train_epoch(training, callback=callback, stop=stop)
     predictions.store(
         run, directory, training.network, training.batches, training.progress.snapshots, stop=stop, ranks=ranks
@@ -82,7 +82,7 @@ def predict_again(
     """
     training = prepare(run, dataset, directory, machine, stop=stop, ranks=ranks)
     for split in predictions.splits(run):
-        missing = ranks.broadcast(directory.lacking(split))
+        missing = ranks.broadcast(directory.missing_predictions(split))
         batches = training.batches[split]
         logits = list(predictions.of_snapshots(missing, directory, training.network, batches, stop=stop, ranks=ranks))
         if missing and ranks.first:
@@ -141,8 +141,7 @@ def prepare(
 def train_epoch(training: Training, *, callback: Callback, stop: Callable[[], bool]) -> None:
     """Train to the end of the current epoch, or of the run, and take the snapshots on the way."""
     run, progress, examples, ranks = training.run, training.progress, training.examples, training.ranks
-    length = steps_per_epoch(examples, run.batch_size)
-    ends = run.snapshot_steps(examples)
+    length, ends = training.epoch_length, training.snapshot_steps
     epoch, done = divmod(progress.step, length)
     if done == 0:
         progress.begin_epoch(length)

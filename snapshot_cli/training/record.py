@@ -42,17 +42,26 @@ class Training:
         return self.batches["train"].examples
 
     @property
+    def epoch_length(self) -> int:
+        """The number of steps in an epoch."""
+        return steps_per_epoch(self.examples, self.run.batch_size)
+
+    @property
+    def snapshot_steps(self) -> list[int]:
+        """The steps after which the run takes its snapshots; the last one ends it."""
+        return self.run.snapshot_steps(self.examples)
+
+    @property
     def batch(self) -> int:
         """The number of images in the next step, on all ranks."""
         size = self.run.batch_size
-        return min(size, self.examples - self.progress.step % steps_per_epoch(self.examples, size) * size)
+        return min(size, self.examples - self.progress.step % self.epoch_length * size)
 
 
 def close_epoch(training: Training, epoch: int, lr: float) -> None:
     """Add the epoch's row to metrics.csv and save a checkpoint; the last epoch may be shorter."""
     progress, run = training.progress, training.run
-    length = steps_per_epoch(training.examples, run.batch_size)
-    steps = progress.step - (epoch - 1) * length
+    steps = progress.step - (epoch - 1) * training.epoch_length
     images = min(steps * run.batch_size, training.examples)
     weights = torch.full((steps,), run.batch_size, dtype=torch.float64)
     weights[-1] -= steps * run.batch_size - images
