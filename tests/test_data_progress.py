@@ -47,6 +47,6 @@ def test_nothing_where_no_file_is_read():
 def test_a_download_has_the_terminal_before_files_are_read():
     out = console(terminal=True)
     with files_read(out) as progress:
-        with Downloads(out) as progress:
-            progress("https://example.org/a.zip", 1, 2)
+        with Downloads(out) as downloads:
+            downloads("https://example.org/a.zip", 1, 2)
         progress(0, 10)
