@@ -108,7 +108,8 @@ MISTAKES = [
     (["RUN", "-o", "e.pt2", "--members", "best"], 2,
      "--members best: expected all, last:M, chosen, or numbers such as 1,3,5"),
     (["RUN", "-o", "e.pt2", "--members", "chosen"], 1,
-     "RUN: no training images were withheld; train with holdout: N to score on them"),
+     "--members chosen: RUN withheld no training images to choose on; train with holdout: N, or choose members by"
+     " number"),
     (["RUN", "-o", "e.yaml/e.pt2"], 1, "e.yaml: File exists"),
     (["nowhere", "-o", "e.pt2"], 2, "nowhere: no such file, run directory or name; snapshot list shows the names"),
     (

@@ -34,6 +34,13 @@ def test_folders_of_killed_processes_are_deleted_and_no_others(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {".prepare-alive", ".prepare-starting"}
 
 
+def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(UserError) as caught, scratch_folder(tmp_path):
+        pass
+    assert str(caught.value) == f"{tmp_path}: cannot be written to; give another --data-dir"
+
+
 def test_a_file_in_its_place(tmp_path):
     (tmp_path / "data").write_text("")
     with (

@@ -10,6 +10,7 @@ from typing import Any
 from snapshot_cli.analysis import scoring, selection
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.datasets.manifest import Manifest
+from snapshot_cli.errors import UserError
 from snapshot_cli.files import make_folder, sha256, write_atomically
 from snapshot_cli.serving import card, finished, onnx_file
 from snapshot_cli.serving.ensemble import SnapshotEnsemble
@@ -54,6 +55,10 @@ def _selected(snapshots: Sequence[Snapshot], members: str, manifest: Manifest) -
     if members != "chosen":
         chosen = finished.numbers(members, len(snapshots))
         return [snapshots[number - 1] for number in chosen], {"members": members, "numbers": chosen}
+    for directory, _ in snapshots:
+        if not directory.run.holdout:
+            remedy = "train with holdout: N, or choose members by number"
+            raise UserError(f"--members chosen: {directory.path} withheld no training images to choose on; {remedy}")
     withheld = scoring.read_predictions(snapshots, "holdout")
     choice = selection.choose(withheld.probabilities, withheld.labels)
     return [snapshots[number - 1] for number in choice.members], {
