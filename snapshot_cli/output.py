@@ -131,7 +131,12 @@ def _occupy() -> None:
 
 
 def _raw(descriptor: int) -> io.FileIO:
-    return _Patient(descriptor, "w", closefd=False)
+    """Return a standard stream, in C unless it is non-blocking: a signal between two lines of `_Patient.write` raises.
+
+    What is written by then would be written again at the exit.
+    """
+    kind = io.FileIO if os.get_blocking(descriptor) else _Patient
+    return kind(descriptor, "w", closefd=False)
 
 
 def _text(kind: type[io.TextIOWrapper], raw: io.RawIOBase, like: TextIO | None) -> TextIO:

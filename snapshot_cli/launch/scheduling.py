@@ -13,22 +13,22 @@ Item = TypeVar("Item")
 
 
 def longest_first(costs: Mapping[Item, float]) -> list[Item]:
-    """Return the items, the most costly first; equal ones in the given order."""
+    """Return the items by cost, highest first; equal ones in the given order."""
     return sorted(costs, key=lambda item: -costs[item])
 
 
 def shares(costs: Mapping[Item, float], count: int) -> list[list[Item]]:
     """Return `count` lists of nearly equal cost, in the order of `longest_first`.
 
-    The longest goes to the list that costs least so far, the first of equals, and so on: at most 4/3 of the best there
-    is (Graham 1969).
+    Greedy: the most costly remaining item goes to the cheapest list so far. The most costly list costs at most 4/3 of
+    the optimum (Graham 1969).
     """
     lists: list[list[Item]] = [[] for _ in range(count)]
-    least = [(0.0, number) for number in range(count)]
+    cheapest = [(0.0, number) for number in range(count)]
     for item in longest_first(costs):
-        cost, number = heapq.heappop(least)
+        cost, number = heapq.heappop(cheapest)
         lists[number].append(item)
-        heapq.heappush(least, (cost + costs[item], number))
+        heapq.heappush(cheapest, (cost + costs[item], number))
     return lists
 
 
