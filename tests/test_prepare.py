@@ -319,6 +319,21 @@ def test_a_truncated_tiny_imagenet_is_a_wrong_download(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("streamed", [True, False])
+def test_places_that_cannot_be_used_are_refused_before_anything_is_read(tmp_path, monkeypatch, streamed):
+    source, read = write_folder(tmp_path / "photos", tree_files(images_of(TINY["cifar10"]), "abcdefghij")), []
+    options = {"source": source, "streamed": streamed, "progress": lambda *numbers: read.append(numbers)}
+    (tmp_path / "data/mine").mkdir(parents=True)
+    assert refusal(UserError, "mine", tmp_path / "data", **options) == (
+        f"{tmp_path}/data/mine exists and is not a prepared dataset; move it away or choose another name"
+    )
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert refusal(UserError, "other", tmp_path / "data", **options) == (
+        f"{tmp_path}/data: cannot be written to; give another --data-dir"
+    )
+    assert read == []
+
+
 def test_digits_from_somewhere(tmp_path):
     assert refusal(ConfigError, "digits", tmp_path, source=tmp_path) == (
         "digits comes from scikit-learn's load_digits, installed with this program; leave --from out"

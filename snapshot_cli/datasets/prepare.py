@@ -58,6 +58,7 @@ def prepare(
     size = None if published is not None and size == published.size else size
     stored_as = base if published is None or size is None else f"{base}-{size}"
     chosen = choices or Choices()
+    store.refuse_other_content(data_dir / stored_as)
     listing: Listing | None = None
     if published is None:
         listing = _list_own(base, source, chosen)
@@ -119,9 +120,10 @@ def _store_streamed(
     progress: ReadProgress,
     note: Note,
 ) -> Manifest:
-    read = read_streamed(
-        name, listing, size=size, published=published, skip_broken=choices.skip_broken, progress=progress
-    )  # fmt: skip
+    with scratch_folder(data_dir):  # a folder that cannot be written to is refused before the files are read
+        read = read_streamed(
+            name, listing, size=size, published=published, skip_broken=choices.skip_broken, progress=progress
+        )  # fmt: skip
     _refuse_taken(data_dir, read.manifest, overwrite)
     store.save(data_dir, read.manifest, read.index)
     _say(note, listing, read.manifest, read.duplicates)

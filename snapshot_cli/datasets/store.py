@@ -224,8 +224,7 @@ def save(data_dir: Path, manifest: Manifest, arrays: Arrays | Index) -> Path:
     except ValueError as problem:
         raise UserError(f"{manifest.name}: {problem}; rename its folder") from None
     folder = data_dir / manifest.name
-    if folder.exists() and not (folder / FILE_NAME).is_file():
-        raise UserError(f"{folder} exists and is not a prepared dataset; move it away or choose another name")
+    refuse_other_content(folder)
     with _naming_full_disk(folder), scratch_folder(data_dir) as scratch:
         new = scratch / manifest.name
         new.mkdir()
@@ -239,6 +238,12 @@ def save(data_dir: Path, manifest: Manifest, arrays: Arrays | Index) -> Path:
         flush_folder(new)
         _move(new, folder, scratch)
     return folder
+
+
+def refuse_other_content(folder: Path) -> None:
+    """Raise UserError if a folder exists that is not a prepared dataset."""
+    if folder.exists() and not (folder / FILE_NAME).is_file():
+        raise UserError(f"{folder} exists and is not a prepared dataset; move it away or choose another name")
 
 
 @contextmanager
