@@ -1,4 +1,4 @@
-"""What a person did wrong, or what is not there, in words; anything else that is raised is a bug."""
+"""Errors that a person can fix, in words; any other exception is a bug."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\
 
 
 def visible(text: str) -> str:
-    """Return a text with its control characters written out, so that a name of a file commands no terminal."""
+    """Escape control characters, so that a file name cannot control the terminal."""
     return CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
 
 
@@ -34,7 +34,7 @@ class Stopped(UserError):
 
 
 def words_of(error: UserError | OSError) -> str:
-    """Return an error as a line; one of the system with the name of its file."""
+    """Return an error as a line, with the file if the system raised it."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error)
@@ -56,12 +56,12 @@ def as_argument(word: str | Path) -> str:
 
 
 def unfinished_run(directory: Path) -> UserError:
-    """Return the refusal of a run that is not finished."""
+    """Return the error for a run that is not finished."""
     return UserError(f"{directory}: training is not finished; type {command('train', directory)}")
 
 
 def other_images(directory: Path, dataset: str) -> UserError:
-    """Return the refusal of a run that was trained on other images than those prepared now."""
+    """Return the error for a run that was trained on other images than those prepared now."""
     return UserError(
         f"{directory}: was trained on other images than those prepared as '{dataset}' now; "
         f"prepare the dataset that it was trained on, or delete the directory and train it again"
@@ -69,5 +69,5 @@ def other_images(directory: Path, dataset: str) -> UserError:
 
 
 def other_dataset(directory: Path, dataset: str, first: Path, expected: str) -> UserError:
-    """Return the refusal of a member that was trained on another dataset than the first."""
+    """Return the error for a member that was trained on another dataset than the first."""
     return UserError(f"{directory}: was trained on {dataset}, but {first} on {expected}; an ensemble needs one dataset")

@@ -1,4 +1,4 @@
-"""Files that are old or new and never half: written beside, flushed, renamed; and what is left of writers that died."""
+"""Write files whole or not at all, find files, and delete what killed writers left."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from pathlib import Path
 UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}  # by the file system
 RANDOM_BYTES = 8
 LEFTOVER = re.compile(rf"\..+\.([0-9]+|[0-9a-f]{{{2 * RANDOM_BYTES}}})\.tmp")
-"""Temporary names as they are, and with a process id as earlier versions had them."""
+"""Temporary names; those of earlier versions have a process id."""
 
 
 def write_atomically(path: Path, content: bytes | memoryview) -> None:
-    """Write a file beside `path`, flush it to the disk and rename it, so that `path` is old or new and never half.
+    """Write a temporary file next to `path`, flush it to the disk and rename it: `path` is old or new, never half.
 
-    The file beside has a random name: processes of several hosts or containers may share the folder and a process id.
+    The temporary name is random: processes of several hosts or containers may share the folder and a process id.
     Raises OSError, which names `path`.
     """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(RANDOM_BYTES)}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(RANDOM_BYTES)}.tmp")
     try:
         make_folder(path.parent)
-        file = beside.open("xb")
+        file = temporary.open("xb")
         try:
             with file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(beside, path)
+            os.replace(temporary, path)
         finally:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
         flush_folder(path.parent)
     except OSError as error:
-        named = error.filename if error.filename not in (None, str(beside)) else str(path)
+        named = error.filename if error.filename not in (None, str(temporary)) else str(path)
         raise OSError(error.errno, error.strerror or str(error), named) from error
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those around it, and flush their names to the disk."""
+    """Create a folder and its parents, and flush their names to the disk."""
     if path.is_dir():
         return
     make_folder(path.parent)
@@ -63,7 +63,7 @@ def flush_folder(path: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what processes that were killed in the middle of `write_atomically` left in a folder and below."""
+    """Delete temporary files that killed processes left in a folder and below."""
     for path in folder.rglob(".*.tmp"):
         if LEFTOVER.fullmatch(path.name):
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""One process at a time in a run's directory: a lock of the operating system's, which ends with its holder."""
+"""One process at a time in a run's directory: a lock of the operating system, which ends with its process."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ HELD: set[int] = set()
 """The descriptors of the locks that this process holds."""
 
 
-def _let_go() -> None:
-    """Close the locks that a forked process inherits: they would outlive the process that holds them."""
+def _close_inherited() -> None:
+    """Close locks that a forked process inherits: they would outlive the process that took them."""
     while HELD:
         os.close(HELD.pop())
 
 
-os.register_at_fork(after_in_child=_let_go)
+os.register_at_fork(after_in_child=_close_inherited)
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who wrote that it holds a lock."""
+    """The process that a lock file names as its holder."""
 
     pid: int
     host: str
@@ -45,9 +45,9 @@ class Holder:
 
     @property
     def gone(self) -> bool:
-        """Tell whether it was a process of this host and has ended; of another host's nobody here can tell.
+        """Whether it ran on this host and has ended; unknown, so False, for another host.
 
-        After a restart of the host or container another process may have its id.
+        Another process may have its id by now, after a restart of the host or container.
         """
         if self.host != socket.gethostname():
             return False
@@ -61,7 +61,7 @@ class Holder:
 
 
 def holder(folder: Path) -> Holder | None:
-    """Return who holds the lock of a folder as its file says, None where nobody does; the lock is not touched."""
+    """Return who holds the lock of a folder according to its file, None if nobody; the lock is not touched."""
     path = folder / FILE_NAME
     try:
         if not path.is_file():  # a pipe would keep whoever reads it
@@ -70,6 +70,25 @@ def holder(folder: Path) -> Holder | None:
             return _parse(file.read(MAX_BYTES))
     except OSError:
         return None
+
+
+def is_free(folder: Path) -> bool:
+    """Return whether the lock of a folder has a file that no process holds; False where the file system cannot tell.
+
+    Of several hosts or containers with one name this tells more than `Holder.gone`.
+    """
+    try:
+        descriptor = os.open(folder / FILE_NAME, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -93,7 +112,7 @@ def hold(folder: Path, *, note: Callable[[str], None] = lambda text: None, timeo
 
 
 def _open(path: Path, note: Callable[[str], None], until: float) -> int:
-    """Return the descriptor of the locked file; again when its last holder deletes it in the meantime."""
+    """Return the descriptor of the locked file; try again if its last holder deletes it in the meantime."""
     while True:
         if path.is_symlink() or (path.exists() and not path.is_file()):  # writing would reach what is elsewhere
             raise UserError(f"{path}: not a file; delete it")

@@ -1,4 +1,4 @@
-"""Standard output and error of the program: printable in any locale, and an error in words where they are full."""
+"""Standard output and error: printable in any locale, with an error in words if they are full or closed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLOSED = "closed"
 
 
 class _Output(io.TextIOWrapper):
-    """Text whose errors name standard output; a reader that has gone away is left to click."""
+    """Text whose errors name standard output; click handles a closed pipe."""
 
     def write(self, text: str, /) -> int:
         with _named():
@@ -32,7 +32,7 @@ class _Output(io.TextIOWrapper):
 
 
 class _Messages(io.TextIOWrapper):
-    """Text that is lost where it cannot be written: messages stop no work."""
+    """Text that is dropped if it cannot be written: messages stop no work."""
 
     def write(self, text: str, /) -> int:
         with suppress(OSError):
@@ -54,7 +54,7 @@ class _Patient(io.FileIO):
 
 
 class _Closed(io.RawIOBase):
-    """Standard output that the caller has closed."""
+    """A standard output that the caller closed."""
 
     def writable(self) -> bool:
         return True
@@ -93,7 +93,7 @@ def prepare() -> None:
 
 
 def finish(code: int) -> int:
-    """Flush standard output and return the exit code: 1 where the program was fine until then and this fails."""
+    """Flush standard output and return the exit code; 1 instead of 0 if that fails."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -106,7 +106,7 @@ def finish(code: int) -> int:
 
 @contextmanager
 def optional() -> Iterator[None]:
-    """Go on, after a line on stderr, where standard output cannot be written."""
+    """Continue, after a line on stderr, if standard output cannot be written."""
     try:
         yield
         sys.stdout.flush()
@@ -118,13 +118,13 @@ def optional() -> Iterator[None]:
 
 
 def _discard() -> None:
-    """Send what is still buffered, and all that follows, nowhere."""
+    """Drop what is buffered and all later output."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.stdout = _text(_Output, _raw(1), sys.stdout)
 
 
 def _occupy() -> None:
-    """Keep files that are opened later from the numbers of closed standard streams."""
+    """Open /dev/null in place of closed standard streams: later files must not get their numbers."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(descriptor)
@@ -140,7 +140,7 @@ def _raw(descriptor: int) -> io.FileIO:
 
 
 def _text(kind: type[io.TextIOWrapper], raw: io.RawIOBase, like: TextIO | None) -> TextIO:
-    """Return a stream of text that is buffered and encoded as another."""
+    """Return a text stream with the buffering and encoding of another."""
     encoding = "utf-8" if like is None else like.encoding
     by_line = like is not None and (like.isatty() or getattr(like, "line_buffering", False))
     return kind(io.BufferedWriter(raw), encoding=encoding, errors="replace", line_buffering=by_line)

@@ -1,4 +1,4 @@
-"""The wall between training and analysis: what lies in a run's directory, how it is written and read; no torch."""
+"""A run's directory, between training and analysis: its files, how they are written and read; no torch."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ SEALED = (CONFIG, MACHINE, METRICS, INTERPOLATION, "snapshots/*.safetensors", "p
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """A run's directory; its files are written whole, and done.json, the last of them, is what "done" means.
+    """A run's directory; files are written whole, and done.json, the last of them, marks the run as finished.
 
-    Whatever is read of a finished run is compared with the hash that the run left; UserError, naming file and way out,
-    where it differs.
+    Files of a finished run are compared with their hashes when they are read; UserError, with the remedy, if one
+    differs.
     """
 
     path: Path
@@ -37,12 +37,12 @@ class RunDirectory:
 
     @classmethod
     def of(cls, run: Run, results: Path) -> RunDirectory:
-        """Return the directory of a run below a folder of results; it refuses to hold another one."""
+        """Return the directory of a run below a results folder; reading it refuses another run."""
         return cls(results / "runs" / run.run_id, run)
 
     @property
     def status(self) -> Status:
-        """Tell from files alone how far the run is."""
+        """Whether the run is done, partial or absent, from files alone."""
         if seal.is_sealed(self.path):
             return "done"
         return "partial" if (self.path / CONFIG).is_file() else "absent"
@@ -53,7 +53,7 @@ class RunDirectory:
         return self.path / "resume.pt"
 
     def snapshot_path(self, snapshot: int) -> Path:
-        """Where the weights at the end of a cycle, counted from 1, lie."""
+        """Return the path of the weights at the end of a cycle, counted from 1."""
         return self.path / "snapshots" / f"{snapshot}.safetensors"
 
     def start(self, run: Run, machine: Mapping[str, Any]) -> None:

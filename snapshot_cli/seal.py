@@ -16,17 +16,17 @@ KINDS: dict[str, type | tuple[type, ...]] = {
     "train_examples": int, "iterations": int, "seconds": (int, float), "dataset_hash": str, "device": str,
     "device_name": str, "commit": str, "started": str, "python": str, "threads": int, "versions": dict,
 }  # fmt: skip
-"""Of what is read again from machine.json and done.json."""
+"""Types of the values that are read back from machine.json and done.json."""
 MAX_BYTES = 16_000_000  # bytes of a file that is text; those of the longest run have some thousand
 
 
 def is_sealed(folder: Path) -> bool:
-    """Tell whether a run is finished: whether done.json is there."""
+    """Return whether a run is finished: whether done.json exists."""
     return (folder / DONE).is_file()
 
 
 def seal(folder: Path, hashes: Mapping[str, str], summary: Mapping[str, Any]) -> None:
-    """Write manifest.json and then done.json, whose presence says that the run is finished."""
+    """Write manifest.json, then done.json, which marks the run as finished."""
     write_json(folder / MANIFEST, hashes)
     _write_done(folder, {**summary, "manifest": [sha256(folder / MANIFEST)]})
 

@@ -206,6 +206,16 @@ def test_a_holder_whose_parent_has_not_noticed_its_end_is_gone(tmp_path):
     os.waitpid(child, 0)
 
 
+def test_a_lock_is_free_once_its_holder_has_ended(holder, tmp_path):
+    """Whatever the file says: another container of the same name may have no process with that id."""
+    assert not lock.is_free(tmp_path)
+    holder.kill()
+    holder.wait()
+    assert lock.is_free(tmp_path)
+    (tmp_path / ".lock").unlink()
+    assert not lock.is_free(tmp_path)
+
+
 @pytest.mark.parametrize("pid", [0, -1, 2**31, 10**30, "7"])
 def test_no_process_has_such_an_id(tmp_path, pid):
     assert left_by(tmp_path, pid) is None

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from snapshot_cli import lock
 from snapshot_cli.datasets.scratch import scratch_folder
 from snapshot_cli.errors import UserError
 
@@ -39,6 +40,20 @@ def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
     with pytest.raises(UserError) as caught, scratch_folder(tmp_path):
         pass
     assert str(caught.value) == f"{tmp_path}: cannot be written to; give another --data-dir"
+
+
+def test_a_folder_that_another_container_of_the_same_name_holds_is_not_deleted(tmp_path):
+    """Its process has an id that no process has here."""
+    process = os.fork()
+    if not process:
+        os._exit(0)
+    os.waitpid(process, 0)
+    held = tmp_path / ".prepare-held"
+    with lock.hold(held):
+        facts = json.loads((held / ".lock").read_text())
+        (held / ".lock").write_text(json.dumps(facts | {"pid": process}))
+        with scratch_folder(tmp_path):
+            assert held.exists()
 
 
 def test_a_file_in_its_place(tmp_path):

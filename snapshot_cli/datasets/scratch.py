@@ -29,7 +29,7 @@ def scratch_folder(data_dir: Path) -> Iterator[Path]:
         raise UserError(f"{data_dir}: cannot be written to; give another --data-dir")
     for folder in data_dir.glob(f"{PREFIX}*"):
         holder = lock.holder(folder)
-        if holder is not None and holder.gone:
+        if holder is not None and holder.gone and lock.is_free(folder):
             shutil.rmtree(folder, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=PREFIX, dir=data_dir) as name, lock.hold(Path(name)):
         yield Path(name)
