@@ -93,9 +93,9 @@ def is_free(folder: Path) -> bool:
 
 @contextmanager
 def hold(folder: Path, *, note: Callable[[str], None] = lambda text: None, timeout: float = 0.0) -> Iterator[None]:
-    """Hold the lock of a folder, which is made where it is not there; `note` is told where locks are not supported.
+    """Hold the lock of a folder, which is created if missing; call `note` where locks are not supported.
 
-    Raises UserError that says which process holds it, if it still does after `timeout` seconds.
+    Raises UserError, which names the holder, if another process still holds it after `timeout` seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE_NAME
