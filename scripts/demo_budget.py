@@ -5,6 +5,7 @@ snapshot train demo/pilot && snapshot eval demo/pilot --json | python scripts/de
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections import defaultdict
@@ -36,7 +37,12 @@ def margin(methods: Mapping[str, float]) -> float:
 
 def main() -> None:
     """Print the errors, the margins and the choice."""
-    errors = mean_errors(json.load(sys.stdin)["cells"])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    try:
+        errors = mean_errors(json.load(sys.stdin)["cells"])
+    except (ValueError, LookupError, TypeError) as problem:
+        parser.error(f"standard input: expected the output of snapshot eval --json ({problem})")
     for budget, methods in errors.items():
         values = "  ".join(f"{name} {error:.2f}" for name, error in methods.items())
         print(f"B = {budget}: {values}  margin {margin(methods):+.2f}")

@@ -5,7 +5,7 @@
 
 The first argument is a prepared dataset. The last line shows the error of the last snapshot and of the ensemble of all
 snapshots; with `single`, of the single model and of NoCycle. They should lie within the spread over seeds in
-results/*/table1.md: the subset of the images, their order and the initial weights differ from the package's.
+results/*/table1.md. They are not equal: the subset of the images, their order and the initial weights differ.
 """
 
 import argparse

@@ -32,5 +32,11 @@ def test_the_largest_margin_over_the_best_other_method_is_chosen():
 
 def test_nothing_is_chosen_on_test_images():
     done = choose({24: [5, 6, 7, 3, 5]}, split="test")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "expected errors on withheld images, given test" in done.stderr
+
+
+def test_other_input_is_refused_in_a_line():
+    done = subprocess.run([sys.executable, SCRIPT], input="epoch 1", capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "error: standard input: expected the output of snapshot eval --json (" in done.stderr.splitlines()[-1]
