@@ -141,22 +141,8 @@ def relabel(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def paper_value(outcome: Outcome, size: int | None = None) -> paper.PaperValue | None:
-    """Return the paper's error for an experiment with exactly the paper's settings, None for any other.
-
-    `size` selects the ensemble of the last `size` members instead of all. The paper reports test errors only.
-    """
-    experiment = outcome.experiment
-    if outcome.split != "test" or experiment.independent_runs > 1 or not paper.is_full_size(experiment):
-        return None
-    return paper.lookup(
-        dataset=experiment.dataset,
-        network=experiment.network,
-        method=experiment.method,
-        alpha0=experiment.alpha0,
-        cycles=experiment.cycles,
-        budget=experiment.budget,
-        size=size,
-    )
+    """Return the paper's error for an experiment scored on test images, as in `paper.lookup`."""
+    return paper.lookup(outcome.experiment, size) if outcome.split == "test" else None
 
 
 def find_baseline(outcome: Outcome, outcomes: Sequence[Outcome], method: Method) -> Outcome | None:

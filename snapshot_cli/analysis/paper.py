@@ -116,28 +116,20 @@ class _Cell:
     size: int | None = None
 
 
-def lookup(
-    *,
-    dataset: str,
-    network: str,
-    method: str,
-    alpha0: float,
-    cycles: int | None,
-    budget: float,
-    size: int | None = None,
-) -> PaperValue | None:
-    """Return the paper's error for the last `size` (by default all) members, None if the paper has none.
+def lookup(experiment: Experiment, size: int | None = None) -> PaperValue | None:
+    """Return the paper's error for an experiment with exactly the paper's settings, None for any other.
 
-    Budget (epochs), cycles and alpha0 must be the paper's. Cycles are ignored for single and dropout; a true ensemble
-    is looked up by its size. Table 2 does not state alpha0: 0.1 is assumed. Not valid for runs on fewer images.
+    `size` selects the ensemble of the last `size` members instead of all. Cycles are ignored for single and dropout; a
+    true ensemble is looked up by its size. Table 2 does not state alpha0: 0.1 is assumed.
     """
-    if method in ("single", "dropout"):
-        cycles = size = None
-    elif method == "ensemble":
-        cycles, size = None, size or cycles
-    else:
-        size = size or cycles
-    return _VALUES.get(_Cell(dataset, network, method, budget, alpha0, cycles, size))
+    if experiment.independent_runs > 1 or not is_full_size(experiment):
+        return None
+    cycles: int | None = experiment.cycles
+    size = None if experiment.method in ("single", "dropout") else size or cycles
+    if experiment.method in ("single", "dropout", "ensemble"):
+        cycles = None
+    settings = (experiment.dataset, experiment.network, experiment.method, experiment.budget, experiment.alpha0)
+    return _VALUES.get(_Cell(*settings, cycles, size))
 
 
 def relative_gain(dataset: str, baseline: str, alpha0: float) -> float | None:
