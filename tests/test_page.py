@@ -4,7 +4,6 @@ import pytest
 from fabricated_runs import experiment, finish_cells, study
 
 from snapshot_cli.reporting import page, report
-from snapshot_cli.reporting.page import duration
 
 METHODS = [experiment(method) for method in ("single", "dropout", "nocycle", "singlecycle", "snapshot")]
 
@@ -50,10 +49,3 @@ def test_every_run_is_listed_once_with_its_config(html):
     assert len(summaries) == len(set(summaries)) == 5
     assert "dataset: digits" in html
     assert "unknown: not trained from a git checkout" in html
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.2, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (192, "3 min 12 s"), (7500, "2 h 05 min")]
-)
-def test_duration(seconds, words):
-    assert duration(seconds) == words

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from snapshot_cli.config import yaml_file
+from snapshot_cli.durations import duration
 from snapshot_cli.reporting import claims, save
 from snapshot_cli.reporting.drawn import Drawn, Picture
 from snapshot_cli.scores import TrainedRun
@@ -40,15 +41,6 @@ def page(sheets: Sequence[Sheet], *, title: str) -> str:
         sections=[_section(sheet, number, listed) for number, sheet in enumerate(drawn, start=1)],
         empty=[sheet for sheet in sheets if not sheet.drawn],
     )
-
-
-def duration(seconds: float) -> str:
-    """Return seconds as people say them: 14 s, 3 min 12 s, 2 h 05 min."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes == 0:
-        return f"{rest} s"
-    hours, minutes_left = divmod(minutes, 60)
-    return f"{hours} h {minutes_left:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
 def _answer(sheets: Sequence[Sheet]) -> dict[str, Any] | None:
