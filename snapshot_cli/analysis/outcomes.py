@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -44,9 +44,19 @@ class Outcome:
         return len(self.scores) == self.experiment.replicates
 
     @property
+    def network(self) -> str:
+        """The network in words: "ResNet-110"."""
+        return labels.network(self.experiment.network)
+
+    @property
+    def dataset(self) -> str:
+        """The dataset in words: "CIFAR-10"."""
+        return labels.dataset(self.experiment.dataset)
+
+    @property
     def group(self) -> str:
         """Network and dataset in words: "ResNet-110 on CIFAR-10"."""
-        return f"{labels.network(self.experiment.network)} on {labels.dataset(self.experiment.dataset)}"
+        return f"{self.network} on {self.dataset}"
 
     @property
     def seeds(self) -> str:
@@ -165,14 +175,14 @@ def _distance(candidate: Experiment, experiment: Experiment) -> list[bool]:
     return [getattr(candidate, name) != getattr(experiment, name) for name in ("alpha0", "drops", "cycles")]
 
 
-def group_by(outcomes: Sequence[Outcome], *fields: str) -> Iterator[tuple[tuple[str, ...], list[Outcome]]]:
-    """Group experiments by the values of some fields; yields the values and the experiments, in order of appearance."""
+def group_by(outcomes: Iterable[Outcome], *fields: str) -> dict[tuple[str, ...], list[Outcome]]:
+    """Return the experiments by the values of some fields, in order of appearance."""
     groups: dict[tuple[str, ...], list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault(tuple(str(getattr(outcome.experiment, name)) for name in fields), []).append(outcome)
-    yield from groups.items()
+    return groups
 
 
 def split_by_panel(outcomes: Sequence[Outcome]) -> list[list[Outcome]]:
     """Split the experiments that have scores by network and dataset."""
-    return [part for _, part in group_by([outcome for outcome in outcomes if outcome.scores], "network", "dataset")]
+    return list(group_by((outcome for outcome in outcomes if outcome.scores), "network", "dataset").values())

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from snapshot_cli.analysis import labels
 from snapshot_cli.analysis.outcomes import Outcome, group_by
 from snapshot_cli.reporting import save
 from snapshot_cli.reporting.style import style
@@ -67,22 +66,10 @@ class Picture:
 Drawn = Picture | Table
 
 
-def split_by_pair(outcomes: Sequence[Outcome], request: Request) -> list[tuple[list[Outcome], Request]]:
-    """Split experiments by network and dataset, with a request for every part.
+def split(outcomes: Sequence[Outcome], request: Request, *fields: str) -> list[tuple[list[Outcome], Request]]:
+    """Split experiments by some fields, such as the network, with a request for every part.
 
-    With several parts, network and dataset are appended to the stems.
+    With several parts, the values of the fields are appended to the stems.
     """
-    groups = list(group_by(outcomes, "network", "dataset"))
-    return [(part, request if len(groups) == 1 else request.for_part(*names)) for names, part in groups]
-
-
-def split_by_dataset(outcomes: Sequence[Outcome], request: Request) -> list[tuple[str, list[Outcome], Request]]:
-    """Split experiments by dataset, with the dataset's title and a request for every part.
-
-    With several parts, the dataset is appended to the stems.
-    """
-    groups = list(group_by(outcomes, "dataset"))
-    return [
-        (labels.dataset(name), part, request if len(groups) == 1 else request.for_part(name))
-        for (name,), part in groups
-    ]
+    parts = group_by(outcomes, *fields)
+    return [(part, request if len(parts) == 1 else request.for_part(*values)) for values, part in parts.items()]

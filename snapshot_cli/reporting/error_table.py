@@ -43,7 +43,7 @@ def error_table(outcomes: Sequence[Outcome], request: Request, *, caption: str, 
 
 
 def _row(outcome: Outcome) -> tuple[str, str]:
-    return labels.network(outcome.experiment.network), outcome.label
+    return outcome.network, outcome.label
 
 
 def _columns(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
@@ -119,8 +119,8 @@ def _legend(outcomes: Sequence[Outcome]) -> list[str]:
 def _record(outcome: Outcome) -> dict[str, object]:
     value = paper_value(outcome)
     return {
-        "dataset": labels.dataset(outcome.experiment.dataset),
-        "network": labels.network(outcome.experiment.network),
+        "dataset": outcome.dataset,
+        "network": outcome.network,
         "method": outcome.label,
         "error": outcome.error if outcome.scores else None,
         "replicates": len(outcome.scores),

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from snapshot_cli.analysis.labels import dataset, network
 from snapshot_cli.analysis.outcomes import Outcome, paper_value
 from snapshot_cli.analysis.paper import PaperValue
 from snapshot_cli.analysis.statistics import mean
@@ -34,9 +33,8 @@ STATUS = {"rerun": "rerun by the authors", "copied": "copied from earlier work",
 
 def heading(outcomes: Sequence[Outcome], *, method: str = "", detail: str = "") -> Heading:
     """Return the heading of a panel of experiments on one network and dataset, with their seeds and split."""
-    experiment = outcomes[0].experiment
     facts = (count_seeds(outcomes), SPLITS[outcomes[0].split])
-    return Heading(network(experiment.network), dataset(experiment.dataset), method, detail, facts)
+    return Heading(outcomes[0].network, outcomes[0].dataset, method, detail, facts)
 
 
 def count_seeds(outcomes: Sequence[Outcome]) -> str:

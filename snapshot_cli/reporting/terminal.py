@@ -100,7 +100,7 @@ def compare_methods(outcomes: Sequence[Outcome]) -> list[Table | str]:
     shown: list[Table | str] = []
     finished = [outcome for outcome in outcomes if outcome.scores]
     sizes = range(1, max(outcome.members for outcome in finished) + 1)
-    for (network, dataset), part in group_by(finished, "network", "dataset"):
+    for (network, dataset), part in group_by(finished, "network", "dataset").items():
         images = f"{part[0].finished[0].images:,} {SPLITS[part[0].split]}"
         shown += ["", f"{network} on {dataset}, {images}", "Error (%) of the ensemble of the last m members:", ""]
         table = _table("method", "seeds", *(f"m = {m}" if m == 1 else str(m) for m in sizes))

@@ -43,7 +43,7 @@ def _lines(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
     """Return the experiments of every line by label, from the smallest budget to the largest."""
     labels = methods([outcome.experiment for outcome in outcomes], without=LINE_FIELDS)
     fields = [name for name in Experiment.model_fields if name not in LINE_FIELDS]
-    parts = (part for _, part in group_by(outcomes, *fields))
+    parts = group_by(outcomes, *fields).values()
     return {labels[part[0].experiment]: sorted(part, key=lambda outcome: outcome.experiment.budget) for part in parts}
 
 

@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.analysis.statistics import mean
 from snapshot_cli.reporting import lines, style
-from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split_by_pair
+from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split
 from snapshot_cli.reporting.style import Heading, look
 
 PER = ("network", "dataset")
@@ -44,7 +44,7 @@ class _Bin:
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw one figure per network and dataset, with one reliability diagram per experiment; seeds are pooled."""
     drawn: list[Drawn] = []
-    for part, part_request in split_by_pair([outcome for outcome in outcomes if outcome.scores], request):
+    for part, part_request in split([outcome for outcome in outcomes if outcome.scores], request, *PER):
         caption = (
             f"{part[0].group}: accuracy against confidence in {_count_bins(part[0])} bins. Below the diagonal is "
             f"overconfident. Bins of fewer than {FEW} images are faint."

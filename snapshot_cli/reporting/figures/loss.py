@@ -13,7 +13,7 @@ from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.analysis.statistics import means
 from snapshot_cli.config.experiment import steps_per_epoch
 from snapshot_cli.reporting import claims, lines, style
-from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split_by_pair
+from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split
 from snapshot_cli.reporting.figures import schedule
 from snapshot_cli.reporting.style import LineEnd, look
 from snapshot_cli.scores import Scores
@@ -34,7 +34,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     with_curve = [
         outcome for outcome in schedule.single_run_outcomes(outcomes) if outcome.run and outcome.run.curve.step
     ]
-    for part, part_request in split_by_pair(with_curve, request):
+    for part, part_request in split(with_curve, request, *PER):
         ends = ", ".join(f"{outcome.label} ends at {_mean_losses(outcome)[-1]:.2g}" for outcome in part)
         notes = [PALE_LINES] if any(len(outcome.scores) > 1 for outcome in part) else []
         notes += [READ_OFF] if any(paper.losses(outcome.experiment) for outcome in part) else []

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.config.experiment import Run, steps_per_epoch
 from snapshot_cli.reporting import lines
-from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split_by_pair
+from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split
 from snapshot_cli.reporting.style import Heading, LineEnd, Look, look, name_ends, panels
 
 PER = ("network", "dataset")
@@ -24,7 +24,7 @@ POINTS = 600  # of a curve, in addition to the steps around its jumps
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw one figure per network and dataset: the learning rate of every single-run method."""
     drawn: list[Drawn] = []
-    for part, part_request in split_by_pair(single_run_outcomes(outcomes), request):
+    for part, part_request in split(single_run_outcomes(outcomes), request, *PER):
         curves = [curve(outcome) for outcome in part]
         figure = partial(draw_curves, curves, lines.heading(part)._replace(facts=("the same for every seed",)))
         words = ", ".join(f"{line.label} with {len(line.snapshots)} snapshots" for line in curves)

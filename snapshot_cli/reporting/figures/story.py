@@ -29,7 +29,7 @@ ALONE, ENSEMBLE, SINGLE = "Snapshot alone", "Ensemble so far", "Single model"
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Draw one Snapshot experiment per network and dataset, averaged over seeds, against epochs."""
     parts = []
-    for _, group in group_by(outcomes, "network", "dataset"):
+    for group in group_by(outcomes, "network", "dataset").values():
         snapshot = _choose_snapshot(group)
         if snapshot:
             single = find_baseline(snapshot, group, "single")

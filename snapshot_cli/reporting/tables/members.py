@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snapshot_cli.analysis import labels
 from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.analysis.statistics import half_width, mean
-from snapshot_cli.reporting.drawn import Drawn, Request, split_by_dataset
+from snapshot_cli.reporting.drawn import Drawn, Request, split
 from snapshot_cli.reporting.table import Cell, Column, Table, number
 
 CAPTION = (
@@ -23,20 +22,20 @@ CHOSEN = f"{BEST}: the m members with the lowest error on the withheld training 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Return one table per dataset, with rows for the last m, the first m and the best m of every ensemble."""
     ensembles = [outcome for outcome in outcomes if outcome.experiment.independent_runs == 1 and outcome.members > 1]
-    return [_table(*part) for part in split_by_dataset(ensembles, request)]
+    return [_table(*part) for part in split(ensembles, request, "dataset")]
 
 
-def _table(dataset: str, outcomes: Sequence[Outcome], request: Request) -> Table:
+def _table(outcomes: Sequence[Outcome], request: Request) -> Table:
+    dataset = outcomes[0].dataset
     sizes = range(1, max(outcome.members for outcome in outcomes) + 1)
     rows: dict[tuple[str, str], list[Cell]] = {}
     records: list[dict[str, object]] = []
     for outcome in outcomes:
-        network = labels.network(outcome.experiment.network)
         for members, seeds in _errors_by_choice(outcome).items():
             columns = [(mean(column), half_width(column)) for column in zip(*seeds, strict=True)]
             cells = [number(*column) for column in columns]
-            rows[network, f"{outcome.label}, {members}"] = cells + [Cell()] * (len(sizes) - len(cells))
-            names = {"dataset": dataset, "network": network, "method": outcome.label, "members": members}
+            rows[outcome.network, f"{outcome.label}, {members}"] = cells + [Cell()] * (len(sizes) - len(cells))
+            names = {"dataset": dataset, "network": outcome.network, "method": outcome.label, "members": members}
             records += [
                 {**names, "replicates": len(seeds), "size": size, "error": error, "error ±": half}
                 for size, (error, half) in enumerate(columns, start=1)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from snapshot_cli.analysis import labels
 from snapshot_cli.analysis.ensembles import deep_ensemble_equivalent
 from snapshot_cli.analysis.outcomes import Outcome, find_baseline
 from snapshot_cli.analysis.statistics import half_width, mean, means
-from snapshot_cli.reporting.drawn import Drawn, Request, split_by_dataset
+from snapshot_cli.reporting.drawn import Drawn, Request, split
 from snapshot_cli.reporting.table import Cell, Column, Table, number
 from snapshot_cli.scores import Scores
 
@@ -27,51 +26,43 @@ EQUIVALENT = (
     "Deep-ensemble equivalent: size of the true ensemble with the same calibrated NLL, interpolated linearly between "
     "sizes."
 )
-PLACES = {
-    "error": 2,
-    "top-5": 2,
-    "NLL": 4,
-    "Brier": 4,
-    "ECE": 4,
-    "calibrated NLL": 4,
-    "disagreement": 2,
-    "equivalent": 2,
-    "cost": 2,
+METRICS: dict[str, tuple[int, Callable[[Scores], float | None]]] = {
+    "error": (2, lambda scores: scores.ensemble.error),
+    "top-5": (2, lambda scores: scores.ensemble.top5_error),
+    "NLL": (4, lambda scores: scores.ensemble.nll),
+    "Brier": (4, lambda scores: scores.ensemble.brier),
+    "ECE": (4, lambda scores: scores.ensemble.ece),
+    "calibrated NLL": (4, lambda scores: scores.ensemble.calibrated_nll),
+    "disagreement": (2, lambda scores: _disagreement(scores)),
 }
-"""The metrics and their decimal places."""
-BY_SEED = tuple(name for name in PLACES if name not in ("equivalent", "cost"))
+"""The metrics of a replicate, None if undefined, with their decimal places."""
 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     """Return one table per dataset with one row per network and method."""
-    return [
-        _table(dataset, part, part_request)
-        for dataset, part, part_request in split_by_dataset(outcomes, request)
-        if any(outcome.scores for outcome in part)
-    ]
+    parts = split(outcomes, request, "dataset")
+    return [_table(*part) for part in parts if any(outcome.scores for outcome in part[0])]
 
 
-def _table(dataset: str, outcomes: Sequence[Outcome], request: Request) -> Table:
+def _table(outcomes: Sequence[Outcome], request: Request) -> Table:
+    dataset = outcomes[0].dataset
     has_ensemble = any(outcome.experiment.method == "ensemble" for outcome in outcomes)
-    names = [name for name in PLACES if name != "equivalent" or has_ensemble]
     rows: dict[tuple[str, str], list[Cell]] = {}
-    records: list[dict[str, object]] = []
+    records: list[Mapping[str, object]] = []
     for outcome in outcomes:
-        ensemble_nlls = _true_ensemble_nlls(outcome, outcomes)
-        by_seed = {name: _by_seed(outcome, name) for name in BY_SEED}
-        values = {name: mean(numbers) if numbers else None for name, numbers in by_seed.items()}
-        halves = {name: half_width(numbers) if numbers else None for name, numbers in by_seed.items()}
-        nll = values["calibrated NLL"]
-        equivalent = None if nll is None or not ensemble_nlls else deep_ensemble_equivalent(nll, ensemble_nlls)
+        means_by_name, halves = _means(outcome)
+        nlls, nll = _true_ensemble_nlls(outcome, outcomes), means_by_name["calibrated NLL"]
+        equivalent = None if nll is None or not nlls else deep_ensemble_equivalent(nll, nlls)
         cost = outcome.finished[0].cost * _budget_fraction(outcome, outcomes) if outcome.scores else None
-        values |= {"equivalent": equivalent, "cost": cost}
-        network = labels.network(outcome.experiment.network)
-        rows[network, outcome.label] = [_cell(name, values, halves, len(ensemble_nlls)) for name in names]
+        cells = [number(means_by_name[name], halves[name], places) for name, (places, _) in METRICS.items()]
+        cells += [_equivalent_cell(equivalent, len(nlls))] if has_ensemble else []
+        rows[outcome.network, outcome.label] = [*cells, number(cost)]
         records.append(
-            {"dataset": dataset, "network": network, "method": outcome.label, "replicates": len(outcome.scores)}
-            | {name: values[name] for name in PLACES}
-            | {f"{name} ±": halves[name] for name in BY_SEED}
+            {"dataset": dataset, "network": outcome.network, "method": outcome.label}
+            | {"replicates": len(outcome.scores), **means_by_name, "equivalent": equivalent, "cost": cost}
+            | {f"{name} ±": half for name, half in halves.items()}
         )
+    names = [*METRICS, *(["equivalent"] if has_ensemble else []), "cost"]
     units = [UNITS, FULL] if any(_budget_fraction(outcome, outcomes) < 1 for outcome in outcomes) else [UNITS]
     has_seeds = any(len(outcome.scores) > 1 for outcome in outcomes)
     return Table(
@@ -87,25 +78,16 @@ def _table(dataset: str, outcomes: Sequence[Outcome], request: Request) -> Table
     )
 
 
-def _by_seed(outcome: Outcome, name: str) -> list[float]:
-    """Return a metric for every finished replicate that defines it."""
-    values = [_metric(scores, name) for scores in outcome.finished]
-    return [value for value in values if value is not None]
-
-
-def _metric(scores: Scores, name: str) -> float | None:
-    if name == "disagreement":
-        return _disagreement(scores)
-    ensemble = scores.ensemble
+def _means(outcome: Outcome) -> tuple[dict[str, float | None], dict[str, float | None]]:
+    """Return the means of the metrics over the replicates that define them, and the half-widths of their intervals."""
     values = {
-        "error": ensemble.error,
-        "top-5": ensemble.top5_error,
-        "NLL": ensemble.nll,
-        "Brier": ensemble.brier,
-        "ECE": ensemble.ece,
-        "calibrated NLL": ensemble.calibrated_nll,
+        name: [value for scores in outcome.finished if (value := metric(scores)) is not None]
+        for name, (_, metric) in METRICS.items()
     }
-    return values[name]
+    return (
+        {name: mean(by_seed) if by_seed else None for name, by_seed in values.items()},
+        {name: half_width(by_seed) if by_seed else None for name, by_seed in values.items()},
+    )
 
 
 def _disagreement(scores: Scores) -> float | None:
@@ -129,10 +111,7 @@ def _budget_fraction(outcome: Outcome, outcomes: Sequence[Outcome]) -> float:
     return outcome.experiment.budget / max(budgets)
 
 
-def _cell(name: str, values: Mapping[str, float | None], halves: Mapping[str, float | None], largest: int) -> Cell:
-    value = values[name]
-    if name == "equivalent" and value == 0:
+def _equivalent_cell(size: float | None, largest: int) -> Cell:
+    if size == 0:
         return Cell("<1")
-    if name == "equivalent" and value == float("inf"):
-        return Cell(f">{largest}")
-    return number(value, halves.get(name), PLACES[name])
+    return Cell(f">{largest}") if size == float("inf") else number(size)
