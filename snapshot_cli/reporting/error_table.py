@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from snapshot_cli.analysis import labels
 from snapshot_cli.analysis.outcomes import Outcome, paper_value
 from snapshot_cli.reporting.drawn import Request
 from snapshot_cli.reporting.table import DASH, MINUS, Cell, Column, Table, number, signed
@@ -19,75 +18,56 @@ def error_table(outcomes: Sequence[Outcome], request: Request, *, caption: str, 
 
     The columns paper and difference exist only for datasets with a value in the paper.
     """
-    by_cell = {(*_row(outcome), outcome.experiment.dataset): outcome for outcome in outcomes}
-    columns = _columns(outcomes)
+    in_paper = {outcome.dataset for outcome in outcomes if paper_value(outcome)}
+    columns = [
+        Column(dataset, name, dataset if name == "ours" else f"{dataset} {name}")
+        for dataset in dict.fromkeys(outcome.dataset for outcome in outcomes)
+        for name in (("ours", "paper", "difference") if dataset in in_paper else ("ours",))
+    ]
     lowest = _lowest_errors(outcomes)
-
-    def cell(row: tuple[str, str], dataset: str, column: str) -> Cell:
-        outcome = by_cell.get((*row, dataset))
-        if outcome is None:
-            return Cell()
-        return _our_cell(outcome, lowest, request) if column == "ours" else Cell(_paper_text(outcome, column))
-
+    cells: dict[tuple[str, str], dict[tuple[str, str], Cell]] = {}
+    for outcome in outcomes:
+        by_name = {"ours": _our_cell(outcome, lowest, request), **_paper_cells(outcome)}
+        row = cells.setdefault((outcome.network, outcome.label), {})
+        row |= {(outcome.dataset, name): cell for name, cell in by_name.items()}
     return Table(
         request,
         caption,
         cells=sum(len(outcome.scores) for outcome in outcomes),
         title=request.title,
-        columns=[_column(dataset, name) for dataset, name in columns],
-        rows={row: [cell(row, *column) for column in columns] for row in dict.fromkeys(map(_row, outcomes))},
+        columns=columns,
+        rows={names: [row.get(column[:2], Cell()) for column in columns] for names, row in cells.items()},
         records=[_record(outcome) for outcome in outcomes],
         legend=[" ".join([*_legend(outcomes), *([BOLD] if lowest else [])])],
         notes=[*_processes_note(outcomes), *notes],
     )
 
 
-def _row(outcome: Outcome) -> tuple[str, str]:
-    return outcome.network, outcome.label
-
-
-def _columns(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
-    in_paper = {outcome.experiment.dataset for outcome in outcomes if paper_value(outcome)}
-    datasets = dict.fromkeys(outcome.experiment.dataset for outcome in outcomes)
-    names = ("ours", "paper", "difference")
-    return [(dataset, name) for dataset in datasets for name in (names if dataset in in_paper else names[:1])]
-
-
-def _column(dataset: str, name: str) -> Column:
-    title = labels.dataset(dataset)
-    return Column(title, name, title if name == "ours" else f"{title} {name}")
-
-
-def _lowest_errors(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], float]:
+def _lowest_errors(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Return the lowest printed error by network and dataset, where at least two are finished."""
-    groups: dict[tuple[str, str], list[float]] = {}
+    groups: dict[str, list[float]] = {}
     for outcome in outcomes:
         if outcome.scores and not math.isnan(outcome.error):
-            groups.setdefault(_pair(outcome), []).append(round(outcome.error, 2))
-    return {pair: min(errors) for pair, errors in groups.items() if len(errors) > 1}
+            groups.setdefault(outcome.group, []).append(round(outcome.error, 2))
+    return {group: min(errors) for group, errors in groups.items() if len(errors) > 1}
 
 
-def _pair(outcome: Outcome) -> tuple[str, str]:
-    return outcome.experiment.network, outcome.experiment.dataset
-
-
-def _our_cell(outcome: Outcome, lowest: Mapping[tuple[str, str], float], request: Request) -> Cell:
+def _our_cell(outcome: Outcome, lowest: Mapping[str, float], request: Request) -> Cell:
     footnote = _footnote(outcome, request.study)
     if not outcome.scores:
         return Cell(DASH, footnote=footnote)
-    bold = round(outcome.error, 2) == lowest.get(_pair(outcome))
+    bold = round(outcome.error, 2) == lowest.get(outcome.group)
     return number(outcome.error, outcome.half_width)._replace(bold=bold, footnote=footnote)
 
 
-def _paper_text(outcome: Outcome, column: str) -> str:
+def _paper_cells(outcome: Outcome) -> dict[str, Cell]:
+    """Return the paper's value with its marks, and the difference from ours; nothing if the paper has no value."""
     value = paper_value(outcome)
     if value is None:
-        return ""
-    if column == "paper":
-        return ("≈" if value.status == "figure" else "") + f"{value.value:.2f}" + "*" * (value.status == "copied")
-    if not outcome.scores or math.isnan(outcome.error):
-        return ""
-    return signed(outcome.error - value.value)
+        return {}
+    paper = ("≈" if value.status == "figure" else "") + f"{value.value:.2f}" + "*" * (value.status == "copied")
+    has_error = outcome.scores and not math.isnan(outcome.error)
+    return {"paper": Cell(paper), "difference": Cell(signed(outcome.error - value.value) if has_error else "")}
 
 
 def _footnote(outcome: Outcome, study: str | None) -> str | None:
