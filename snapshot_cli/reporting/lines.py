@@ -67,36 +67,39 @@ def seeds_note(outcomes: Iterable[Outcome]) -> list[str]:
 def small_multiples(
     parts: Sequence[Sequence[Outcome]],
     labels: Sequence[Sequence[str]],
-    draw: Callable[[Axes, Sequence[Outcome], Sequence[str]], list[LineEnd]],
+    draw: Callable[..., list[LineEnd]],
     *,
     x: str,
     headings: Sequence[Heading] | None = None,
     paper: bool = False,
     columns: int = 3,
-    height: float = style.HEIGHT,
+    heights: Sequence[float] = (style.HEIGHT,),
+    width: float | None = None,
 ) -> Figure:
-    """Return an error figure with one panel per part; `draw` draws a panel from its experiments and line labels.
+    """Return an error figure with one panel per part; `draw` draws a panel from its axes, experiments and line labels.
 
-    A single panel names lines at their ends; several panels share a legend below. Panels of one dataset share y.
+    Errors are in the lowest axes of a panel. A single panel names lines at their ends; several panels share a legend
+    below. Panels of one dataset share y. Columns, heights and width as in `style.panels`.
     """
     is_single = len(parts) == 1
     legend = [] if is_single else list(dict.fromkeys(label for part in labels for label in part))
     figure, drawn = style.panels(
         headings or [heading(part) for part in parts],
         columns=columns,
-        heights=(height,),
+        heights=heights,
+        width=width,
         names=labels[0] if is_single else None,
         legend=[*legend, *([PAPER] if paper else [])],
     )
-    ends = [draw(axes, part, names) for (axes,), part, names in zip(drawn, parts, labels, strict=True)]
-    share_y([axes for (axes,) in drawn], parts)
-    for (axes,) in drawn:
-        axes.set_ylabel("Error (%)")
-        axes.set_xlabel(x)
+    ends = [draw(*panel, part, names) for panel, part, names in zip(drawn, parts, labels, strict=True)]
+    lowest = [panel[-1] for panel in drawn]
+    share_y(lowest, parts)
+    for axes in lowest:
+        axes.set(xlabel=x, ylabel="Error (%)")
     style.keep_outer_labels(drawn)
     if is_single:
-        style.name_ends(drawn[0][0], ends[0])
-    handles = {} if is_single else legend_handles([axes for (axes,) in drawn])
+        style.name_ends(lowest[0], ends[0])
+    handles = {} if is_single else legend_handles(lowest)
     style.legend_below(figure, handles | (paper_handle() if paper else {}))
     return figure
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from snapshot_cli.analysis.outcomes import Outcome, find_baseline, group_by
 from snapshot_cli.config.plan import implicit
@@ -37,10 +36,19 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     if not parts:
         return []
     shown = [outcome for part in parts for outcome in part]
+    names = [ALONE, ENSEMBLE, SINGLE][: 3 if any(len(part) > 1 for part in parts) else 2]
+    figure = partial(
+        lines.small_multiples,
+        parts,
+        [names] * len(parts),
+        _draw,
+        x="Epochs",
+        headings=[lines.heading(part, method=part[0].label) for part in parts],
+        heights=(0.8, 2.0),
+        width=5.0 if len(parts) == 1 else None,
+    )
     words = "; ".join(map(_describe, parts))
-    return [
-        Picture(request, CAPTION, partial(_figure, parts), words, lines.count_cells(shown), lines.seeds_note(shown))
-    ]
+    return [Picture(request, CAPTION, figure, words, lines.count_cells(shown), lines.seeds_note(shown))]
 
 
 def _choose_snapshot(outcomes: Sequence[Outcome]) -> Outcome | None:
@@ -53,27 +61,7 @@ def _choose_snapshot(outcomes: Sequence[Outcome]) -> Outcome | None:
     return min(plain, key=lambda outcome: outcome.experiment.alpha0 != ALPHA0, default=None)
 
 
-def _figure(parts: Sequence[Sequence[Outcome]]) -> Figure:
-    is_single = len(parts) == 1
-    names = [ALONE, ENSEMBLE, SINGLE][: 3 if any(len(part) > 1 for part in parts) else 2]
-    figure, drawn = style.panels(
-        [lines.heading(part, method=part[0].label) for part in parts],
-        heights=(0.8, 2.0),
-        width=5.0 if is_single else style.TEXT_WIDTH,
-        names=names if is_single else None,
-        legend=None if is_single else names,
-    )
-    ends = [_draw(above, below, part) for (above, below), part in zip(drawn, parts, strict=True)]
-    lines.share_y([below for _, below in drawn], parts)
-    style.keep_outer_labels(drawn)
-    if is_single:
-        style.name_ends(drawn[0][1], ends[0])
-    else:
-        style.legend_below(figure, lines.legend_handles([below for _, below in drawn]))
-    return figure
-
-
-def _draw(above: Axes, below: Axes, part: Sequence[Outcome]) -> list[LineEnd]:
+def _draw(above: Axes, below: Axes, part: Sequence[Outcome], _: Sequence[str]) -> list[LineEnd]:
     outcome, *single = part
     lrs = schedule.curve(outcome)
     schedule.draw_lrs(above, [lrs])
@@ -89,8 +77,6 @@ def _draw(above: Axes, below: Axes, part: Sequence[Outcome]) -> list[LineEnd]:
     ]
     ends += [lines.draw_level(below, SINGLE, look(model.experiment), model.error) for model in single]
     below.margins(y=0.08)
-    below.set_xlabel("Epochs")
-    below.set_ylabel("Error (%)")
     return ends
 
 
