@@ -23,6 +23,7 @@ from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.datasets import manifest as manifests
 from snapshot_cli.launch import failure
 from snapshot_cli.reporting.drawn import Request
+from snapshot_cli.reporting.page import TEMPLATES
 from snapshot_cli.reporting.table import LATEX, Cell, Column, Table, csv_text, latex_text
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.serving import card
@@ -123,7 +124,7 @@ class Reader(html.parser.HTMLParser):
 @example("&lt;")
 def test_html(text):
     reader = Reader()
-    reader.feed(table(text, text, text).html())
+    reader.feed(TEMPLATES.get_template("macros.html").module.table(table(text, text, text)))
     reader.close()
     assert set(reader.tags) <= {"table", "thead", "tbody", "tr", "th", "td", "strong", "p"}
     assert "".join(reader.texts).count(text) >= 6

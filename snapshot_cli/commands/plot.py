@@ -54,7 +54,11 @@ def plot(
     if kind == "ensemble-size" and all(outcome.experiment.method == "single" for outcome in outcomes):
         raise ConfigError(f"{source}: has single models alone; expected a method with an ensemble")
     _check_one(kind, outcomes, source, from_file=file is not None)
-    drawn = [one for one in report.draw_kind(kind, outcomes, Request(output.stem, source)) if isinstance(one, Picture)]
+    drawn = [
+        one
+        for one in report.drawing_module(kind).draw(outcomes, Request(output.stem, source))
+        if isinstance(one, Picture)
+    ]
     if not drawn:
         train = options.train_command(file, sets, results) if file else options.train_command(directories[0])
         raise UserError(_nothing(kind, outcomes, file, directories, train))
@@ -65,7 +69,7 @@ def _check_one(kind: str, outcomes: Sequence[Outcome], source: str, *, from_file
     """Raise ConfigError where one figure of a kind cannot show all that was given."""
     from snapshot_cli.reporting import report
 
-    fields = report.single_valued_fields(kind)
+    fields = getattr(report.drawing_module(kind), "PER", ())
     if len({tuple(getattr(outcome.experiment, name) for name in fields) for outcome in outcomes}) > 1:
         several = " or ".join(f"{name}s" for name in fields)
         hint = f"{command('report', Path(source))} draws a figure for each" if from_file else "give runs of one of them"
@@ -93,7 +97,7 @@ def _nothing(kind: str, outcomes: Sequence[Outcome], file: Path | None, director
 
     several = [outcome for outcome in outcomes if outcome.run and outcome.members > 1]
     train = f"type {train}{' --interpolate' * (kind == 'interpolation')}"
-    needs = report.requirement(kind)
+    needs = getattr(report.drawing_module(kind), "NEEDS", "a finished experiment")
     if kind == "interpolation" and several:
         return f"{file or directories[0]}: no errors between snapshots are stored; {train}"
     if file is None:

@@ -19,7 +19,12 @@ from snapshot_cli.scores import TrainedRun
 if TYPE_CHECKING:
     from snapshot_cli.reporting.report import Sheet
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+)
 COLUMN = 4.0  # inches; wider figures are shown at double width
 SPANNING = 7  # columns; wider tables span the page and have their caption below
 SPLITS = {"test": "test images", "holdout": "training images that were withheld"}
@@ -30,12 +35,9 @@ def page(sheets: Sequence[Sheet], *, title: str) -> str:
 
     Equal input gives equal bytes. Studies without finished experiments are listed at the end.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     drawn = [sheet for sheet in sheets if sheet.drawn]
     listed: set[str] = set()
-    return environment.get_template("page.html").render(
+    return TEMPLATES.get_template("page.html").render(
         title=title,
         answer=_answer(drawn),
         sections=[_section(sheet, number, listed) for number, sheet in enumerate(drawn, start=1)],
@@ -93,7 +95,7 @@ def _block(artifact: Drawn, prefix: str) -> dict[str, Any]:
     common = {"caption": artifact.caption, "notes": [note.split("\n- ") for note in artifact.notes]}
     if not isinstance(artifact, Picture):
         kind = "table" if len(artifact.columns) < SPANNING else "spanning"
-        return {"kind": kind, "table": artifact.html(), **common}
+        return {"kind": kind, "table": artifact, **common}
     kind = "wide" if save.svg_size(artifact.svg)[0] > COLUMN else "column"
     svg = Markup(save.inline_svg(artifact.svg, prefix))  # safe: written by matplotlib, text as outlines
     return {"kind": kind, "table": None, "svg": svg, "alt_text": artifact.alt_text, **common}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from snapshot_cli.analysis.outcomes import Outcome, collect, relabel
 from snapshot_cli.config import kinds
@@ -63,26 +64,19 @@ def draw(study: Study, results: Path, dataset_hashes: Mapping[str, str], *, argu
     )
 
 
-def draw_kind(kind: str, outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
-    """Draw the tables or figures of a kind; returns none if no finished experiment fits the kind."""
-    drawn: list[Drawn] = import_module(kinds.modules()[kind]).draw(outcomes, request)
-    return drawn
+def drawing_module(kind: str) -> Any:
+    """Return the module of a kind of table or figure.
 
-
-def single_valued_fields(kind: str) -> tuple[str, ...]:
-    """Return the settings that must be equal in one file of a kind, such as the network."""
-    return getattr(import_module(kinds.modules()[kind]), "PER", ())
-
-
-def requirement(kind: str) -> str:
-    """Return the requirement for drawing a kind, in words."""
-    return getattr(import_module(kinds.modules()[kind]), "NEEDS", "a finished experiment")
+    It has `draw`, and may have `PER`, the settings that must be equal in one file, such as the network, and `NEEDS`,
+    the requirement for drawing in words.
+    """
+    return import_module(kinds.modules()[kind])
 
 
 def _draw(outcomes: Sequence[Outcome], drawing: Drawing, request: Request) -> list[Drawn]:
     """Return the tables or figures of a drawing that show at least one scored cell."""
     shown = relabel([outcome for outcome in outcomes if drawing.shows(outcome.experiment)])
-    return [artifact for artifact in draw_kind(drawing.kind, shown, request) if artifact.cells]
+    return [artifact for artifact in drawing_module(drawing.kind).draw(shown, request) if artifact.cells]
 
 
 def write(drawn: Iterable[Drawn], results: Path, *, force: bool = False) -> Written:

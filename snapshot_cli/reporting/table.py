@@ -10,8 +10,6 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from markupsafe import Markup, escape
-
 from snapshot_cli.errors import visible
 from snapshot_cli.files import write_atomically
 from snapshot_cli.formats import markdown_text
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
-DENSE = 9  # columns; wider tables have smaller text on the page
 HEADS = ("network", "method")
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 LATEX = str.maketrans(
@@ -93,8 +90,7 @@ class Table:
         heads = [*HEADS, *(markdown_text(column.flat) for column in self.columns)]
         align = ["left"] * len(HEADS) + ["right"] * len(self.columns)
         table = tabulate(lines, heads, tablefmt="pipe", disable_numparse=True, colalign=align)
-        below = [f"{_superscript(number)} {text}" for text, number in self.footnotes.items()]
-        return "\n\n".join([f"# {markdown_text(self.title)}", table, *below, *self.legend, *self.notes]) + "\n"
+        return "\n\n".join([f"# {markdown_text(self.title)}", table, *self.below, *self.notes]) + "\n"
 
     def latex(self) -> str:
         """Return the table as a booktabs tabular with a rule between networks, followed by footnotes, legend, notes."""
@@ -110,10 +106,6 @@ class Table:
             )
             for name, ((_, method), row) in zip(shown, self.rows.items(), strict=True)
         ]
-        spans = [
-            (latex_text(above), len(list(columns)))
-            for above, columns in groupby(self.columns, lambda column: column.above)
-        ]
         below = [f"{_latex_superscript(number)} {latex_text(text)}" for text, number in self.footnotes.items()]
         return (
             "\n".join(
@@ -121,8 +113,8 @@ class Table:
                     f"% {visible(self.title)}: needs \\usepackage{{booktabs}}",
                     rf"\begin{{tabular}}{{{'l' * len(HEADS)}{'r' * len(self.columns)}}}",
                     r"\toprule",
-                    " & ".join(["", "", *(rf"\multicolumn{{{n}}}{{c}}{{{above}}}" for above, n in spans)]) + r" \\",
-                    " ".join(_rules(spans)),
+                    " & ".join(["", "", *(_spanning(*span) for span in self.spans)]) + r" \\",
+                    " ".join(_rules(self.spans)),
                     " & ".join([*HEADS, *(latex_text(column.name) for column in self.columns)]) + r" \\",
                     r"\midrule",
                     *(rule + line + r" \\" for rule, line in zip(["", *rules], lines, strict=True)),
@@ -134,40 +126,19 @@ class Table:
             + "\n"
         )
 
-    def html(self) -> Markup:
-        """Return the table as HTML with its footnotes and legend; the page adds the notes."""
-        below = [f"{_superscript(number)} {text}" for text, number in self.footnotes.items()]
-        return Markup("\n").join(
-            [
-                Markup('<table class="dense">' if len(self.columns) > DENSE else "<table>"),
-                *self._head(),
-                *self._body(),
-                Markup("</table>"),
-                *(Markup('<p class="note">{}</p>').format(text) for text in [*below, *self.legend]),
-            ]
-        )
+    @property
+    def spans(self) -> list[tuple[str, int]]:
+        """The spanning headings with their number of columns."""
+        return [(above, len(list(columns))) for above, columns in groupby(self.columns, lambda column: column.above)]
 
-    def _head(self) -> Iterator[Markup]:
-        spans = [
-            Markup('<th scope="colgroup" class="over" colspan="{}">{}</th>').format(len(list(columns)), above)
-            for above, columns in groupby(self.columns, lambda column: column.above)
-        ]
-        names = [Markup('<th scope="col" class="number">{}</th>').format(column.name) for column in self.columns]
-        yield Markup("<thead><tr><th></th>{}</tr>").format(Markup().join(spans))
-        yield Markup('<tr><th scope="col">{}</th>{}</tr></thead>').format(HEADS[1], Markup().join(names))
+    @property
+    def below(self) -> list[str]:
+        """The footnotes with their marks, and the legend."""
+        return [*(f"{_superscript(number)} {text}" for text, number in self.footnotes.items()), *self.legend]
 
-    def _body(self) -> Iterator[Markup]:
-        yield Markup("<tbody>")
-        for network, rows in groupby(self.rows.items(), lambda item: item[0][0]):
-            span = 1 + len(self.columns)
-            yield Markup('<tr class="group"><th scope="rowgroup" colspan="{}">{}</th></tr>').format(span, network)
-            for (_, method), row in rows:
-                cells = Markup().join(Markup('<td class="number">{}</td>').format(self._html(cell)) for cell in row)
-                yield Markup('<tr><th scope="row">{}</th>{}</tr>').format(method, cells)
-        yield Markup("</tbody>")
-
-    def _html(self, cell: Cell) -> Markup:
-        return Markup(self._text(cell, lambda text: str(escape(text)), "<strong>{}</strong>".format, _superscript))
+    def mark(self, cell: Cell) -> str:
+        """Return the mark of a cell's footnote, if it has one."""
+        return "" if cell.footnote is None else _superscript(self.footnotes[cell.footnote])
 
     def _text(
         self, cell: Cell, escaped: Callable[[str], str], bold: Callable[[str], str], mark: Callable[[int], str]
@@ -214,6 +185,10 @@ def latex_text(text: str) -> str:
 def _latex_note(text: str) -> str:
     lines = text.replace("\n", "\\\\\n")
     return rf"\par\noindent{{\footnotesize {lines}\par}}"
+
+
+def _spanning(heading: str, columns: int) -> str:
+    return rf"\multicolumn{{{columns}}}{{c}}{{{latex_text(heading)}}}"
 
 
 def _rules(spans: Sequence[tuple[str, int]]) -> Iterator[str]:
