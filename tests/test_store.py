@@ -109,6 +109,26 @@ def test_a_dataset_that_another_process_puts_there_meanwhile_is_replaced(tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
 
 
+def test_a_dataset_that_is_a_link_to_another_disk_is_replaced(tmp_path):
+    old = save(tmp_path / "disk", *fabricate(seed=1))
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/photos").symlink_to(old)
+    manifest, arrays = fabricate()
+    save(tmp_path / "data", manifest, arrays)
+    assert load(tmp_path / "data", "photos").manifest == manifest
+    assert load(tmp_path / "disk", "photos").manifest != manifest
+
+
+def test_rows_are_those_of_the_dataset_that_was_opened_whatever_replaces_it(tmp_path, monkeypatch):
+    save(tmp_path, *fabricate())
+    images = load(tmp_path, "photos").train_images
+    expected = np.array(images)
+    save(tmp_path, *fabricate(seed=1))
+    for block in (1, store.BLOCK):
+        monkeypatch.setattr(store, "BLOCK", block)
+        np.testing.assert_array_equal(read_rows(images, np.array([5, 0, 3])), expected[[5, 0, 3]])
+
+
 @pytest.mark.parametrize("failing", ["flush_folder", "_flush", "_write"])
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path, monkeypatch, failing):
     def full(*arguments):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import math
+import mmap
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from mmap import mmap
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any, BinaryIO, NamedTuple
@@ -43,6 +43,7 @@ __all__ = [
 Images = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 CHUNK = 2**20  # bytes: writing larger ones takes four times as long
+BLOCK = 2**23  # bytes that are read through a mapping at a time
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -118,16 +119,19 @@ class Dataset:
 
 
 def read_rows(images: Images, rows: NDArray[np.int64]) -> Images:
-    """Return some rows of images; of mapped images, only these are read."""
+    """Return some rows of images; of mapped images, the pages that are read do not stay in memory.
+
+    They are read through the mapping: under the file's name may lie another dataset by now.
+    """
     base: object = images.base
-    if not isinstance(images, np.memmap) or not isinstance(base, mmap):
+    if not isinstance(images, np.memmap) or not isinstance(base, mmap.mmap):
         return images[rows]  # an array in memory, or a part of a mapped one
     read = np.empty((len(rows), *images.shape[1:]), images.dtype)
-    bytes_of_row = images.nbytes // len(images)
-    with open(str(images.filename), "rb") as file:
-        for places in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(rows) != 1) + 1):
-            file.seek(images.offset + int(rows[places[0]]) * bytes_of_row)
-            file.readinto(read[places[0] : places[-1] + 1].data.cast("B"))
+    height = max(1, BLOCK * len(images) // images.nbytes)
+    for start in range(0, len(rows), height):
+        read[start : start + height] = images[rows[start : start + height]]
+        if hasattr(mmap, "MADV_DONTNEED"):  # nothing is written to the mapping, which would be lost
+            base.madvise(mmap.MADV_DONTNEED)
     return read
 
 
@@ -324,12 +328,12 @@ def _move(new: Path, folder: Path, scratch: Path) -> None:
         try:
             os.rename(new, folder)
         except OSError as problem:
-            if problem.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            if problem.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):  # the last: a link to a folder
                 raise
         else:
             break
         with suppress(FileNotFoundError):
-            os.rename(folder, tempfile.mkdtemp(dir=scratch))
+            os.rename(folder, Path(tempfile.mkdtemp(dir=scratch)) / folder.name)
     flush_folder(folder.parent)
 
 
