@@ -232,7 +232,7 @@ def test_a_run_really_trained_in_a_process_of_its_own(tmp_path):
     words = [sys.executable, "-m", "snapshot_cli", "reproduce", "study.yaml", "--device", "cpu"]
     done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.splitlines()[1].startswith("cifar10 has to come from somewhere; type: snapshot data prepare")
+    assert done.stderr.splitlines()[1].startswith("cifar10: give its files with --from; type: snapshot data prepare")
     assert "Traceback" not in done.stderr
 
 
