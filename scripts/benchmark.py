@@ -70,7 +70,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--parts", nargs="*", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)} [the last only on a GPU]"
     )
-    parser.add_argument("--blocks", type=int, default=10, help="rounds of what is measured by turns [10]")
+    parser.add_argument("--blocks", type=int, default=10, help="rounds of alternating contenders [10]")
     parser.add_argument("--seconds", type=float, help=f"skip what is left then [on a GPU {SECONDS_GPU:.0f}]")
     parser.add_argument("--dry-run", action="store_true", help="print the table and write nothing")
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)

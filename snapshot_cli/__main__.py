@@ -21,7 +21,7 @@ def set_environment() -> None:
     for name in IGNORED:
         os.environ.pop(name, None)
     for name in ("COLUMNS", "LINES"):
-        if os.environ.get(name) == "0":  # a terminal whose size nobody has set
+        if os.environ.get(name) == "0":  # a terminal of unknown size
             del os.environ[name]
     os.environ["PYTHONSAFEPATH"] = "1"  # a queue.py in the working folder is the user's
     if container.processors() is not None:  # of which torch knows nothing

@@ -174,7 +174,7 @@ class Recipe(Model):
         network = info.data.get("network", "resnet-8")
         if value and names.is_external(network):
             raise ValueError(
-                f"expected 0, as it is for the paper's networks; {network} may have network_options for it"
+                f"expected 0 for {network}, as only the paper's networks support it; its network_options may have it"
             )
         if value and names.parse(network).family not in names.SKIPPABLE:
             raise ValueError(f"expected 0, as {network} has no blocks to skip, given {value:g}")

@@ -82,7 +82,7 @@ for _tag, _pattern, _first in [
 
 
 class _Writer(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """PyYAML's dumper, in C where it is installed, which also quotes what _Reader would not read as text."""
+    """PyYAML's dumper, in C if available, which also quotes text that _Reader would read as another type."""
 
     yaml_implicit_resolvers: dict[str, Any] = {
         first: [

@@ -14,7 +14,7 @@ OPCODES = 8  # up to the step: progress, iteration and its value, with the opcod
 
 
 def saved_step(path: Path) -> int:
-    """Return the step that a checkpoint was saved after; 0 where there is none or it cannot be read."""
+    """Return the step of a checkpoint; 0 if there is none or it cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
             (entry,) = (info for info in archive.infolist() if info.filename.endswith("/data.pkl"))

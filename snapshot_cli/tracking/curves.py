@@ -55,7 +55,7 @@ def start_of_run(run: TrainedRun) -> float:
 
 
 def training_points(directory: RunDirectory, examples: int) -> Iterator[Point]:
-    """Yield the rows of metrics.csv and the number of snapshots so far, for a run on so many training examples.
+    """Yield the rows of metrics.csv and the number of snapshots so far, for a run with `examples` training images.
 
     Times count from the start of the run and leave out pauses. Raises UserError if metrics.csv is malformed.
     """
