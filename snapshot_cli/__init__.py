@@ -26,9 +26,12 @@ def __getattr__(name: str) -> Any:
 
         return SnapshotSchedule
     if name == "__version__":
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        return version("snapshot-cli")
+        try:
+            return version("snapshot-cli")
+        except PackageNotFoundError:  # run from a source tree that is not installed
+            return "unknown"
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

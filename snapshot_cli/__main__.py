@@ -4,7 +4,7 @@ import os
 import sys
 
 from snapshot_cli import output
-from snapshot_cli.launch.signals import exit_on_signals
+from snapshot_cli.launch.signals import exit_on_signals, keep_exit_code
 
 IGNORED = (
     "MPLBACKEND",  # a notebook's, which may not be installed here; figures are files
@@ -42,7 +42,9 @@ def main() -> None:
         code = 1
     except SystemExit as end:
         code = end.code
-    sys.exit(output.finish(code if isinstance(code, int) else 0))
+    exit_code = output.finish(code if isinstance(code, int) else 0)
+    keep_exit_code(exit_code)
+    sys.exit(exit_code)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+import snapshot_cli
 from snapshot_cli.commands.compare import compare
 from snapshot_cli.commands.config import config
 from snapshot_cli.commands.data import data
@@ -91,8 +92,21 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
 }
 
 
+def _print_version(context: click.Context, parameter: click.Parameter, is_given: bool) -> None:
+    if is_given and not context.resilient_parsing:
+        click.echo(f"snapshot, version {snapshot_cli.__version__}")
+        context.exit()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="snapshot-cli", prog_name="snapshot")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 def main() -> None:
     """Train one network, get M models: snapshot ensembles (Huang et al., 2017).
 

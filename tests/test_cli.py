@@ -1,4 +1,5 @@
 import errno
+import importlib.metadata
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from fabricated_runs import finish_cells
 
 from snapshot_cli.cli import main
 from snapshot_cli.config.load import load
+from snapshot_cli.launch import doctor
 
 HELP = """\
 Usage: snapshot [OPTIONS] COMMAND [ARGS]...
@@ -82,6 +84,16 @@ def test_every_verb_explains_itself_and_each_of_its_options(path, command):
     for option in command.params:
         assert option.param_type_name == "argument" or option.help, f"{path} {option.name}"
     assert isinstance(command, click.Group) or command.help
+
+
+def test_a_source_tree_that_is_not_installed_has_no_version(monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    for name in ("version", "requires"):
+        monkeypatch.setattr(importlib.metadata, name, missing)
+    assert snapshot("--version") == (0, "snapshot, version unknown\n", "")
+    assert [found.state for found in doctor.packages(doctor._requirements())] == ["note"]
 
 
 def test_version():

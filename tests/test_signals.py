@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import CHECKOUT, STUDY, snapshot, write
 
+from snapshot_cli.launch import signals
 from snapshot_cli.launch.signals import stop_request
 
 
@@ -108,3 +109,15 @@ def test_a_signal_while_the_program_is_still_loading(tmp_path, number, code):
     process.send_signal(number)
     assert process.communicate(timeout=60) == ("", "stopped; type the same command to resume\n")
     assert process.returncode == code
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_after_all_work_changes_no_exit_code_and_says_nothing(number, capfd):
+    """`reproduce` repeats SIGTERM until a training has ended, and torch's handlers at exit take their time."""
+    child = os.fork()
+    if child == 0:
+        signals.keep_exit_code(7)
+        os.kill(os.getpid(), number)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert capfd.readouterr() == ("", "")

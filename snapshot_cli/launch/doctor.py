@@ -42,14 +42,14 @@ def examine(machine: Machine) -> list[Finding]:
     """Run all checks; return their findings in the order in which to fix them."""
     return [
         python(sys.version_info[:3]),
-        *packages(importlib.metadata.requires(PACKAGE) or []),
+        *packages(_requirements()),
         accelerator(),
         *bfloat16(),
         memory(),
         shared(),
         *(finding for folder in (machine.data, machine.results) for finding in disk(folder)),
         datasets(machine.data),
-        *extras(importlib.metadata.requires(PACKAGE) or []),
+        *extras(_requirements()),
     ]
 
 
@@ -63,6 +63,9 @@ def python(version: tuple[int, ...]) -> Finding:
 
 def packages(requirements: list[str]) -> Iterator[Finding]:
     """Check the required packages: one finding if all are good."""
+    if not requirements:
+        yield Finding("packages", "note", f"{PACKAGE} is not installed, so they are not checked", "pip install .")
+        return
     needed = [
         (_name(requirement), _oldest(requirement)) for requirement in requirements if "extra ==" not in requirement
     ]
@@ -204,6 +207,14 @@ def _name(requirement: str) -> str:
 def _oldest(requirement: str) -> str:
     match = re.search(r">=\s*([0-9.]+)", requirement)
     return match[1] if match else "0"
+
+
+def _requirements() -> list[str]:
+    """Return what this program requires; nothing for a source tree that is not installed."""
+    try:
+        return importlib.metadata.requires(PACKAGE) or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
 
 
 def _version(name: str) -> str:

@@ -20,6 +20,12 @@ def exit_on_signals() -> None:
         signal.signal(number, _exit)
 
 
+def keep_exit_code(code: int) -> None:
+    """Let signals that come after all work end the program at once with its exit code, without words of a stop."""
+    for number in handled():
+        signal.signal(number, lambda number, frame: os._exit(code))
+
+
 def handled() -> list[signal.Signals]:
     """Return the signals to handle; SIGHUP stays ignored under nohup."""
     is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
+from snapshot_cli import __version__
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.datasets.catalogue import CATALOGUE, Facts, split_name
 from snapshot_cli.datasets.duplicates import Duplicates
@@ -70,7 +71,7 @@ def facts(
         "runs": {directory.run.run_id: _run(directory) for directory in dict.fromkeys(d for d, _ in snapshots)},
         "exported_with": {
             "python": platform.python_version(),
-            "versions": {name: version(name) for name in ("snapshot-cli", "torch", "numpy")},
+            "versions": {"snapshot-cli": __version__} | {name: version(name) for name in ("torch", "numpy")},
         },
     }
 
