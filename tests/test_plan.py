@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 
 from snapshot_cli.config.experiment import Experiment, Run
-from snapshot_cli.config.plan import TITLES, cell, cost, expand, images, label, run_label, runs
+from snapshot_cli.config.plan import TITLES, cell, cost, expand, images, label, operations, run_label, runs
 from snapshot_cli.config.study import Study
 
 BASE = {"dataset": "digits", "network": "resnet-8", "budget": 13, "batch_size": 1437}  # 13 steps in all
@@ -175,6 +175,13 @@ def test_experiments_of_a_study_may_have_replicates_of_their_own():
 
 def test_a_run_asks_for_itself():
     assert runs(STEP) == [STEP]
+
+
+def test_operations_grow_with_the_images_and_with_the_network():
+    one = operations(STEP, 1437, 8)
+    assert operations(run(schedule="step", budget=26), 1437, 8) == 2 * one
+    assert operations(run(schedule="step", network="resnet-14"), 1437, 8) > 1.5 * one
+    assert operations(STEP, 1437, 16) == pytest.approx(4 * one, rel=0.01)
 
 
 def test_images():
