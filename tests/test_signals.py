@@ -107,7 +107,7 @@ def test_a_signal_while_the_program_is_still_loading(tmp_path, number, code):
     )  # fmt: skip
     assert process.stdout.readline() == "loading\n"
     process.send_signal(number)
-    assert process.communicate(timeout=60) == ("", "stopped; type the same command to resume\n")
+    assert process.communicate(timeout=60) == ("", "stopped; type the same command again\n")
     assert process.returncode == code
 
 

@@ -127,7 +127,7 @@ def test_a_run_has_the_handlers_of_a_process_of_its_own(slot, tmp_path):
     slot.start([WAIT], tmp_path)
     os.kill(int(appear("ready")), signal.SIGINT)
     assert wait(slot) == 130
-    assert (tmp_path / failure.LOG).read_text() == "stopped; type the same command to resume\n"
+    assert (tmp_path / failure.LOG).read_text() == "stopped; type the same command again\n"
 
 
 def test_a_run_stops_when_the_driver_is_gone(slot, tmp_path):

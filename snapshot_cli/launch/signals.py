@@ -35,7 +35,7 @@ def handled() -> list[signal.Signals]:
 def _exit(number: int, frame: FrameType | None) -> None:
     if torchrun.rank() == 0:
         with suppress(OSError):  # the terminal is gone after SIGHUP
-            os.write(2, b"stopped; type the same command to resume\n")  # print may be what is interrupted
+            os.write(2, b"stopped; type the same command again\n")  # print may be what is interrupted
     sys.exit(EXIT_CODES[signal.Signals(number)])
 
 
