@@ -23,15 +23,19 @@ class Evaluation:
 
 def evaluate(logits: Floats, labels: Labels) -> Evaluation:
     """Return the metrics of members and ensembles from logits (members, examples, classes) and labels (examples,)."""
-    return evaluate_probabilities(metrics.softmax(logits), labels)
-
-
-def evaluate_probabilities(probabilities: Array, labels: Labels) -> Evaluation:
-    """Return the metrics of members and ensembles from probabilities (members, examples, classes)."""
+    probabilities = metrics.softmax(logits)
     members = tuple(measure(member, labels) for member in probabilities)
-    ensembles = cumulative_means(probabilities[::-1])
-    next(ensembles)  # skip m = 1: the last member
-    return Evaluation(members, (members[-1], *(measure(ensemble, labels) for ensemble in ensembles)))
+    return Evaluation(members, (members[-1], *measure_first(probabilities[::-1], labels)))
+
+
+def measure_first(probabilities: Array, labels: Labels) -> list[Metrics]:
+    """Return the metrics of the ensembles of the first m = 2..M members (members, examples, classes).
+
+    The paper averages the last m members: pass the members in reverse order.
+    """
+    ensembles = cumulative_means(probabilities)
+    next(ensembles, None)  # m = 1: a member
+    return [measure(ensemble, labels) for ensemble in ensembles]
 
 
 def measure(probabilities: Floats, labels: Labels) -> Metrics:
@@ -50,10 +54,7 @@ def measure(probabilities: Floats, labels: Labels) -> Metrics:
 
 
 def cumulative_means(probabilities: Iterable[Array]) -> Iterator[Array]:
-    """Yield the mean probabilities (examples, classes) of the first m = 1..M members.
-
-    The paper's h_Ensemble (section 3) averages the last m members: pass the members in reverse order.
-    """
+    """Yield the mean probabilities (examples, classes) of the first m = 1..M members: h_Ensemble of section 3."""
     total: Array | None = None
     for size, member in enumerate(probabilities, start=1):
         total = member.copy() if total is None else np.add(total, member, out=total)

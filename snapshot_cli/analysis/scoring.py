@@ -12,7 +12,7 @@ import numpy as np
 
 from snapshot_cli import scores as files
 from snapshot_cli.analysis import metrics, selection
-from snapshot_cli.analysis.ensembles import cumulative_means, evaluate_probabilities, mean, measure
+from snapshot_cli.analysis.ensembles import mean, measure, measure_first
 from snapshot_cli.analysis.metrics import Array, Labels
 from snapshot_cli.analysis.selection import best_subsets
 from snapshot_cli.config import plan
@@ -21,7 +21,7 @@ from snapshot_cli.config.plan import Cell
 from snapshot_cli.config.study import Split, Study
 from snapshot_cli.errors import UserError, other_dataset
 from snapshot_cli.run_directory import INTERPOLATION, METRICS, RunDirectory
-from snapshot_cli.scores import Choice, Curve, Line, Member, Metrics, Scores, TrainedRun
+from snapshot_cli.scores import Choice, Curve, Line, Member, Scores, TrainedRun
 
 
 def unfinished(runs: Sequence[Run], results: Path) -> list[Run]:
@@ -84,16 +84,11 @@ def _default_split(config: Experiment | Study) -> Split:
 
 
 def store(cell: Cell, results: Path, split: Split) -> Scores:
-    """Compute the scores of a cell with finished runs, and write them to its file."""
-    scores = compute(cell, results, split)
+    """Compute the scores of a cell from the predictions of its finished runs, and write them; raises like `score`."""
+    members = [(RunDirectory.of(member.run, results), member.snapshot) for member in cell.members]
+    scores = score(members, split=split, experiment=cell.alone, budget=cell.experiment.budget)
     files.write(scores, files.path(cell, results, split))
     return scores
-
-
-def compute(cell: Cell, results: Path, split: Split) -> Scores:
-    """Compute the scores of a cell from the predictions of its finished runs; raises like `score`."""
-    members = [(RunDirectory.of(member.run, results), member.snapshot) for member in cell.members]
-    return score(members, split=split, experiment=cell.alone, budget=cell.experiment.budget)
 
 
 def score(
@@ -109,22 +104,22 @@ def score(
     images were withheld.
     """
     predictions = read_predictions(members, split)
-    evaluation = evaluate_probabilities(predictions.probabilities, predictions.labels)
+    probabilities, labels = predictions.probabilities, predictions.labels
     directories = list(dict.fromkeys(directory for directory, _ in members))
     runs = {directory.run.run_id: _trained_run(directory) for directory in directories}
     return Scores(
         experiment=experiment,
         split=split,
-        images=len(predictions.labels),
-        labels_sha256=hashlib.sha256(predictions.labels.tobytes()).hexdigest(),
-        classes=predictions.probabilities.shape[2],
+        images=len(labels),
+        labels_sha256=hashlib.sha256(labels.tobytes()).hexdigest(),
+        classes=probabilities.shape[2],
         members=[Member(run=directory.run.run_id, snapshot=snapshot) for directory, snapshot in members],
         runs=runs,
-        alone=list(evaluation.members),
-        later=list(evaluation.ensembles[1:]),
-        earlier=_first_members(predictions),
-        correlation=metrics.correlation(predictions.probabilities).tolist(),
-        disagreement=metrics.disagreement(predictions.probabilities).tolist(),
+        alone=[measure(member, labels) for member in probabilities],
+        later=measure_first(probabilities[::-1], labels),
+        earlier=measure_first(probabilities[:-1], labels),
+        correlation=metrics.correlation(probabilities).tolist(),
+        disagreement=metrics.disagreement(probabilities).tolist(),
         chosen=_choices(members, predictions) if split == "test" else [],
         cost=plan.cost(
             [plan.Member(directory.run, snapshot) for directory, snapshot in members],
@@ -182,13 +177,6 @@ def read_predictions(members: Sequence[tuple[RunDirectory, int]], split: Split) 
     for array, out in zip(logits, probabilities, strict=True):
         metrics.softmax(array, out)
     return Predictions(probabilities, labels)
-
-
-def _first_members(predictions: Predictions) -> list[Metrics]:
-    """Return the metrics of the ensembles of the first m = 2..M-1 members."""
-    ensembles = cumulative_means(predictions.probabilities[:-1])
-    next(ensembles, None)
-    return [measure(ensemble, predictions.labels) for ensemble in ensembles]
 
 
 def _choices(members: Sequence[tuple[RunDirectory, int]], test: Predictions) -> list[Choice]:

@@ -13,7 +13,6 @@ from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.analysis.statistics import means
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
-from snapshot_cli.scores import Line
 
 CAPTION = (
     "Test error along the line in weight space from every earlier snapshot (left) to the last one (right). A bump "
@@ -44,8 +43,15 @@ MARKERS = "osD^vPX<>"
 class _Panel:
     outcome: Outcome
     statistics: str
-    lines: list[list[Line]]
-    """By replicate, for those that have stored them: the lines from every earlier snapshot."""
+    seeds: int
+    """The number of replicates that have stored lines."""
+    lines: list[tuple[list[float], list[float]]]
+    """The lambdas and the mean errors over seeds of the line from every earlier snapshot."""
+
+    @property
+    def name(self) -> str:
+        """The statistics as in a title."""
+        return STATISTICS[self.statistics][0]
 
 
 def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
@@ -55,14 +61,18 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     if not panels:
         return []
     stored = [name for name in STATISTICS if any(panel.statistics == name for panel in panels)]
-    words = [f"{_name(panel)}: highest {_highest(panel):.2f} %" for panel in panels]
-    cells = sum({id(panel.outcome): len(panel.lines) for panel in panels}.values())
+    words = [
+        f"{panel.outcome.group}, {panel.outcome.label}, {panel.name}: highest "
+        f"{max(max(errors) for _, errors in panel.lines):.2f} %"
+        for panel in panels
+    ]
+    cells = sum({id(panel.outcome): panel.seeds for panel in panels}.values())
     notes = [LINE, *(STATISTICS[name][1] for name in stored), *claims.further(shown, "bump")]
     return [Picture(request, CAPTION, partial(_figure, panels, stored), "; ".join(words), cells, notes)]
 
 
 def _figure(panels: Sequence[_Panel], stored: Sequence[str]) -> Figure:
-    most = max(len(panel.lines[0]) for panel in panels)
+    most = max(len(panel.lines) for panel in panels)
     legend = [f"Snapshot {number}" for number in range(1, most + 1)]
     figure, drawn = style.panels(
         [_heading(panel) for panel in panels],
@@ -82,34 +92,19 @@ def _figure(panels: Sequence[_Panel], stored: Sequence[str]) -> Figure:
 def _panel(outcome: Outcome, statistics: str) -> _Panel:
     runs = [scores.only_run for scores in outcome.finished if scores.only_run]
     stored = [[line for line in run.lines if line.statistics == statistics] for run in runs]
-    return _Panel(outcome, statistics, [run_lines for run_lines in stored if run_lines])
-
-
-def _name(panel: _Panel) -> str:
-    return f"{panel.outcome.group}, {panel.outcome.label}, {STATISTICS[panel.statistics][0]}"
+    stored = [run_lines for run_lines in stored if run_lines]
+    drawn = [(same[0].lambdas, means([line.errors for line in same])) for same in zip(*stored, strict=True)]
+    return _Panel(outcome, statistics, len(stored), drawn)
 
 
 def _heading(panel: _Panel) -> style.Heading:
-    count = len(panel.lines)
-    heading = lines.heading([panel.outcome], method=panel.outcome.label, detail=STATISTICS[panel.statistics][0])
-    return heading._replace(facts=(f"{count} seed{'s' * (count != 1)}", "test images"))
-
-
-def _errors(panel: _Panel) -> list[tuple[list[float], list[float]]]:
-    """Return the lambdas and mean errors over seeds for every earlier snapshot."""
-    return [
-        (snapshot_lines[0].lambdas, means([line.errors for line in snapshot_lines]))
-        for snapshot_lines in zip(*panel.lines, strict=True)
-    ]
-
-
-def _highest(panel: _Panel) -> float:
-    return max(max(errors) for _, errors in _errors(panel))
+    heading = lines.heading([panel.outcome], method=panel.outcome.label, detail=panel.name)
+    return heading._replace(facts=(f"{panel.seeds} seed{'s' * (panel.seeds != 1)}", "test images"))
 
 
 def _draw(axes: Axes, panel: _Panel) -> None:
-    drawn = _errors(panel)
-    for number, ((lambdas, errors), colour) in enumerate(zip(drawn, style.shades(len(drawn)), strict=True), start=1):
+    shades = style.shades(len(panel.lines))
+    for number, ((lambdas, errors), colour) in enumerate(zip(panel.lines, shades, strict=True), start=1):
         axes.plot(
             lambdas, errors, color=colour, marker=MARKERS[(number - 1) % len(MARKERS)], markersize=3,
             markeredgewidth=0, linewidth=1.1, label=f"Snapshot {number}", clip_on=False,
