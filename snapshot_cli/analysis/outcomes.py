@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -93,6 +93,16 @@ class Outcome:
     def run(self) -> TrainedRun | None:
         """The run of the first finished replicate; None without one, or if its members come from several runs."""
         return self.finished[0].only_run if self.scores else None
+
+
+def count_cells(outcomes: Iterable[Outcome]) -> int:
+    """Return the number of scored cells of experiments."""
+    return sum(len(outcome.scores) for outcome in outcomes)
+
+
+def count_range(counts: Collection[int]) -> str:
+    """Return the smallest and the largest count as text: "5" or "3 to 5"."""
+    return f"{min(counts)}" if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
 
 
 def collect(study: Study, results: Path, dataset_hashes: Mapping[str, str]) -> list[Outcome]:

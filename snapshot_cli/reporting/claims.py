@@ -10,7 +10,7 @@ from markupsafe import Markup
 from snapshot_cli.analysis import claims, findings, labels
 from snapshot_cli.analysis.claims import Verdict
 from snapshot_cli.analysis.findings import Finding
-from snapshot_cli.analysis.outcomes import Outcome
+from snapshot_cli.analysis.outcomes import Outcome, count_range
 from snapshot_cli.analysis.statistics import Answer, Decision
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.reporting.table import bullets, signed
@@ -199,13 +199,9 @@ def _paper_gain(verdict: Verdict) -> str:
 def _seeds(finished: Sequence[int], planned: Sequence[int]) -> str:
     """Return the number of seeds as text: "5 seeds", "3 to 5 seeds", "1 to 3 of 5 seeds so far"."""
     if tuple(finished) != tuple(planned):
-        return f"{_range(finished)} of {_range(planned)} seed{'s' * (max(planned) > 1)} so far"
+        return f"{count_range(finished)} of {count_range(planned)} seed{'s' * (max(planned) > 1)} so far"
     suffix = " each" if len(finished) > 1 and len(set(planned)) == 1 else ""
-    return f"{_range(planned)} seed{'s' * (max(planned) > 1)}{suffix}"
-
-
-def _range(counts: Sequence[int]) -> str:
-    return f"{min(counts)}" if len(set(counts)) == 1 else f"{min(counts)} to {max(counts)}"
+    return f"{count_range(planned)} seed{'s' * (max(planned) > 1)}{suffix}"
 
 
 def _pooled_over(groups: Sequence[Experiment]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from snapshot_cli.analysis.outcomes import Outcome, paper_value
+from snapshot_cli.analysis.outcomes import Outcome, count_cells, count_range, paper_value
 from snapshot_cli.reporting.drawn import Request
 from snapshot_cli.reporting.table import DASH, MINUS, Cell, Column, Table, number, signed
 from snapshot_cli.scores import TrainedRun
@@ -33,7 +33,7 @@ def error_table(outcomes: Sequence[Outcome], request: Request, *, caption: str, 
     return Table(
         request,
         caption,
-        cells=sum(len(outcome.scores) for outcome in outcomes),
+        cells=count_cells(outcomes),
         title=request.title,
         columns=columns,
         rows={names: [row.get(column[:2], Cell()) for column in columns] for names, row in cells.items()},
@@ -80,12 +80,10 @@ def _footnote(outcome: Outcome, study: str | None) -> str | None:
 def _legend(outcomes: Sequence[Outcome]) -> list[str]:
     """Return sentences that explain the columns and marks of the table."""
     sentences = ["Errors in percent."]
-    counts = sorted({len(outcome.scores) for outcome in outcomes if len(outcome.scores) > 1})
+    counts = [len(outcome.scores) for outcome in outcomes if len(outcome.scores) > 1]
     if counts:
-        seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        sentences.append(
-            f"± is the half-width of the 95 % interval of the mean over {seeds} seeds; without ±, one seed."
-        )
+        seeds = f"{count_range(counts)} seeds"
+        sentences.append(f"± is the half-width of the 95 % interval of the mean over {seeds}; without ±, one seed.")
     elif any(outcome.scores for outcome in outcomes):
         sentences.append("One seed each.")
     statuses = {value.status for outcome in outcomes if (value := paper_value(outcome))}

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from snapshot_cli.analysis.outcomes import Outcome, paper_value
+from snapshot_cli.analysis.outcomes import Outcome, count_range, paper_value
 from snapshot_cli.analysis.paper import PaperValue
 from snapshot_cli.analysis.statistics import mean
 from snapshot_cli.reporting import style
@@ -41,10 +41,9 @@ def count_seeds(outcomes: Sequence[Outcome]) -> str:
     """Return the finished replicates in words: "5 seeds", or "1 to 4 of 5 seeds" where experiments differ."""
     if len({outcome.seeds for outcome in outcomes}) == 1:
         return outcomes[0].seeds
-    counts = [len(outcome.scores) for outcome in outcomes]
+    finished = count_range([len(outcome.scores) for outcome in outcomes])
     planned = {outcome.experiment.replicates for outcome in outcomes}
-    unfinished = f" of {planned.pop()}" if len(planned) == 1 else ""
-    return f"{min(counts)} to {max(counts)}{unfinished} seeds"
+    return f"{finished}{f' of {planned.pop()}' if len(planned) == 1 else ''} seeds"
 
 
 def label_lines(parts: Sequence[Sequence[Outcome]]) -> list[list[str]]:
@@ -52,11 +51,6 @@ def label_lines(parts: Sequence[Sequence[Outcome]]) -> list[list[str]]:
     if len(parts) > 1 or len({outcome.seeds for outcome in parts[0]}) == 1:
         return [[outcome.label for outcome in part] for part in parts]
     return [[f"{outcome.label}, {outcome.seeds}" for outcome in part] for part in parts]
-
-
-def count_cells(outcomes: Iterable[Outcome]) -> int:
-    """Return the number of scored cells of experiments."""
-    return sum(len(outcome.scores) for outcome in outcomes)
 
 
 def seeds_note(outcomes: Iterable[Outcome]) -> list[str]:

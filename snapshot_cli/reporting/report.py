@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from snapshot_cli.analysis.outcomes import Outcome, collect, relabel
+from snapshot_cli.analysis.outcomes import Outcome, collect, count_cells, relabel
 from snapshot_cli.config import kinds
 from snapshot_cli.config.study import Drawing, Study
 from snapshot_cli.files import write_atomically
@@ -35,7 +35,7 @@ class Sheet:
     @property
     def cells(self) -> int:
         """The number of scored cells of the study."""
-        return sum(len(outcome.scores) for outcome in self.outcomes)
+        return count_cells(self.outcomes)
 
 
 @dataclass(frozen=True)

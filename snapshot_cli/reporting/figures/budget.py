@@ -8,7 +8,7 @@ from functools import partial
 from matplotlib.axes import Axes
 
 from snapshot_cli.analysis.labels import methods
-from snapshot_cli.analysis.outcomes import Outcome, group_by, paper_value, split_by_panel
+from snapshot_cli.analysis.outcomes import Outcome, count_cells, group_by, paper_value, split_by_panel
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.reporting import lines
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
@@ -36,7 +36,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         paper=any(paper_value(outcome) for outcome in shown),
     )
     notes = [*lines.seeds_note(shown), *lines.compare_with_paper(shown)]
-    return [Picture(request, CAPTION, figure, "; ".join(map(_describe, parts)), lines.count_cells(shown), notes)]
+    return [Picture(request, CAPTION, figure, "; ".join(map(_describe, parts)), count_cells(shown), notes)]
 
 
 def _lines(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:

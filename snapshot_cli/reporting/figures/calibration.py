@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from snapshot_cli.analysis.outcomes import Outcome
+from snapshot_cli.analysis.outcomes import Outcome, count_cells
 from snapshot_cli.analysis.statistics import mean
 from snapshot_cli.reporting import lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split
@@ -57,7 +57,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
                 caption,
                 partial(_figure, part),
                 f"{part[0].group}: {words}",
-                lines.count_cells(part),
+                count_cells(part),
                 notes,
             )
         )

@@ -12,7 +12,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from snapshot_cli.analysis.outcomes import Outcome
+from snapshot_cli.analysis.outcomes import Outcome, count_cells
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
 
@@ -38,9 +38,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     ]
     notes = [NOTE, *(["Means over seeds."] if any(len(outcome.scores) > 1 for outcome in shown) else [])]
     notes += claims.further(shown, "correlation")
-    return [
-        Picture(request, CAPTION, partial(_figure, shown, values), "; ".join(words), lines.count_cells(shown), notes)
-    ]
+    return [Picture(request, CAPTION, partial(_figure, shown, values), "; ".join(words), count_cells(shown), notes)]
 
 
 def _mean(outcome: Outcome) -> Matrix:

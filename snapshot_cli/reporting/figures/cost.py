@@ -7,7 +7,7 @@ from functools import partial
 
 from matplotlib.axes import Axes
 
-from snapshot_cli.analysis.outcomes import Outcome, split_by_panel
+from snapshot_cli.analysis.outcomes import Outcome, count_cells, split_by_panel
 from snapshot_cli.analysis.statistics import mean
 from snapshot_cli.config import plan
 from snapshot_cli.reporting import lines
@@ -30,7 +30,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
     shown = [outcome for part in parts for outcome in part]
     figure = partial(lines.small_multiples, parts, lines.label_lines(parts), _draw, x="Training cost (full budgets)")
     words = "; ".join(map(_describe, parts))
-    return [Picture(request, CAPTION, figure, words, lines.count_cells(shown), lines.seeds_note(shown))]
+    return [Picture(request, CAPTION, figure, words, count_cells(shown), lines.seeds_note(shown))]
 
 
 def _full_budget(outcomes: Sequence[Outcome]) -> int:

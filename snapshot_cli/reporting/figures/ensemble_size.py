@@ -7,7 +7,7 @@ from functools import partial
 
 from matplotlib.axes import Axes
 
-from snapshot_cli.analysis.outcomes import Outcome, paper_value, split_by_panel
+from snapshot_cli.analysis.outcomes import Outcome, count_cells, paper_value, split_by_panel
 from snapshot_cli.analysis.statistics import means
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
@@ -35,7 +35,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         paper=any(_paper_values(outcome) for outcome in shown),
     )
     notes = [*lines.seeds_note(shown), *lines.compare_with_paper(shown), *claims.further(shown, "two-members")]
-    return [Picture(request, CAPTION, figure, "; ".join(map(_describe, parts)), lines.count_cells(shown), notes)]
+    return [Picture(request, CAPTION, figure, "; ".join(map(_describe, parts)), count_cells(shown), notes)]
 
 
 def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> list[LineEnd]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from snapshot_cli.analysis import paper
-from snapshot_cli.analysis.outcomes import Outcome
+from snapshot_cli.analysis.outcomes import Outcome, count_cells
 from snapshot_cli.analysis.statistics import means
 from snapshot_cli.config.experiment import steps_per_epoch
 from snapshot_cli.reporting import claims, lines, style
@@ -45,7 +45,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
                 CAPTION,
                 partial(_figure, part),
                 f"{part[0].group}: {ends}",
-                lines.count_cells(part),
+                count_cells(part),
                 notes,
             )
         )

@@ -7,7 +7,7 @@ from functools import partial
 
 from matplotlib.axes import Axes
 
-from snapshot_cli.analysis.outcomes import Outcome, find_baseline
+from snapshot_cli.analysis.outcomes import Outcome, count_cells, find_baseline
 from snapshot_cli.analysis.statistics import means
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
@@ -42,7 +42,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         headings=headings,
         columns=3 if len(parts) % 4 else 4,
     )
-    cells = lines.count_cells([outcome for outcome in outcomes if outcome in shown or outcome in singles])
+    cells = count_cells([outcome for outcome in outcomes if outcome in shown or outcome in singles])
     notes = [*lines.seeds_note(shown), *lines.compare_with_paper(shown), *claims.further(shown, "members")]
     return [Picture(request, CAPTION, figure, "; ".join(map(describe, shown)), cells, notes)]
 

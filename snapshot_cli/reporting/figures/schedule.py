@@ -9,7 +9,7 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from snapshot_cli.analysis.outcomes import Outcome
+from snapshot_cli.analysis.outcomes import Outcome, count_cells
 from snapshot_cli.config.experiment import Run, steps_per_epoch
 from snapshot_cli.reporting import lines
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split
@@ -28,7 +28,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         curves = [curve(outcome) for outcome in part]
         figure = partial(draw_curves, curves, lines.heading(part)._replace(facts=("the same for every seed",)))
         words = ", ".join(f"{line.label} with {len(line.snapshots)} snapshots" for line in curves)
-        drawn.append(Picture(part_request, CAPTION, figure, f"{part[0].group}: {words}", lines.count_cells(part)))
+        drawn.append(Picture(part_request, CAPTION, figure, f"{part[0].group}: {words}", count_cells(part)))
     return drawn
 
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from matplotlib.axes import Axes
 
-from snapshot_cli.analysis.outcomes import Outcome, find_baseline, group_by
+from snapshot_cli.analysis.outcomes import Outcome, count_cells, find_baseline, group_by
 from snapshot_cli.config.plan import implicit
 from snapshot_cli.reporting import lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
@@ -48,7 +48,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         width=5.0 if len(parts) == 1 else None,
     )
     words = "; ".join(map(_describe, parts))
-    return [Picture(request, CAPTION, figure, words, lines.count_cells(shown), lines.seeds_note(shown))]
+    return [Picture(request, CAPTION, figure, words, count_cells(shown), lines.seeds_note(shown))]
 
 
 def _choose_snapshot(outcomes: Sequence[Outcome]) -> Outcome | None:

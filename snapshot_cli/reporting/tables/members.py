@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snapshot_cli.analysis.outcomes import Outcome
+from snapshot_cli.analysis.outcomes import Outcome, count_cells
 from snapshot_cli.analysis.statistics import half_width, mean
 from snapshot_cli.reporting.drawn import Drawn, Request, split
 from snapshot_cli.reporting.table import Cell, Column, Table, number
@@ -45,7 +45,7 @@ def _table(outcomes: Sequence[Outcome], request: Request) -> Table:
     return Table(
         request,
         CAPTION,
-        cells=sum(len(outcome.scores) for outcome in outcomes),
+        cells=count_cells(outcomes),
         title=f"{request.title}: which members",
         columns=[Column(dataset, f"m = {size}", f"m = {size}") for size in sizes],
         rows=rows,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from snapshot_cli.analysis.ensembles import deep_ensemble_equivalent
-from snapshot_cli.analysis.outcomes import Outcome, find_baseline
+from snapshot_cli.analysis.outcomes import Outcome, count_cells, find_baseline
 from snapshot_cli.analysis.statistics import half_width, mean, means
 from snapshot_cli.reporting.drawn import Drawn, Request, split
 from snapshot_cli.reporting.table import Cell, Column, Table, number
@@ -68,7 +68,7 @@ def _table(outcomes: Sequence[Outcome], request: Request) -> Table:
     return Table(
         request,
         CAPTION,
-        cells=sum(len(outcome.scores) for outcome in outcomes),
+        cells=count_cells(outcomes),
         title=f"{request.title}: other metrics",
         columns=[Column(dataset, name, name) for name in names],
         rows=rows,
