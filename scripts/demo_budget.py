@@ -16,7 +16,7 @@ from typing import Any
 Errors = dict[int, dict[str, float]]
 """The mean error of every method, in percent, by budget."""
 SNAPSHOTS = ("snapshot 0.1", "snapshot 0.2")
-OTHERS = ("single", "nocycle", "singlecycle")
+OTHERS = ("single", "dropout", "nocycle", "singlecycle")
 
 
 def mean_errors(cells: Iterable[Mapping[str, Any]]) -> Errors:
