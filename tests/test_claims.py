@@ -65,6 +65,17 @@ def test_a_pooled_claim_by_hand():
     )
 
 
+def test_settings_of_one_network_and_dataset_are_no_independent_evidence():
+    single, snapshot = (200, 230, 215), (190, 200, 210)
+    once = [planned("single", *single), planned("snapshot", *snapshot)]
+    again = [planned("single", *single, precision="bfloat16"), planned("snapshot", *snapshot, precision="bfloat16")]
+    (alone, *_), (pooled, *_) = (judge_claims(outcomes, "methods") for outcomes in (once, once + again))
+    assert pooled.decision == alone.decision
+    assert (pooled.family, pooled.finished) == ("primary", (3, 3))
+    unfinished = [planned("single", 200, None, 215, precision="bfloat16"), again[1]]
+    assert judge_claims(once + unfinished, "methods")[0].decision.answer == "not finished"
+
+
 def test_one_image_better_in_three_seeds_is_not_a_yes():
     assert answers([planned("single", 101, 101, 101), planned("snapshot", 100, 100, 100)]) == {SINGLE: "not decided"}
 

@@ -14,6 +14,7 @@ from snapshot_cli.analysis.statistics import (
     MIN_SEEDS,
     Decision,
     Differences,
+    average,
     discordant,
     judge,
     judge_alone,
@@ -207,8 +208,17 @@ def _judge_alone(pair: Pair) -> Verdict:
 
 def _judge_family(claims: Sequence[Sequence[Pair]], family: Family) -> list[Verdict]:
     """Judge the claims of a family; claims on different images are refused but count in Holm's correction."""
-    decisions = judge([[pair.differences or NO_DIFFERENCES for pair in pairs] for pairs in claims])
+    decisions = judge([_by_network_and_dataset(pairs) for pairs in claims])
     return [_verdict(pairs, family, decision) for pairs, decision in zip(claims, decisions, strict=True)]
+
+
+def _by_network_and_dataset(pairs: Sequence[Pair]) -> list[Differences]:
+    """Return the differences of every network and dataset, averaged over groups that differ in other settings."""
+    groups: dict[tuple[str, str, str], list[Differences]] = {}
+    for pair in pairs:
+        network = (pair.group.network, str(pair.group.network_options))
+        groups.setdefault((*network, pair.group.dataset), []).append(pair.differences or NO_DIFFERENCES)
+    return [average(correlated) for correlated in groups.values()]
 
 
 def _verdict(pairs: Sequence[Pair], family: Family | None, decision: Decision) -> Verdict:

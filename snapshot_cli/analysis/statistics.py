@@ -96,6 +96,20 @@ class Differences:
         return self.is_complete and self.planned >= MIN_SEEDS
 
 
+def average(correlated: Sequence[Differences]) -> Differences:
+    """Return the mean difference of every replicate over groups that share seeds and images.
+
+    Such groups are no independent evidence: neither the variance nor the degrees of freedom may gain from their number.
+    It is complete if all groups are.
+    """
+    planned = [group.planned for group in correlated]
+    return Differences(
+        tuple(fmean(values) for values in zip(*(group.values for group in correlated), strict=False)),
+        tuple(fmean(variances) for variances in zip(*(group.image_variances for group in correlated), strict=False)),
+        min(planned) if all(group.is_complete for group in correlated) else max(planned),
+    )
+
+
 @dataclass(frozen=True)
 class Estimate:
     """The mean difference, averaged over groups, with its 95 % interval and the two-sided p-value against 0."""
