@@ -1,6 +1,6 @@
 """Choose the demo's budget by the rule in configs/studies/demo/pilot.yaml, from the errors on withheld images.
 
-snapshot train demo/pilot && snapshot eval demo/pilot --json | python scripts/demo_budget.py
+snapshot reproduce demo/pilot && snapshot eval demo/pilot --json | python scripts/demo_budget.py
 """
 
 from __future__ import annotations
