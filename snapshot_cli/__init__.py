@@ -1,4 +1,4 @@
-"""Snapshot ensembles: `SnapshotSchedule` and `SnapshotEnsemble` for your own training loop and programs."""
+"""Snapshot ensembles for your own training loop and programs, and the scores of finished runs."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 from snapshot_cli.errors import UserError
 
 if TYPE_CHECKING:
+    from snapshot_cli.analysis.frame import read_scores
     from snapshot_cli.serving.ensemble import SnapshotEnsemble
     from snapshot_cli.training.scheduler import SnapshotSchedule
 
     __version__: str
 
-__all__ = ["SnapshotEnsemble", "SnapshotSchedule", "UserError", "__version__"]
+__all__ = ["SnapshotEnsemble", "SnapshotSchedule", "UserError", "__version__", "read_scores"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch only with the first name that needs it, so that the command line starts fast."""
+    """Import torch and pandas only with the first name that needs them, so that the command line starts fast."""
     if name == "SnapshotEnsemble":
         from snapshot_cli.serving.ensemble import SnapshotEnsemble
 
@@ -25,6 +26,10 @@ def __getattr__(name: str) -> Any:
         from snapshot_cli.training.scheduler import SnapshotSchedule
 
         return SnapshotSchedule
+    if name == "read_scores":
+        from snapshot_cli.analysis.frame import read_scores
+
+        return read_scores
     if name == "__version__":
         from importlib.metadata import PackageNotFoundError, version
 

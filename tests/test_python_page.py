@@ -40,7 +40,7 @@ def folder(tmp_path, monkeypatch):
 def test_every_example_is_run_here():
     assert list(EXAMPLES) == [
         "A training loop", "Predict and score", "Save and export", "A timm network", "Stop and resume",
-        "A callback for the Trainer of Hugging Face", "A callback for Lightning",
+        "Scores as a pandas table", "A callback for the Trainer of Hugging Face", "A callback for Lightning",
     ]  # fmt: skip
     assert TEXT.count("```python") == len(EXAMPLES)
 
@@ -67,6 +67,12 @@ def test_timm():
 def test_stop_and_resume():
     names = run("Stop and resume")
     assert len(names["ensemble"]) == 1
+
+
+def test_scores(monkeypatch, capsys):
+    monkeypatch.chdir(CHECKOUT)
+    run("Scores as a pandas table")
+    assert re.search(r"NoCycle Snapshot +30\.012 +0\.5255\d+ +5\n", capsys.readouterr().out)
 
 
 class Model(nn.Module):

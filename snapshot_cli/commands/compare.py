@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import completion, options
+from snapshot_cli.config.shipped import results_folder
 from snapshot_cli.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _of_source(
     if is_run_directory(source):
         return outcomes.score_runs([RunDirectory(Path(source))], split or "test")
     file = config_path(source)
-    folder = options.results_folder(file, results)
+    folder = results_folder(file, results)
     config = options.load(file, sets, data, folder)
     if isinstance(config, Run):
         return outcomes.score_runs([RunDirectory.of(config, folder)], split or "test")

@@ -116,12 +116,13 @@ def _draw(loaded: Experiment | Study | Run, machine: Machine, output: Path, file
     """Draw the learning rate of all methods of an experiment or study with one network and dataset."""
     from snapshot_cli.analysis import labels
     from snapshot_cli.config import plan
+    from snapshot_cli.config.load import as_study
     from snapshot_cli.launch.estimate import manifest_of
     from snapshot_cli.reporting import save
     from snapshot_cli.reporting.figures.schedule import draw_curves, plan_curve
     from snapshot_cli.reporting.style import Heading, look, style
 
-    experiments = options.as_study(loaded, file).experiments
+    experiments = as_study(loaded, file).experiments
     if len({(experiment.network, experiment.dataset) for experiment in experiments}) > 1:
         raise ConfigError(
             f"-o {output}: {file} has several networks or datasets; choose one with --set, or leave -o out"

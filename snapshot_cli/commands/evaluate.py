@@ -11,6 +11,7 @@ import click
 
 from snapshot_cli.commands import options
 from snapshot_cli.commands.sources import sources_argument
+from snapshot_cli.config.shipped import results_folder
 from snapshot_cli.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def evaluate(
     if file is None:
         _print(_together([RunDirectory(path) for path in directories], split), as_json)
         return
-    folder = options.results_folder(file, results)
+    folder = results_folder(file, results)
     config = options.load(file, sets, data, folder)
     check_finished(config, file, folder, options.train_command(file, sets, results), split)
     if isinstance(config, Run):
@@ -93,8 +94,9 @@ def collect(
 ) -> list[Outcome]:
     """Return the experiments of a file with the scores of what is finished, on a split or else the study's own."""
     from snapshot_cli.analysis import outcomes
+    from snapshot_cli.config.load import as_study
 
-    study = options.as_study(config, file)
+    study = as_study(config, file)
     return outcomes.collect(study.model_copy(update={"split": split or study.split}), results, dataset_hashes(data))
 
 

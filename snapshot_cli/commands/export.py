@@ -10,6 +10,7 @@ import click
 
 from snapshot_cli.commands import options
 from snapshot_cli.commands.sources import sources_argument
+from snapshot_cli.config.shipped import results_folder
 from snapshot_cli.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def members_of_file(
     from snapshot_cli.run_directory import RunDirectory
     from snapshot_cli.serving import finished
 
-    loaded, folder = options.load(file, sets, data), options.results_folder(file, results)
+    loaded, folder = options.load(file, sets, data), results_folder(file, results)
     if isinstance(loaded, Study):
         raise ConfigError(f"{file}: expected one experiment, given a study; give run directories of it instead")
     missing = scoring.unfinished(plan.runs(loaded), folder)

@@ -217,30 +217,6 @@ def load(file: Path, sets: tuple[str, ...], data: Path, results: Path | None = N
     return loading.load(file, sets, training_examples=dict.fromkeys(finished) | training_examples(data))
 
 
-def as_study(loaded: Experiment | Study | Run, file: Path) -> Study:
-    """Return a study; an experiment becomes a study of its own. ConfigError for a single run."""
-    from snapshot_cli.config.experiment import Experiment
-    from snapshot_cli.config.study import Study
-
-    if isinstance(loaded, Study):
-        return loaded
-    if isinstance(loaded, Experiment):
-        return Study(name=file.stem, title=file.stem, experiments=(loaded,))
-    raise ConfigError(f"{file}: expected an experiment or a study, given a single run; give its directory instead")
-
-
-def results_folder(file: Path, results: Path | None) -> Path:
-    """Return --results-dir, else the folder that a run's config.yaml is in, else results/SIZE by the file's folder."""
-    from snapshot_cli.config.shipped import size
-
-    if results is not None:
-        return results
-    path = file if len(file.parents) > 3 else file.absolute()
-    if path.name == "config.yaml" and len(path.parents) > 3 and path.parents[2].name == "runs":
-        return path.parents[3]
-    return Path("results") / size(file)
-
-
 def train_command(source: Path, sets: tuple[str, ...] = (), results: Path | None = None) -> str:
     """Return the `snapshot train` command for a file or run directory, with --set and --results-dir as given here."""
     from snapshot_cli.config.shipped import name_of

@@ -11,6 +11,7 @@ import click
 from snapshot_cli.commands import options
 from snapshot_cli.commands.sources import sources_argument
 from snapshot_cli.config import kinds
+from snapshot_cli.config.shipped import results_folder
 from snapshot_cli.errors import ConfigError, UserError, command
 
 if TYPE_CHECKING:
@@ -85,9 +86,10 @@ def _of_runs(directories: tuple[Path, ...]) -> list[Outcome]:
 
 def _of_file(file: Path, sets: tuple[str, ...], data: Path, results: Path | None) -> list[Outcome]:
     from snapshot_cli.commands.evaluate import collect
+    from snapshot_cli.config.load import as_study
 
-    folder = options.results_folder(file, results)
-    study = options.as_study(options.load(file, sets, data, folder), file)
+    folder = results_folder(file, results)
+    study = as_study(options.load(file, sets, data, folder), file)
     return collect(study, file, folder, data)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import completion, options
+from snapshot_cli.config.shipped import results_folder
 from snapshot_cli.errors import ConfigError, UserError, arguments, as_argument, command
 
 if TYPE_CHECKING:
@@ -134,14 +135,14 @@ def studies(
     named = []
     for name in dict.fromkeys(names):
         file = study_path(name)
-        loaded = options.load(file, sets, data, options.results_folder(file, results) if finished else None)
+        loaded = options.load(file, sets, data, results_folder(file, results) if finished else None)
         if not isinstance(loaded, Study):
             raise ConfigError(
                 f"{file}: expected a study (title, methods, ...), given one experiment; "
                 f"type {options.train_command(file, sets, results)}"
             )
         named.append(NamedStudy(name, file, loaded))
-    folders = list(dict.fromkeys(options.results_folder(one.file, results) for one in named))
+    folders = list(dict.fromkeys(results_folder(one.file, results) for one in named))
     if len(folders) > 1:
         raise ConfigError(
             f"{named[0].name} has its results in {folders[0]}, others in {folders[1]}; give studies of one size, "

@@ -15,6 +15,7 @@ import click
 from snapshot_cli import lock
 from snapshot_cli.commands import completion, options
 from snapshot_cli.commands.sources import sources_argument
+from snapshot_cli.config.shipped import results_folder
 from snapshot_cli.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
@@ -69,10 +70,10 @@ def tensorboard(
 
     events.require()
     if file is None:
-        folder = options.results_folder(directories[0] / "config.yaml", results)
+        folder = results_folder(directories[0] / "config.yaml", results)
         sources = _from_directories(directories, data)
     else:
-        folder = options.results_folder(file, results)
+        folder = results_folder(file, results)
         sources = _from_file(file, sets, data, results, folder)
     output = folder / "tensorboard" if output is None else output
     if not follow and all(directory.status == "absent" for directory in sources.directories):
@@ -149,9 +150,10 @@ def _from_file(file: Path, sets: tuple[str, ...], data: Path, results: Path | No
 def _study_with_figures(config: Experiment | Study, file: Path) -> Study:
     """Return a study, or one of a single experiment with `EXPERIMENT_FIGURES`."""
     from snapshot_cli.config.experiment import Experiment
+    from snapshot_cli.config.load import as_study
     from snapshot_cli.config.study import Drawing
 
-    study = options.as_study(config, file)
+    study = as_study(config, file)
     if not isinstance(config, Experiment):
         return study
     return study.model_copy(update={"render": {kind: Drawing(kind=kind) for kind in EXPERIMENT_FIGURES}})

@@ -13,6 +13,7 @@ import click
 from snapshot_cli import output
 from snapshot_cli.commands import options
 from snapshot_cli.commands.sources import file_argument
+from snapshot_cli.config.shipped import results_folder
 from snapshot_cli.errors import ConfigError, Stopped
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def train(
     from snapshot_cli.run_directory import RunDirectory
 
     loaded = options.load(file, sets, machine.data)
-    machine = replace(machine, results=options.results_folder(file, results))
+    machine = replace(machine, results=results_folder(file, results))
     runs = _runs(loaded, run_id, file, machine.results)
     from snapshot_cli.launch import in_process  # imports image decoders, so only once the file is checked
 

@@ -92,6 +92,15 @@ def load(
     return _load(*_read(path, sets, training_examples))
 
 
+def as_study(loaded: Experiment | Study | Run, file: Path) -> Study:
+    """Return a study; an experiment becomes a study of its own. ConfigError for a single run."""
+    if isinstance(loaded, Study):
+        return loaded
+    if isinstance(loaded, Experiment):
+        return Study(name=file.stem, title=file.stem, experiments=(loaded,))
+    raise ConfigError(f"{file}: expected an experiment or a study, given a single run; give its directory instead")
+
+
 def load_with_origins(
     path: Path, sets: Sequence[str] = (), *, training_examples: Mapping[str, int | None] | None = None
 ) -> tuple[Experiment | Study | Run, list[dict[str, str]]]:

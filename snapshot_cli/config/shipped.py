@@ -108,3 +108,13 @@ def size(path: Path) -> str:
     if parts and parts[-1] in SIZES:
         return parts[-1]
     return "paper" if "configs" in parts else "own"
+
+
+def results_folder(file: Path, results: Path | None) -> Path:
+    """Return --results-dir, else the folder that a run's config.yaml is in, else results/SIZE by the file's folder."""
+    if results is not None:
+        return results
+    path = file if len(file.parents) > 3 else file.absolute()
+    if path.name == "config.yaml" and len(path.parents) > 3 and path.parents[2].name == "runs":
+        return path.parents[3]
+    return Path("results") / size(file)
