@@ -205,6 +205,36 @@ def test_a_half_finished_study_has_dashes_and_footnotes(tmp_path, study):
     )
 
 
+def test_a_study_without_drawings_has_a_table_named_after_it(tmp_path, trainings):
+    file = write(tmp_path / "mine.yaml", {key: value for key, value in STUDY.items() if key != "render"})
+    finish_cells(load(file), tmp_path / "results/own", lambda run, k: 2)
+    code, out, errors = snapshot("reproduce", file)
+    assert (code, trainings) == (0, [])
+    assert "Single model" in out
+    assert "nothing" not in errors.replace("nothing to train", "")
+    assert snapshot("report", file)[1].split() == [
+        f"results/own/{name}" for name in ("mine.md", "mine.csv", "mine.tex", "report.html")
+    ]
+
+
+def test_a_finished_study_whose_drawing_needs_more_says_what(tmp_path, trainings):
+    file = write(tmp_path / "mine.yaml", STUDY | {"methods": ["single"], "render": {"sizes": "ensemble-size"}})
+    finish_cells(load(file), tmp_path / "results/own", lambda run, k: 2)
+    code, out, errors = snapshot("reproduce", file)
+    assert (code, trainings) == (0, [])
+    assert f"{file}: nothing to draw: sizes needs a method with several members\n" in errors
+    assert "Single model" in out
+
+
+def test_finished_cells_that_no_drawing_shows_are_not_called_nothing(tmp_path, trainings):
+    drawn = {"sizes": {"kind": "ensemble-size", "match": {"method": "snapshot"}}}
+    file = write(tmp_path / "mine.yaml", STUDY | {"render": drawn})
+    finish_cells(load(file, ["methods=[single]", "render={}"]), tmp_path / "results/own", lambda run, k: 2)
+    code, _, errors = snapshot("report", file)
+    assert code == 0
+    assert f"{file}: nothing that it draws is finished; type snapshot reproduce {file}\n" in errors
+
+
 def test_a_report_renders_its_figures_in_parallel(tmp_path, study, monkeypatch):
     finish_cells(study, tmp_path / "results/own", lambda run, k: 1)
     groups = []

@@ -99,7 +99,7 @@ def _nothing(kind: str, outcomes: Sequence[Outcome], file: Path | None, director
 
     several = [outcome for outcome in outcomes if outcome.run and outcome.members > 1]
     train = f"type {train}{' --interpolate' * (kind == 'interpolation')}"
-    needs = getattr(report.drawing_module(kind), "NEEDS", "a finished experiment")
+    needs = report.needs(kind)
     if kind == "interpolation" and several:
         return f"{file or directories[0]}: no errors between snapshots are stored; {train}"
     if file is None:

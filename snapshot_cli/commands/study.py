@@ -209,7 +209,7 @@ def _draw(
         one.file.resolve(): report.draw(one.study, results, hashes, argument=arguments(Path(one.name)) + given)
         for one in named
     }
-    if not any(sheet.drawn for sheet in sheets.values()):
+    if not any(sheet.cells for sheet in sheets.values()):
         names = arguments(*(Path(one.name) for one in named))
         raise UserError(f"{names}: nothing is finished in {results}; type snapshot reproduce {names}{given}")
     others = _others(named[0].file, list(sheets), results, hashes, data)
@@ -217,7 +217,7 @@ def _draw(
     drawn_sheets, written = list(sheets.values()), []
     for sheet in drawn_sheets:
         if not sheet.drawn:
-            click.echo(f"{sheet.argument}: nothing is finished; type snapshot reproduce {sheet.argument}", err=True)
+            click.echo(_nothing_drawn(sheet), err=True)
         written.append(report.write(sheet.drawn, results, force=force))
     sheets |= others
     title = f"Snapshot ensembles: {results.name} results"
@@ -231,6 +231,17 @@ def _draw(
             err=True,
         )
     return drawn_sheets, [path for files in written for path in files.paths]
+
+
+def _nothing_drawn(sheet: Sheet) -> str:
+    """Say why a study draws nothing, and what to type if there is something to train."""
+    from snapshot_cli.reporting.report import needs
+
+    if all(outcome.is_complete for outcome in sheet.outcomes):
+        wanted = "; ".join(f"{stem} needs {needs(drawing.kind)}" for stem, drawing in sheet.study.render.items())
+        return f"{sheet.argument}: nothing to draw: {wanted}"
+    what = "nothing that it draws" if sheet.cells else "nothing"
+    return f"{sheet.argument}: {what} is finished; type snapshot reproduce {sheet.argument}"
 
 
 def _others(

@@ -16,7 +16,17 @@ from pydantic_core import ErrorDetails
 from snapshot_cli.config import text_file, weights_file, yaml_file
 from snapshot_cli.config.expected import EXPECTED, SYNONYMS
 from snapshot_cli.config.experiment import Experiment, Run
-from snapshot_cli.config.study import PARTS, Setting, Study, StudyFile, combinations, idle_rules, spell_out, values
+from snapshot_cli.config.study import (
+    PARTS,
+    Drawing,
+    Setting,
+    Study,
+    StudyFile,
+    combinations,
+    idle_rules,
+    spell_out,
+    values,
+)
 from snapshot_cli.config.yaml_file import KeyPath
 from snapshot_cli.errors import ConfigError, visible
 
@@ -165,7 +175,7 @@ def _study(source: Source, settings: Mapping[str, Setting], overrides: Mapping[s
         title=file.title,
         experiments=tuple(dict.fromkeys(experiments)),
         split=file.split,
-        render=file.render,
+        render=file.render or {source.path.stem: Drawing(kind="methods")},
     )
 
 

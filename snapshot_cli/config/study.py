@@ -123,7 +123,7 @@ class StudyFile(Model):
     """Images to score on: test, or holdout, the withheld training images."""
 
     render: Render = {}
-    """Tables and figures: a file name without ending, and its kind, or its kind and the experiments to show."""
+    """Tables and figures: a file name without ending, and a kind, or kind and match. Default: a table of methods."""
 
     @field_validator("render")
     @classmethod

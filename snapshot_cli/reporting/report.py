@@ -68,9 +68,14 @@ def drawing_module(kind: str) -> Any:
     """Return the module of a kind of table or figure.
 
     It has `draw`, and may have `PER`, the settings that must be equal in one file, such as the network, and `NEEDS`,
-    the requirement for drawing in words.
+    see `needs`.
     """
     return import_module(kinds.modules()[kind])
+
+
+def needs(kind: str) -> str:
+    """Return the requirement for drawing a kind of table or figure, in words."""
+    return str(getattr(drawing_module(kind), "NEEDS", "a finished experiment"))
 
 
 def _draw(outcomes: Sequence[Outcome], drawing: Drawing, request: Request) -> list[Drawn]:
