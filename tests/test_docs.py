@@ -177,7 +177,7 @@ def test_every_file_that_is_shown_loads(page, block, tmp_path):
     settings = yaml.safe_load(block) or {}
     if "initial_weights" in settings:
         (tmp_path / settings["initial_weights"]).touch()
-    load(write(tmp_path / "e.yaml", EXPERIMENT | settings))
+    load(write(tmp_path / "e.yaml", settings if "methods" in settings else EXPERIMENT | settings))
 
 
 def test_the_entry_point_is_in_the_group_that_is_read():
@@ -244,7 +244,7 @@ def test_every_page_is_in_the_index():
     assert "(docs/README.md)" in (CHECKOUT / "README.md").read_text()
 
 
-SMALLER = {"budget: 20": "budget: 4", "holdout: 300": "holdout: 20"}
+SMALLER = {"budget: 20": "budget: 4", "budget: [20, 40, 80]": "budget: [4, 5]", "holdout: 300": "holdout: 20"}
 
 
 def test_the_tutorial_works_from_its_first_line_to_its_last(tmp_path, monkeypatch):
@@ -253,8 +253,8 @@ def test_the_tutorial_works_from_its_first_line_to_its_last(tmp_path, monkeypatc
     exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1].replace("digits.images,", "digits.images[:120],")
          .replace("strict=True", "strict=False"))  # fmt: skip
     for name, settings in re.findall(r"Write `(\w+.yaml)`.*?```yaml\n(.*?)```", text, re.DOTALL):
+        assert {"budget", "holdout"} == {long.split(":")[0] for long in SMALLER if long in settings}
         for long, short in SMALLER.items():
-            assert long in settings
             settings = settings.replace(long, short)
         (tmp_path / name).write_text(settings)
     for line in commands(CHECKOUT / "docs" / "tutorial.md"):
