@@ -9,7 +9,7 @@ SNAPSHOT = .venv/bin/snapshot
 TABLES_AND_FIGURES = $(basename $(notdir $(wildcard $(foreach kind,table figure replicas implicit,configs/studies/$(STUDY)$(kind)*.yaml))))
 READY = .venv/.ready
 
-.PHONY: help setup demo reproduce test test-slow test-torture test-configs test-gpu bench check docs format clean
+.PHONY: help setup demo reproduce test test-slow test-torture test-configs test-oldest test-gpu bench check docs format clean
 
 help:
 	@echo "make setup               make .venv and install the pinned packages"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-slow           the tests that take minutes each"
 	@echo "make test-torture        kill trainings at 80 random moments, compare their final results"
 	@echo "make test-configs        train every experiment of the paper for two steps: 8 GB, 15 minutes"
+	@echo "make test-oldest         the tutorial with the oldest packages that setup.cfg allows: 6 GB, 10 minutes"
 	@echo "make test-gpu            the tests that need a GPU: at most 150 seconds"
 	@echo "make bench               compare the speed of this machine with the goals: half an hour"
 	@echo "make check               formatting, lint, types and the import contract"
@@ -49,6 +50,12 @@ test-torture: setup
 test-configs: setup
 	.venv/bin/python -m pytest -m slow tests/test_shipped_experiments.py -s
 
+test-oldest:
+	$(PYTHON) -m venv .venv-oldest
+	sed -n '/^install_requires/,/^$$/s/^ *\(.*\)>=/\1==/p' setup.cfg > .venv-oldest/oldest.txt
+	.venv-oldest/bin/python -m pip install --quiet --constraint .venv-oldest/oldest.txt --editable . pytest pytest-timeout
+	.venv-oldest/bin/python -m pytest --override-ini filterwarnings=default tests/test_docs.py tests/test_completion.py -k 'tutorial or completed'
+
 test-gpu: setup
 	timeout --signal INT 150 .venv/bin/python -m pytest -m gpu -rs
 
@@ -76,4 +83,4 @@ reproduce-%: setup
 	$(SNAPSHOT) reproduce $(STUDY)$* $(OPTIONS)
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-oldest build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -6,12 +6,16 @@ import os
 from collections.abc import Iterable
 from glob import escape, glob
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
-Items = list[CompletionItem[str]]
+if TYPE_CHECKING:
+    Items = list[CompletionItem[str]]
+    Text = click.ParamType[str]
+else:
+    Text = click.ParamType  # not generic before click 8.5
 
 
 class UserPath(click.Path):
@@ -25,7 +29,7 @@ class UserPath(click.Path):
         return super().convert(os.path.expanduser(value), param, ctx)
 
 
-class Source(click.ParamType[str]):
+class Source(Text):
     """A YAML file, the bare name of a shipped one (demo/snapshot, demo/table1), or a run directory."""
 
     name = "file"

@@ -69,4 +69,5 @@ def files_read(console: Console | None = None) -> Iterator[ReadProgress]:
     try:
         yield show
     finally:
-        bar.stop()
+        if not bar.disable:  # rich before 14.3 would end with an empty line
+            bar.stop()
