@@ -38,7 +38,7 @@ EXPECTED = {
     "studies/demo/figure7": (3, 3),
     "studies/demo/figure8": (3, 3),
     "studies/demo/implicit": (6, 6),
-    "studies/demo/pilot": (576, 768),
+    "studies/demo/pilot": (960, 1280),
     "studies/demo/replicas": (4, 6),
     "studies/demo/table1": (30, 40),
     "studies/demo/table2": (3, 3),

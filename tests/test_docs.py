@@ -75,7 +75,7 @@ def test_every_command_is_understood(page, line, plugin):
     "line",
     [
         "snapshot trian demo/snapshot", "snapshot train demo/snapshot --device tpu", "snapshot train demo/snapshto",
-        "snapshot eval demo/pilot --jsno | python scripts/demo_budget.py", "snapshot train demo/snapshot --set cycle=4",
+        "snapshot eval demo/pilot --jsno | python scripts/demo_pilot.py", "snapshot train demo/snapshot --set cycle=4",
         "torchrun --nproc-per-host 2 --no-python snapshot train demo/snapshot", "python scripts/power.py --poins 1",
         "torchrun --no-python snapshot train demo/snapshot --thread 1", "python scripts/nothing.py", "make dmeo",
         "make reproduce-table9", "make bench OPTIONS='--block 10'", "pip install 'snapshot-cli[tim]'", "snapshto train",

@@ -1,6 +1,6 @@
-"""Choose the demo's budget by the rule in configs/studies/demo/pilot.yaml, from the errors on withheld images.
+"""Choose the network and budget of the demo by the rule in configs/studies/demo/pilot.yaml, on withheld images.
 
-snapshot reproduce demo/pilot && snapshot eval demo/pilot --json | python scripts/demo_budget.py
+snapshot reproduce demo/pilot && snapshot eval demo/pilot --json | python scripts/demo_pilot.py
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from collections.abc import Iterable, Mapping
 from statistics import mean
 from typing import Any
 
-Errors = dict[int, dict[str, float]]
-"""The mean error of every method, in percent, by budget."""
+Errors = dict[tuple[str, int], dict[str, float]]
+"""The mean error of every method, in percent, by network and budget."""
 SNAPSHOTS = ("snapshot 0.1", "snapshot 0.2")
 OTHERS = ("single", "dropout", "nocycle", "singlecycle")
 
 
 def mean_errors(cells: Iterable[Mapping[str, Any]]) -> Errors:
     """Return the mean error of whole ensembles over splits and seeds; ValueError for cells scored on test images."""
-    errors: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    errors: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         if cell["split"] != "holdout":
             raise ValueError(f"expected errors on withheld images, given {cell['split']}")
         name = f"snapshot {cell['alpha0']:g}" if cell["method"] == "snapshot" else cell["method"]
-        errors[cell["budget"]][name].append(cell["ensembles"][-1]["top1_error"])
-    return {budget: {name: mean(values) for name, values in methods.items()} for budget, methods in errors.items()}
+        errors[cell["network"], cell["budget"]][name].append(cell["ensembles"][-1]["top1_error"])
+    return {design: {name: mean(values) for name, values in methods.items()} for design, methods in errors.items()}
 
 
 def margin(methods: Mapping[str, float]) -> float:
@@ -43,10 +43,11 @@ def main() -> None:
         errors = mean_errors(json.load(sys.stdin)["cells"])
     except (ValueError, LookupError, TypeError) as problem:
         parser.error(f"standard input: expected the output of snapshot eval --json ({problem})")
-    for budget, methods in errors.items():
+    for (network, budget), methods in errors.items():
         values = "  ".join(f"{name} {error:.2f}" for name, error in methods.items())
-        print(f"B = {budget}: {values}  margin {margin(methods):+.2f}")
-    print(f"chosen: B = {max(errors, key=lambda budget: margin(errors[budget]))}")
+        print(f"{network}, B = {budget}: {values}  margin {margin(methods):+.2f}")
+    network, budget = max(errors, key=lambda design: margin(errors[design]))
+    print(f"chosen: {network}, B = {budget}")
 
 
 if __name__ == "__main__":
