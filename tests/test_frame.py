@@ -55,5 +55,7 @@ def test_nothing_finished_and_no_such_file(tmp_path):
         read_scores("e.yaml")
     with pytest.raises(UserError, match="did you mean 'demo/table1'"):
         read_scores("demo/tabel1")
+    with pytest.raises(UserError, match=r"^split: expected test or holdout, given 'tset'$"):
+        read_scores("e.yaml", split="tset")
     with pytest.raises(UserError, match="not a run directory"):
         read_scores(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
@@ -20,8 +21,10 @@ def read_scores(source: str | Path, results: str | Path | None = None, split: Sp
 
     The columns are the label, the settings, the replicate, the split, the number of images, m, and the metrics: errors
     in percent, NLL in nats, Brier score 0 to 2, ECE a fraction. Unfinished replicates are left out. `results` is
-    --results-dir of the command line. Raises UserError if nothing is finished.
+    --results-dir of the command line. Raises UserError if nothing is finished, and for another split.
     """
+    if split not in (None, *get_args(Split)):
+        raise UserError(f"split: expected {' or '.join(get_args(Split))}, given {split!r}")
     path = shipped.config_path(str(source))
     if shipped.is_run_directory(str(source)):
         scored = outcomes.score_runs([RunDirectory(Path(source))], split or "test")

@@ -115,6 +115,7 @@ def matrix(outcomes: Sequence[Outcome]) -> Markup:
             name.replace(f" on {only_dataset}", ""), Markup().join(_matrix_cell(row.get(column)) for column in columns)
         )
         for name, row in rows.items()
+        if row
     )
     table = '<table class="matrix">\n<thead><tr><th>{}</th>{}</tr></thead>\n<tbody>\n{}\n</tbody>\n</table>'
     return Markup(table).format(only_dataset, head, body)
