@@ -21,11 +21,25 @@ def html(tmp_path_factory):
 
 
 def test_the_answer_stands_first_with_the_matrix_and_the_story(html):
-    answer = html.index('aria-label="The answer"')
-    assert answer < html.index("<nav") < html.rindex("Redraw: <code>snapshot report a</code>")
-    assert "these weights only" in html[answer : html.index("<nav")]
-    assert html[answer : html.index("<nav")].count("<svg") == 1
+    answer, section = html.index("<h2>Summary</h2>"), html.index('<section id="s1')
+    assert answer < section < html.rindex("Redraw: <code>snapshot report a</code>")
+    assert "these weights only" in html[answer:section]
+    assert html[answer:section].count("<svg") == 1
     assert html.count("<svg") == 2  # the story is not drawn twice
+
+
+def test_a_page_of_one_study_says_its_title_once_as_a_heading_and_lists_no_contents(html):
+    headings = re.findall(r"<h2>(.*?)</h2>", html)
+    assert headings == ["Summary", "Table &lt;1&gt;", "Nothing finished yet"]
+    assert "<nav" not in html
+
+
+def test_a_page_of_two_studies_lists_their_titles_first(tmp_path):
+    both = [study(experiment("single")).model_copy(update={"title": title}) for title in ("One", "Two")]
+    finish_cells(both[0], tmp_path, lambda run, k: 3 * k)
+    html = page.page([report.draw(each, tmp_path, {}) for each in both], title="All")
+    contents = html[html.index("<nav") : html.index("</nav>")]
+    assert re.findall(r'<a href="#(.*?)">(.*?)</a>', contents) == [("s1-one", "One"), ("s2-two", "Two")]
 
 
 def test_text_is_escaped_and_nothing_is_loaded_from_elsewhere(html):
