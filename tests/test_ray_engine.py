@@ -78,9 +78,14 @@ def test_addresses_where_nobody_is(address, message):
     [
         (None, "--engine ray: Ray does not start here: no room in /dev/shm"),
         ("auto", "--address auto: no Ray cluster is running; start one with: ray start --head, or leave --address out"),
+        (
+            "10.0.0.1:6379",
+            "--address 10.0.0.1:6379: Ray cannot join the cluster (no room in /dev/shm); type the command on one of its "
+            "hosts",
+        ),
     ],
 )
-@pytest.mark.parametrize("kind", [ConnectionError, ValueError])
+@pytest.mark.parametrize("kind", [ConnectionError, ValueError, RuntimeError])
 def test_ray_that_does_not_start_or_is_not_found(monkeypatch, address, message, kind):
     ray = pytest.importorskip("ray")
 
@@ -88,6 +93,7 @@ def test_ray_that_does_not_start_or_is_not_found(monkeypatch, address, message, 
         raise kind("no room in /dev/shm")
 
     monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray_engine, "_check_reachable", lambda address: None)
     with pytest.raises(ConfigError) as caught, ray_engine.connected(address):
         pass
     assert str(caught.value) == message

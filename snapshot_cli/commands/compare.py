@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @options.set_option
 @options.data_option
 @options.results_option
-@click.option("--split", type=click.Choice(["test", "holdout"]), help="Images to score on.  [default: test]")
+@click.option("--split", type=click.Choice(["test", "holdout"]), help="Images to score on.  [default: the study's, else test]")
 def compare(
     sources: tuple[str, ...], sets: tuple[str, ...], data: Path, results: Path | None, split: Split | None
 ) -> None:

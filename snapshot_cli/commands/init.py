@@ -33,7 +33,8 @@ def init(file: Path, dataset: str, data: Path) -> None:
     """Write a commented experiment file to start from.
 
     FILE is experiment.yaml if you give none; a file that exists is never overwritten. The experiment is that of
-    demo/snapshot, on your dataset. All other keys are in the file too, with their defaults and what they mean.
+    demo/snapshot, on your dataset; for images of 96 pixels or more its network is torchvision:resnet18. All other keys
+    are in the file too, with their defaults and what they mean.
     """
     from snapshot_cli.config import commented
     from snapshot_cli.datasets.catalogue import how_to_prepare

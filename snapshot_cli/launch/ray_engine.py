@@ -48,12 +48,16 @@ def connected(address: str | None) -> Iterator[None]:
             runtime_env=ENVIRONMENT,
             **local_options,
         )
-    except (ConnectionError, ValueError) as error:
+    except (ConnectionError, ValueError, RuntimeError) as error:
         if address is None:
             raise ConfigError(f"--engine ray: Ray does not start here: {error}") from error
+        if address == "auto":
+            raise ConfigError(
+                "--address auto: no Ray cluster is running; start one with: ray start --head, or leave --address out"
+            ) from None
         raise ConfigError(
-            f"--address {address}: no Ray cluster is running; start one with: ray start --head, or leave --address out"
-        ) from None
+            f"--address {address}: Ray cannot join the cluster ({error}); type the command on one of its hosts"
+        ) from error
     try:
         yield
     finally:
