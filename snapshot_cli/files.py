@@ -20,9 +20,13 @@ LEFTOVER = re.compile(rf"\..+\.([0-9]+|[0-9a-f]{{{2 * RANDOM_BYTES}}})\.tmp")
 def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write a temporary file next to `path`, flush it to the disk and rename it: `path` is old or new, never half.
 
-    The temporary name is random: processes of several hosts or containers may share the folder and a process id.
-    Raises OSError, which names `path`.
+    The temporary name is random: processes of several hosts or containers may share the folder and a process id. Links
+    are followed; pipes and devices are written to, not replaced. Raises OSError, which names `path`.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        path.write_bytes(content)
+        return
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(RANDOM_BYTES)}.tmp")
     try:
         make_folder(path.parent)

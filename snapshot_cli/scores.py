@@ -62,6 +62,11 @@ class _Stored(Model):
     model_config = ConfigDict(allow_inf_nan=True, validate_default=False)
 
 
+def defined(value: float | None) -> float | None:
+    """Return a number for JSON, which has no NaN: None for one that is not defined."""
+    return None if value is None or math.isnan(value) else value
+
+
 class Reliability(_Stored):
     """Images, mean confidence and accuracy in 15 equal-width bins of top-1 confidence; NaN for an empty bin."""
 
@@ -96,6 +101,12 @@ class Metrics(_Stored):
     def ece(self) -> float:
         """The expected calibration error, a fraction."""
         return self.reliability.ece
+
+    @property
+    def numbers(self) -> dict[str, float | None]:
+        """The metrics for JSON, by name; None for one that is not defined."""
+        names = ("top5_error", "nll", "brier", "ece", "calibrated_nll")
+        return {"top1_error": defined(self.error)} | {name: defined(getattr(self, name)) for name in names}
 
 
 class Curve(_Stored):
@@ -179,7 +190,8 @@ class Scores(_Stored):
     disagreement: list[list[Number]]
     """Pairwise percentage of images on which the members' most probable classes differ."""
     chosen: list[Choice] = []
-    """If images were withheld: the best subset of every size m = 1..M, the best last m, and the greedy choice."""
+    """If images were withheld: the best subset of every size m = 1..M of at most ten members, the best last m, and the
+    greedy choice."""
     cost: Number
     """Training cost in full budgets."""
 

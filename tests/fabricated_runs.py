@@ -33,8 +33,8 @@ def experiment(method="snapshot", **settings):
 
 def study(*experiments, **fields):
     """Return a study that draws a table and a figure."""
-    fields = {"render": {"table": "methods", "figure": "ensemble-size"}} | fields
-    return Study(name="mine", title="Mine", experiments=experiments, **fields)
+    fields = {"title": "Mine", "render": {"table": "methods", "figure": "ensemble-size"}} | fields
+    return Study(name="mine", experiments=experiments, **fields)
 
 
 def finish(run, results, logits, labels, *, dataset_hash=HASH, split="test", rows=None, train_examples=640):

@@ -298,12 +298,13 @@ def test_the_notes_have_the_rule_with_the_size_of_the_families():
 
 def test_the_matrix_is_by_network_and_pooled():
     outcomes = [planned("single", *around(300)), planned("snapshot", *around(100)), planned("dropout", 100)]
-    outcomes += [planned("single", 300, network="resnet-14"), planned("snapshot", 100, network="resnet-14")]
+    outcomes += [planned("single", *around(300), network="resnet-14")]
+    outcomes += [planned("snapshot", *around(100), network="resnet-14")]
     text = claims.matrix(outcomes)
     rows = [row.split("</th>")[0].split(">")[-1] for row in text.split("<tr>")[2:]]
     assert rows == ["pooled", "ResNet-8", "ResNet-14"]
-    assert text.count('<td class="yes">✓ yes<br>+20.00</td>') == 2
-    assert text.count('<td class="these-weights-only">◦ these weights only<br>') == 2
+    assert text.count('<td class="yes">✓ yes<br>+20.00</td>') == 3
+    assert text.count('<td class="these-weights-only">◦ these weights only<br>') == 1
     assert text.count('scope="col">0.1 vs single</th>') == 1
     assert claims.matrix([planned("single", 1)]) == ""
 
@@ -335,3 +336,33 @@ def test_the_papers_gain_needs_its_dataset_and_its_claim():
     ]
     assert judge_claims(outcomes, "methods")[0].paper_gain.relative == pytest.approx(0.0721, abs=1e-4)
     assert judge_claims(outcomes, "cycles")[0].paper_gain is None
+
+
+@pytest.mark.parametrize("settings", [{"dropout": 0.2}, {"dropout": 0.3}, {"drops": [0.4, 0.7]}])
+def test_a_baseline_with_settings_of_its_own_method_is_a_rival(settings):
+    method = "dropout" if "dropout" in settings else "single"
+    rival = planned(method, *around(300), **settings)
+    (verdict,) = judge_claims([rival, planned("snapshot", *around(200))], "methods")
+    assert (verdict.claim.removeprefix(f"{SNAPSHOT} beats "), verdict.decision.answer) in (
+        ("Dropout", "yes"),
+        ("the single model", "yes"),
+    )
+
+
+def test_of_several_baselines_the_one_with_the_methods_defaults_is_the_rival():
+    outcomes = [planned("dropout", *around(900), dropout=0.5), planned("dropout", *around(300), dropout=0.2)]
+    outcomes += [planned("single", *around(900), drops=[0.4]), planned("single", *around(300))]
+    verdicts = judge_claims([*outcomes, planned("snapshot", *around(200))], "methods")
+    assert [verdict.decision.mean for verdict in verdicts] == [pytest.approx(10.0)] * 2
+
+
+def test_a_primary_claim_that_one_network_can_judge_is_judged_once_and_not_called_pooled():
+    outcomes = [planned("single", *around(300)), planned("snapshot", *around(100))]
+    outcomes += [planned(method, 300, network="resnet-14") for method in ("single", "snapshot")]
+    assert [(verdict.family, verdict.finished) for verdict in judge_claims(outcomes, "methods")] == [
+        ("primary", (3,)),
+        (None, (1,)),
+    ]
+    text = claims.matrix(outcomes)
+    assert "pooled" not in text
+    assert text.count("✓") == 1

@@ -200,7 +200,9 @@ def test_bugs_stay_tracebacks(monkeypatch):
         snapshot("data", "list")
 
 
-@pytest.mark.parametrize("settings", [EXPERIMENT, STUDY, STUDY | {"split": "holdout"}])
+@pytest.mark.parametrize(
+    "settings", [EXPERIMENT, STUDY, STUDY | {"split": "holdout", "base": STUDY["base"] | {"holdout": 20}}]
+)
 def test_config_show_prints_a_file_with_the_same_meaning(tmp_path, settings):
     file = write(tmp_path / "mine.yaml", settings)
     code, text, errors = snapshot("config", "show", file, "--set", "alpha0=0.25")

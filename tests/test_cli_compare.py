@@ -89,3 +89,20 @@ def test_what_cannot_be_compared(tmp_path):
     assert (code, errors) == (2, "a.yaml: has one finished experiment; give another one to compare it with\n")
     assert snapshot("compare")[0] == 2
     assert snapshot("compare", "nowhere.yaml", "a.yaml")[0] == 2
+
+
+def test_test_images_and_withheld_ones_are_not_compared(tmp_path):
+    finish(tmp_path, "a.yaml", lambda run, k: 1)
+    base = EXPERIMENT | {"holdout": 20}
+    file = write(tmp_path / "s.yaml", {"title": "S", "base": base, "methods": ["snapshot"], "split": "holdout"})
+    finish_cells(load(file), tmp_path / "results/own", lambda run, k: 2, split="holdout")
+    assert snapshot("compare", "a.yaml", "s.yaml") == (
+        2, "", "a.yaml, s.yaml: some are scored on test images, others on withheld training images; give --split\n"
+    )  # fmt: skip
+
+
+def test_set_goes_with_a_file(tmp_path):
+    (one,) = finish(tmp_path, "a.yaml", lambda run, k: 4)
+    (other,) = finish(tmp_path, "b.yaml", lambda run, k: 9, alpha0=0.2)
+    message = "snapshot compare: --set seed=1 goes with a FILE, and none is given\n"
+    assert snapshot("compare", one.path, other.path, "--set", "seed=1") == (2, "", message)

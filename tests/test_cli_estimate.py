@@ -61,3 +61,10 @@ def test_a_figure_of_several_networks_is_refused(file, tmp_path):
         "",
         "-o rate.svg: study.yaml has several networks or datasets; choose one with --set, or leave -o out\n",
     )
+
+
+def test_experiments_of_several_training_sets_are_drawn_each_with_its_own(file, tmp_path):
+    methods = [{"method": "snapshot", "train_size": 60}, {"method": "single", "train_size": 400, "cycles": 7}]
+    write(tmp_path / "study.yaml", STUDY | {"methods": methods})
+    code, out, errors = snapshot("estimate", "study.yaml", "--steps", "0", "-o", "rate.svg")
+    assert (code, errors, out.splitlines()[0]) == (0, "", "rate.svg")

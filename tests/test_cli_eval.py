@@ -1,5 +1,4 @@
 import json
-import math
 import re
 import shutil
 
@@ -121,12 +120,12 @@ def test_holdout_that_is_none(directory):
     )  # fmt: skip
 
 
-def test_nan_stays_nan(tmp_path):
+def test_what_is_not_defined_is_null_in_json_and_nan_in_the_table(tmp_path):
     (run,) = plan.runs(load(write(tmp_path / "e.yaml", EXPERIMENT)))
     finish(run, tmp_path / "results/own", [np.full((2, 10), np.nan, np.float32), logits_of([1, 2])], [1, 2])
     found = as_json("e.yaml")
-    assert math.isnan(found["members"][0]["top1_error"])
-    assert [math.isnan(e["top1_error"]) for e in found["ensembles"]] == [False, True]
+    assert [found["members"][0][name] for name in NUMBERS] == [None] * 6
+    assert [e["top1_error"] for e in found["ensembles"]] == [0.0, None]
     assert re.search(r"^snapshot 1 +nan +nan ", snapshot("eval", "e.yaml")[1], re.MULTILINE)
 
 
@@ -192,3 +191,22 @@ def test_scores_are_enough_without_runs_and_images(tmp_path):
 def test_of_an_unfinished_study_report_draws_what_is_finished(tmp_path):
     code, _, errors = snapshot("eval", "demo/table3", "--results-dir", tmp_path)
     assert (code, " (snapshot report draws the finished ones); type snapshot train " in errors) == (1, True)
+
+
+def test_an_experiment_that_withheld_no_images_is_not_to_be_trained_again(directory):
+    message = "no training images were withheld; train with holdout: N to score on them\n"
+    assert snapshot("eval", "e.yaml", "--split", "holdout") == (1, "", f"{directory.run.run_id}: {message}")
+    shutil.rmtree(directory.path)
+    assert snapshot("eval", "e.yaml", "--split", "holdout") == (1, "", f"{directory.run.run_id}: {message}")
+
+
+def test_set_goes_with_a_file(directory):
+    assert snapshot("eval", directory.path, "--set", "cycles=9") == (
+        2, "", "snapshot eval: --set cycles=9 goes with a FILE, and none is given\n"
+    )  # fmt: skip
+
+
+def test_a_study_of_one_experiment_shows_its_members(directory, tmp_path):
+    write(tmp_path / "s.yaml", {"title": "One", "base": EXPERIMENT, "methods": ["snapshot"]})
+    assert snapshot("eval", "s.yaml") == snapshot("eval", "e.yaml")
+    assert as_json("s.yaml")["study"] == "s"

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -247,3 +248,17 @@ def test_mistakes_of_predict(run, words, message):
     Path("notes.md").touch()
     words = [run if word == "RUN" else word for word in words]
     assert snapshot("predict", *words) == (1, "", message + "\n")
+
+
+def test_answers_into_a_pipe(run, images):
+    os.mkfifo("pipe")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert snapshot("predict", run, images / "0.png", "-o", "pipe") == (0, "pipe\n", "")
+    assert os.read(reader, 10_000).startswith(b"file,class,probability,agreement")
+    os.close(reader)
+
+
+def test_set_goes_with_a_file(run, images):
+    assert snapshot("predict", run, images, "--set", "seed=1") == (
+        2, "", "snapshot predict: --set seed=1 goes with a FILE, and none is given\n"
+    )  # fmt: skip

@@ -78,3 +78,8 @@ def test_what_is_refused(words, code, message):
     assert snapshot("init", *words) == (code, "", message + "\n")
     assert Path("old.yaml").read_text() == "mine"
     assert not Path("experiment.yaml").exists()
+
+
+def test_a_dataset_with_a_name_that_is_too_long():
+    code, _, errors = snapshot("init", "mine.yaml", "--dataset", "a" * 101)
+    assert (code, errors) == (2, f"--dataset {'a' * 101}: String should have at most 100 characters\n")

@@ -176,7 +176,7 @@ def test_a_folder_that_nobody_may_enter_is_a_failed_run(tmp_path, study, monkeyp
 
     monkeypatch.setattr("snapshot_cli.seal.is_sealed", forbidden)
     run = plan.runs(study)[0]
-    found = run_status.read_status(run, tmp_path, 100)
+    found = run_status.read_status(RunDirectory.of(run, tmp_path), run, 100)
     assert (found.state, found.note) == ("failed", f"{RunDirectory.of(run, tmp_path).path}: Permission denied")
 
 
@@ -188,3 +188,20 @@ def test_results_behind_a_link(tmp_path, study):
     assert lines(snapshot("status")[1])[-1] == "3 runs: 3 done; 100.0 % done"
     code, out, _ = snapshot("verify", "--all")
     assert (code, out.count("as the run wrote it"), out.count("as the predictions give")) == (0, 3, 3)
+
+
+def test_runs_that_were_copied_elsewhere(tmp_path, study):
+    first, second, _ = finish_cells(study, tmp_path / "results/own", lambda run, k: k)
+    first.path.rename(tmp_path / "copy")
+    (tmp_path / "far/x/y").mkdir(parents=True)
+    second.path.rename(tmp_path / "far/x/y/run")
+    for folder in ("copy", "far"):
+        code, out, errors = snapshot("status", "--results-dir", folder)
+        assert (code, errors, lines(out)[-1]) == (0, "", "1 run: 1 done; 100.0 % done")
+
+
+def test_set_needs_a_study(tmp_path, study):
+    finish_cells(study, tmp_path / "results/own", lambda run, k: k)
+    assert snapshot("status", "--set", "cycles=3") == (
+        2, "", "snapshot status: --set cycles=3 goes with a FILE, and none is given\n"
+    )  # fmt: skip

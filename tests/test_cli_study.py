@@ -398,3 +398,12 @@ def test_a_shell_command_for_each_run_that_is_to_be_trained(tmp_path, two):
         f"snapshot train a.yaml {title} --run {second.run_id} {run}",
     ]
     assert [shlex.split(line)[-3] for line in out.splitlines()] == ["R $HOME"] * 3
+
+
+def test_the_page_of_an_own_study_is_named_after_it_and_replaces_that_of_another(tmp_path, study):
+    write(tmp_path / "small.yaml", STUDY | {"title": "Small", "methods": ["single"]})
+    finish_cells(load(tmp_path / "study.yaml"), tmp_path / "results/own", lambda run, k: k)
+    for name, title in (("study", "A study"), ("small", "Small")):
+        code, _, errors = snapshot("report", f"{name}.yaml")
+        assert (code, errors) == (0, "")
+        assert f"<h1>Snapshot ensembles: {title}</h1>" in (tmp_path / "results/own/report.html").read_text()

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -180,3 +181,18 @@ def test_errors_between_snapshots_are_stored_after_the_training(folder, tiny_dat
     stored = (directory.path / "interpolation.csv").stat().st_mtime_ns
     assert snapshot(*words, "--interpolate") == (0, out, errors)
     assert (directory.path / "interpolation.csv").stat().st_mtime_ns == stored
+
+
+def test_errors_between_snapshots_of_a_run_of_which_only_the_scores_are_left(folder, tiny_data):
+    file = write(folder / "lines.yaml", EXPERIMENT | {"dataset": "tiny", "budget": 1, "batch_size": 16, "seed": 5})
+    words = ("train", "lines.yaml", "--device", "cpu", "--data-dir", tiny_data)
+    directory = RunDirectory.of(plan.runs(load(file))[0], folder / "results/own")
+    assert snapshot(*words)[0] == 0
+    shutil.rmtree(directory.path)
+    assert snapshot(*words)[0] == 0
+    assert not directory.path.exists()
+    assert snapshot(*words, "--interpolate")[0] == 0
+    assert RunDirectory(directory.path).has_interpolation
+    shutil.rmtree(directory.path)
+    assert snapshot(*words, "--interpolate")[0] == 0
+    assert not directory.path.exists()

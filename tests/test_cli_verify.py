@@ -97,3 +97,10 @@ def test_a_run_under_the_name_of_another_is_refused(runs):
     code, _, errors = snapshot("eval", "study.yaml")
     assert code == 1
     assert errors.strip().startswith(f"{runs[0]}: holds another run: ")
+
+
+def test_all_from_inside_a_folder_of_results(runs, monkeypatch):
+    snapshot("report", "study.yaml")
+    monkeypatch.chdir("results/own")
+    code, out, errors = snapshot("verify", "--all", "--results-dir", ".")
+    assert (code, out.count("as the run wrote it"), out.count("as the predictions give"), errors) == (0, 3, 3, "")

@@ -138,3 +138,16 @@ def test_a_file_system_that_cannot_flush_a_folder(tmp_path, monkeypatch, code, w
     else:
         with pytest.raises(OSError, match=os.strerror(code)):
             write_atomically(tmp_path / "new/file", b"content")
+
+
+def test_links_are_followed_and_pipes_are_written_to(tmp_path):
+    target, link, pipe = tmp_path / "folder/target", tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to(target)
+    for content in (b"first", b"second"):
+        write_atomically(link, content)
+        assert (link.is_symlink(), target.read_bytes()) == (True, content)
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(pipe, memoryview(b"through"))
+    assert (os.read(reader, 100), stat.S_ISFIFO(pipe.stat().st_mode)) == (b"through", True)
+    os.close(reader)

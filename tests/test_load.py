@@ -679,3 +679,24 @@ def test_a_mistake_is_said_without_loading_numbers_libraries():
 
 def test_a_control_character_of_a_key_is_written_out():
     assert answer(RUN + 'network_options: {"\\n": null}\n').endswith("given \\n")
+
+
+def test_a_study_of_withheld_images_withholds_some():
+    text = "title: x\nbase: {dataset: digits, network: resnet-8, budget: 4, cycles: 2}\nmethods: [single]\n"
+    words = "split: holdout needs holdout: N in every experiment, the number of training images to withhold"
+    assert refused(text + "split: holdout\n") == [f"4:1: {words}"]
+    assert refused(text, "split=holdout") == [f"--set: {words}"]
+    assert answer(text + "split: holdout\n", "holdout=20").split == "holdout"
+
+
+def test_seeds_that_are_counted_on_beyond_the_largest():
+    last = "9" * 18
+    words = f"expected at most {int(last) - 1}, as its networks count on from it, and a seed has at most 18 digits"
+    assert refused(GOOD, f"seed={last}", "replicates=2") == [f"--set: seed: {words}; given {last}"]
+    assert refused(GOOD + f"seed: {last}\nreplicates: 2\n")[0].endswith(f"seed: {words}; given {last}")
+
+
+def test_a_path_with_a_null_byte():
+    assert refused(GOOD, 'initial_weights="a\\0b"') == [
+        "--set: initial_weights: a\\x00b: cannot be read: embedded null byte"
+    ]

@@ -202,6 +202,7 @@ def test_cost_in_full_budgets(method, budgets):
     asked = cell(experiment(method)).members
     assert cost(asked, 13) == pytest.approx(budgets)
     assert cost(asked[:1], 13) == pytest.approx(1 / 3 if method == "singlecycle" else 1)
+    assert cost(asked, 26) == pytest.approx(budgets / 2)
 
 
 @pytest.mark.parametrize(

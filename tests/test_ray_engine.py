@@ -80,8 +80,8 @@ def test_addresses_where_nobody_is(address, message):
         ("auto", "--address auto: no Ray cluster is running; start one with: ray start --head, or leave --address out"),
         (
             "10.0.0.1:6379",
-            "--address 10.0.0.1:6379: Ray cannot join the cluster (no room in /dev/shm); type the command on one of its "
-            "hosts",
+            "--address 10.0.0.1:6379: Ray cannot join the cluster (no room in /dev/shm); type the command on one of "
+            "its hosts",
         ),
     ],
 )

@@ -109,7 +109,7 @@ def test_what_rests_on_more_scores_is_kept(tmp_path):
     asked = study(experiment("single", replicates=2), experiment(), render={"table": "methods"})
     finish_cells(asked, tmp_path, lambda run, k: 1)
     assert write(asked, tmp_path) == ["table.md", "table.csv", "table.tex"]
-    assert json.loads((tmp_path / "drawn.json").read_text()) == {"table": 3}
+    assert json.loads((tmp_path / "drawn.json").read_text()) == {"table": {"title": "Mine", "cells": 3}}
     before = (tmp_path / "table.md").read_bytes()
     next(tmp_path.glob("scores/*/*-single-*seed1*")).unlink()
     shutil.rmtree(next(tmp_path.glob("runs/*/*step*seed1*")))
@@ -118,7 +118,7 @@ def test_what_rests_on_more_scores_is_kept(tmp_path):
     assert (tmp_path / "table.md").read_bytes() == before
     assert write(asked, tmp_path, force=True) == ["table.md", "table.csv", "table.tex"]
     assert (tmp_path / "table.md").read_bytes() != before
-    assert json.loads((tmp_path / "drawn.json").read_text()) == {"table": 2}
+    assert json.loads((tmp_path / "drawn.json").read_text()) == {"table": {"title": "Mine", "cells": 2}}
 
 
 def test_the_page_is_kept_likewise(tmp_path):
@@ -127,7 +127,7 @@ def test_the_page_is_kept_likewise(tmp_path):
     full = report.draw(asked, tmp_path, {})
     assert [path.name for path in report.write_page([full], tmp_path, title="T").paths] == ["report.html"]
     part = report.draw(study(experiment("single")), tmp_path, {})
-    assert report.write_page([part], tmp_path, title="T") == report.Written([], ["report"])
+    assert report.write_page([part], tmp_path, title="T") == report.Written([], ["report.html"])
     assert report.write_page([part], tmp_path, title="T", force=True).kept == []
 
 
@@ -222,3 +222,33 @@ def test_a_new_kind_of_figure_is_one_file(tmp_path, monkeypatch):
     assert (code, out.splitlines()[:2]) == (0, ["results/own/f.svg", "results/own/f.png"])
     code, _, errors = snapshot("report", "s.yaml", "--set", "render={f: finishd-seeds}")
     assert (code, "did you mean 'finished-seeds'?" in errors) == (2, True)
+
+
+def test_another_study_of_the_same_name_is_not_kept(tmp_path):
+    large = study(experiment("single"), experiment(), render={"table": "methods"})
+    finish_cells(large, tmp_path, lambda run, k: 1)
+    small = study(experiment("single"), render={"table": "methods"}, title="Other")
+    for each in (large, small, large):
+        sheet = report.draw(each, tmp_path, {})
+        assert report.write(sheet.drawn, tmp_path).kept == []
+        assert each.title in (tmp_path / "table.md").read_text()
+        assert report.write_page([sheet], tmp_path, title=each.title).kept == []
+
+
+def test_a_figure_called_report_is_no_page(tmp_path):
+    asked = study(experiment("single"), experiment(), render={"report": {"kind": "methods", "match": {"cycles": 2}}})
+    finish_cells(asked, tmp_path, lambda run, k: 1)
+    for _ in range(2):
+        sheet = report.draw(asked, tmp_path, {})
+        assert report.write(sheet.drawn, tmp_path).kept == []
+        assert report.write_page([sheet, sheet], tmp_path, title="T").kept == []
+
+
+@pytest.mark.parametrize("text", ['{"table": 3}', "[]", "{", '{"table": {"title": "Mine"}}', '{"table": null}'])
+def test_an_index_that_is_none_keeps_nothing(tmp_path, text):
+    asked = study(experiment("single"), render={"table": "methods"})
+    finish_cells(asked, tmp_path, lambda run, k: 1)
+    (tmp_path / "drawn.json").write_text(text)
+    (tmp_path / "table.md").write_text("old")
+    assert write(asked, tmp_path) == ["table.md", "table.csv", "table.tex"]
+    assert json.loads((tmp_path / "drawn.json").read_text()) == {"table": {"title": "Mine", "cells": 1}}

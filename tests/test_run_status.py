@@ -28,7 +28,7 @@ def started(tmp_path, tiny_run):
 
 
 def look(directory, tmp_path):
-    return run_status.read_status(directory.expected, tmp_path, 270)
+    return run_status.read_status(RunDirectory(directory.path), directory.expected, 270)
 
 
 def hold(directory, *, pid, host):
@@ -36,7 +36,7 @@ def hold(directory, *, pid, host):
 
 
 def test_nothing_there(tmp_path, tiny_run):
-    assert run_status.read_status(tiny_run(), tmp_path, 270) == RunStatus(
+    assert run_status.read_status(RunDirectory.of(tiny_run(), tmp_path), tiny_run(), 270) == RunStatus(
         tiny_run().run_id, "waiting", 270, name=run_label(tiny_run())
     )
 

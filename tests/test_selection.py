@@ -98,3 +98,9 @@ def test_best_subsets_have_the_fewest_errors_and_of_equals_are_the_first():
     chosen = selection.best_subsets(probabilities, np.zeros(4, int))
     assert chosen[0].members == (2,)
     assert [len(each.members) for each in chosen] == [1, 2, 3]
+
+
+def test_too_many_members_have_no_best_subsets():
+    probabilities = np.stack([member(range(k)) for k in range(selection.MOST_MEMBERS + 1)])
+    assert len(selection.best_subsets(probabilities[1:], LABELS)) == selection.MOST_MEMBERS
+    assert selection.best_subsets(probabilities, LABELS) == []

@@ -85,6 +85,14 @@ def test_size(folder, path, folder_of_results):
     assert size(Path(path)) == folder_of_results
 
 
+@pytest.mark.parametrize("given", ["../two/config.yaml", "config.yaml", "../../digits/two/config.yaml"])
+def test_the_results_folder_of_a_run_that_is_named_from_another(folder, monkeypatch, given):
+    run = folder / "results/own/runs/digits/two"
+    run.mkdir(parents=True)
+    monkeypatch.chdir(run)
+    assert shipped.results_folder(Path(given), None) == folder / "results/own"
+
+
 def test_the_checkout_is_the_folder_with_the_studies():
     assert (CHECKOUT / "configs/studies/table1.yaml").is_file()
 

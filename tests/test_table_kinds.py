@@ -217,3 +217,9 @@ def test_which_members():
     }
     assert members.CHOSEN in table.legend[0]
     assert [record["size"] for record in table.records[:4]] == [1, 2, 3, 1]
+
+
+def test_members_that_were_too_many_for_all_subsets_have_no_such_row():
+    chosen = [Choice(rule="greedy", members=[1], withheld_error=1.0, error=50.0)]
+    (table,) = drawn(members, outcome(experiment("nocycle"), 300, chosen=chosen))
+    assert list(texts(table)) == ["NoCycle Snapshot, last m", "NoCycle Snapshot, first m"]

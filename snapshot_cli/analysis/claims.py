@@ -22,7 +22,7 @@ from snapshot_cli.analysis.statistics import (
     means,
 )
 from snapshot_cli.config.experiment import Experiment
-from snapshot_cli.config.plan import implicit, label
+from snapshot_cli.config.plan import DROP_PROBABILITY, implicit, label
 from snapshot_cli.datasets.catalogue import split_name
 from snapshot_cli.scores import Metrics, Scores
 
@@ -106,7 +106,7 @@ def judge_claims(outcomes: Sequence[Outcome], question: Question) -> list[Verdic
     intermediate number of cycles beats both the smallest and the largest.
     """
     pairs = list_pairs(outcomes, question)
-    groups = Counter(pair.claim for pair in pairs)
+    groups = Counter(pair.claim for pair in pairs if pair.is_primary and pair.planned >= MIN_SEEDS)
     primary: dict[str, list[Pair]] = {}
     by_group: list[Pair] = []
     for pair in pairs:
@@ -129,7 +129,7 @@ def list_pairs(outcomes: Sequence[Outcome], question: Question) -> list[Pair]:
     for snapshot in single_run:
         if snapshot.experiment.method == "snapshot":
             rivals = [rival for rival in single_run if rival is not snapshot and _is_comparable(snapshot, rival)]
-            rivals.sort(key=lambda rival: rival.experiment.cycles != snapshot.experiment.cycles)
+            rivals.sort(key=lambda rival: _distance(snapshot.experiment, rival.experiment))
             claims = (
                 _method_claims(snapshot, rivals, single_run)
                 if question == "methods"
@@ -247,9 +247,17 @@ def _paper_gain(pairs: Sequence[Pair]) -> PaperGain | None:
 
 
 def _is_comparable(snapshot: Outcome, rival: Outcome) -> bool:
-    """Return whether two experiments differ only in settings that claims vary."""
-    varied = {"method", "alpha0", "cycles", "replicates"}
+    """Return whether two experiments differ only in settings that claims vary or that belong to the rival's method."""
+    varied = {"method", "alpha0", "cycles", "replicates", "drops"}
+    if rival.experiment.method == "dropout" and not snapshot.experiment.dropout:
+        varied.add("dropout")
     return snapshot.experiment.model_dump(exclude=varied) == rival.experiment.model_dump(exclude=varied)
+
+
+def _distance(snapshot: Experiment, rival: Experiment) -> tuple[bool, bool, bool]:
+    """Return a key that sorts rivals: those with equal cycles and the method's defaults first."""
+    dropout = DROP_PROBABILITY if rival.method == "dropout" else snapshot.dropout
+    return rival.cycles != snapshot.cycles, rival.drops != snapshot.drops, rival.dropout not in (0.0, dropout)
 
 
 def _method_claims(snapshot: Outcome, rivals: Sequence[Outcome], outcomes: Sequence[Outcome]) -> Iterator[Pair]:

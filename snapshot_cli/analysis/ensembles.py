@@ -61,12 +61,12 @@ def cumulative_means(probabilities: Iterable[Array]) -> Iterator[Array]:
         yield total / size
 
 
-def mean(probabilities: Array, members: Sequence[int]) -> Array:
+def mean(probabilities: Floats, members: Sequence[int]) -> Floats:
     """Return the mean probabilities (examples, classes) of the members with these 0-based indices.
 
     `probabilities` are (members, examples, classes).
     """
-    averaged: Array = probabilities[list(members)].mean(axis=0)
+    averaged: Floats = probabilities[list(members)].mean(axis=0)
     return averaged
 
 

@@ -30,7 +30,13 @@ def unfinished(runs: Sequence[Run], results: Path) -> list[Run]:
 
 
 def missing_runs(cells: Sequence[Cell], results: Path, split: Split) -> list[Run]:
-    """Return the distinct unfinished runs of the cells that have no scores yet."""
+    """Return the distinct unfinished runs of the cells that have no scores yet.
+
+    Raises UserError for the split holdout if a run withholds no images.
+    """
+    for cell in cells:
+        for run in cell.runs:
+            _refuse_unwithheld(run, run.run_id, split)
     unscored = [cell for cell in cells if not files.path(cell, results, split).is_file()]
     return unfinished(list(dict.fromkeys(run for cell in unscored for run in cell.runs)), results)
 
@@ -42,7 +48,17 @@ def runs_to_train(config: Experiment | Study | Run, results: Path, split: Split 
     """
     if isinstance(config, Run):
         return unfinished([config], results)
-    return missing_runs(plan.expand(config), results, split or _default_split(config))
+    return missing_runs(plan.expand(config), results, split or default_split(config))
+
+
+def runs_without_lines(cells: Sequence[Cell], results: Path, split: Split) -> list[Run]:
+    """Return the runs, each alone in its cell, between whose snapshots no errors are stored."""
+    missing = []
+    for cell in (cell for cell in cells if len(cell.runs) == 1 and len(cell.members) > 1):
+        (run,), path = cell.runs, files.path(cell, results, split)
+        stored = path.is_file() and bool(files.read(path).runs[run.run_id].lines)
+        missing += [] if stored or RunDirectory.of(run, results).has_interpolation else [run]
+    return list(dict.fromkeys(missing))
 
 
 def find(cell: Cell, results: Path, split: Split) -> Scores | None:
@@ -57,6 +73,8 @@ def find(cell: Cell, results: Path, split: Split) -> Scores | None:
     if path.is_file() and not has_predictions:
         return _check_members(files.read(path), cell, path)
     if not has_predictions:
+        for run, directory in directories.items():
+            _refuse_unwithheld(run, str(directory.path), split)
         if all(directory.status == "done" for directory in directories.values()):
             raise UserError(
                 f"{path}: not there, and the {split} predictions of its runs were not kept; "
@@ -76,10 +94,11 @@ def store_finished(config: Experiment | Study | Run, run: Run, results: Path) ->
         return
     for cell in plan.expand(config):
         if run in cell.runs and not unfinished(cell.runs, results):
-            find(cell, results, _default_split(config))
+            find(cell, results, default_split(config))
 
 
-def _default_split(config: Experiment | Study) -> Split:
+def default_split(config: Experiment | Study) -> Split:
+    """Return the split that a configuration is scored on: the study's, and test for experiments."""
     return config.split if isinstance(config, Study) else "test"
 
 
@@ -296,7 +315,12 @@ def _check_images(directory: RunDirectory, first: RunDirectory, split: Split) ->
         raise UserError(f"{directory.path}: was trained on other images than {first.path}; score them apart")
     if split == "test":
         return
-    if not run.holdout:
-        raise UserError(f"{directory.path}: no training images were withheld; train with holdout: N to score on them")
+    _refuse_unwithheld(run, str(directory.path), split)
     if (run.holdout, run.split_seed, run.train_size) != (first_run.holdout, first_run.split_seed, first_run.train_size):
         raise UserError(f"{directory.path}: its holdout images are not those of {first.path}; score them apart")
+
+
+def _refuse_unwithheld(run: Run, name: str, split: Split) -> None:
+    """Raise UserError for the split holdout if a run withholds no images."""
+    if split == "holdout" and not run.holdout:
+        raise UserError(f"{name}: no training images were withheld; train with holdout: N to score on them")

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-import numpy as np
-
 from snapshot_cli.analysis import metrics
+from snapshot_cli.analysis.ensembles import mean
 from snapshot_cli.analysis.metrics import Floats, Labels
 
+MOST_MEMBERS = 10  # for all their subsets: 1,023
 ROUNDS = 20  # of greedy selection with replacement: a member's weight is at most 20
 
 
@@ -55,8 +55,13 @@ def choose_greedy(probabilities: Floats, labels: Labels, *, rounds: int = ROUNDS
 
 
 def best_subsets(probabilities: Floats, labels: Labels) -> list[Selection]:
-    """Return the subset of members with the lowest error for every size m = 1..M; ties take the first subset."""
+    """Return the subset of members with the lowest error for every size m = 1..M; ties take the first subset.
+
+    With more than `MOST_MEMBERS` there would be too many subsets: returns none.
+    """
     members = range(len(probabilities))
+    if len(members) > MOST_MEMBERS:
+        return []
     subsets = [
         min(combinations(members, m), key=lambda subset: _error(probabilities, labels, subset)) for m in members[1:]
     ]
@@ -71,13 +76,13 @@ def choose(probabilities: Floats, labels: Labels) -> Selection:
 
 def _score(probabilities: Floats, labels: Labels, members: Sequence[int]) -> tuple[float, float]:
     """Return the error and NLL of the mean of some members; infinity if a probability is NaN."""
-    mean = np.mean([probabilities[member] for member in members], axis=0)
-    error, nll = metrics.top1_error(mean, labels), metrics.nll(mean, labels)
+    averaged = mean(probabilities, members)
+    error, nll = metrics.top1_error(averaged, labels), metrics.nll(averaged, labels)
     return (math.inf, math.inf) if math.isnan(error) else (error, nll)
 
 
 def _error(probabilities: Floats, labels: Labels, members: Sequence[int]) -> float:
-    return metrics.top1_error(np.mean([probabilities[member] for member in members], axis=0), labels)
+    return metrics.top1_error(mean(probabilities, members), labels)
 
 
 def _selection(rule: str, probabilities: Floats, labels: Labels, members: Sequence[int]) -> Selection:

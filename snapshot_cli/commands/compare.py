@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import completion, options
+from snapshot_cli.commands.sources import refuse_set
 from snapshot_cli.config.shipped import results_folder
 from snapshot_cli.errors import ConfigError, UserError
 
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 @options.set_option
 @options.data_option
 @options.results_option
-@click.option("--split", type=click.Choice(["test", "holdout"]), help="Images to score on.  [default: the study's, else test]")
+@click.option(
+    "--split",
+    type=click.Choice(["test", "holdout"]),
+    help="Images to score on.  [default: the study's, else test]",
+)
 def compare(
     sources: tuple[str, ...], sets: tuple[str, ...], data: Path, results: Path | None, split: Split | None
 ) -> None:
@@ -33,8 +38,11 @@ def compare(
     three seeds or more, a pair has the mean difference with its 95 % interval. With one seed it has McNemar's exact p,
     which says nothing about other seeds. Pairs scored on different images are left out.
     """
+    from snapshot_cli.config.shipped import is_run_directory
     from snapshot_cli.reporting import terminal
 
+    if all(map(is_run_directory, sources)):
+        refuse_set(sets)
     outcomes = list(_outcomes(sources, sets, data, results, split))
     finished = [outcome for outcome in outcomes if outcome.scores]
     if not finished:
@@ -46,6 +54,10 @@ def compare(
         for one, other in combinations(finished, 2)
         if len(sources) > 1 or one.experiment.network == other.experiment.network
     ]
+    if len({outcome.split for outcome in finished}) > 1:
+        raise ConfigError(
+            f"{', '.join(sources)}: some are scored on test images, others on withheld training images; give --split"
+        )
     if len(finished) < 2:
         raise ConfigError(f"{sources[0]}: has one finished experiment; give another one to compare it with")
     options.show(terminal.compare_pairs(finished, pairs))

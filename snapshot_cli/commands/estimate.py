@@ -127,13 +127,15 @@ def _draw(loaded: Experiment | Study | Run, machine: Machine, output: Path, file
         raise ConfigError(
             f"-o {output}: {file} has several networks or datasets; choose one with --set, or leave -o out"
         )
-    examples = experiments[0].training_examples(manifest_of(experiments[0].dataset, machine).train)
+    first, names = experiments[0], labels.methods(experiments)
+    available = manifest_of(first.dataset, machine).train
     curves: dict[Run, LRCurve] = {}
     for experiment in experiments:
         run = plan.cell(experiment).runs[0].model_copy(update={"cycle": None, "seed": 0, "dropout": 0.0})
-        curves.setdefault(run, plan_curve(run, examples, label=plan.label(experiment), look=look(experiment)))
-    first = experiments[0]
-    facts = (f"{examples:,} training images",)
+        examples = experiment.training_examples(available)
+        curves.setdefault(run, plan_curve(run, examples, label=names[experiment], look=look(experiment)))
+    counts = {experiment.training_examples(available) for experiment in experiments}
+    facts = (f"{counts.pop():,} training images",) if len(counts) == 1 else ()
     heading = Heading(labels.network(first.network), labels.dataset(first.dataset), facts=facts)
     with style():
         return save.save(draw_curves(list(curves.values()), heading), output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -49,9 +49,6 @@ def evaluate(
     a study, its methods side by side. Or give run directories, whose snapshots form one ensemble in the order given. To
     compare runs, use `snapshot compare`.
     """
-    from snapshot_cli.config.experiment import Run
-    from snapshot_cli.config.study import Study
-    from snapshot_cli.reporting import terminal
     from snapshot_cli.run_directory import RunDirectory
 
     if file is None:
@@ -60,31 +57,33 @@ def evaluate(
     folder = results_folder(file, results)
     config = options.load(file, sets, data, folder)
     check_finished(config, file, folder, options.train_command(file, sets, results), split)
-    if isinstance(config, Run):
-        _print(_together([RunDirectory.of(config, folder)], split), as_json)
-        return
-    outcomes = collect(config, file, folder, data, split)
-    if not isinstance(config, Study) and config.replicates == 1:
-        _print(outcomes[0].finished[0], as_json)
-    elif as_json:
-        name = config.name if isinstance(config, Study) else None
-        click.echo(json.dumps(terminal.study_as_json(name, outcomes), indent=2))
-    else:
-        options.show(terminal.compare_methods(outcomes))
+    show(config, file, folder, data, split, as_json=as_json)
 
 
-def show(config: Experiment | Study | Run, file: Path, results: Path, data: Path) -> None:
+def show(
+    config: Experiment | Study | Run,
+    file: Path,
+    results: Path,
+    data: Path,
+    split: Split | None = None,
+    *,
+    as_json: bool = False,
+) -> None:
     """Print the scores of everything that a file asks for, all of it finished, on stdout."""
     from snapshot_cli.config.experiment import Run
+    from snapshot_cli.config.study import Study
     from snapshot_cli.reporting import terminal
     from snapshot_cli.run_directory import RunDirectory
 
     if isinstance(config, Run):
-        _print(_together([RunDirectory.of(config, results)], None), as_json=False)
+        _print(_together([RunDirectory.of(config, results)], split), as_json)
         return
-    outcomes = collect(config, file, results, data)
-    if len(outcomes) == 1 and outcomes[0].experiment.replicates == 1:
-        _print(outcomes[0].finished[0], as_json=False)
+    outcomes = collect(config, file, results, data, split)
+    is_one_cell = len(outcomes) == 1 and outcomes[0].experiment.replicates == 1
+    if is_one_cell and not (as_json and isinstance(config, Study)):
+        _print(outcomes[0].finished[0], as_json)
+    elif as_json:
+        _print_json(terminal.study_as_json(config.name if isinstance(config, Study) else None, outcomes))
     else:
         options.show(terminal.compare_methods(outcomes))
 
@@ -112,9 +111,13 @@ def _print(scores: Scores, as_json: bool) -> None:
     from snapshot_cli.reporting import terminal
 
     if as_json:
-        click.echo(json.dumps(terminal.as_json(scores), indent=2))
+        _print_json(terminal.as_json(scores))
     else:
         options.show(terminal.members_and_ensembles(scores))
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    click.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
 def dataset_hashes(data: Path) -> dict[str, str]:

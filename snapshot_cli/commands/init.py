@@ -66,4 +66,5 @@ def _experiment(dataset: str, data: Path) -> Experiment:
     try:
         return Experiment.model_validate(settings, context={"training_examples": training_examples(data)})
     except ValidationError as error:
-        raise ConfigError(f"--dataset {dataset}: {error.errors()[0]['ctx']['error']}") from None
+        detail = error.errors()[0]
+        raise ConfigError(f"--dataset {dataset}: {detail['ctx'].get('error', detail['msg'])}") from None

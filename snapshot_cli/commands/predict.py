@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from snapshot_cli.commands import completion, options
+from snapshot_cli.commands.sources import refuse_set
 from snapshot_cli.errors import UserError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def _classifier(ensemble: str, sets: tuple[str, ...], data: Path, results: Path 
 
     file = config_path(ensemble)
     if is_run_directory(ensemble) or file.suffix not in (".yaml", ".yml", ""):
+        refuse_set(sets)
         return load(Path(ensemble), data)
     _, snapshots = members_of_file(file, sets, data, results)
     return of_snapshots(snapshots, data)

@@ -43,10 +43,18 @@ def sources_argument(run: Command) -> Command:
         files = [word for word in words if not is_run_directory(word)]
         if files and len(words) > 1:
             raise ConfigError(f"{_verb()}: expected one FILE, or run directories only, given {', '.join(words)}")
+        if not files:
+            refuse_set(given["sets"])
         run(file=config_path(files[0]) if files else None, directories=directories, **given)
 
     argument = click.argument("sources", nargs=-1, metavar="FILE|RUN_DIR...", type=completion.Source())
     return cast("Command", argument(config_option(with_sources)))
+
+
+def refuse_set(sets: Sequence[str]) -> None:
+    """Raise ConfigError for --set on a command line without a FILE."""
+    if sets:
+        raise ConfigError(f"{_verb()}: --set {sets[0]} goes with a FILE, and none is given")
 
 
 def _words(words: Sequence[str], config: str | None, expected: str) -> Sequence[str]:

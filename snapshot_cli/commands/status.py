@@ -13,6 +13,7 @@ import click
 
 from snapshot_cli import output
 from snapshot_cli.commands import completion, options
+from snapshot_cli.commands.sources import refuse_set
 from snapshot_cli.errors import UserError, visible, words_of
 from snapshot_cli.files import find
 
@@ -42,6 +43,7 @@ def status(names: tuple[str, ...], sets: tuple[str, ...], data: Path, results: P
     if names:
         look = _of_studies(names, sets, data, results)
     else:
+        refuse_set(sets)
         look, problems = _below(results or Path("results"), data)
     if watch:
         for line in problems:
@@ -61,13 +63,17 @@ def _of_studies(
     from snapshot_cli.commands.trainings import images
     from snapshot_cli.config import plan
     from snapshot_cli.launch import run_status
+    from snapshot_cli.run_directory import RunDirectory
 
     named, folder = studies(names, sets, data, results)
     sizes = images(list(dict.fromkeys(run for study in named for run in plan.runs(study.study))), data)
 
     def look() -> list[RunStatus]:
         missing = {run for study in named for run in scoring.runs_to_train(study.study, folder)}
-        return [run_status.read_status(run, folder, size, is_scored=run not in missing) for run, size in sizes.items()]
+        return [
+            run_status.read_status(RunDirectory.of(run, folder), run, size, is_scored=run not in missing)
+            for run, size in sizes.items()
+        ]
 
     return look
 
@@ -96,9 +102,7 @@ def _below(results: Path, data: Path) -> tuple[Callable[[], list[RunStatus]], li
             else:
                 what = f"of the dataset '{run.dataset}', which is not prepared in {data}; see --data-dir"
                 problems[path] = f"{path}: {what}"
-        return [
-            run_status.read_status(run, path.absolute().parents[2], size) for path, (run, size) in sorted(runs.items())
-        ]
+        return [run_status.read_status(RunDirectory(path), run, size) for path, (run, size) in sorted(runs.items())]
 
     if not look():
         nothing = f"{results}: no run in it; for the runs that a study will have, type snapshot status STUDY"

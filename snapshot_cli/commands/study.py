@@ -220,7 +220,8 @@ def _draw(
             click.echo(_nothing_drawn(sheet), err=True)
         written.append(report.write(sheet.drawn, results, force=force))
     sheets |= others
-    title = f"Snapshot ensembles: {results.name} results"
+    page = f"{results.name} results" if _siblings(named[0].file) else ", ".join(one.study.title for one in named)
+    title = f"Snapshot ensembles: {page}"
     in_order = [sheets[path] for path in sorted(sheets, key=_tables_first)]
     written.append(report.write_page(in_order, results, title=title, force=force))
     kept = [stem for files in written for stem in files.kept]

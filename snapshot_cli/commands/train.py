@@ -52,7 +52,7 @@ def train(
 
     loaded = options.load(file, sets, machine.data)
     machine = replace(machine, results=results_folder(file, results))
-    runs = _runs(loaded, run_id, file, machine.results)
+    runs = _runs(loaded, run_id, file, machine.results, interpolate=interpolate)
     from snapshot_cli.launch import in_process  # imports image decoders, so only once the file is checked
 
     warning = in_process.precision_warning(runs, machine)
@@ -76,15 +76,20 @@ def train(
             show(loaded if run_id is None else runs[0], file, machine.results, machine.data)
 
 
-def _runs(loaded: Experiment | Study | Run, run_id: str | None, file: Path, results: Path) -> list[Run]:
-    """Return the run with an id, else all runs but those of which only the scores are left, which are enough."""
+def _runs(
+    loaded: Experiment | Study | Run, run_id: str | None, file: Path, results: Path, *, interpolate: bool
+) -> list[Run]:
+    """Return the run with an id, else all runs but those of which only the scores are left, if these are enough."""
     from snapshot_cli.analysis import scoring
     from snapshot_cli.config import plan
+    from snapshot_cli.config.experiment import Run
     from snapshot_cli.run_directory import RunDirectory
 
     runs = plan.runs(loaded)
     if run_id is None:
         missing = set(scoring.runs_to_train(loaded, results))
+        if interpolate and not isinstance(loaded, Run):
+            missing |= {*scoring.runs_without_lines(plan.expand(loaded), results, scoring.default_split(loaded))}
         return [run for run in runs if run in missing or RunDirectory.of(run, results).status == "done"]
     chosen = [run for run in runs if run.run_id == run_id]
     if not chosen:

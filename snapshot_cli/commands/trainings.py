@@ -23,19 +23,12 @@ LARGE = 50_000_000  # training images; on a CPU they take weeks, even with the p
 
 def to_interpolate(study: Study, results: Path) -> list[Run]:
     """Return the runs that a study's interpolation figures still need: first replicates without stored lines."""
-    from snapshot_cli import scores
+    from snapshot_cli.analysis import scoring
     from snapshot_cli.config import plan
-    from snapshot_cli.run_directory import RunDirectory
 
     drawings = [drawing for drawing in study.render.values() if drawing.kind == "interpolation"]
     drawn = [experiment for experiment in study.experiments if any(drawing.shows(experiment) for drawing in drawings)]
-    cells = [plan.cell(experiment) for experiment in drawn]
-    missing = []
-    for cell in (cell for cell in cells if len(cell.runs) == 1 and len(cell.members) > 1):
-        path, directory = scores.path(cell, results, study.split), RunDirectory.of(cell.runs[0], results)
-        stored = path.is_file() and bool(scores.read(path).runs[cell.runs[0].run_id].lines)
-        missing += [] if stored or directory.has_interpolation else [cell.runs[0]]
-    return list(dict.fromkeys(missing))
+    return scoring.runs_without_lines([plan.cell(experiment) for experiment in drawn], results, study.split)
 
 
 def show(runs: Sequence[Run], missing: Sequence[Run], machine: Machine, *, lines: int) -> None:

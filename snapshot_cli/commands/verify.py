@@ -48,7 +48,7 @@ def _run_paths(results: Path) -> list[Path]:
 
 
 def _score_paths(results: Path) -> list[Path]:
-    return sorted(path for path in find(results, "*.json") if path.parents[1].name == "scores")
+    return sorted(path for path in find(results, "*.json") if path.parent.parent.name == "scores")
 
 
 def _readable(check: Callable[[Checked], list[str]], source: Checked) -> list[str]:

@@ -239,7 +239,7 @@ class Experiment(Recipe):
         last = self.seed + self.replicates - 1 + MEMBER_STRIDE * (self.networks - 1)
         if last > MAX_SEED:
             raise ValueError(
-                f"seed: expected at most {self.seed - (last - MAX_SEED)}, as its networks count on from it, and a "
+                f"expected at most {self.seed - (last - MAX_SEED)}, as its networks count on from it, and a "
                 f"seed has at most {len(str(MAX_SEED))} digits; given {self.seed}"
             )
         return self

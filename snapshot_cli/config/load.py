@@ -58,7 +58,9 @@ class Source:
         try:
             value = model.model_validate(values(settings), context={"training_examples": self.training_examples})
         except ValidationError as error:
-            details = _without_consequences(error.errors(include_url=False), model)
+            of_model = ("seed",)  # the only check of a whole model
+            errors = [detail | {"loc": detail["loc"] or of_model} for detail in error.errors(include_url=False)]
+            details = _without_consequences(errors, model)
             mistakes = [self.mistake(_place(settings, detail), _words(detail, model)) for detail in details]
             return None, mistakes + unreadable
         return (None, unreadable) if unreadable else (value, [])
@@ -71,8 +73,8 @@ class Source:
         path = setting.value if setting.place is None else self.path.parent / setting.value
         try:
             return dict(settings) | {WEIGHTS: Setting(weights_file.digest(Path(path).absolute()), setting.place)}, []
-        except OSError as error:
-            words = f"{WEIGHTS}: {path}: cannot be read: {error.strerror}"
+        except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+            words = f"{WEIGHTS}: {path}: cannot be read: {getattr(error, 'strerror', error)}"
             return dict(settings) | {WEIGHTS: Setting(None, setting.place)}, [self.mistake(setting.place, words)]
 
     def origin(self, place: KeyPath | None) -> str:
@@ -80,7 +82,7 @@ class Source:
         if place is None:
             return "--set"
         part = f" ({place[0]})" if len(place) > 1 else ""
-        return f"{self.path}:{self.document.mark(place)[0]}{part}"
+        return visible(f"{self.path}:{self.document.mark(place)[0]}{part}")
 
     def mistake(self, place: KeyPath | None, words: str) -> Mistake:
         """Return a mistake whose message starts with file, line and column, or --set."""
@@ -167,6 +169,9 @@ def _study(source: Source, settings: Mapping[str, Setting], overrides: Mapping[s
     if file is None:
         raise _error(mistakes)
     experiments = _experiments(source, file, others, mistakes)
+    if file.split == "holdout" and not all(experiment.holdout for experiment in experiments):
+        words = "split: holdout needs holdout: N in every experiment, the number of training images to withhold"
+        mistakes.append(source.mistake(written["split"].place, words))
     mistakes = mistakes or _idle_drawings(source, file)
     if mistakes:
         raise _error(mistakes)

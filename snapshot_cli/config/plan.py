@@ -128,7 +128,7 @@ def operations(run: Run, available: int, side: int) -> int:
 def cost(members: Sequence[Member], budget: int) -> float:
     """Return the training cost of the members' runs, in full budgets of `budget` epochs."""
     distinct = dict.fromkeys(member.run for member in members)
-    return sum(run.budget / budget if run.cycle is None else 1 / run.cycles for run in distinct)
+    return sum(run.budget / budget / (run.cycles if run.cycle else 1) for run in distinct)
 
 
 def _single(experiment: Experiment, seed: int) -> list[Member]:

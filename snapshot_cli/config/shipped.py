@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def results_folder(file: Path, results: Path | None) -> Path:
     """Return --results-dir, else the folder that a run's config.yaml is in, else results/SIZE by the file's folder."""
     if results is not None:
         return results
-    path = file if len(file.parents) > 3 else file.absolute()
+    path = file if len(file.parents) > 3 and ".." not in file.parts else Path(os.path.abspath(file))
     if path.name == "config.yaml" and len(path.parents) > 3 and path.parents[2].name == "runs":
         return path.parents[3]
     return Path("results") / size(file)

@@ -23,6 +23,7 @@ from snapshot_cli.launch import failure, run_status
 from snapshot_cli.launch.failure import Failure
 from snapshot_cli.launch.progress import say
 from snapshot_cli.launch.run_status import ORDER, RunStatus, State
+from snapshot_cli.run_directory import RunDirectory
 
 COLOURS = {"running": "cyan", "failed": "red", "stopped": "yellow", "waiting": "", "done": "green"}
 REFRESH_SECONDS = 1.0
@@ -41,7 +42,9 @@ class ProgressTable:
         """Show runs, given with the number of training images that each processes."""
         self._console, self._runs, self._results = console, runs, results
         self._statuses = {
-            run: replace(run_status.read_status(run, results, images), state="waiting", where="", note="")
+            run: replace(
+                run_status.read_status(RunDirectory.of(run, results), run, images), state="waiting", where="", note=""
+            )
             for run, images in runs.items()
         }
         self._ended, self._next = 0, 0.0
@@ -78,7 +81,7 @@ class ProgressTable:
         self._next = time.monotonic() + REFRESH_SECONDS
         for run, status in self._statuses.items():
             if status.state == "running":
-                latest = run_status.read_status(run, self._results, status.images)
+                latest = run_status.read_status(RunDirectory.of(run, self._results), run, status.images)
                 self._statuses[run] = replace(latest, state="running")
         self._live.update(screen(self._statuses.values(), *self._console.size), refresh=True)
 

@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 from snapshot_cli import lock
@@ -52,9 +51,8 @@ class RunStatus:
         return (self.images - self.seen) / self.images_per_second if self.images_per_second else None
 
 
-def read_status(run: Run, results: Path, images: int, *, is_scored: bool = False) -> RunStatus:
+def read_status(directory: RunDirectory, run: Run, images: int, *, is_scored: bool = False) -> RunStatus:
     """Return the status of a run that processes `images` training images; a scored run is done without its files."""
-    directory = RunDirectory.of(run, results)
     try:
         state, where, note = _state(run.run_id, directory)
     except OSError as error:  # another user's directory, for example

@@ -105,7 +105,7 @@ def matrix(outcomes: Sequence[Outcome]) -> Markup:
     rows: dict[str, dict[str, Verdict]] = {"pooled": {}} if len(names) > 1 else {}
     rows |= {name: {} for name in names.values()}
     for verdict in verdicts:
-        row = "pooled" if verdict.family == "primary" and len(names) > 1 else names[verdict.groups[0]]
+        row = "pooled" if len(verdict.groups) > 1 else names[verdict.groups[0]]
         rows[row].setdefault(verdict.short, verdict)
     datasets = {group.dataset for group in names}
     only_dataset = labels.dataset(datasets.pop()) if len(datasets) == 1 else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from snapshot_cli.analysis.outcomes import Outcome, collect, count_cells, relabel
 from snapshot_cli.config import kinds
@@ -16,7 +16,15 @@ from snapshot_cli.files import write_atomically
 from snapshot_cli.reporting.drawn import Drawn, Request
 
 INDEX = "drawn.json"
-"""The file that stores, for every stem in a results folder, the number of scored cells in its table or figure."""
+"""The file that stores, for every table, figure and page of a results folder, what it shows."""
+PAGE = "report.html"
+
+
+class Shown(NamedTuple):
+    """What a table, figure or page shows: the title of its study or its own, and the number of scored cells."""
+
+    title: str
+    cells: int
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Written:
-    """The written files, and the stems of the files that were kept because they show more scores."""
+    """The written files, and the names of the tables, figures and pages that were kept because they show more."""
 
     paths: Sequence[Path]
     kept: Sequence[str]
@@ -87,52 +95,51 @@ def _draw(outcomes: Sequence[Outcome], drawing: Drawing, request: Request) -> li
 def write(drawn: Iterable[Drawn], results: Path, *, force: bool = False) -> Written:
     """Write tables and figures into a results folder.
 
-    Keeps files that show more scored cells than the new ones, unless `force` is set.
+    Keeps files that show more scored cells of the same study than the new ones, unless `force` is set.
     """
     index = _read_index(results)
     paths: list[Path] = []
     kept: list[str] = []
     for artifact in drawn:
-        stem = artifact.request.stem
-        if _has_fewer_cells(artifact.cells, stem, index, results) and not force:
+        stem, shown = artifact.request.stem, Shown(artifact.request.title, artifact.cells)
+        if any(results.glob(f"{stem}.*")) and _shows_less(shown, index.get(stem)) and not force:
             kept.append(stem)
             continue
         paths += artifact.write(results)
-        index[stem] = artifact.cells
+        index[stem] = shown
     _write_index(index, results)
     return Written(paths, kept)
 
 
 def write_page(sheets: Sequence[Sheet], results: Path, *, title: str, force: bool = False) -> Written:
-    """Write report.html for studies; keeps a page that shows more scored cells, unless `force` is set."""
+    """Write report.html for studies; keeps one of that title that shows more scored cells, unless `force` is set."""
     from snapshot_cli.reporting import page
 
-    cells = sum(sheet.cells for sheet in sheets)
-    index, path = _read_index(results), results / "report.html"
-    if _has_fewer_cells(cells, "report", index, results) and not force:
-        return Written([], ["report"])
+    shown = Shown(title, sum(sheet.cells for sheet in sheets))
+    index, path = _read_index(results), results / PAGE
+    if path.exists() and _shows_less(shown, index.get(PAGE)) and not force:
+        return Written([], [PAGE])
     content = page.page(sheets, title=title).encode()
     write_atomically(path, content)
-    _write_index(index | {"report": cells}, results)
+    _write_index(index | {PAGE: shown}, results)
     return Written([path], [])
 
 
-def _has_fewer_cells(cells: int, stem: str, index: Mapping[str, int], results: Path) -> bool:
-    """Return whether the existing files of a stem show more cells."""
-    return cells < index.get(stem, 0) and any(results.glob(f"{stem}.*"))
+def _shows_less(new: Shown, old: Shown | None) -> bool:
+    """Return whether the new one shows fewer cells of the same study."""
+    return old is not None and new.title == old.title and new.cells < old.cells
 
 
-def _read_index(results: Path) -> dict[str, int]:
+def _read_index(results: Path) -> dict[str, Shown]:
+    """Return what the index says; nothing for what is not an entry."""
     try:
         index = json.loads((results / INDEX).read_text("utf-8"))
-    except (OSError, ValueError):
+        return {name: Shown(str(entry["title"]), int(entry["cells"])) for name, entry in index.items()}
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
         return {}
-    return (
-        {str(stem): cells for stem, cells in index.items() if isinstance(cells, int)} if isinstance(index, dict) else {}
-    )
 
 
-def _write_index(index: Mapping[str, int], results: Path) -> None:
+def _write_index(index: Mapping[str, Shown], results: Path) -> None:
     if index:
-        content = (json.dumps(dict(sorted(index.items())), indent=1) + "\n").encode()
-        write_atomically(results / INDEX, content)
+        entries = {name: shown._asdict() for name, shown in sorted(index.items())}
+        write_atomically(results / INDEX, (json.dumps(entries, indent=1, ensure_ascii=False) + "\n").encode())

@@ -13,7 +13,7 @@ from snapshot_cli.analysis.outcomes import Outcome, group_by
 from snapshot_cli.analysis.statistics import means
 from snapshot_cli.config.plan import label
 from snapshot_cli.reporting.table import DASH, signed
-from snapshot_cli.scores import Choice, Metrics, Scores
+from snapshot_cli.scores import Choice, Metrics, Scores, defined
 
 RUN_DIRECTORIES = "run directories"
 """The label of an ensemble of run directories, which has no experiment."""
@@ -27,7 +27,10 @@ NOT_JUDGED = "No interval: a test needs at least three planned seeds, all finish
 
 
 def as_json(scores: Scores) -> dict[str, Any]:
-    """Return the metrics of the members and of the ensembles of the last m; errors in percent, ECE a fraction."""
+    """Return the metrics of the members and of the ensembles of the last m; errors in percent, ECE a fraction.
+
+    A metric that is not defined, such as those of a diverged network, is None.
+    """
     run = _first_run(scores)
     return {
         "method": scores.experiment and scores.experiment.method,
@@ -36,22 +39,15 @@ def as_json(scores: Scores) -> dict[str, Any]:
         "split": scores.split,
         "examples": scores.images,
         "members": [
-            {"run": member.run, "snapshot": member.snapshot, **_numbers(metrics)}
+            {"run": member.run, "snapshot": member.snapshot, **metrics.numbers}
             for member, metrics in zip(scores.members, scores.alone, strict=True)
         ],
-        "ensembles": [{"size": size, **_numbers(metrics)} for size, metrics in enumerate(scores.last, start=1)],
-        "chosen_on_holdout": [choice.model_dump() for choice in scores.chosen if choice.rule != "best"],
-    }
-
-
-def _numbers(metrics: Metrics) -> dict[str, float | None]:
-    return {
-        "top1_error": metrics.error,
-        "top5_error": metrics.top5_error,
-        "nll": metrics.nll,
-        "brier": metrics.brier,
-        "ece": metrics.ece,
-        "calibrated_nll": metrics.calibrated_nll,
+        "ensembles": [{"size": size, **metrics.numbers} for size, metrics in enumerate(scores.last, start=1)],
+        "chosen_on_holdout": [
+            choice.model_dump() | {"withheld_error": defined(choice.withheld_error), "error": defined(choice.error)}
+            for choice in scores.chosen
+            if choice.rule != "best"
+        ],
     }
 
 

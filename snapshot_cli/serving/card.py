@@ -18,7 +18,7 @@ from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.errors import visible
 from snapshot_cli.formats import markdown_text
 from snapshot_cli.run_directory import RunDirectory
-from snapshot_cli.scores import Metrics, Scores
+from snapshot_cli.scores import Scores, defined
 from snapshot_cli.serving.finished import Snapshot
 
 OPENED = {
@@ -31,6 +31,7 @@ OPENED = {
         'probabilities, agreement = session.run(None, {{"images": images}})  # a numpy array',
     ],
 }
+UNDEFINED = "not defined"
 SCORES = {
     "top1_error": "top-1 error, %",
     "top5_error": "top-5 error, %",
@@ -60,11 +61,11 @@ def facts(
         "experiment": None if experiment is None else experiment.model_dump(mode="json"),
         "test": {
             "images": scores.images,
-            "ensemble": _numbers(scores.ensemble),
-            "last_member": _numbers(scores.alone[-1]),
+            "ensemble": scores.ensemble.numbers,
+            "last_member": scores.alone[-1].numbers,
         },
         "members": [
-            {"run": directory.run.run_id, "snapshot": snapshot, "test_error": metrics.error}
+            {"run": directory.run.run_id, "snapshot": snapshot, "test_error": defined(metrics.error)}
             | {"weights_sha256": hashlib.sha256(directory.weights(snapshot)).hexdigest()}
             for (directory, snapshot), metrics in zip(snapshots, scores.alone, strict=True)
         ],
@@ -100,7 +101,7 @@ def markdown(card: Mapping[str, Any]) -> str:
         *_table(
             ["run", "snapshot", "test error, %", "sha256 of the weights"],
             [
-                [markdown_text(m["run"]), m["snapshot"], f"{m['test_error']:.2f}", m["weights_sha256"]]
+                [markdown_text(m["run"]), m["snapshot"], _rounded(m["test_error"], 2), m["weights_sha256"]]
                 for m in card["members"]
             ],
         ),
@@ -127,7 +128,7 @@ def selection(selected: Mapping[str, Any]) -> str:
         return f"members {numbers}, selected by hand ({selected['members']})"
     return (
         f"members {numbers} ({selected['rule']}), chosen on {selected['withheld_images']:,} withheld training images "
-        f"({selected['withheld_error']:.2f} % wrong); test images were not used"
+        f"({_rounded(selected['withheld_error'], 2)} % wrong); test images were not used"
     )
 
 
@@ -159,10 +160,6 @@ def _duplicates(manifest: Manifest, published: Facts | None) -> str | None:
     return Duplicates(test_in_training=published.test_in_training).phrases().get("test_in_training", "none")
 
 
-def _numbers(metrics: Metrics) -> dict[str, float | None]:
-    return {"top1_error": metrics.error, **{name: getattr(metrics, name) for name in SCORES if name != "top1_error"}}
-
-
 def _run(directory: RunDirectory) -> dict[str, Any]:
     machine, summary = directory.machine, directory.summary
     kept = ("started", "device", "device_name", "threads", "python", "commit")
@@ -179,9 +176,13 @@ def _run(directory: RunDirectory) -> dict[str, Any]:
 
 def _score_rows(test: Mapping[str, Any]) -> list[list[str]]:
     ensemble, member = test["ensemble"], test["last_member"]
-    names = [name for name in SCORES if ensemble[name] is not None]
-    digits = {name: 2 if name.endswith("error") else 4 for name in names}
-    return [[SCORES[name], *(f"{metrics[name]:.{digits[name]}f}" for metrics in (ensemble, member))] for name in names]
+    digits = {name: 2 if name.endswith("error") else 4 for name in SCORES}
+    rows = {name: [_rounded(metrics[name], digits[name]) for metrics in (ensemble, member)] for name in SCORES}
+    return [[SCORES[name], *numbers] for name, numbers in rows.items() if numbers != [UNDEFINED] * 2]
+
+
+def _rounded(value: float | None, digits: int) -> str:
+    return UNDEFINED if value is None else f"{value:.{digits}f}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:

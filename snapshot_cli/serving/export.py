@@ -12,6 +12,7 @@ from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.errors import UserError
 from snapshot_cli.files import make_folder, sha256, write_atomically
+from snapshot_cli.scores import defined
 from snapshot_cli.serving import card, finished, onnx_file
 from snapshot_cli.serving.ensemble import SnapshotEnsemble
 from snapshot_cli.serving.finished import Snapshot
@@ -45,7 +46,9 @@ def export(
     note(f"exporting {len(snapshots)} member{'s' * (len(snapshots) > 1)} to {output}; this can take half a minute")
     write_atomically(output, WRITERS[output.suffix](ensemble, facts))
     whole = {"file": output.name, "format": output.suffix.removeprefix("."), "sha256": sha256(output), **facts}
-    write_atomically(output.with_name(f"{output.name}.json"), (json.dumps(whole, indent=2) + "\n").encode())
+    write_atomically(
+        output.with_name(f"{output.name}.json"), (json.dumps(whole, indent=2, allow_nan=False) + "\n").encode()
+    )
     write_atomically(output.with_name(f"{output.name}.md"), card.markdown(whole).encode())
     return whole
 
@@ -66,5 +69,5 @@ def _selected(snapshots: Sequence[Snapshot], members: str, manifest: Manifest) -
         "numbers": list(choice.members),
         "rule": choice.rule,
         "withheld_images": len(withheld.labels),
-        "withheld_error": choice.error,
+        "withheld_error": defined(choice.error),
     }

@@ -60,9 +60,9 @@ def _errors_by_choice(outcome: Outcome) -> dict[str, list[list[float]]]:
         "last m": outcome.errors_of("last"),
         "first m": outcome.errors_of("first"),
         BEST: [
-            [choice.error for choice in scores.chosen if choice.rule == "best"]
+            best
             for scores in outcome.finished
-            if scores.chosen
+            if (best := [choice.error for choice in scores.chosen if choice.rule == "best"])
         ],
     }
     return {name: seeds for name, seeds in choices.items() if seeds}
