@@ -13,7 +13,7 @@ from bench import marks
 from snapshot_cli.config import load, plan
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.study import Study
-from snapshot_cli.datasets.manifest import image_sides, training_examples
+from snapshot_cli.datasets.manifest import shapes, training_examples
 from snapshot_cli.launch import scheduling
 from snapshot_cli.networks.operations import count_multiply_adds
 
@@ -29,13 +29,9 @@ NO_DATA = Path("no-data")  # does not exist, so that only the catalogue's sizes 
 
 def hours(runs: list[Run], speed: float) -> dict[Run, float]:
     """Return the hours of every run on a GPU that trains the reference network at `speed` images/s."""
-    available, sides = training_examples(NO_DATA), image_sides(NO_DATA)
+    known = shapes(NO_DATA)
     return {
-        run: plan.operations(run, available[run.dataset], sides[run.dataset])
-        / count_multiply_adds(*REFERENCE)
-        / speed
-        / 3600
-        for run in runs
+        run: plan.operations(run, *known[run.dataset]) / count_multiply_adds(*REFERENCE) / speed / 3600 for run in runs
     }
 
 
@@ -70,8 +66,8 @@ def schedule_table(runs: list[Run], speed: float) -> str:
 
 def network_table(runs: list[Run]) -> str:
     """Return a table of the networks: multiply-adds per image, absolute and relative to the reference network."""
-    sides = image_sides(NO_DATA)
-    pairs = dict.fromkeys((run.network, sides[run.dataset]) for run in runs)
+    known = shapes(NO_DATA)
+    pairs = dict.fromkeys((run.network, known[run.dataset].side) for run in runs)
     lines = ["| network | side | multiply-adds per image, millions | relative to DenseNet-40 |", "|:--|--:|--:|--:|"]
     for name, side in sorted(pairs, key=lambda pair: count_multiply_adds(*pair)):
         multiply_adds = count_multiply_adds(name, side)

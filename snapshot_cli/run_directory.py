@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Status = Literal["done", "partial", "absent"]
 CONFIG, MACHINE, METRICS, INTERPOLATION = "config.yaml", "machine.json", "metrics.csv", "interpolation.csv"
+CHECKPOINT = "resume.pt"
 SEALED = (CONFIG, MACHINE, METRICS, INTERPOLATION, "snapshots/*.safetensors", "predictions/*.npy")
 
 
@@ -50,7 +51,7 @@ class RunDirectory:
     @property
     def resume_path(self) -> Path:
         """The path of the checkpoint while the run is partial."""
-        return self.path / "resume.pt"
+        return self.path / CHECKPOINT
 
     def snapshot_path(self, snapshot: int) -> Path:
         """Return the path of the weights at the end of a cycle, counted from 1."""

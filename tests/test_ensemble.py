@@ -272,3 +272,18 @@ class Branching(nn.Module):
 def test_what_torch_cannot_export_is_said(tmp_path):
     with pytest.raises(UserError, match=r"^torch\.export cannot trace the members: "):
         SnapshotEnsemble([Branching()]).export(tmp_path / "e.pt2", torch.ones(2, 3, 8, 8))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_members_of_half_precision_are_averaged_in_float32(dtype):
+    ensemble = SnapshotEnsemble([Constant([0.1, 0.2, 0.4]).to(dtype), Constant([0.3, 0.1, 0.2]).to(dtype)])
+    expected = torch.stack([member.logits.float().softmax(0) for member in ensemble]).mean(0)
+    for found in (ensemble(IMAGES), ensemble.predict(IMAGES), ensemble.member_probabilities(IMAGES).mean(0)):
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found, expected.expand(2, 3))
+
+
+@pytest.mark.parametrize("given", [{"mean": (0.5,)}, {"std": (0.5,)}])
+def test_mean_and_deviation_go_together(given):
+    with pytest.raises(UserError, match=r"^SnapshotEnsemble: give both mean and std, or neither$"):
+        SnapshotEnsemble(**given)

@@ -133,3 +133,14 @@ def test_shared_memory_that_is_too_small_for_streamed_batches(machine, tiny_run,
     lines = []
     estimate.needs(runs, machine, steps=0, note=lines.append)
     assert lines == ([line] if is_said else [])
+
+
+def test_one_image_for_which_no_batch_size_is_right(machine, tiny_run):
+    manifest = replace(estimate.manifest_of("tiny", machine), size=4)
+    with pytest.raises(ConfigError, match=r"choose another batch_size or train_size$"):
+        trial.check(tiny_run(train_size=1), manifest, smallest=1)
+
+
+def test_more_cycles_than_steps_are_timed(machine, tiny_run):
+    (needs,) = estimate.needs([tiny_run(cycles=12, budget=4)], machine, steps=1)
+    assert needs.seconds > 0

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -149,3 +150,15 @@ def test_the_card_says_how_images_are_transformed():
     assert EvaluationTransform(32).description == (
         "the central square, averaged over areas to 32x32 pixels; smaller images are refused"
     )
+
+
+def test_a_long_thin_image_is_cropped_in_little_memory():
+    transform, draw = EvaluationTransform.cropping(8), np.random.default_rng(0)
+    line = draw.integers(0, 256, (1, 65_000, 3), dtype=np.uint8)
+    expected = transform(np.ascontiguousarray(line[:, 32_500 - 40 : 32_500 + 40]))
+    tracemalloc.start()
+    for image in (line, line.transpose(1, 0, 2)):
+        found = transform(image)
+        np.testing.assert_array_equal(found if image is line else found.transpose(1, 0, 2), expected)
+    assert tracemalloc.get_traced_memory()[1] < 1e6
+    tracemalloc.stop()

@@ -11,6 +11,7 @@ from killing import before_steps
 from silent import Silent
 from torch import nn
 
+from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import ConfigError, Stopped, UserError
@@ -20,7 +21,7 @@ from snapshot_cli.networks.names import forms
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.serving import exported, finished
 from snapshot_cli.serving.export import export
-from snapshot_cli.training import trial
+from snapshot_cli.training import measure, network, trial
 
 PLUGIN = """
 import random
@@ -77,7 +78,48 @@ def swapped(image_size, classes, dropout):
 def text(classes, image_size, dropout):
     return "mlp"
 
-NETWORKS = {"mlp": mlp, "tied": tied, "odd": odd, "broken": broken, "swapped": swapped, "text": text}
+class View(nn.Module):  # flattens a convolution's map by view, which fails in channels_last
+    def __init__(self, classes, side):
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4 * side**2, classes)
+
+    def forward(self, x):
+        x = self.conv(x).relu()
+        return self.last(x.view(x.size(0), -1))
+
+class Shifted(View):  # holds a tensor that is neither parameter nor buffer
+    def __init__(self, classes, side):
+        super().__init__(classes, side)
+        self.shift = torch.tensor([1.0])
+
+    def forward(self, x):
+        return super().forward(x + self.shift)
+
+class Extra(View):
+    def get_extra_state(self):
+        return {"a": 1}
+
+    def set_extra_state(self, state):
+        pass
+
+def view(classes, image_size, dropout):
+    return View(classes, image_size)
+
+def shifted(classes, image_size, dropout):
+    return Shifted(classes, image_size)
+
+def extra(classes, image_size, dropout):
+    return Extra(classes, image_size)
+
+def four(classes, image_size, dropout):
+    if classes != 4:
+        raise ValueError("four classes only")
+    return View(classes, image_size)
+
+NETWORKS = {
+    "view": view, "shifted": shifted, "extra": extra, "four": four, "mlp": mlp, "tied": tied, "odd": odd,
+    "broken": broken, "swapped": swapped, "text": text,
+}
 """
 
 
@@ -103,7 +145,7 @@ def test_a_plug_in_that_is_not_loaded():
     with pytest.raises(ConfigError) as raised:
         build("plugin:mlq")
     assert str(raised.value) == (
-        "unknown network 'plugin:mlq'; the nearest are plugin:mlp, plugin:tied, plugin:text; add "
+        "unknown network 'plugin:mlq'; the nearest are plugin:mlp, plugin:view, plugin:tied; add "
         "--plugin FILE.py, or install its package"
     )
 
@@ -232,7 +274,8 @@ def test_every_network_is_listed(plugin):
 def test_what_torch_counts_is_what_the_papers_networks_are_known_for():
     """The linear layer, 64 x 10, is what the closed form leaves out."""
     assert (
-        operations._count_with_torch("resnet-8", 32, "{}") == operations.count_multiply_adds("resnet-8", 32) + 64 * 10
+        operations._count_with_torch("resnet-8", 32, 10, "{}")
+        == operations.count_multiply_adds("resnet-8", 32) + 64 * 10
     )
     assert operations.count_multiply_adds("plugin:mlp", 8, {"hidden": 5}) == 3 * 64 * 5 + 5 * 10
 
@@ -409,3 +452,37 @@ def test_an_unknown_name_like_no_other_has_three_nearest_too():
         ConfigError, match=r"^unknown network 'torchvision:qqqq'; the nearest are (torchvision:\w+(, )?){3}$"
     ):
         build("torchvision:qqqq")
+
+
+def test_a_network_that_cannot_run_in_channels_last_gets_contiguous_images(tiny_run, tiny_data, tiny_dataset, tmp_path):
+    run, machine = run_of(tiny_run, "plugin:view", budget=1), Machine(tiny_data, tmp_path, device="cpu")
+    assert trial.check(run, tiny_dataset.manifest) == []
+    directory = in_process.train(run, machine, callback=Silent())
+    in_process.interpolate(run, machine)
+    assert (directory.status, directory.has_interpolation) == ("done", True)
+    convolutional = network.build_for_training(
+        run_of(tiny_run, "torchvision:resnet18"), tiny_dataset.manifest, torch.device("cpu")
+    )
+    assert convolutional.conv1.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_size_of_a_network_with_a_tensor_that_is_no_buffer(tiny_run):
+    size = measure.size(run_of(tiny_run, "plugin:shifted"), classes=4, image_size=8, device=torch.device("cpu"))
+    assert size.parameters == 3 * 4 * 9 + 4 + 4 * 64 * 4 + 4
+
+
+def test_a_state_that_is_no_tensor_is_refused(tiny_run, tiny_dataset):
+    with pytest.raises(UserError, match=r"^plugin:extra: its state_dict\(\) has values that are no tensors"):
+        trial.check(run_of(tiny_run, "plugin:extra"), tiny_dataset.manifest)
+
+
+def test_operations_are_those_for_the_datasets_classes(tiny_run):
+    run = run_of(tiny_run, "plugin:four", budget=1)
+    assert plan.operations(run, 200, 8, 4) == 200 * (3 * 4 * 9 * 64 + 4 * 64 * 4)
+    with pytest.raises(UserError, match=r"^plugin:four: cannot be built for these settings: .*four classes only"):
+        plan.operations(run, 200, 8, 5)
+
+
+def test_images_that_do_not_fit_have_no_operations():
+    with pytest.raises(UserError, match=r"^torchvision:alexnet: cannot take images of 8x8 pixels: "):
+        operations.count_multiply_adds("torchvision:alexnet", 8)

@@ -1,13 +1,14 @@
 import io
 import os
 import stat
+import struct
 import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
 from fabricated_images import png, write_folder, write_zip
-from PIL import EpsImagePlugin, Image
+from PIL import EpsImagePlugin, ExifTags, Image, ImageOps
 
 from snapshot_cli.datasets import file_bytes
 from snapshot_cli.datasets.image_files import open_source, pixels
@@ -264,3 +265,24 @@ def test_postscript_is_not_run(monkeypatch):
     assert str(caught.value) == (
         "here: cannot be read as an image (PostScript is a program, which Ghostscript would run)"
     )
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_every_orientation_is_that_of_pillow(orientation):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    content = encoded(Image.fromarray(np.arange(24, dtype=np.uint8).reshape(2, 4, 3)), exif=exif)
+    with Image.open(io.BytesIO(content)) as image:
+        np.testing.assert_array_equal(decoded(content), np.asarray(ImageOps.exif_transpose(image)))
+
+
+def test_a_rotated_photograph_with_an_odd_tag_is_read():
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation], exif[0x102] = 6, 8
+    content = encoded(Image.fromarray(np.full((2, 4, 3), 90, dtype=np.uint8)), "jpeg", exif=exif)
+    entry = struct.pack(">HHIHH", 0x102, 3, 1, 8, 0)
+    little = struct.pack("<HHIHH", 0x102, 3, 1, 8, 0)
+    assert content.count(entry) + content.count(little) == 1
+    content = content.replace(entry, struct.pack(">HHIi", 0x102, 9, 1, -1))
+    content = content.replace(little, struct.pack("<HHIi", 0x102, 9, 1, -1))
+    assert decoded(content).shape == (4, 2, 3)

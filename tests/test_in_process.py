@@ -397,3 +397,26 @@ def test_bfloat16_is_remarked_on_where_it_does_not_pay(machine, tiny_run, monkey
     assert in_process.precision_warning(runs[:1], machine) is None
     monkeypatch.setattr(hardware, "bfloat16_unit", lambda: "AMX")
     assert in_process.precision_warning(runs, machine) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried to"),
+    ],
+)
+def test_a_lack_of_memory_is_told_and_the_run_resumes(machine, tiny_run, monkeypatch, error):
+    def full(*arguments):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "step", full)
+        words = message(tiny_run(budget=1), machine)
+    path = RunDirectory.of(tiny_run(budget=1), machine.results).path
+    assert words == (
+        f"{path}: out of memory; choose a smaller batch_size, or train fewer runs at a time (snapshot estimate shows "
+        "the memory of a run)"
+    )
+    assert in_process.train(tiny_run(budget=1), machine, callback=Silent()).status == "done"

@@ -1,12 +1,13 @@
 """Weights to start from: how a file is named, found again, and taken over."""
 
+import io
 import re
 
 import pytest
 import torch
 import yaml
 from command_line import snapshot, write
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from silent import Silent
 from torch import nn
 
@@ -189,3 +190,19 @@ def test_a_node_of_a_cluster_gets_them(tiny_run, tmp_path, monkeypatch):
     (words,) = started
     assert words[words.index("--plugin") + 1].endswith("/0/mine.py")
     assert train_process.arguments(run, machine, [])[0] == "train"
+
+
+def test_other_forms_of_files(tmp_path):
+    state = build("resnet-8", 4, 8).state_dict()
+    old = io.BytesIO()
+    torch.save(state, old, _use_new_zipfile_serialization=False)
+    assert initial_weights.read(old.getvalue()).keys() == state.keys()
+    short = save({"a": torch.zeros(1)}, {"note": ""})
+    note = "x" * (int.from_bytes(b"PK", "little") - int.from_bytes(short[:8], "little"))
+    content = save({"a": torch.zeros(1)}, {"note": note})
+    assert content.startswith(b"PK")  # the length of its header, and how a zip begins
+    assert list(initial_weights.read(content)) == ["a"]
+    numbered = io.BytesIO()
+    torch.save({1: torch.zeros(1)}, numbered)
+    with pytest.raises(ValueError, match=r"^not a mapping of names to tensors$"):
+        initial_weights.read(numbered.getvalue())

@@ -100,3 +100,8 @@ def test_a_split_that_the_table_does_not_have(tmp_path, photos):
         list_images(open_source(photos), Choices(labels=table, test_from="val"))
     table = written(tmp_path, HEAD + ROWS.replace("train", "test"))
     assert "names no training images" in refusal(photos, table)
+
+
+def test_empty_rows_of_a_spreadsheet_are_no_images(tmp_path, photos):
+    expected = labelled(photos, written(tmp_path, HEAD + ROWS))
+    assert labelled(photos, written(tmp_path, f"{HEAD}{ROWS},,\n , ,\n\n")) == expected

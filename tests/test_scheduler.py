@@ -87,3 +87,19 @@ def test_a_group_that_is_added_later_joins_the_cycle_from_its_own_rate():
 def test_cycles_that_do_not_fit():
     with pytest.raises(UserError, match=r"^5 cycles do not fit into 6 steps; the nearest number that works is 6$"):
         made(total_steps=6, cycles=5)
+
+
+def test_a_rate_that_is_a_tensor_stays_that_tensor():
+    rate = torch.tensor(0.1)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate)
+    schedule = SnapshotSchedule(optimizer, total_steps=6, cycles=2)
+    optimizer.step()
+    schedule.step()
+    held = optimizer.param_groups[0]["lr"]
+    state = schedule.state_dict()
+    expected = float(held)
+    optimizer.step()
+    schedule.step()
+    schedule.load_state_dict(state)
+    assert optimizer.param_groups[0]["lr"] is held
+    assert float(held) == pytest.approx(expected)

@@ -1,10 +1,14 @@
 import os
+import pickle
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -294,3 +298,28 @@ def test_lighting_changes_images_and_none_changes_nothing_else(data):
     difference = changed - images
     assert difference.abs().amax() > 0.01
     torch.testing.assert_close(difference, difference[:, :, :1, :1].expand_as(difference), atol=1e-5, rtol=0)
+
+
+def test_a_test_transform_can_be_sent_to_another_process(data):
+    transform = feeds(data)["test"].transform
+    view = pickle.loads(pickle.dumps(decoding.evaluation_view(transform)))
+    image = torch.arange(3 * 20 * 30).reshape(3, 20, 30).to(torch.uint8)
+    assert torch.equal(view(image), decoding.evaluation_view(transform)(image))
+
+
+def test_a_damaged_member_of_a_zip_is_named(data, tmp_path):
+    archive = shutil.make_archive(str(tmp_path / "photos"), "zip", tmp_path / "photos")
+    prepare("zipped", data, source=Path(archive), size=8, streamed=True)
+    with zipfile.ZipFile(archive) as opened:
+        member = max(opened.infolist(), key=lambda member: member.compress_size)
+    content = bytearray(Path(archive).read_bytes())
+    start = member.header_offset + 30 + len(member.filename)
+    refused = set()
+    for place in range(start, start + member.compress_size, 3):
+        content[place] ^= 255
+        Path(archive).write_bytes(content)
+        content[place] ^= 255
+        with pytest.raises(UserError, match="prepare the dataset again") as caught:
+            store.verify_files(data, "zipped")
+        refused.add(str(caught.value))
+    assert any("decompress" in words for words in refused)

@@ -58,10 +58,11 @@ def _experiment(dataset: str, data: Path) -> Experiment:
     from snapshot_cli.config.experiment import Experiment
     from snapshot_cli.config.load import load
     from snapshot_cli.config.shipped import config_path
-    from snapshot_cli.datasets.manifest import image_sides, training_examples
+    from snapshot_cli.datasets.manifest import shapes, training_examples
 
     settings = load(config_path("demo/snapshot")).model_dump(exclude_defaults=True) | {"dataset": dataset}
-    if image_sides(data).get(dataset, 0) >= LARGE:
+    known = shapes(data)
+    if dataset in known and known[dataset].side >= LARGE:
         settings["network"] = PHOTO_NETWORK
     try:
         return Experiment.model_validate(settings, context={"training_examples": training_examples(data)})

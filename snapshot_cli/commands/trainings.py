@@ -147,10 +147,10 @@ def run_all(
 def _costs(runs: Sequence[Run], data: Path) -> dict[Run, int]:
     """Return the multiply-adds of every run."""
     from snapshot_cli.config import plan
-    from snapshot_cli.datasets.manifest import image_sides, training_examples
+    from snapshot_cli.datasets.manifest import shapes
 
-    available, sides = training_examples(data), image_sides(data)
-    return {run: plan.operations(run, available[run.dataset], sides[run.dataset]) for run in runs}
+    known = shapes(data)
+    return {run: plan.operations(run, *known[run.dataset]) for run in runs}
 
 
 def images(runs: Sequence[Run], data: Path) -> dict[Run, int]:

@@ -191,6 +191,10 @@ class Recipe(Model):
         """Return the number of training images of a run, given those of its dataset."""
         return self.train_size or available - self.holdout
 
+    def smallest_batch(self, available: int) -> int:
+        """Return the number of images in the last batch of an epoch, given the training images of the dataset."""
+        return self.training_examples(available) % self.batch_size or self.batch_size
+
 
 def _available(info: ValidationInfo) -> int | None:
     """Return the number of training images of the dataset, if the caller's context has it."""

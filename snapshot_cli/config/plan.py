@@ -120,9 +120,9 @@ def images(run: Run, available: int) -> int:
     return examples * run.budget * run.snapshot_steps(examples)[-1] // run.total_steps(examples)
 
 
-def operations(run: Run, available: int, side: int) -> int:
+def operations(run: Run, available: int, side: int, classes: int) -> int:
     """Return the multiply-adds of all forward passes of a run, the estimate of its relative cost."""
-    return images(run, available) * count_multiply_adds(run.network, side, run.network_options)
+    return images(run, available) * count_multiply_adds(run.network, side, run.network_options, classes=classes)
 
 
 def cost(members: Sequence[Member], budget: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch.utils.data import Dataset, get_worker_info
@@ -76,11 +77,11 @@ def training_view(side: int, *, flip: bool) -> View:
 
 def evaluation_view(transform: EvaluationTransform) -> View:
     """Return a dataset's test transform as a map of tensors."""
+    return partial(_transformed, transform)  # which, unlike a function in here, can be sent to another process
 
-    def view(image: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(transform(image.permute(1, 2, 0).numpy())).permute(2, 0, 1)
 
-    return view
+def _transformed(transform: EvaluationTransform, image: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(transform(image.permute(1, 2, 0).numpy())).permute(2, 0, 1)
 
 
 def ignore_signals(worker: int) -> None:

@@ -13,6 +13,7 @@ from snapshot_cli.datasets.manifest import Manifest
 from snapshot_cli.datasets.store import Images
 
 MARGIN = 256 / 224  # a test image's shorter side over the side of the crop: fb.resnet.torch
+LONGEST = 100  # times the shorter side; the ends of longer images are cut before they take gigabytes
 MAX_SIDE = 4096  # pixels of a side that a file of a stranger may resize to
 
 
@@ -80,6 +81,8 @@ class EvaluationTransform:
         from torchvision.transforms.v2 import functional  # type: ignore[import-untyped, unused-ignore]
 
         tensor = torch.from_numpy(image).permute(2, 0, 1)
+        longest = LONGEST * min(image.shape[:2])
+        tensor = functional.center_crop(tensor, [min(length, longest) for length in image.shape[:2]])
         resized = functional.resize(tensor, [self.shorter_side], antialias=True)
         cropped: Images = np.ascontiguousarray(functional.center_crop(resized, [self.side]).permute(1, 2, 0).numpy())
         return cropped

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from snapshot_cli.datasets.file_bytes import OpenZip, file_reader, member_reader, open_zip
 from snapshot_cli.errors import UserError
@@ -35,6 +35,12 @@ TEXT = {
 OUTSIDE = re.compile(r"[/\\]|[A-Za-z]:|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)  # from the start of a member's name
 HIDDEN = re.compile(r"(^|/)(\.[^/]|__MACOSX(/|$))")
 CONTROL = re.compile(r"[\x00-\x1f]")
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+"""By EXIF's orientation. Pillow's ImageOps.exif_transpose also rewrites the other tags and fails if one is damaged."""
 HEIC = {b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
 
 
@@ -114,8 +120,8 @@ def look(data: bytes) -> tuple[str | None, bytes]:
 def _upright(image: Image.Image) -> Image.Image:
     if image.format == "EPS":
         raise ValueError("PostScript is a program, which Ghostscript would run")
-    ImageOps.exif_transpose(image, in_place=True)
-    return _rgb(image)
+    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return _rgb(image if turn is None else image.transpose(turn))
 
 
 def _rgb(image: Image.Image) -> Image.Image:

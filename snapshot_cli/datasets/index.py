@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -61,7 +60,7 @@ class ImageFiles:
         path = self.path(row)
         try:
             data = read_member(self.folder, os.fsdecode(self.paths[row]))
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as problem:
+        except Exception as problem:  # what zipfile raises on damaged members is a long list
             reason = getattr(problem, "strerror", problem)
             raise UserError(
                 f"{path}: cannot be read ({reason}), though it was there when the dataset was prepared;"

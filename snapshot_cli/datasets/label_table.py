@@ -49,7 +49,7 @@ def read_table(source: Source, path: Path, inside: str | None) -> list[Row]:
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
         _check_columns(path, columns)
-        for values in filter(None, reader):
+        for values in (row for row in reader if any(map(str.strip, row))):
             if any(values[len(columns) :]):
                 raise UserError(
                     f"{path}:{reader.line_num}: {len(values)} values for {len(columns)} columns; put values that"

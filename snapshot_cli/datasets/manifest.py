@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from snapshot_cli.datasets.catalogue import CATALOGUE, Facts, averaged_sizes, how_to_prepare
 from snapshot_cli.datasets.duplicates import Duplicates
@@ -176,14 +176,25 @@ def _names(data_dir: Path) -> list[str]:
 
 
 def training_examples(data_dir: Path) -> dict[str, int]:
-    """Return the number of training images by dataset: the catalogue's, at every size, and the prepared ones."""
-    catalogue = {name: facts.train for name, facts in CATALOGUE.items()}
-    sized = {f"{name}-{size}": facts.train for name, facts in CATALOGUE.items() for size in averaged_sizes(facts)}
-    return catalogue | sized | {name: manifest.train for name, manifest in prepared(data_dir).items()}
+    """Return the number of training images by dataset, for the datasets of `shapes`."""
+    return {name: shape.train for name, shape in shapes(data_dir).items()}
 
 
-def image_sides(data_dir: Path) -> dict[str, int]:
-    """Return the image side in pixels by dataset, for the datasets of `training_examples`."""
-    catalogue = {name: facts.size for name, facts in CATALOGUE.items()}
-    sized = {f"{name}-{size}": size for name, facts in CATALOGUE.items() for size in averaged_sizes(facts)}
-    return catalogue | sized | {name: manifest.size for name, manifest in prepared(data_dir).items()}
+class Shape(NamedTuple):
+    """The number of training images of a dataset, the side of its images in pixels, and its number of classes."""
+
+    train: int
+    side: int
+    classes: int
+
+
+def shapes(data_dir: Path) -> dict[str, Shape]:
+    """Return the shape of every dataset: the catalogue's, at every size, and the prepared ones."""
+    known = {name: Shape(facts.train, facts.size, facts.classes) for name, facts in CATALOGUE.items()}
+    sized = {
+        f"{name}-{size}": known[name]._replace(side=size)
+        for name, facts in CATALOGUE.items()
+        for size in averaged_sizes(facts)
+    }
+    here = prepared(data_dir).items()
+    return known | sized | {name: Shape(held.train, held.size, len(held.classes)) for name, held in here}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import multiprocessing
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
@@ -22,6 +23,7 @@ from snapshot_cli.errors import Stopped, UserError
 
 ALL = slice(0, None, 1)  # the share of a batch of a single training process
 POLL_SECONDS = 1.0  # between two looks whether to stop, while a batch is waited for
+FORKS = sys.platform == "linux"  # else a process imports torch anew in every epoch; on macOS forks are unsafe
 TIMED_OUT = "timed out"  # in torch's message
 MAX_EVALUATION_BATCH = 128  # images of a batch that is only predicted: 512 of 224 pixels would not fit everywhere
 
@@ -140,6 +142,7 @@ class Streamed:
             batch_size=None,  # an element of `batches` is one already
             sampler=batches,
             num_workers=workers,
+            multiprocessing_context="fork" if workers and FORKS else None,
             timeout=POLL_SECONDS if workers else 0,
             pin_memory=self.labels.device.type == "cuda",
             worker_init_fn=ignore_signals,

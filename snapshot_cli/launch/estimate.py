@@ -81,8 +81,7 @@ def _group_needs(group: Sequence[Run], machine: Machine, *, steps: int, note: Ca
     examples, classes = first.training_examples(manifest.train), len(manifest.classes)
     total_steps = sum(run.snapshot_steps(examples)[-1] for run in group)
     device = torch.device("cuda") if machine.device == "cuda" else hardware.choose(machine.device)
-    smallest = min(examples, examples % first.batch_size or first.batch_size)
-    for line in trial.check(first, manifest, smallest=smallest):
+    for line in trial.check(first, manifest, smallest=first.smallest_batch(manifest.train)):
         note(line)
     size = measure.size(first, classes=classes, image_size=manifest.size, device=device)
     snapshots = sum(run.snapshots for run in group)
@@ -92,7 +91,7 @@ def _group_needs(group: Sequence[Run], machine: Machine, *, steps: int, note: Ca
         steps=total_steps,
         images=sum(plan.images(run, manifest.train) for run in group),
         parameters=size.parameters,
-        multiply_adds=count_multiply_adds(first.network, manifest.size, first.network_options),
+        multiply_adds=count_multiply_adds(first.network, manifest.size, first.network_options, classes=classes),
         memory=3 * FLOAT * size.parameters + size.activations + image_bytes(first, manifest),
         disk=snapshots * (size.weights + (manifest.test + first.holdout) * classes * FLOAT),
         resume=2 * (size.weights + FLOAT * size.parameters),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DECODER_DIED = "DataLoader worker"  # the start of torch's message
+CPU_MEMORY = "can't allocate memory"  # in torch's message, whose class is RuntimeError on a CPU
 
 
 def train(
@@ -95,7 +96,7 @@ def check(runs: Sequence[Run], machine: Machine, note: Callable[[str], None] = l
     for run in runs:
         check_ranks(run, manifests[run.dataset], ranks)
         network = (run.network, run.network_options, run.dropout, run.initial_weights)
-        distinct.setdefault((*network, run.dataset, _smallest_batch(run, manifests[run.dataset])), run)
+        distinct.setdefault((*network, run.dataset, run.smallest_batch(manifests[run.dataset].train)), run)
     for run in distinct.values():
         check_network(run, manifests[run.dataset], machine, note, ranks)
 
@@ -107,7 +108,7 @@ def check_network(
 
     Raises UserError for a network that cannot be trained on these images, and for weights that do not fit it.
     """
-    directory, smallest = RunDirectory.of(run, machine.results), _smallest_batch(run, manifest) // ranks.count
+    directory, smallest = RunDirectory.of(run, machine.results), run.smallest_batch(manifest.train) // ranks.count
     started = directory.status == "done" or directory.resume_path.exists()
     if not is_external(run.network) and smallest > 1 and (started or run.initial_weights is None):
         return None
@@ -162,7 +163,7 @@ def _locked(
 ) -> Iterator[None]:
     """Lock a run directory on rank 0 and delete what killed processes left there, while the context lasts.
 
-    A full disk and a dead decoder become a UserError.
+    A full disk, a dead decoder and a lack of memory become a UserError.
     """
     try:
         if not ranks.first:
@@ -178,13 +179,23 @@ def _locked(
             raise
         where = error.filename or directory.path
         raise UserError(f"{where}: {error.strerror}; make room, then type the same command to resume") from error
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
+        if _is_out_of_memory(error):
+            raise UserError(
+                f"{directory.path}: out of memory; choose a smaller batch_size, or train fewer runs at a time "
+                "(snapshot estimate shows the memory of a run)"
+            ) from error
         if not str(error).startswith(DECODER_DIED):
             raise
         raise UserError(
             f"{directory.path}: a process that decodes images has died ({str(error).splitlines()[0].rstrip('. ')}); "
             "if memory was short, use fewer --workers; type the same command to resume from the last checkpoint"
         ) from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"OutOfMemoryError", "MemoryError"}) or CPU_MEMORY in str(error)
 
 
 def _refuse_links(directory: RunDirectory) -> None:
@@ -236,15 +247,10 @@ def ensure_prepared(name: str, machine: Machine) -> store.Manifest:
 def check_ranks(run: Run, manifest: store.Manifest, ranks: Ranks) -> None:
     """Raise ConfigError if some rank would get no image of the smallest batch or split."""
     examples = run.training_examples(manifest.train)
-    fewest = min(_smallest_batch(run, manifest), examples, manifest.test)
+    fewest = min(run.smallest_batch(manifest.train), examples, manifest.test)
     fewest = min(fewest, run.holdout) if run.holdout else fewest
     if fewest < ranks.count:
         raise ConfigError(
             f"{run.run_id}: {ranks.count} processes cannot share its smallest batch or split, which has "
             f"{fewest} image{'s' * (fewest > 1)}; start fewer, or choose another batch_size"
         )
-
-
-def _smallest_batch(run: Run, manifest: store.Manifest) -> int:
-    """Return the number of images in the last batch of an epoch."""
-    return run.training_examples(manifest.train) % run.batch_size or run.batch_size

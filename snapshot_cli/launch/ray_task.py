@@ -18,10 +18,10 @@ from snapshot_cli.config.machine import Machine
 from snapshot_cli.errors import Stopped
 from snapshot_cli.files import write_atomically
 from snapshot_cli.launch import train_process
+from snapshot_cli.run_directory import CHECKPOINT
+from snapshot_cli.seal import DONE
 
 POLL_SECONDS = 0.2
-CHECKPOINT = "resume.pt"
-DONE = "done.json"  # written last: its presence means "done"
 
 
 class Lost(Exception):

@@ -7,20 +7,21 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from snapshot_cli.networks import LARGE_IMAGE, build
+from snapshot_cli.errors import UserError
+from snapshot_cli.networks import LARGE_IMAGE, build, plugins
 from snapshot_cli.networks.names import is_external, parse
 
 BOTTLENECKS = ((64, 3), (128, 4), (256, 6), (512, 3))  # channels and blocks of a ResNet-50's stages (He et al. 2015)
 
 
-def count_multiply_adds(name: str, side: int, options: Mapping[str, Any] | None = None) -> int:
+def count_multiply_adds(name: str, side: int, options: Mapping[str, Any] | None = None, *, classes: int = 10) -> int:
     """Return the multiply-adds of the convolutions in a forward pass over one image of side x side pixels.
 
     Batch norm and the linear layer are left out. Backward takes about twice as many as forward. Of external networks
-    torch counts all, also linear layers and attention.
+    torch counts all, also linear layers and attention. Raises UserError for one that cannot take such images.
     """
     if is_external(name):
-        return _count_with_torch(name, side, json.dumps(options or {}, sort_keys=True))
+        return _count_with_torch(name, side, classes, json.dumps(options or {}, sort_keys=True))
     architecture = parse(name)
     if architecture.family == "imagenet-resnet":
         return _bottlenecks(side)
@@ -31,15 +32,19 @@ def count_multiply_adds(name: str, side: int, options: Mapping[str, Any] | None 
 
 
 @cache
-def _count_with_torch(name: str, side: int, options: str) -> int:
+def _count_with_torch(name: str, side: int, classes: int, options: str) -> int:
     """Return the multiply-adds per image that torch counts for two images; some networks refuse a batch of one."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        network = build(name, image_size=side, options=json.loads(options)).eval()
-        with FlopCounterMode(display=False) as counter:
-            network(torch.zeros(2, 3, side, side))
+        network = build(name, classes, side, options=json.loads(options)).eval()
+        try:
+            with FlopCounterMode(display=False) as counter:
+                network(torch.zeros(2, 3, side, side))
+        except Exception as error:
+            reason = plugins.describe_error(error)
+            raise UserError(f"{name}: cannot take images of {side}x{side} pixels: {reason}") from error
     return int(counter.get_total_flops()) // 4
 
 

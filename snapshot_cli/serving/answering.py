@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from snapshot_cli.serving.classifier import Answers
     from snapshot_cli.serving.ensemble import SnapshotEnsemble
 
 
@@ -20,6 +26,18 @@ class Answering(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         members = self.ensemble.member_probabilities(images)
         return members.mean(0), agreement(members)
+
+
+def answers_of(ensemble: SnapshotEnsemble) -> Callable[[NDArray[np.uint8]], Answers]:
+    """Return an ensemble as a function of images, uint8 (batch, 3, side, side)."""
+    answering = Answering(ensemble).eval()
+
+    def answer(images: NDArray[np.uint8]) -> Answers:
+        with torch.inference_mode():
+            probabilities, agreeing = answering(torch.from_numpy(images))
+        return probabilities.numpy(), agreeing.numpy()
+
+    return answer
 
 
 def agreement(member_probabilities: Tensor) -> Tensor:

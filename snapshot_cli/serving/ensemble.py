@@ -57,6 +57,8 @@ class SnapshotEnsemble(nn.Module):
         classes: Sequence[str] = (),
         transform: EvaluationTransform | None = None,
     ) -> None:
+        if (mean is None) != (std is None):
+            raise UserError("SnapshotEnsemble: give both mean and std, or neither")
         super().__init__()
         self.members = nn.ModuleList()
         self.classes, self.transform = tuple(classes), transform
@@ -153,7 +155,7 @@ class SnapshotEnsemble(nn.Module):
         labels: list[Tensor] = []
         with torch.inference_mode():
             for images, answers in batches:
-                logits.append(self._logits(images.to(self._device)).float().cpu())
+                logits.append(self._logits(images.to(self._device)).cpu())
                 labels.append(answers.cpu())
         if not labels:
             raise UserError("evaluate: expected batches of images and labels, given none")
@@ -201,14 +203,14 @@ class SnapshotEnsemble(nn.Module):
         return next((tensor.device for tensor in self.state_dict().values()), torch.device("cpu"))
 
     def _logits(self, images: Tensor) -> Tensor:
-        """Return the members' logits (members, batch, classes)."""
+        """Return the members' logits, float32 (members, batch, classes)."""
         self._check_members()
         if self.mean is not None and self.std is not None:
             self._check_images(images)
             images = (images.to(self.mean.dtype) - self.mean) / self.std
         members = list(self.members)
         logits = {member: member(images) for member in dict.fromkeys(members)}  # a repeated member computes once
-        return torch.stack([logits[member] for member in members])
+        return torch.stack([logits[member] for member in members]).float()
 
     def _in_batches(self, images: Tensor | NDArray[np.generic]) -> Tensor:
         """Return the members' probabilities (members, images, classes)."""

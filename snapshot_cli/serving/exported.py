@@ -8,15 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.errors import ConfigError, UserError
-from snapshot_cli.serving.answering import Answering
-from snapshot_cli.serving.classifier import FACTS, Answers, Classifier, of_facts, transform_of, unreadable
+from snapshot_cli.serving.answering import answers_of
+from snapshot_cli.serving.classifier import FACTS, Classifier, of_facts, transform_of, unreadable
 from snapshot_cli.serving.ensemble import SnapshotEnsemble
 from snapshot_cli.training.network import build_network, build_on_meta
 
@@ -45,14 +43,7 @@ def read(path: Path) -> Classifier:
         AttributeError,
     ):  # the file does not describe an ensemble of this package
         raise unreadable(path) from None
-    answering = Answering(ensemble).eval()
-
-    def answer(images: NDArray[np.uint8]) -> Answers:
-        with torch.inference_mode():
-            probabilities, agreeing = answering(torch.from_numpy(images))
-        return probabilities.numpy(), agreeing.numpy()
-
-    return of_facts(facts, path, answer)
+    return of_facts(facts, path, answers_of(ensemble))
 
 
 def _ensemble(facts: Mapping[str, Any], archive: zipfile.ZipFile) -> SnapshotEnsemble:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from snapshot_cli.errors import UserError
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.serving import finished, onnx_file
-from snapshot_cli.serving.classifier import Answers, Classifier
+from snapshot_cli.serving.classifier import Classifier
 from snapshot_cli.serving.finished import Snapshot
 
 
@@ -33,17 +30,9 @@ def load(path: Path, data: Path) -> Classifier:
 
 def of_snapshots(snapshots: Sequence[Snapshot], data: Path) -> Classifier:
     """Return some snapshots of finished runs as a classifier; their dataset must be prepared in `data`."""
-    import torch
-
-    from snapshot_cli.serving.answering import agreement
+    from snapshot_cli.serving.answering import answers_of
     from snapshot_cli.serving.ensemble import SnapshotEnsemble
 
     ensemble = SnapshotEnsemble.of(snapshots, finished.read_dataset(snapshots, data))
-
-    def answer(images: NDArray[np.uint8]) -> Answers:
-        with torch.inference_mode():
-            members = ensemble.member_probabilities(torch.from_numpy(images))
-            return members.mean(0).numpy(), agreement(members).numpy()
-
     assert ensemble.transform is not None
-    return Classifier(ensemble.classes, ensemble.transform, answer)
+    return Classifier(ensemble.classes, ensemble.transform, answers_of(ensemble))

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.errors import UserError
-from snapshot_cli.run_directory import METRICS, RunDirectory
+from snapshot_cli.run_directory import MACHINE, METRICS, RunDirectory
 from snapshot_cli.scores import Scores, TrainedRun
 
 SettingValue = bool | float | str
@@ -32,7 +32,7 @@ class Point:
 
 def start_time(directory: RunDirectory) -> float:
     """Return the start of a run in seconds since 1970, from its machine.json."""
-    path = directory.path / "machine.json"
+    path = directory.path / MACHINE
     try:
         return datetime.fromisoformat(directory.machine["started"]).timestamp()
     except (LookupError, TypeError, ValueError):

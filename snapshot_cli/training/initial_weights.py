@@ -39,13 +39,15 @@ class Fit:
 def read(content: bytes) -> dict[str, Tensor]:
     """Return the tensors of a .safetensors file or of a state_dict saved by torch.save; ValueError for other files."""
     try:
-        if content[:2] != b"PK":
+        if content[8:9] == b"{":  # a safetensors header, after its length
             return load(content)
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (SafetensorError, *DAMAGED):
         raise ValueError("neither a .safetensors file nor a .pt file of tensors alone") from None
     state = next((state[key] for key in WRAPPERS if isinstance(state, Mapping) and key in state), state)
-    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+    if not isinstance(state, Mapping) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
+    ):
         raise ValueError("not a mapping of names to tensors")
     state = dict(state)
     consume_prefix_in_state_dict_if_present(state, "module.")  # of DistributedDataParallel

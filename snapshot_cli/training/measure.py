@@ -49,7 +49,7 @@ def size(run: Run, *, classes: int, image_size: int, device: torch.device) -> Si
 
     network = build_on_meta(run, classes=classes, side=image_size)
     state, tensors = network.state_dict(), dict(chain(network.named_parameters(), network.named_buffers()))
-    with FakeTensorMode(), torch.device(device.type):
+    with FakeTensorMode(allow_non_fake_inputs=True), torch.device(device.type):
         images = torch.empty(run.batch_size, 3, image_size, image_size)
         labels = torch.empty(run.batch_size, dtype=torch.int64)
         weights = {
@@ -90,7 +90,8 @@ def seconds_per_step(run: Run, manifest: Manifest, machine: Machine, *, steps: i
 def _times(run: Run, precision: Precision, manifest: Manifest, machine: Machine, steps: int) -> Iterator[float]:
     """Yield the seconds of one training step after another."""
     noise = _noise(manifest, run.batch_size * (steps + WARM_UP))
-    measured = run.model_copy(update={"train_size": None, "holdout": 0, "precision": precision})
+    changes = {"train_size": None, "holdout": 0, "precision": precision, "cycles": 1, "cycle": None}
+    measured = run.model_copy(update=changes)
     training = loop.prepare(measured, noise, RunDirectory(Path("nowhere")), machine)
     training.network.train()
     batches = training.batches["train"].training(run.seed, 0, batch_size=run.batch_size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import nn
 
@@ -35,5 +37,23 @@ def build_for_training(run: Run, manifest: Manifest, device: torch.device) -> nn
     Speedup over the contiguous format, measured for a training step on one thread (batch 64, sides 8 to 32): resnet 1.0
     to 1.3, wide-resnet with K = 2 to 4 1.05 to 1.2, densenet 1.3 to 1.4, imagenet-resnet (batch 16, side 64) 1.1.
     """
-    network = build_network(run, classes=len(manifest.classes), side=manifest.size)
+    return place(build_network(run, classes=len(manifest.classes), side=manifest.size), run, manifest.size, device)
+
+
+def place(network: nn.Module, run: Run, side: int, device: torch.device) -> nn.Module:
+    """Move a network to a device, in channels_last; one of another library that fails there gets contiguous images."""
+    if is_external(run.network) and not _takes_channels_last(network, side):
+        network.register_forward_pre_hook(lambda module, images: (images[0].contiguous(),))
+        return network.to(device)
     return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _takes_channels_last(network: nn.Module, side: int) -> bool:
+    """Return whether a copy of a network maps images in channels_last, which `view` and 5-D weights may not allow."""
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            trial = copy.deepcopy(network).to(memory_format=torch.channels_last)
+            trial(torch.zeros(2, 3, side, side).contiguous(memory_format=torch.channels_last))
+    except Exception:  # of anybody's code; if contiguous images fail too, training says why
+        return False
+    return True

@@ -49,7 +49,10 @@ class SnapshotSchedule(LRScheduler):
         """Load a state and set the optimizer to its learning rate."""
         super().load_state_dict(state_dict)
         for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
-            group["lr"] = lr
+            if isinstance(group["lr"], Tensor):  # which a compiled optimizer reads
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
 
 
 def _check_whole(name: str, value: object) -> None:

@@ -19,7 +19,7 @@ from snapshot_cli.networks.names import is_external
 from snapshot_cli.randomness import derive
 from snapshot_cli.training import initial_weights
 from snapshot_cli.training.initial_weights import Fit
-from snapshot_cli.training.network import build_network, build_on_meta
+from snapshot_cli.training.network import build_network, build_on_meta, place
 
 NAMED = 3  # parameters named in a message
 
@@ -42,7 +42,10 @@ def check(run: Run, manifest: Manifest, *, smallest: int = 2, ranks: int = 1) ->
         network = build_network(run, classes=len(manifest.classes), side=manifest.size)
         if any(map(is_lazy, network.parameters())):
             raise UserError(f"{run.network}: has lazy parameters; give their sizes for {_sizes(manifest)}")
-        images = torch.randn(2, 3, manifest.size, manifest.size)
+        if any(not isinstance(value, Tensor) for value in network.state_dict().values()):
+            raise UserError(f"{run.network}: its state_dict() has values that are no tensors, which are not saved")
+        network = place(network, run, manifest.size, torch.device("cpu"))
+        images = torch.randn(2, 3, manifest.size, manifest.size).contiguous(memory_format=torch.channels_last)
         _check_gradients(run, network, images, manifest)
         if smallest == 1:
             _check_single_image(run, network, images[:1], manifest, ranks)
@@ -95,16 +98,17 @@ def _check_single_image(run: Run, network: nn.Module, images: Tensor, manifest: 
     except Exception as error:
         raise ConfigError(
             f"{run.network}: cannot be trained on a batch of 1 image, as the last of an epoch is here "
-            f"({plugins.describe_error(error)}); choose another batch_size or train_size, such as batch_size: "
+            f"({plugins.describe_error(error)}); choose another batch_size or train_size"
             f"{_without_a_single_image(run, manifest, ranks)}"
         ) from error
 
 
-def _without_a_single_image(run: Run, manifest: Manifest, ranks: int) -> int:
-    """Return the next larger batch size whose last batch of an epoch has more than one image per rank."""
+def _without_a_single_image(run: Run, manifest: Manifest, ranks: int) -> str:
+    """Suggest the next larger batch size whose last batch of an epoch has more than one image per rank, if any."""
     examples = run.training_examples(manifest.train)
     sizes = range(run.batch_size + 1, examples + run.batch_size + 2)
-    return next(size for size in sizes if (min(examples, examples % size or size)) // ranks > 1)
+    fit = next((size for size in sizes if (min(examples, examples % size or size)) // ranks > 1), None)
+    return "" if fit is None else f", such as batch_size: {fit}"
 
 
 def _repeats(run: Run, network: nn.Module, images: Tensor) -> list[str]:
