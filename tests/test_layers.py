@@ -27,7 +27,7 @@ TORCH = {
     "training.predictions", "training.measure", "training.initial_weights", "training.trial",
     "launch.estimate", "launch.doctor", "launch.in_process",
     "commands.trainings", "fork_server", "randomness",
-    "__init__", "training.scheduler", "serving.ensemble", "serving.load", "serving.exported", "serving.program",
+    "__init__", "training.scheduler", "serving.ensemble", "serving.exported", "serving.program",
     "serving.answering",
 }  # fmt: skip
 IMPORT_TORCH = {

@@ -178,10 +178,10 @@ def test_a_run_asks_for_itself():
 
 
 def test_operations_grow_with_the_images_and_with_the_network():
-    one = operations(STEP, 1437, 8)
-    assert operations(run(schedule="step", budget=26), 1437, 8) == 2 * one
-    assert operations(run(schedule="step", network="resnet-14"), 1437, 8) > 1.5 * one
-    assert operations(STEP, 1437, 16) == pytest.approx(4 * one, rel=0.01)
+    one = operations(STEP, 1437, 8, 10)
+    assert operations(run(schedule="step", budget=26), 1437, 8, 10) == 2 * one
+    assert operations(run(schedule="step", network="resnet-14"), 1437, 8, 10) > 1.5 * one
+    assert operations(STEP, 1437, 16, 10) == pytest.approx(4 * one, rel=0.01)
 
 
 def test_images():
