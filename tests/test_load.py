@@ -18,6 +18,19 @@ KNOWN = {"digits": 1437, "cifar10": 50_000, "photos": 100}
 GOOD = "dataset: digits\nnetwork: resnet-8\nbudget: 4\ncycles: 2\nmethod: snapshot\n"
 FIELDS = ", ".join(Experiment.model_fields)
 METHODS = "'single', 'dropout', 'nocycle', 'singlecycle', 'snapshot' or 'ensemble'"
+NO_DATASET = (
+    "dataset: missing; digits, cifar10, cifar100, svhn, tiny-imagenet, imagenet, a smaller version (cifar10-16 is "
+    "averaged to 16x16 pixels), or your own"
+)
+NO_METHOD = (
+    "method: missing; which runs are trained and which snapshots are averaged: single, dropout, nocycle, singlecycle, "
+    "snapshot or ensemble"
+)
+NO_MATCH = (
+    "where.0.match: missing; settings that choose experiments, written as in the study: a value, or a list of allowed "
+    "values"
+)
+NO_TITLE = "title: missing; what the study shows, in one sentence"
 NAME = "expected a dataset name of letters, digits, '.', '_' and '-' that does not start with '.'"
 EMPTY = "1:1: the file is empty; expected an experiment (dataset, network, method, ...) or a study"
 OWN = "For images of your own: snapshot data prepare"
@@ -257,10 +270,11 @@ def test_other_names_are_no_fields_and_mean_one(key):
 
 def test_missing_keys():
     assert refused("method: snapshot\n") == [
-        "1:1: dataset: missing",
-        "1:1: network: missing",
-        "1:1: budget: missing",
-        "1:1: cycles: missing",
+        f"1:1: {NO_DATASET}",
+        "1:1: network: missing; family and sizes as in the paper (resnet-110, wide-resnet-32-4, densenet-40-12), or "
+        "torchvision:NAME, timm:NAME, plugin:NAME",
+        "1:1: budget: missing; B, the budget of one full training, in epochs",
+        "1:1: cycles: missing; M, the number of cycles and of snapshots",
     ]
 
 
@@ -450,7 +464,7 @@ def test_a_wrong_set_of_a_study_is_said_once(sets, lines):
     [
         ("budget: 4", "B: 4", ["2:8: B: unknown key; did you mean 'budget'?"]),
         ("budget: 4", "budget: four", ["2:8: budget: expected a whole number, given 'four'"]),
-        (", dataset: digits", "", ["1:1: dataset: missing"]),
+        (", dataset: digits", "", [f"1:1: {NO_DATASET}"]),
         (
             "{budget: 4, cycles: 2, dataset: digits}",
             "[a]",
@@ -488,7 +502,7 @@ def test_a_wrong_set_of_a_study_is_said_once(sets, lines):
         ("- single", "- singel", [f"6:5: method: expected {METHODS}, given 'singel'; did you mean 'single'?"]),
         ("- single", "- 3", [f"6:5: method: expected {METHODS}, given 3"]),
         ("- single", "- [single]", [f"6:5: method: expected {METHODS}, given a list"]),
-        ("method: snapshot, ", "", ["7:5: method: missing"]),
+        ("method: snapshot, ", "", [f"7:5: {NO_METHOD}"]),
         ("alpha0: 0.2", "lr: 0.2", ["7:24: lr: unknown key; did you mean 'alpha0'?"]),
         ("alpha0: 0.2", "alpha0: high", ["7:24: alpha0: expected a number, given 'high'"]),
         ("{network: resnet-14}", "{network: resnet-20}", ["9:5: where: matches no experiment"]),
@@ -499,7 +513,7 @@ def test_a_wrong_set_of_a_study_is_said_once(sets, lines):
         ),
         ("{network: resnet-14}", "{}", ["9:5: where.0.match: expected fields of an experiment, given none"]),
         ("{network: resnet-14}", "", ["9:5: where.0.match: expected a mapping (key: value), given nothing"]),
-        ("match: {network: resnet-14}", "skip: true", ["9:5: where.0.match: missing"]),
+        ("match: {network: resnet-14}", "skip: true", [f"9:5: {NO_MATCH}"]),
         ("    set:", "    sett:", ["10:5: where.0.sett: unknown key; did you mean 'set'?"]),
         ("    set:", "    then:", ["10:5: where.0.then: unknown key; expected one of match, set, skip"]),
         ("{budget: 6}", "{B: 6}", ["10:11: B: unknown key; did you mean 'budget'?"]),
@@ -540,7 +554,7 @@ def test_a_wrong_set_of_a_study_is_said_once(sets, lines):
             "../table: methods",
             ["11:1: render: expected file names of letters, digits, '.', '_' and '-', given '../table'"],
         ),
-        ("title: Two networks\n", "", ["1:1: title: missing"]),
+        ("title: Two networks\n", "", [f"1:1: {NO_TITLE}"]),
         ("Two networks", "3", ["1:1: title: expected text, given 3"]),
         ("Two networks", '"\\e[31m"', ["1:1: title: expected text without control characters"]),
         (
@@ -596,7 +610,10 @@ def test_a_drawing_of_a_cell_with_a_mistake_is_no_second_mistake():
 
 
 def test_missing_parts_of_a_study():
-    assert refused("base: {}\n") == ["1:1: title: missing", "1:1: methods: missing"]
+    assert refused("base: {}\n") == [
+        f"1:1: {NO_TITLE}",
+        "1:1: methods: missing; methods, or mappings with a method and settings for it",
+    ]
     assert refused("title: x\nmethods: single\n") == ["2:1: methods: expected a list, given 'single'"]
     assert refused("title: x\nmethods: []\n") == ["2:1: methods: expected at least one value, given an empty list"]
 

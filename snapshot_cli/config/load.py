@@ -252,10 +252,23 @@ def _without_consequences(details: Sequence[ErrorDetails], model: type[BaseModel
     return [detail for detail in details if detail["type"] != "missing" or str(detail["loc"][-1]) not in meant]
 
 
+def _part(detail: ErrorDetails, model: type[BaseModel]) -> type[BaseModel]:
+    """Return the model of the mapping that has the mistake."""
+    first, *rest = detail["loc"]
+    return PARTS.get(str(first), model) if rest else model
+
+
 def _fields(detail: ErrorDetails, model: type[BaseModel]) -> Sequence[str]:
     """Return the keys that are allowed at the place of a mistake."""
-    first, *rest = detail["loc"]
-    return list((PARTS.get(str(first), model) if rest else model).model_fields)
+    return list(_part(detail, model).model_fields)
+
+
+def _description(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    """Return what a missing key means, from the docstring of its field, without its last details."""
+    key = str(detail["loc"][-1])
+    text = " ".join(str(_part(detail, model).model_fields[key].description).split())
+    text = text.removeprefix(f"{key.capitalize()}: ").partition(";")[0].rstrip(".")
+    return text[0].lower() + text[1:] if text[1].islower() else text
 
 
 def _meant(detail: ErrorDetails, fields: Sequence[str]) -> str | None:
@@ -271,7 +284,7 @@ def _words(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         return f"{key}: unknown key{_unknown(detail, model)}"
     if kind == "missing":
-        return f"{key}: missing"
+        return f"{key}: missing; {_description(detail, model)}"
     if kind == "value_error":
         return f"{key}: {context['error']}"
     expected = EXPECTED.get(kind, detail["msg"]).format(**context)
