@@ -35,9 +35,14 @@ class Stopped(UserError):
 
 def words_of(error: UserError | OSError) -> str:
     """Return an error as a line, with the file if the system raised it."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
+    if not isinstance(error, OSError):
+        return str(error)
+    return reason(error) if error.filename is None else f"{error.filename}: {reason(error)}"
+
+
+def reason(problem: object) -> str:
+    """Return an exception or a message on one line: what the system says, else the text, else the kind of exception."""
+    return " ".join(str(getattr(problem, "strerror", None) or problem).split()) or type(problem).__name__
 
 
 def command(*words: str | Path) -> str:

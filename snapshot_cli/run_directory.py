@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -49,6 +50,11 @@ class RunDirectory:
         return "partial" if (self.path / CONFIG).is_file() else "absent"
 
     @property
+    def remedy(self) -> str:
+        """What to do if the run is damaged beyond repair."""
+        return seal.remedy(self.path)
+
+    @property
     def resume_path(self) -> Path:
         """The path of the checkpoint while the run is partial."""
         return self.path / CHECKPOINT
@@ -72,7 +78,7 @@ class RunDirectory:
         files = sorted(path for pattern in SEALED for path in self.path.glob(pattern) if path.is_file())
         names = [path.relative_to(self.path).as_posix() for path in files]
         for name in {CONFIG, MACHINE} - {*names}:  # deleted in the meantime; without them nobody can read the run
-            raise UserError(f"{self.path / name}: not there; {self._remedy}")
+            raise UserError(f"{self.path / name}: not there; {self.remedy}")
         seal.seal(self.path, {name: sha256(self.path / name) for name in names}, summary)
         self.resume_path.unlink(missing_ok=True)
 
@@ -88,7 +94,7 @@ class RunDirectory:
         try:
             run = Run.model_validate(yaml_file.parse(content.decode(), str(path)).value)
         except ValueError:
-            raise UserError(f"{path}: not the configuration of a run; {self._remedy}") from None
+            raise UserError(f"{path}: not the configuration of a run; {self.remedy}") from None
         expected, held = (self.expected or run).model_dump(), run.model_dump()
         if expected != held:
             names = ", ".join(name for name, value in expected.items() if held[name] != value)
@@ -105,7 +111,7 @@ class RunDirectory:
         """machine.json as of the start, then the differences at every resume."""
         later = self.machine.get("resumed", [])
         if not isinstance(later, list) or not all(isinstance(environment, dict) for environment in later):
-            raise UserError(f"{self.path / MACHINE}: not what a run writes; {self._remedy}")
+            raise UserError(f"{self.path / MACHINE}: not what a run writes; {self.remedy}")
         return [self.machine, *later]
 
     @property
@@ -140,7 +146,7 @@ class RunDirectory:
             rows = table_from_bytes(self._read(METRICS))
             return [{name: float(value) for name, value in row.items()} for row in rows]
         except ValueError:
-            raise UserError(f"{path}: not a table of numbers; {self._remedy}") from None
+            raise UserError(f"{path}: not a table of numbers; {self.remedy}") from None
 
     @property
     def has_interpolation(self) -> bool:
@@ -213,36 +219,31 @@ class RunDirectory:
         """Return the bytes of a snapshot whose sha256 is `digest` or, in a finished run, what the manifest says."""
         name = f"snapshots/{snapshot}.safetensors"
         if not (self.path / name).exists():
-            raise UserError(f"{self.path / name}: the weights of this snapshot were not kept; {self._remedy}")
-        self._check(name, self.hashes.get(name) if self.status == "done" else digest)
-        return seal.read(self.path, name, most=None)
+            raise UserError(f"{self.path / name}: the weights of this snapshot were not kept; {self.remedy}")
+        return self._checked(name, self.hashes.get(name) if self.status == "done" else digest)
 
     def _read_array(self, name: str, dtype: str, *, dimensions: int) -> np.ndarray:
         try:
             return array_from_bytes(self._read(name), dtype, dimensions=dimensions)
         except ValueError as error:
-            raise UserError(f"{self.path / name}: {error}; {self._remedy}") from None
-
-    @property
-    def _remedy(self) -> str:
-        return seal.remedy(self.path)
+            raise UserError(f"{self.path / name}: {error}; {self.remedy}") from None
 
     def _read(self, name: str) -> bytes:
         """Read a file, of a finished run after comparing its hash with the manifest's."""
         if self.status != "done":
             return seal.read(self.path, name)
-        self._check(name, self.hashes.get(name))
-        return seal.read(self.path, name, most=None)
+        return self._checked(name, self.hashes.get(name))
 
-    def _check(self, name: str, digest: str | None) -> None:
+    def _checked(self, name: str, digest: str | None) -> bytes:
         path = self.path / name
-        if path.is_file() and sha256(path) == digest:
-            return
+        data = path.read_bytes() if path.is_file() else None
+        if data is not None and hashlib.sha256(data).hexdigest() == digest:
+            return data
         computed = name.startswith("predictions/") and any(self.path.glob("snapshots/*.safetensors"))
         again = f"type {command('train', self.path)}, which computes it again from the snapshot"
-        if not path.is_file():
-            raise UserError(f"{path}: not there; {again if computed else self._remedy}")
-        remedy = f"delete it and {again}" if computed else self._remedy
+        if data is None:
+            raise UserError(f"{path}: not there; {again if computed else self.remedy}")
+        remedy = f"delete it and {again}" if computed else self.remedy
         raise UserError(f"{path}: differs from what the run wrote; {remedy}")
 
     def _write(self, name: str, content: bytes) -> None:

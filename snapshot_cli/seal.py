@@ -85,13 +85,13 @@ def verify(folder: Path) -> tuple[list[str], list[str]]:
     return wrong, not_kept
 
 
-def read(folder: Path, name: str, *, most: int | None = MAX_BYTES) -> bytes:
-    """Return the bytes of a file; UserError when it is not there, not a file or too large to be one of a run's."""
+def read(folder: Path, name: str) -> bytes:
+    """Return the bytes of a small file of a run; UserError if it is not there, not a file or too large."""
     path = folder / name
     if not path.is_file():
         what = "not a file" if path.exists() or path.is_symlink() else "not there"
         raise UserError(f"{path}: {what}; {remedy(folder)}")
-    if most is not None and path.stat().st_size > most:
+    if path.stat().st_size > MAX_BYTES:
         raise UserError(f"{path}: too large to be what a run writes; {remedy(folder)}")
     return path.read_bytes()
 

@@ -72,6 +72,14 @@ def test_export_of_a_file_and_of_its_run(no_program, run):
     assert (other["experiment"], other["members"]) == (None, card["members"])
 
 
+def test_the_error_of_a_diverged_network_is_not_defined(no_program, run, tmp_path):
+    directory = RunDirectory(Path(shutil.copytree(run, tmp_path / "run")))
+    unknown = np.full_like(directory.predictions("test", 2), np.nan)
+    directory.store_again("test", {2: unknown}, directory.labels("test"))
+    code, out, _ = snapshot("export", directory.path, "-o", "new/diverged.pt2")
+    assert (code, out.splitlines()[0]) == (0, "new/diverged.pt2: 2 members, test error not defined")
+
+
 def test_chosen_members_and_the_images_that_they_were_chosen_on(no_program):
     settings = ("--set", "holdout=20", "--device", "cpu")
     assert snapshot("train", "e.yaml", *settings)[0] == 0

@@ -114,6 +114,16 @@ def test_scores_are_computed_again_only_where_the_predictions_differ(finished, t
     assert of(experiment(), tmp_path).version == files.VERSION
 
 
+def test_runs_without_lines_even_if_their_scores_are_damaged(finished, tmp_path):
+    directory, cell = finished(experiment()), plan.cell(experiment())
+    of(experiment(), tmp_path)
+    assert scoring.runs_without_lines([cell], tmp_path, "test") == [directory.run]
+    files.path(cell, tmp_path, "test").write_text("damaged")
+    assert scoring.runs_without_lines([cell], tmp_path, "test") == [directory.run]
+    directory.write_interpolation([{"snapshot": 1, "lambda": 0.5, "statistics": "final", "test_error": 40.0}])
+    assert scoring.runs_without_lines([cell], tmp_path, "test") == []
+
+
 def test_predictions_that_were_not_kept(finished, tmp_path):
     directory = finished(experiment())
     shutil.rmtree(directory.path / "predictions")

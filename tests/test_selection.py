@@ -85,6 +85,7 @@ def test_a_diverged_member_is_never_chosen(broken):
     probabilities[broken, 0] = np.nan
     assert set(selection.choose_greedy(probabilities, LABELS).members) == {2 - broken}
     assert set(selection.choose(probabilities, LABELS).members) == {2 - broken}
+    assert selection.best_subsets(probabilities, LABELS)[0].members == (2 - broken,)
 
 
 def test_nothing_but_diverged_members_is_no_crash():

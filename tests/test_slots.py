@@ -85,7 +85,9 @@ def fake(monkeypatch, script):
     ("gpus", "jobs", "per_gpu", "runs", "expected"),
     [
         ([], 3, None, 9, ["", "", ""]),
+        ([], 8, None, 2, ["", ""]),
         ([], None, None, 1, [""]),
+        (["0", "1"], None, None, 1, ["0"]),
         ([], None, None, 9, ["", "", ""]),
         (["0"], None, None, 9, ["0"]),
         (["0"], 2, None, 9, ["0", "0"]),

@@ -9,12 +9,12 @@ from scipy.stats import t
 from snapshot_cli.analysis.statistics import (
     Decision,
     Differences,
+    average,
     half_width,
     holm,
     judge,
     judge_alone,
     mcnemar,
-    mean,
     pool,
 )
 
@@ -48,14 +48,14 @@ def test_mcnemar_needs_the_same_examples():
 @pytest.mark.parametrize(
     ("p_values", "family", "adjusted"),
     [
-        ([], None, []),
-        ([0.03], None, [0.03]),
-        ([0.01, 0.04, 0.03, 0.005], None, [0.03, 0.06, 0.06, 0.02]),
-        ([0.04, 0.03], None, [0.06, 0.06]),
-        ([0.5, 0.9], None, [1.0, 1.0]),
-        ([0.02, 0.02], None, [0.04, 0.04]),
+        ([], 0, []),
+        ([0.03], 1, [0.03]),
+        ([0.01, 0.04, 0.03, 0.005], 4, [0.03, 0.06, 0.06, 0.02]),
+        ([0.04, 0.03], 2, [0.06, 0.06]),
+        ([0.5, 0.9], 2, [1.0, 1.0]),
+        ([0.02, 0.02], 2, [0.04, 0.04]),
         ([0.01, 0.02], 8, [0.08, 0.14]),  # six claims are not finished, and count
-        ([0.01, math.nan], None, [0.02, 1.0]),
+        ([0.01, math.nan], 2, [0.02, 1.0]),
     ],
 )
 def test_holm_by_hand(p_values, family, adjusted):
@@ -63,10 +63,8 @@ def test_holm_by_hand(p_values, family, adjusted):
 
 
 def test_the_interval_of_a_mean_by_hand():
-    assert mean([1.0, 2.0, 3.0]) == 2.0
     assert half_width([1.0, 2.0, 3.0]) == pytest.approx(4.302653 / math.sqrt(3))  # std 1; t(0.975, 2) = 4.302653
     assert half_width([3.5]) is None
-    assert math.isnan(mean([1.0, math.nan]))
     assert math.isnan(half_width([1.0, math.nan]))
 
 
@@ -102,6 +100,12 @@ def test_a_family_is_answered_when_all_its_groups_are_ready():
     assert decisions[3] == Decision("not finished", 3.25)
     assert decisions[4] == Decision("not finished", None)
     assert [each.answer for each in judge([[clear], [opposite], [undecided]])] == ["yes", "no", "not decided"]
+
+
+def test_groups_that_share_seeds_are_averaged_seed_by_seed_once_all_are_complete():
+    assert average([group(1, 2, 3), group(3, 4, 8)]) == group(2, 3, 5.5)
+    unfinished = average([group(1, 2, 3), group(5, planned=3), group(planned=3)])
+    assert (unfinished.is_complete, unfinished.values) == (False, (1, 2, 3, 5))
 
 
 def test_holm_decides_in_the_family():

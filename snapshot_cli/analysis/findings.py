@@ -162,18 +162,17 @@ def _of_method(outcomes: Sequence[Outcome], method: str) -> list[Outcome]:
 
 
 def _with_baseline(outcomes: Sequence[Outcome], method: str, *baselines: str) -> Iterator[tuple[Outcome, Outcome]]:
-    """Yield the experiments of a method, with a baseline of their group: the first of `baselines` that it has."""
+    """Yield the experiments of a method, with a baseline of equal shared settings.
+
+    It is of the first of `baselines` that there is, and has the same number of cycles if there is such a one.
+    """
+    candidates = [other for name in baselines for other in _of_method(outcomes, name)]
     for outcome in _of_method(outcomes, method):
-        group = _group(outcome)
-        in_group = (other for name in baselines for other in _of_method(outcomes, name) if _group(other) == group)
-        baseline = next(in_group, None)
-        if baseline:
-            yield outcome, baseline
-
-
-def _group(outcome: Outcome) -> Experiment:
-    """Return the settings that compared experiments share; the number of cycles may differ."""
-    return shared_settings(outcome, cycles=1)
+        cycles = outcome.experiment.cycles
+        rivals = [c for c in candidates if shared_settings(c, cycles=cycles) == shared_settings(outcome)]
+        rivals = [c for c in rivals if c.experiment.method == rivals[0].experiment.method]
+        if rivals:
+            yield outcome, min(rivals, key=lambda rival: rival.experiment.cycles != cycles)
 
 
 def _last_loss(scores: Scores) -> float:

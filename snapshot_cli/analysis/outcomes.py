@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Literal
 
 from snapshot_cli.analysis import labels, paper, scoring
-from snapshot_cli.analysis.statistics import half_width, mean
+from snapshot_cli.analysis.statistics import half_width
 from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Experiment, Method, Recipe, Run
 from snapshot_cli.config.machine import processors
@@ -73,7 +74,7 @@ class Outcome:
     @property
     def error(self) -> float:
         """The mean of `errors`; needs at least one finished replicate."""
-        return mean(self.errors)
+        return fmean(self.errors)
 
     @property
     def half_width(self) -> float | None:

@@ -53,12 +53,18 @@ def runs_to_train(config: Experiment | Study | Run, results: Path, split: Split 
 
 def runs_without_lines(cells: Sequence[Cell], results: Path, split: Split) -> list[Run]:
     """Return the runs, each alone in its cell, between whose snapshots no errors are stored."""
-    missing = []
-    for cell in (cell for cell in cells if len(cell.runs) == 1 and len(cell.members) > 1):
-        (run,), path = cell.runs, files.path(cell, results, split)
-        stored = path.is_file() and bool(files.read(path).runs[run.run_id].lines)
-        missing += [] if stored or RunDirectory.of(run, results).has_interpolation else [run]
-    return list(dict.fromkeys(missing))
+    alone = [cell for cell in cells if len(cell.runs) == 1 and len(cell.members) > 1]
+    return list(dict.fromkeys(cell.runs[0] for cell in alone if not _has_lines(cell, results, split)))
+
+
+def _has_lines(cell: Cell, results: Path, split: Split) -> bool:
+    """Return whether the run of a cell, or else its scores, have the errors between its snapshots."""
+    (run,), path = cell.runs, files.path(cell, results, split)
+    directory = RunDirectory.of(run, results)
+    if directory.has_interpolation or not path.is_file():
+        return directory.has_interpolation
+    stored = _read_if_current(path, [directory]) if directory.has_predictions(split) else files.read(path)
+    return stored is not None and bool(stored.runs[run.run_id].lines)
 
 
 def find(cell: Cell, results: Path, split: Split) -> Scores | None:
@@ -78,7 +84,7 @@ def find(cell: Cell, results: Path, split: Split) -> Scores | None:
         if all(directory.status == "done" for directory in directories.values()):
             raise UserError(
                 f"{path}: not there, and the {split} predictions of its runs were not kept; "
-                f"delete {next(iter(directories.values())).path} and train it again"
+                f"{next(iter(directories.values())).remedy}"
             )
         return None
     if path.is_file():
@@ -183,10 +189,11 @@ class Predictions:
 def read_predictions(members: Sequence[tuple[RunDirectory, int]], split: Split) -> Predictions:
     """Read the predictions of snapshots for a split; raises UserError like `score`."""
     first = members[0][0]
-    for directory, _ in members:
+    directories = list(dict.fromkeys(directory for directory, _ in members))
+    for directory in directories:
         _check_images(directory, first, split)
     labels = first.labels(split)
-    for directory, _ in members:
+    for directory in directories:
         if not np.array_equal(directory.labels(split), labels):
             raise UserError(f"{directory.path}: its {split} images are not those of {first.path}; score them apart")
     logits = [_read_logits(directory, split, snapshot, labels) for directory, snapshot in members]
@@ -222,9 +229,7 @@ def _trained_run(directory: RunDirectory) -> TrainedRun:
     rows, summary = directory.metrics(), directory.summary
     examples = summary.get("train_examples") or 0
     if examples < 1:
-        raise UserError(
-            f"{directory.path}: does not say how many images it was trained on; delete it and train it again"
-        )
+        raise UserError(f"{directory.path}: does not say how many images it was trained on; {directory.remedy}")
     machines = [{name: value for name, value in facts.items() if name != "command"} for facts in directory.environments]
     return TrainedRun(
         config=directory.run,
@@ -247,9 +252,7 @@ def _curve(directory: RunDirectory, rows: Sequence[Mapping[str, float]]) -> Curv
             seconds=[row["seconds"] for row in rows],
         )
     except (KeyError, ValueError, OverflowError):
-        raise UserError(
-            f"{directory.path / METRICS}: not the metrics of a run; delete {directory.path} and train it again"
-        ) from None
+        raise UserError(f"{directory.path / METRICS}: not the metrics of a run; {directory.remedy}") from None
 
 
 def _lines(directory: RunDirectory) -> list[Line]:
@@ -301,7 +304,7 @@ def _read_logits(directory: RunDirectory, split: Split, snapshot: int, labels: L
         raise UserError(
             f"{directory.path}: the {split} predictions of snapshot {snapshot} are {logits.shape[0]:,} of "
             f"{logits.shape[1]:,} classes, which does not fit its {len(labels):,} labels; "
-            f"delete {directory.path} and train it again"
+            f"{directory.remedy}"
         )
     return logits
 

@@ -63,7 +63,8 @@ def best_subsets(probabilities: Floats, labels: Labels) -> list[Selection]:
     if len(members) > MOST_MEMBERS:
         return []
     subsets = [
-        min(combinations(members, m), key=lambda subset: _error(probabilities, labels, subset)) for m in members[1:]
+        min(combinations(members, m), key=lambda subset: _rank(_error(probabilities, labels, subset)))
+        for m in members[1:]
     ]
     return [_selection("best", probabilities, labels, subset) for subset in [*subsets, tuple(members)]]
 
@@ -71,14 +72,19 @@ def best_subsets(probabilities: Floats, labels: Labels) -> list[Selection]:
 def choose(probabilities: Floats, labels: Labels) -> Selection:
     """Choose the better selection of `choose_last` and `choose_greedy`; a tie takes the last m."""
     selections = choose_last(probabilities, labels), choose_greedy(probabilities, labels)
-    return min(selections, key=lambda selection: math.inf if math.isnan(selection.error) else selection.error)
+    return min(selections, key=lambda selection: _rank(selection.error))
 
 
 def _score(probabilities: Floats, labels: Labels, members: Sequence[int]) -> tuple[float, float]:
     """Return the error and NLL of the mean of some members; infinity if a probability is NaN."""
     averaged = mean(probabilities, members)
     error, nll = metrics.top1_error(averaged, labels), metrics.nll(averaged, labels)
-    return (math.inf, math.inf) if math.isnan(error) else (error, nll)
+    return _rank(error), _rank(nll)
+
+
+def _rank(value: float) -> float:
+    """Return a value to be minimised; NaN is the worst."""
+    return math.inf if math.isnan(value) else value
 
 
 def _error(probabilities: Floats, labels: Labels, members: Sequence[int]) -> float:

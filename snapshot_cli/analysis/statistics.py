@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from statistics import fmean
 from typing import Literal
 
@@ -41,29 +42,23 @@ def mcnemar(correct_a: Correct, correct_b: Correct) -> float:
     return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
 
 
-def holm(p_values: Sequence[float], family: int | None = None) -> list[float]:
+def holm(p_values: Sequence[float], family: int) -> list[float]:
     """Return Holm's step-down adjusted p-values, in the order given; NaN counts as 1.
 
     `family` is the number of planned tests, including those without a p-value yet.
     """
-    size = len(p_values) if family is None else family
     adjusted = [1.0] * len(p_values)
     highest = 0.0
     tested = [index for index, p in enumerate(p_values) if not math.isnan(p)]
     for rank, index in enumerate(sorted(tested, key=lambda i: p_values[i])):
-        highest = max(highest, min(1.0, (size - rank) * p_values[index]))
+        highest = max(highest, min(1.0, (family - rank) * p_values[index]))
         adjusted[index] = highest
     return adjusted
 
 
-def mean(values: Sequence[float]) -> float:
-    """Return the mean over replicates."""
-    return fmean(values)
-
-
 def means(values: Sequence[Sequence[float]]) -> list[float]:
     """Return the mean over replicates of values (replicates, points) at every point."""
-    return [mean(column) for column in zip(*values, strict=True)]
+    return [fmean(column) for column in zip(*values, strict=True)]
 
 
 def half_width(values: Sequence[float]) -> float | None:
@@ -100,14 +95,14 @@ def average(correlated: Sequence[Differences]) -> Differences:
     """Return the mean difference of every replicate over groups that share seeds and images.
 
     Such groups are no independent evidence: neither the variance nor the degrees of freedom may gain from their number.
-    It is complete if all groups are.
+    Unless all groups are complete, the result is not either, and has the differences one by one.
     """
     planned = [group.planned for group in correlated]
-    return Differences(
-        tuple(fmean(values) for values in zip(*(group.values for group in correlated), strict=False)),
-        tuple(fmean(variances) for variances in zip(*(group.image_variances for group in correlated), strict=False)),
-        min(planned) if all(group.is_complete for group in correlated) else max(planned),
-    )
+    values, variances = ([getattr(group, name) for group in correlated] for name in ("values", "image_variances"))
+    if not all(group.is_complete for group in correlated):
+        return Differences(tuple(chain(*values)), tuple(chain(*variances)), sum(planned))
+    by_replicate, of_images = (tuple(map(fmean, zip(*columns, strict=False))) for columns in (values, variances))
+    return Differences(by_replicate, of_images, min(planned))
 
 
 @dataclass(frozen=True)

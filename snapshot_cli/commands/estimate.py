@@ -106,7 +106,7 @@ def _table(needs: Sequence[Needs]) -> Table:
 
 def _disk_and_time(needs: Sequence[Needs]) -> tuple[str, str]:
     """Return the sums of disk and time as text; a dash for time that was not measured."""
-    from snapshot_cli.durations import duration
+    from snapshot_cli.words import duration
 
     times = [need.seconds for need in needs if need.seconds is not None]
     return f"{sum(need.disk for need in needs) / 1e6:,.1f} MB", duration(sum(times)) if times else "-"

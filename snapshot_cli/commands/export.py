@@ -12,6 +12,7 @@ from snapshot_cli.commands import options
 from snapshot_cli.commands.sources import sources_argument
 from snapshot_cli.config.shipped import results_folder
 from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.words import counted
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Experiment
@@ -57,21 +58,18 @@ def export(
     if output.suffix not in endings:
         raise ConfigError(f"-o {output}: expected a name that ends in {' or '.join(endings)}")
     from snapshot_cli.run_directory import RunDirectory
-    from snapshot_cli.serving import finished
+    from snapshot_cli.serving import card, finished
+    from snapshot_cli.serving.export import export as write
 
     if file is None:
         experiment, snapshots = None, finished.all_snapshots([RunDirectory(path) for path in directories])
     else:
         experiment, snapshots = members_of_file(file, sets, data, results)
-    from snapshot_cli.serving.card import selection as describe
-    from snapshot_cli.serving.export import export as write
-
-    card = write(snapshots, data, output, members=members, experiment=experiment, note=partial(click.echo, err=True))
-    error = card["test"]["ensemble"]["top1_error"]
-    count = len(card["members"])
-    click.echo(f"{output}: {count} member{'s' * (count > 1)}, test error {error:.2f} %")
+    facts = write(snapshots, data, output, members=members, experiment=experiment, note=partial(click.echo, err=True))
+    error = card.percent(facts["test"]["ensemble"]["top1_error"])
+    click.echo(f"{output}: {counted(len(facts['members']), 'member')}, test error {error}")
     if members == "chosen":
-        click.echo(describe(card["selection"]))
+        click.echo(card.selection(facts["selection"]))
     click.echo(f"model card: {output}.md, {output}.json")
 
 

@@ -13,6 +13,7 @@ import click
 from snapshot_cli.commands import completion, options
 from snapshot_cli.config.shipped import results_folder
 from snapshot_cli.errors import ConfigError, UserError, arguments, as_argument, command
+from snapshot_cli.words import counted
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Run
@@ -159,7 +160,7 @@ def _headline(named: Sequence[NamedStudy], runs: int, missing: int, shard: str |
         return f"{title}: no run in it, there are more shards than runs"
     if missing == 0:
         return f"{title}: {'the only run' if runs == 1 else f'all {runs} runs'} finished before, nothing to train"
-    return f"{title}: {runs} run{'s' * (runs > 1)}, {runs - missing} finished, {missing} to train"
+    return f"{title}: {counted(runs, 'run')}, {runs - missing} finished, {missing} to train"
 
 
 @contextmanager

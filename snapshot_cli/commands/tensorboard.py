@@ -17,6 +17,7 @@ from snapshot_cli.commands import completion, options
 from snapshot_cli.commands.sources import sources_argument
 from snapshot_cli.config.shipped import results_folder
 from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.words import counted
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Experiment, Run
@@ -109,7 +110,7 @@ def _summary(sources: Sources) -> str:
     """Return the number of runs by status, in words."""
     counts = Counter(directory.status for directory in sources.directories)
     words = ", ".join(f"{counts[status]} {word}" for status, word in STATUS.items() if counts[status])
-    return f"{len(sources.directories)} run{'s' * (len(sources.directories) != 1)}: {words}"
+    return f"{counted(len(sources.directories), 'run')}: {words}"
 
 
 def _from_directories(directories: Sequence[Path], data: Path) -> Sources:

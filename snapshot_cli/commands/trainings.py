@@ -10,6 +10,7 @@ import click
 
 from snapshot_cli import output
 from snapshot_cli.errors import ConfigError, Stopped, UserError, arguments, command
+from snapshot_cli.words import counted
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Run
@@ -45,11 +46,11 @@ def show(runs: Sequence[Run], missing: Sequence[Run], machine: Machine, *, lines
     for run in runs:
         click.echo(f"{status[run]:8}{sizes[run]:>14,}  {run.run_id}")
     click.echo(
-        f"{len(runs)} run{'s' * (len(runs) > 1)}, {len(runs) - len(missing)} done; "
+        f"{counted(len(runs), 'run')}, {len(runs) - len(missing)} done; "
         f"{sum(sizes[run] for run in missing):,} of {sum(sizes.values()):,} training images to go"
     )
     if lines:
-        click.echo(f"errors between the snapshots of {lines} run{'s' * (lines > 1)} to compute")
+        click.echo(f"errors between the snapshots of {counted(lines, 'run')} to compute")
 
 
 def print_commands(
@@ -112,7 +113,7 @@ def interpolate(
     runs: Sequence[Run], machine: Machine, sources: Mapping[Run, Sequence[str]], *, engine: Engine
 ) -> list[Failure]:
     """Compute errors on the lines between snapshots of finished runs; return the failures."""
-    click.echo(f"errors between the snapshots of {len(runs)} run{'s' * (len(runs) > 1)}:", err=True)
+    click.echo(f"errors between the snapshots of {counted(len(runs), 'run')}:", err=True)
     return run_all(runs, machine, sources, engine=engine, extra=["--interpolate"])
 
 

@@ -28,7 +28,7 @@ from snapshot_cli.config.study import (
     values,
 )
 from snapshot_cli.config.yaml_file import KeyPath
-from snapshot_cli.errors import ConfigError, visible
+from snapshot_cli.errors import ConfigError, reason, visible
 
 T = TypeVar("T", bound=BaseModel)
 Mistake = tuple[tuple[int, int], str]  # line and column to sort by, and the message
@@ -74,7 +74,7 @@ class Source:
         try:
             return dict(settings) | {WEIGHTS: Setting(weights_file.digest(Path(path).absolute()), setting.place)}, []
         except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-            words = f"{WEIGHTS}: {path}: cannot be read: {getattr(error, 'strerror', error)}"
+            words = f"{WEIGHTS}: {path}: cannot be read: {reason(error)}"
             return dict(settings) | {WEIGHTS: Setting(None, setting.place)}, [self.mistake(setting.place, words)]
 
     def origin(self, place: KeyPath | None) -> str:

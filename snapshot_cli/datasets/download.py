@@ -13,7 +13,7 @@ from pathlib import Path
 
 from snapshot_cli.datasets import checksum
 from snapshot_cli.datasets.catalogue import Facts, OfficialFile
-from snapshot_cli.errors import ConfigError, UserError
+from snapshot_cli.errors import ConfigError, UserError, reason
 
 MIRROR = "SNAPSHOT_MIRROR"
 FOLDER = ".downloads"
@@ -161,5 +161,4 @@ def _reason(problem: Exception) -> str:
     inner = problem.reason if isinstance(problem, urllib.error.URLError) else problem
     if isinstance(inner, TimeoutError):
         return f"no answer within {TIMEOUT:g} s"
-    text = inner.strerror if isinstance(inner, OSError) and inner.strerror else str(inner)
-    return " ".join(text.split()) or type(inner).__name__
+    return reason(inner)

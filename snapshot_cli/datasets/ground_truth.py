@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import UserError, reason
 
 LABELS, META = "ILSVRC2012_validation_ground_truth.txt", "meta.mat"  # of the devkit
 SOLUTION, SYNSETS = "LOC_val_solution.csv", "LOC_synset_mapping.txt"  # of Kaggle
@@ -85,7 +85,7 @@ def _synsets(meta: Path) -> dict[int, tuple[str, str]]:
             int(row["ILSVRC2012_ID"]): (str(row["WNID"]), str(row["words"]).split(",")[0].strip()) for row in chosen
         }
     except Exception as problem:  # scipy raises nearly anything on damaged files
-        raise UserError(f"{meta}: is not the devkit's {META} ({problem or type(problem).__name__})") from problem
+        raise UserError(f"{meta}: is not the devkit's {META} ({reason(problem)})") from problem
 
 
 def _find(folder: Path, name: str) -> Path | None:

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from snapshot_cli.datasets.file_bytes import OpenZip, file_reader, member_reader, open_zip
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import UserError, reason
 
 if TYPE_CHECKING:
     from snapshot_cli.datasets.store import Images
@@ -147,7 +147,7 @@ def _reason(problem: Exception, data: bytes) -> str:
         return "no image format that Pillow knows"
     if isinstance(problem, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"more than {Image.MAX_IMAGE_PIXELS:,} pixels"
-    words = " ".join(str(getattr(problem, "strerror", None) or problem).split()) or type(problem).__name__
+    words = reason(problem)
     return f"cut short: {words}" if "truncated" in words.lower() else words
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from snapshot_cli.config.machine import processors
 from snapshot_cli.datasets.file_bytes import read_member
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import UserError, reason
 
 Paths = NDArray[np.bytes_]
 """Paths inside the folder of the images, '/' between the parts, in the file system's encoding."""
@@ -61,9 +61,8 @@ class ImageFiles:
         try:
             data = read_member(self.folder, os.fsdecode(self.paths[row]))
         except Exception as problem:  # what zipfile raises on damaged members is a long list
-            reason = getattr(problem, "strerror", problem)
             raise UserError(
-                f"{path}: cannot be read ({reason}), though it was there when the dataset was prepared;"
+                f"{path}: cannot be read ({reason(problem)}), though it was there when the dataset was prepared;"
                 " put it back, or prepare the dataset again"
             ) from problem
         if hashlib.sha256(data).digest() != self.digests[row].tobytes():

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from snapshot_cli.datasets.image_files import Source
-from snapshot_cli.errors import UserError, visible
+from snapshot_cli.errors import UserError, reason, visible
 
 DELIMITERS = ",;\t"  # spreadsheets write ';' where the comma is the decimal point
 UTF16 = (b"\xff\xfe", b"\xfe\xff")  # the first bytes of such a file
@@ -84,7 +84,7 @@ def _read_text(path: Path, read: Callable[[], bytes]) -> str:
     except UnicodeError:
         text = "\0"
     except (OSError, ValueError) as problem:
-        raise UserError(f"{path}: cannot be read ({getattr(problem, 'strerror', None) or problem})") from None
+        raise UserError(f"{path}: cannot be read ({reason(problem)})") from None
     if "\0" in text:
         raise UserError(f"{path}: not UTF-8; save the table as CSV UTF-8")
     return text

@@ -19,6 +19,7 @@ from snapshot_cli.datasets.image_files import Source, is_junk
 from snapshot_cli.datasets.label_table import FileNames, find_table, read_table
 from snapshot_cli.datasets.manifest import refuse_control
 from snapshot_cli.errors import ConfigError, UserError, visible
+from snapshot_cli.words import counted, some
 
 SPLITS = {
     "train": "train", "training": "train", "test": "test", "testing": "test", "val": "val", "valid": "val",
@@ -411,14 +412,14 @@ def _describe_layout(images: Sequence[str], prefix: str) -> str:
     loose = sum("/" not in name for name in inside)
     if not images:
         return "no images"
-    parts = [f"{loose:,} image{'s' * (loose > 1)} in no folder"] if loose else []
+    parts = [f"{counted(loose, 'image')} in no folder"] if loose else []
     if folders:
-        parts.append(f"{len(folders):,} folder{'s' * (len(folders) > 1)} with images ({_list(sorted(folders), 5)})")
+        parts.append(f"{counted(len(folders), 'folder')} with images ({_list(sorted(folders), 5)})")
     return " and ".join(parts)
 
 
 def _count(names: Sequence[str]) -> str:
-    return f"{len(names):,} image{'s' * (len(names) > 1)}"
+    return counted(len(names), "image")
 
 
 def shorten(lines: Sequence[str]) -> list[str]:
@@ -427,5 +428,4 @@ def shorten(lines: Sequence[str]) -> list[str]:
 
 
 def _list(names: Sequence[str], most: int = 3) -> str:
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return visible(", ".join(names[:most])) + more
+    return visible(some(names, most))

@@ -23,7 +23,7 @@ from snapshot_cli.datasets.image_tree import check_broken, check_left
 from snapshot_cli.datasets.index import AT_ONCE, Index, ReadProgress
 from snapshot_cli.datasets.listing import Listing
 from snapshot_cli.datasets.manifest import Manifest
-from snapshot_cli.errors import UserError, command
+from snapshot_cli.errors import UserError, command, reason
 
 LARGE = 2**32  # bytes on the device, 3 per pixel; a user's images that take more are streamed
 
@@ -153,8 +153,7 @@ def _read(source: Path, name: str) -> tuple[bytes, bytes, str | None]:
     try:
         data = read_member(source, name)
     except Exception as problem:  # what zipfile raises on damaged members is a long list
-        reason = getattr(problem, "strerror", None) or problem or type(problem).__name__
-        return b"", b"", f"{source / name}: cannot be read ({reason})"
+        return b"", b"", f"{source / name}: cannot be read ({reason(problem)})"
     flaw, look = image_files.look(data)
     flaw = f"{source / name}: cannot be read as an image ({flaw})" if flaw else None
     return hashlib.sha256(data).digest(), look, flaw

@@ -12,7 +12,7 @@ from snapshot_cli.datasets import checksum
 from snapshot_cli.datasets.catalogue import Facts, OfficialFile
 from snapshot_cli.datasets.sources import Splits
 from snapshot_cli.datasets.store import Images, Labels
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import UserError, reason
 
 CHUNK = 10_000  # images transposed at a time
 
@@ -109,5 +109,4 @@ def _transpose(images: Images, array: NDArray[Any]) -> None:
 
 
 def _unreadable(path: Path, problem: Exception) -> UserError:
-    reason = " ".join(str(problem).split()) or type(problem).__name__
-    return UserError(f"{path}: cannot be read as a .mat file ({reason})")
+    return UserError(f"{path}: cannot be read as a .mat file ({reason(problem)})")

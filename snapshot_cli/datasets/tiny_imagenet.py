@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snapshot_cli.datasets.image_files import Files, Source
 from snapshot_cli.datasets.listing import Listing
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import UserError, reason
 
 WNIDS, TITLES, ANNOTATIONS = "wnids.txt", "words.txt", "val/val_annotations.txt"
 
@@ -113,4 +113,4 @@ def _text(path: Path, files: Files, name: str) -> str:
     try:
         return files[name]().decode("utf-8")
     except Exception as problem:  # what zipfile raises on damaged members is a long list
-        raise UserError(f"{path}: {name} cannot be read ({problem or type(problem).__name__})") from problem
+        raise UserError(f"{path}: {name} cannot be read ({reason(problem)})") from problem

@@ -20,6 +20,7 @@ from snapshot_cli.launch import failure, resume, torchrun
 from snapshot_cli.networks.names import is_external
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training.ranks import ALONE, Ranks, join
+from snapshot_cli.words import counted
 
 if TYPE_CHECKING:
     import torch
@@ -252,5 +253,5 @@ def check_ranks(run: Run, manifest: store.Manifest, ranks: Ranks) -> None:
     if fewest < ranks.count:
         raise ConfigError(
             f"{run.run_id}: {ranks.count} processes cannot share its smallest batch or split, which has "
-            f"{fewest} image{'s' * (fewest > 1)}; start fewer, or choose another batch_size"
+            f"{counted(fewest, 'image')}; start fewer, or choose another batch_size"
         )

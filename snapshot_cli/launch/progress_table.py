@@ -17,13 +17,13 @@ from rich.text import Text
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.plan import run_label
-from snapshot_cli.durations import duration
 from snapshot_cli.errors import visible
 from snapshot_cli.launch import failure, run_status
 from snapshot_cli.launch.failure import Failure
 from snapshot_cli.launch.progress import say
 from snapshot_cli.launch.run_status import ORDER, RunStatus, State
 from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.words import duration
 
 COLOURS = {"running": "cyan", "failed": "red", "stopped": "yellow", "waiting": "", "done": "green"}
 REFRESH_SECONDS = 1.0

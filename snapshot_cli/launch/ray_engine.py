@@ -14,7 +14,7 @@ from snapshot_cli import lock
 from snapshot_cli.config import weights_file
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
-from snapshot_cli.errors import ConfigError
+from snapshot_cli.errors import ConfigError, reason, words_of
 from snapshot_cli.launch import ray_task, train_process
 from snapshot_cli.launch.failure import Failure
 from snapshot_cli.launch.progress_table import ProgressTable, record_end
@@ -179,7 +179,7 @@ def _result(reference: Any, directory: Path) -> int | str:
         cause = getattr(error, "cause", None) or error
         return (str(cause).strip() or type(cause).__name__).splitlines()[-1]
     except OSError as error:
-        return f"{error.filename}: {error.strerror}"
+        return words_of(error)
     return int(code)
 
 
@@ -192,5 +192,5 @@ def _check_reachable(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=5).close()
     except OSError as error:
         raise ConfigError(
-            f"--address {address}: no answer ({error.strerror or error}); the address is what ray start --head printed"
+            f"--address {address}: no answer ({reason(error)}); the address is what ray start --head printed"
         ) from None

@@ -11,12 +11,12 @@ from typing import Literal
 from snapshot_cli import lock
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.plan import run_label
-from snapshot_cli.durations import duration
 from snapshot_cli.errors import UserError, words_of
 from snapshot_cli.launch import failure
 from snapshot_cli.launch.failure import Failure
 from snapshot_cli.launch.saved_step import saved_step
 from snapshot_cli.run_directory import RunDirectory
+from snapshot_cli.words import counted, duration
 
 State = Literal["running", "failed", "stopped", "waiting", "done"]
 ORDER: tuple[State, ...] = ("running", "failed", "stopped", "waiting", "done")
@@ -77,7 +77,7 @@ def summary(statuses: Iterable[RunStatus]) -> str:
     runs = list(statuses)
     counts = Counter(run.state for run in runs)
     total, seen = sum(run.images for run in runs), sum(run.seen for run in runs)
-    line = f"{len(runs)} run{'s' * (len(runs) != 1)}: "
+    line = f"{counted(len(runs), 'run')}: "
     line += ", ".join(f"{counts[state]} {state}" for state in reversed(ORDER) if counts[state])
     line += f"; {100 * seen / total:.1f} % done" if total else ""
     speed = sum(run.images_per_second or 0.0 for run in runs if run.state == "running")

@@ -9,11 +9,12 @@ from dataclasses import replace
 
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine, processors
-from snapshot_cli.errors import ConfigError
+from snapshot_cli.errors import ConfigError, words_of
 from snapshot_cli.launch import train_process
 from snapshot_cli.launch.failure import Failure
 from snapshot_cli.launch.progress_table import ProgressTable, record_end
 from snapshot_cli.launch.worker import Worker
+from snapshot_cli.words import counted
 
 POLL_SECONDS = 0.2
 
@@ -34,17 +35,15 @@ def gpus(machine: Machine) -> list[str]:
 def slot_gpus(gpus: Sequence[str], *, jobs: int | None, per_gpu: int | None, runs: int) -> list[str]:
     """Return the GPU of each slot, assigned in turn; "" on a machine without GPUs.
 
-    Without `jobs`, every GPU gets `per_gpu` slots, or one; a machine without GPUs gets one slot per core, at most one
-    per run. Raises ConfigError for more jobs than `per_gpu` has room for, and for `per_gpu` without a GPU.
+    There are `jobs` slots, else `per_gpu` or one for every GPU, else one per core; never more than runs. Raises
+    ConfigError for more jobs than `per_gpu` has room for, and for `per_gpu` without a GPU.
     """
     if per_gpu is not None and not gpus:
         raise ConfigError(f"--per-gpu {per_gpu}: the runs are trained on the CPU here; use --jobs N")
     room = len(gpus) * (per_gpu or 1)
     if per_gpu is not None and jobs is not None and jobs > room:
-        raise ConfigError(
-            f"--jobs {jobs}: {len(gpus)} GPU{'s' * (len(gpus) > 1)} with --per-gpu {per_gpu} have room for {room}"
-        )
-    count = jobs or room or min(processors(), runs)
+        raise ConfigError(f"--jobs {jobs}: {counted(len(gpus), 'GPU')} with --per-gpu {per_gpu} have room for {room}")
+    count = min(jobs or room or processors(), runs)
     return [gpus[number % len(gpus)] if gpus else "" for number in range(count)]
 
 
@@ -73,8 +72,7 @@ def train_all(
                 try:
                     worker.start(train_process.arguments(run, machine, sources[run]), directory)
                 except OSError as error:
-                    reason = ": ".join(str(word) for word in (error.filename, error.strerror) if word)
-                    failures += record_end(progress, run, reason, directory, stopped=False)
+                    failures += record_end(progress, run, words_of(error), directory, stopped=False)
                     continue
                 running[free.pop(0)] = run
                 progress.started(run)

@@ -14,6 +14,7 @@ from snapshot_cli.analysis.outcomes import Outcome, count_range
 from snapshot_cli.analysis.statistics import Answer, Decision
 from snapshot_cli.config.experiment import Experiment
 from snapshot_cli.reporting.table import bullets, signed
+from snapshot_cli.words import counted
 
 SCORED_ON = {"test": "this test set", "holdout": "these withheld training images"}
 RULE = (
@@ -236,7 +237,7 @@ def _group_names(groups: Sequence[Experiment]) -> dict[Experiment, str]:
 
 
 def _count_claims(number: int) -> str:
-    return f"{number} claim{'s' * (number != 1)}"
+    return counted(number, "claim")
 
 
 def _matrix_cell(verdict: Verdict | None) -> Markup:

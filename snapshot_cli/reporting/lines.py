@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -12,7 +13,6 @@ from matplotlib.lines import Line2D
 
 from snapshot_cli.analysis.outcomes import Outcome, count_range, paper_value
 from snapshot_cli.analysis.paper import PaperValue
-from snapshot_cli.analysis.statistics import mean
 from snapshot_cli.reporting import style
 from snapshot_cli.reporting.style import DASHED, PALE, Heading, LineEnd, Look
 from snapshot_cli.reporting.table import bullets, signed
@@ -119,7 +119,7 @@ def draw_means(
 
     With several replicates, also draws them as small pale points, moved by `shift` along x.
     """
-    averages = [mean(values) for values in points.values()]
+    averages = [fmean(values) for values in points.values()]
     marker: dict[str, Any] = {"markeredgewidth": 0.4, "markeredgecolor": "white"}
     if look.is_hollow:
         marker = {"markeredgewidth": 1, "markerfacecolor": "white", "linestyle": (0, (1, 1.2)), "linewidth": 1.1}

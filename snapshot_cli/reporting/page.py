@@ -11,10 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from snapshot_cli.config import yaml_file
-from snapshot_cli.durations import duration
 from snapshot_cli.reporting import claims, save
 from snapshot_cli.reporting.drawn import Drawn, Picture
 from snapshot_cli.scores import TrainedRun
+from snapshot_cli.words import duration
 
 if TYPE_CHECKING:
     from snapshot_cli.reporting.report import Sheet

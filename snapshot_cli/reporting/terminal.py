@@ -14,6 +14,7 @@ from snapshot_cli.analysis.statistics import means
 from snapshot_cli.config.plan import label
 from snapshot_cli.reporting.table import DASH, signed
 from snapshot_cli.scores import Choice, Metrics, Scores, defined
+from snapshot_cli.words import counted
 
 RUN_DIRECTORIES = "run directories"
 """The label of an ensemble of run directories, which has no experiment."""
@@ -155,7 +156,7 @@ def _evidence(verdict: Verdict) -> tuple[str, str]:
     if estimate is not None:
         low, high = (signed(end, "-") for end in estimate.interval)
         return f"[{low}, {high}]", f"{estimate.p:.2g}"
-    seeds = f"{finished} of {planned} seeds" if finished < planned else f"{planned} seed{'s' * (planned > 1)}"
+    seeds = f"{finished} of {planned} seeds" if finished < planned else counted(planned, "seed")
     return seeds, "" if verdict.mcnemar_p is None else f"{verdict.mcnemar_p:.2g}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections.abc import Mapping, Sequence
@@ -66,7 +65,7 @@ def facts(
         },
         "members": [
             {"run": directory.run.run_id, "snapshot": snapshot, "test_error": defined(metrics.error)}
-            | {"weights_sha256": hashlib.sha256(directory.weights(snapshot)).hexdigest()}
+            | {"weights_sha256": directory.hashes[f"snapshots/{snapshot}.safetensors"]}
             for (directory, snapshot), metrics in zip(snapshots, scores.alone, strict=True)
         ],
         "runs": {directory.run.run_id: _run(directory) for directory in dict.fromkeys(d for d, _ in snapshots)},
@@ -128,7 +127,7 @@ def selection(selected: Mapping[str, Any]) -> str:
         return f"members {numbers}, selected by hand ({selected['members']})"
     return (
         f"members {numbers} ({selected['rule']}), chosen on {selected['withheld_images']:,} withheld training images "
-        f"({_rounded(selected['withheld_error'], 2)} % wrong); test images were not used"
+        f"({percent(selected['withheld_error'])} wrong); test images were not used"
     )
 
 
@@ -179,6 +178,11 @@ def _score_rows(test: Mapping[str, Any]) -> list[list[str]]:
     digits = {name: 2 if name.endswith("error") else 4 for name in SCORES}
     rows = {name: [_rounded(metrics[name], digits[name]) for metrics in (ensemble, member)] for name in SCORES}
     return [[SCORES[name], *numbers] for name, numbers in rows.items() if numbers != [UNDEFINED] * 2]
+
+
+def percent(error: float | None) -> str:
+    """Return an error in percent as text."""
+    return UNDEFINED if error is None else f"{error:.2f} %"
 
 
 def _rounded(value: float | None, digits: int) -> str:

@@ -17,6 +17,7 @@ from snapshot_cli.serving import card, finished, onnx_file
 from snapshot_cli.serving.ensemble import SnapshotEnsemble
 from snapshot_cli.serving.finished import Snapshot
 from snapshot_cli.serving.program import WRITERS
+from snapshot_cli.words import counted
 
 
 def export(
@@ -43,7 +44,7 @@ def export(
     snapshots, selected = _selected(snapshots, members, manifest)
     ensemble = SnapshotEnsemble.of(snapshots, manifest)
     facts = card.facts(snapshots, scoring.score(snapshots), manifest, experiment) | {"selection": selected}
-    note(f"exporting {len(snapshots)} member{'s' * (len(snapshots) > 1)} to {output}; this can take half a minute")
+    note(f"exporting {counted(len(snapshots), 'member')} to {output}; this can take half a minute")
     write_atomically(output, WRITERS[output.suffix](ensemble, facts))
     whole = {"file": output.name, "format": output.suffix.removeprefix("."), "sha256": sha256(output), **facts}
     write_atomically(

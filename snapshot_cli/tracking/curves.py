@@ -36,9 +36,7 @@ def start_time(directory: RunDirectory) -> float:
     try:
         return datetime.fromisoformat(directory.machine["started"]).timestamp()
     except (LookupError, TypeError, ValueError):
-        raise UserError(
-            f"{path}: does not state when the run started; delete {directory.path} and train it again"
-        ) from None
+        raise UserError(f"{path}: does not state when the run started; {directory.remedy}") from None
 
 
 def end_time(run: TrainedRun) -> float:
@@ -66,7 +64,7 @@ def training_points(directory: RunDirectory, examples: int) -> Iterator[Point]:
             values = {tag: row[column] for tag, column in TRAINING.items()}
         except (LookupError, ValueError, OverflowError):
             path = directory.path / METRICS
-            raise UserError(f"{path}: not the metrics of a run; delete {directory.path} and train it again") from None
+            raise UserError(f"{path}: not the metrics of a run; {directory.remedy}") from None
         while taken < len(snapshot_steps) and snapshot_steps[taken] <= step:
             taken += 1
             if snapshot_steps[taken - 1] < step:  # in mid-epoch

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
+from snapshot_cli import seal
 from snapshot_cli.errors import UserError
 from snapshot_cli.files import write_atomically
 from snapshot_cli.run_directory import RunDirectory
@@ -85,7 +86,7 @@ def restore_state(
 
     Raises UserError for a file that is damaged, of another version or run, or inconsistent with this run.
     """
-    remedy = f"delete {path.parent} and train it again"
+    remedy = seal.remedy(path.parent)
     if not path.is_file():
         if path.exists() or path.is_symlink():
             raise UserError(f"{path}: not a file; {remedy}")
@@ -188,6 +189,4 @@ def load_weights(directory: RunDirectory, snapshot: int, network: nn.Module, dig
         network.load_state_dict(load(content))
     except (SafetensorError, RuntimeError, LookupError, TypeError, ValueError):
         path = directory.snapshot_path(snapshot)
-        raise UserError(
-            f"{path}: not the weights of this network; delete {directory.path} and train it again"
-        ) from None
+        raise UserError(f"{path}: not the weights of this network; {directory.remedy}") from None

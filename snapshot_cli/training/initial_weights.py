@@ -15,6 +15,7 @@ from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 
 from snapshot_cli.errors import UserError
 from snapshot_cli.training.checkpoint import DAMAGED
+from snapshot_cli.words import some
 
 WRAPPERS = ("state_dict", "model")  # common keys of the weights in checkpoints
 NAMED = 4  # tensors named in a message
@@ -104,5 +105,4 @@ def _reason(name: str, state: Mapping[str, Tensor], weights: Mapping[str, Tensor
 
 
 def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    return some(names, NAMED)

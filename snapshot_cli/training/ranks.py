@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from snapshot_cli.config.machine import Device
-from snapshot_cli.errors import ConfigError
+from snapshot_cli.errors import ConfigError, reason
 
 if TYPE_CHECKING:
     import torch
@@ -179,7 +179,7 @@ def _wait_for_store(host: str, port: int) -> None:
         except OSError as error:
             if time.monotonic() > until:
                 raise ConfigError(
-                    f"torchrun: no answer at MASTER_ADDR {host}, MASTER_PORT {port} ({error.strerror or error}); "
+                    f"torchrun: no answer at MASTER_ADDR {host}, MASTER_PORT {port} ({reason(error)}); "
                     "start all processes with torchrun, with the --master-addr of the first host"
                 ) from None
             time.sleep(0.2)

@@ -20,6 +20,7 @@ from snapshot_cli.randomness import derive
 from snapshot_cli.training import initial_weights
 from snapshot_cli.training.initial_weights import Fit
 from snapshot_cli.training.network import build_network, build_on_meta, place
+from snapshot_cli.words import some
 
 NAMED = 3  # parameters named in a message
 
@@ -70,9 +71,8 @@ def _check_gradients(run: Run, network: nn.Module, images: Tensor, manifest: Man
         cross_entropy(logits, torch.zeros(len(images), dtype=torch.int64)).backward()  # type: ignore[no-untyped-call]
     idle = [name for name, tensor in trainable.items() if tensor.grad is None]
     if idle:
-        more = f" and {len(idle) - NAMED} more" if len(idle) > NAMED else ""
         raise UserError(
-            f"{run.network}: no gradient reaches {', '.join(idle[:NAMED])}{more}; leave them out of the network, or "
+            f"{run.network}: no gradient reaches {some(idle, NAMED)}; leave them out of the network, or "
             "set requires_grad to False"
         )
     network.zero_grad(set_to_none=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from statistics import fmean
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -16,7 +17,6 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from snapshot_cli.analysis.outcomes import Outcome, count_cells
-from snapshot_cli.analysis.statistics import mean
 from snapshot_cli.reporting import lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request, split
 from snapshot_cli.reporting.style import Heading, look
@@ -66,7 +66,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
 
 def _ece(outcome: Outcome) -> float:
     """Return the mean over seeds of the expected calibration error, in percent."""
-    return 100 * mean([scores.ensemble.ece for scores in outcome.finished])
+    return 100 * fmean([scores.ensemble.ece for scores in outcome.finished])
 
 
 def _count_bins(outcome: Outcome) -> int:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from statistics import fmean
 
 from matplotlib.axes import Axes
 
 from snapshot_cli.analysis.outcomes import Outcome, count_cells, split_by_panel
-from snapshot_cli.analysis.statistics import mean
 from snapshot_cli.config import plan
 from snapshot_cli.reporting import lines
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
@@ -70,6 +70,6 @@ def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> lis
 def _describe(outcomes: Sequence[Outcome]) -> str:
     def words(outcome: Outcome) -> str:
         points = _points(outcome, _full_budget(outcomes)).items()
-        return f"{outcome.label} " + ", ".join(f"{mean(values):.2f} % at {cost:g}" for cost, values in points)
+        return f"{outcome.label} " + ", ".join(f"{fmean(values):.2f} % at {cost:g}" for cost, values in points)
 
     return f"{outcomes[0].group}: {', '.join(map(words, outcomes))}"

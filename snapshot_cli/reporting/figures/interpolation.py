@@ -13,6 +13,7 @@ from snapshot_cli.analysis.outcomes import Outcome
 from snapshot_cli.analysis.statistics import means
 from snapshot_cli.reporting import claims, lines, style
 from snapshot_cli.reporting.drawn import Drawn, Picture, Request
+from snapshot_cli.words import counted
 
 CAPTION = (
     "Test error along the line in weight space from every earlier snapshot (left) to the last one (right). A bump "
@@ -99,7 +100,7 @@ def _panel(outcome: Outcome, statistics: str) -> _Panel:
 
 def _heading(panel: _Panel) -> style.Heading:
     heading = lines.heading([panel.outcome], method=panel.outcome.label, detail=panel.name)
-    return heading._replace(facts=(f"{panel.seeds} seed{'s' * (panel.seeds != 1)}", "test images"))
+    return heading._replace(facts=(counted(panel.seeds, "seed"), "test images"))
 
 
 def _draw(axes: Axes, panel: _Panel) -> None:

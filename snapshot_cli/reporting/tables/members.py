@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from snapshot_cli.analysis.outcomes import Outcome, count_cells
-from snapshot_cli.analysis.statistics import half_width, mean
+from snapshot_cli.analysis.statistics import half_width
 from snapshot_cli.reporting.drawn import Drawn, Request, split
 from snapshot_cli.reporting.table import Cell, Column, Table, number
 
@@ -32,7 +33,7 @@ def _table(outcomes: Sequence[Outcome], request: Request) -> Table:
     records: list[dict[str, object]] = []
     for outcome in outcomes:
         for members, seeds in _errors_by_choice(outcome).items():
-            columns = [(mean(column), half_width(column)) for column in zip(*seeds, strict=True)]
+            columns = [(fmean(column), half_width(column)) for column in zip(*seeds, strict=True)]
             cells = [number(*column) for column in columns]
             rows[outcome.network, f"{outcome.label}, {members}"] = cells + [Cell()] * (len(sizes) - len(cells))
             names = {"dataset": dataset, "network": outcome.network, "method": outcome.label, "members": members}

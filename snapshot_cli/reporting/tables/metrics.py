@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 
 from snapshot_cli.analysis.ensembles import deep_ensemble_equivalent
 from snapshot_cli.analysis.outcomes import Outcome, count_cells, find_baseline
-from snapshot_cli.analysis.statistics import half_width, mean, means
+from snapshot_cli.analysis.statistics import half_width, means
 from snapshot_cli.reporting.drawn import Drawn, Request, split
 from snapshot_cli.reporting.table import Cell, Column, Table, number
 from snapshot_cli.scores import Scores
@@ -85,7 +86,7 @@ def _means(outcome: Outcome) -> tuple[dict[str, float | None], dict[str, float |
         for name, (_, metric) in METRICS.items()
     }
     return (
-        {name: mean(by_seed) if by_seed else None for name, by_seed in values.items()},
+        {name: fmean(by_seed) if by_seed else None for name, by_seed in values.items()},
         {name: half_width(by_seed) if by_seed else None for name, by_seed in values.items()},
     )
 
@@ -93,7 +94,7 @@ def _means(outcome: Outcome) -> tuple[dict[str, float | None], dict[str, float |
 def _disagreement(scores: Scores) -> float | None:
     """Return the mean pairwise disagreement of the members; None for a single member."""
     pairs = [row[k] for k, row in enumerate(scores.disagreement) for k in range(k)]
-    return mean(pairs) if pairs else None
+    return fmean(pairs) if pairs else None
 
 
 def _true_ensemble_nlls(outcome: Outcome, outcomes: Sequence[Outcome]) -> list[float]:

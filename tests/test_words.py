@@ -1,6 +1,6 @@
 import pytest
 
-from snapshot_cli.durations import duration
+from snapshot_cli.words import counted, duration, some
 
 
 @pytest.mark.parametrize(
@@ -13,3 +13,12 @@ from snapshot_cli.durations import duration
 )  # fmt: skip
 def test_the_two_largest_units(seconds, words):
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs"), (1200, "1,200 runs")])
+def test_only_one_is_singular(number, words):
+    assert counted(number, "run") == words
+
+
+def test_the_first_names_and_how_many_more():
+    assert [some("abcde", most) for most in (5, 3)] == ["a, b, c, d, e", "a, b, c and 2 more"]
