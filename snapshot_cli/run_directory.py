@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Status = Literal["done", "partial", "absent"]
+STATUS_WORDS: dict[Status, str] = {"done": "done", "partial": "unfinished", "absent": "waiting"}
 CONFIG, MACHINE, METRICS, INTERPOLATION = "config.yaml", "machine.json", "metrics.csv", "interpolation.csv"
 CHECKPOINT = "resume.pt"
 SEALED = (CONFIG, MACHINE, METRICS, INTERPOLATION, "snapshots/*.safetensors", "predictions/*.npy")

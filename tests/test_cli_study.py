@@ -53,8 +53,8 @@ def test_dry_run_lists_status_and_images(tmp_path, study):
         0,
         "status          images  run\n"
         f"done             1,600  {single.run_id}\n"
-        f"absent           1,600  {snapshots.run_id}\n"
-        f"partial          1,600  {second.run_id}\n"
+        f"waiting          1,600  {snapshots.run_id}\n"
+        f"unfinished       1,600  {second.run_id}\n"
         "3 runs, 1 done; 3,200 of 4,800 training images to go\n",
         "",
     )

@@ -58,6 +58,14 @@ def test_methods_stand_side_by_side_as_means_over_seeds(tmp_path):
     ]
 
 
+def test_of_many_sizes_the_powers_of_two_and_the_largest_are_listed(tmp_path):
+    asked = study(*(experiment(cycles=cycles, budget=8) for cycles in (2, 7)))
+    finish_cells(asked, tmp_path, lambda run, k: k)
+    *_, table = terminal.compare_methods(outcomes.collect(asked, tmp_path, {}))
+    assert [column.header for column in table.columns[2:]] == ["m = 1", "2", "4", "all M"]
+    assert [len(row) for row in shown(table)] == [5, 6]
+
+
 def test_json_has_every_number(scores):
     found = terminal.as_json(scores)
     assert found["ensembles"][1] | {"size": 2} == found["ensembles"][1]

@@ -64,10 +64,8 @@ def estimate(
         click.echo(line)
     needs = estimates.needs(runs, machine, steps=steps, note=lambda text: click.echo(text, err=True))
     options.show([_table(needs)])
-    click.echo("images: over all epochs. memory: of one run, besides that of torch. disk: of finished runs;")
-    click.echo(
-        f"a run in training takes another {max(need.resume for need in needs) / 1e6:,.1f} MB for its checkpoint."
-    )
+    click.echo("images: over all epochs. memory: one run, without torch itself. disk: finished runs;")
+    click.echo(f"the checkpoint of a run in training takes another {_size(max(need.resume for need in needs))}.")
 
 
 def _schedule(runs: Sequence[Run], machine: Machine) -> list[str]:
@@ -90,17 +88,19 @@ def _table(needs: Sequence[Needs]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD)
-    for heading in ("network", "dataset", "runs", "images", "parameters", "multiply-adds", "memory", "disk", "time"):
-        table.add_column(heading, justify="left" if heading in ("network", "dataset") else "right")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("network", min_width=max(len(need.run.network) for need in needs) + 1)
+    table.add_column("dataset", no_wrap=True)
+    for heading in ("runs", "images", "memory", "disk", "time"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for need in needs:
-        sizes = (f"{need.parameters:,}", f"{need.multiply_adds / 1e6:,.1f} M", f"{need.memory / 1e6:,.0f} MB")
         network = need.run.network + (", dropout" if need.run.dropout else "")
-        table.add_row(network, need.run.dataset, str(need.runs), f"{need.images:,}", *sizes, *_disk_and_time([need]))
+        row = network, need.run.dataset, str(need.runs), f"{need.images:,}", _size(need.memory)
+        table.add_row(*row, *_disk_and_time([need]))
     if len(needs) > 1:
         runs, images = sum(need.runs for need in needs), sum(need.images for need in needs)
         table.add_section()
-        table.add_row("total", "", str(runs), f"{images:,}", "", "", "", *_disk_and_time(needs))
+        table.add_row("total", "", str(runs), f"{images:,}", "", *_disk_and_time(needs))
     return table
 
 
@@ -109,7 +109,12 @@ def _disk_and_time(needs: Sequence[Needs]) -> tuple[str, str]:
     from snapshot_cli.words import duration
 
     times = [need.seconds for need in needs if need.seconds is not None]
-    return f"{sum(need.disk for need in needs) / 1e6:,.1f} MB", duration(sum(times)) if times else "-"
+    return _size(sum(need.disk for need in needs)), duration(sum(times)) if times else "-"
+
+
+def _size(number: int) -> str:
+    """Return a number of bytes as text, in MB or GB."""
+    return f"{number / 1e9:,.1f} GB" if number >= 1e9 else f"{number / 1e6:,.1f} MB"
 
 
 def _draw(loaded: Experiment | Study | Run, machine: Machine, output: Path, file: Path) -> Path:

@@ -238,12 +238,16 @@ def show(tables: Iterable[Table | str]) -> None:
 
     Tables wrap text to fit into a terminal; if that is not enough, or in a pipe, they have their full width.
     """
+    from rich.cells import cell_len
     from rich.console import Console
 
     console = Console(width=WIDEST)
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
     for table in tables:
         if not isinstance(table, str):
+            for column in table.columns:
+                if column.no_wrap:  # rich would take their longest word as the least width
+                    column.min_width = max(cell_len(str(text)) for text in (column.header, *column.cells))
             least, most = console.measure(table)
             console.width = max(least, min(most, columns))
         console.print(table, markup=False, highlight=False)

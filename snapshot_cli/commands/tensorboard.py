@@ -22,11 +22,10 @@ from snapshot_cli.words import counted
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Experiment, Run
     from snapshot_cli.config.study import Split, Study
-    from snapshot_cli.run_directory import RunDirectory, Status
+    from snapshot_cli.run_directory import RunDirectory
     from snapshot_cli.tracking.logs import Log
 
 FOLLOW_SECONDS = 5.0
-STATUS: dict[Status, str] = {"done": "done", "partial": "unfinished", "absent": "waiting"}
 EXPERIMENT_FIGURES = ("schedule", "loss", "ensemble-size", "correlation", "calibration")
 
 
@@ -108,8 +107,10 @@ def _write(sources: Sources, output: Path, *, follow: bool) -> dict[str, str]:
 
 def _summary(sources: Sources) -> str:
     """Return the number of runs by status, in words."""
+    from snapshot_cli.run_directory import STATUS_WORDS
+
     counts = Counter(directory.status for directory in sources.directories)
-    words = ", ".join(f"{counts[status]} {word}" for status, word in STATUS.items() if counts[status])
+    words = ", ".join(f"{counts[status]} {word}" for status, word in STATUS_WORDS.items() if counts[status])
     return f"{counted(len(sources.directories), 'run')}: {words}"
 
 

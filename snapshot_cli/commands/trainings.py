@@ -35,16 +35,15 @@ def to_interpolate(study: Study, results: Path) -> list[Run]:
 def show(runs: Sequence[Run], missing: Sequence[Run], machine: Machine, *, lines: int) -> None:
     """Print the status and training images of all runs, the totals, and the number of runs to interpolate.
 
-    The status "scored" means that only the scores of a run are left, which are enough.
+    A run is done if it is finished or if the scores that need it are there.
     """
-    from snapshot_cli.run_directory import RunDirectory
+    from snapshot_cli.run_directory import STATUS_WORDS, RunDirectory
 
     sizes = images(runs, machine.data)
-    status: dict[Run, str] = {run: RunDirectory.of(run, machine.results).status for run in runs}
-    status |= {run: "scored" for run in runs if run not in missing and status[run] != "done"}
-    click.echo(f"{'status':8}{'images':>14}  run")
+    click.echo(f"{'status':10}{'images':>12}  run")
     for run in runs:
-        click.echo(f"{status[run]:8}{sizes[run]:>14,}  {run.run_id}")
+        status = RunDirectory.of(run, machine.results).status if run in missing else "done"
+        click.echo(f"{STATUS_WORDS[status]:10}{sizes[run]:>12,}  {run.run_id}")
     click.echo(
         f"{counted(len(runs), 'run')}, {len(runs) - len(missing)} done; "
         f"{sum(sizes[run] for run in missing):,} of {sum(sizes.values()):,} training images to go"

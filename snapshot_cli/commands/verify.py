@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -11,11 +12,16 @@ import click
 from snapshot_cli.commands import options
 from snapshot_cli.errors import ConfigError, UserError, words_of
 from snapshot_cli.files import find
+from snapshot_cli.words import counted
 
 if TYPE_CHECKING:
     from snapshot_cli.run_directory import RunDirectory
 
 Checked = TypeVar("Checked")
+Found = Counter[tuple[str, str]]
+"""How many runs or files of scores, by noun, are in a state."""
+DIFFERS = "different from what was written"
+DELETED = "as written; some weights or predictions deleted"
 
 
 @click.command(short_help="Check the files of finished runs.")
@@ -25,7 +31,8 @@ Checked = TypeVar("Checked")
 def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> None:
     """Compare every file of finished runs with its sha256; with --all, also the scores with the predictions.
 
-    Deleted weights, and deleted predictions of a whole split, are no error. Exits with code 1 if a file differs.
+    Deleted weights, and deleted predictions of a whole split, are no error. Prints what was checked and every file that
+    differs; exits with code 1 if there is one.
     """
     from snapshot_cli.run_directory import RunDirectory
 
@@ -36,8 +43,11 @@ def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> No
     scored = _score_paths(results) if everything else []
     if not runs and not scored:
         raise UserError(f"{results}: no run in it; snapshot train FILE trains one, or give another --results-dir")
-    wrong = [line for path in runs for line in _readable(_check_run, RunDirectory(path))]
-    wrong += [line for path in scored for line in _readable(_check_scores, path)]
+    found: Found = Counter()
+    wrong = [line for path in runs for line in _readable(_check_run, RunDirectory(path), found)]
+    wrong += [line for path in scored for line in _readable(_check_scores, path, found)]
+    for (noun, state), count in found.items():
+        click.echo(f"{counted(count, noun)}: {state}")
     if wrong:
         raise UserError("\n".join(wrong))
 
@@ -51,31 +61,30 @@ def _score_paths(results: Path) -> list[Path]:
     return sorted(path for path in find(results, "*.json") if path.parent.parent.name == "scores")
 
 
-def _readable(check: Callable[[Checked], list[str]], source: Checked) -> list[str]:
+def _readable(check: Callable[[Checked, Found], list[str]], source: Checked, found: Found) -> list[str]:
     """Return what a check returns; a line for a file that cannot be read."""
     try:
-        return check(source)
+        return check(source, found)
     except OSError as error:
         return [words_of(error)]
 
 
-def _check_run(directory: RunDirectory) -> list[str]:
-    """Print the state of a run and return a line for every wrong file."""
+def _check_run(directory: RunDirectory, found: Found) -> list[str]:
+    """Count the state of a run and return a line for every wrong file."""
     if directory.status != "done":
         try:
             _ = directory.run
         except UserError as error:
             return [str(error)]
-        click.echo(f"{directory.path}: not finished")
+        found["unfinished run", "not checked"] += 1
         return []
-    wrong, not_kept = directory.verify()
-    without = f"; not kept: {', '.join(not_kept)}" if not_kept else ""
-    click.echo(f"{directory.path}: {'NOT ' if wrong else ''}as the run wrote it{without}")
+    wrong, deleted = directory.verify()
+    found["finished run", DIFFERS if wrong else DELETED if deleted else "all files as written"] += 1
     return wrong
 
 
-def _check_scores(path: Path) -> list[str]:
-    """Print the state of a file of scores and return a line for every error in it."""
+def _check_scores(path: Path, found: Found) -> list[str]:
+    """Count the state of a file of scores and return a line for every error in it."""
     from snapshot_cli import scores
     from snapshot_cli.analysis import scoring
 
@@ -83,9 +92,10 @@ def _check_scores(path: Path) -> list[str]:
         stored = scores.read(path)
         again = scoring.rescore(stored, path.parents[2])
     except UserError as error:
+        found["score file", DIFFERS] += 1
         return [str(error)]
     differing = [] if again is None else scores.differences(stored, again)
-    kept = "as it was written; its predictions were not kept" if again is None else "as the predictions give"
-    click.echo(f"{path}: {'NOT ' if differing else ''}{kept}")
+    state = "equal to those computed from the predictions" if again else "as written; predictions deleted"
+    found["score file", DIFFERS if differing else state] += 1
     remedy = "delete it, and snapshot report scores the runs again"
     return [f"{path}: {name} differs from what the predictions give; {remedy}" for name in differing]

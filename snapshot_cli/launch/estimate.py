@@ -12,7 +12,6 @@ from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import shared_memory, store
 from snapshot_cli.datasets.catalogue import facts, how_to_prepare
 from snapshot_cli.errors import UserError
-from snapshot_cli.networks.operations import count_multiply_adds
 
 if TYPE_CHECKING:
     import torch
@@ -28,11 +27,7 @@ class Needs:
     run: Run
     """One of them."""
     runs: int
-    steps: int
     images: int
-    parameters: int
-    multiply_adds: int
-    """In a forward pass of one image, without batch norm."""
     memory: int
     """For one run: weights, gradients, momentum, activations of a batch, and images."""
     disk: int
@@ -88,10 +83,7 @@ def _group_needs(group: Sequence[Run], machine: Machine, *, steps: int, note: Ca
     return Needs(
         run=first,
         runs=len(group),
-        steps=total_steps,
         images=sum(plan.images(run, manifest.train) for run in group),
-        parameters=size.parameters,
-        multiply_adds=count_multiply_adds(first.network, manifest.size, first.network_options, classes=classes),
         memory=3 * FLOAT * size.parameters + size.activations + image_bytes(first, manifest),
         disk=snapshots * (size.weights + (manifest.test + first.holdout) * classes * FLOAT),
         resume=2 * (size.weights + FLOAT * size.parameters),

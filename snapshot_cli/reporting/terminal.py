@@ -19,6 +19,8 @@ from snapshot_cli.words import counted
 RUN_DIRECTORIES = "run directories"
 """The label of an ensemble of run directories, which has no experiment."""
 SPLITS = {"test": "test images", "holdout": "withheld training images"}
+FITTING = 6
+"""The maximum number of ensemble sizes that are all listed; of more, the powers of two and the largest are."""
 NARROWEST = 19
 """The minimum width of a column of text: that of "Snapshot (α₀ = 0.2)"."""
 DIFFERENCE = "B − A: error of B minus error of A, in points. Above 0, A has the lower error."
@@ -96,14 +98,17 @@ def compare_methods(outcomes: Sequence[Outcome]) -> list[Table | str]:
     """Return a title and a table per dataset and network: mean errors by method (rows) and ensemble size (columns)."""
     shown: list[Table | str] = []
     finished = [outcome for outcome in outcomes if outcome.scores]
-    sizes = range(1, max(outcome.members for outcome in finished) + 1)
+    most = max(outcome.members for outcome in finished)
+    sizes = [m for m in range(1, most + 1) if most <= FITTING or m.bit_count() == 1]
+    with_all = ["all M"] if most > FITTING else []
     for (network, dataset), part in group_by(finished, "network", "dataset").items():
         images = f"{part[0].finished[0].images:,} {SPLITS[part[0].split]}"
         shown += ["", f"{network} on {dataset}, {images}", "Error (%) of the ensemble of the last m members:", ""]
-        table = _table("method", "seeds", *(f"m = {m}" if m == 1 else str(m) for m in sizes))
+        table = _table("method", "seeds", *(f"m = {m}" if m == 1 else str(m) for m in sizes), *with_all)
         for outcome in part:
-            errors = (f"{error:.2f}" for error in means(outcome.errors_of("last")))
-            table.add_row(outcome.label, _seeds(outcome), *errors)
+            errors = [f"{error:.2f}" for error in means(outcome.errors_of("last"))]
+            listed = [errors[m - 1] if m <= len(errors) else "" for m in sizes]
+            table.add_row(outcome.label, _seeds(outcome), *listed, *(errors[-1] for _ in with_all))
         shown.append(table)
     return shown[1:]
 
