@@ -244,7 +244,7 @@ def write(scores: Scores, file: Path) -> None:
 
 def read(file: Path) -> Scores:
     """Return the scores of a file; UserError if it differs from what `write` wrote or has another version."""
-    remedy = "delete it; snapshot reproduce scores the runs again, or trains them where they are gone"
+    remedy = "delete it; the command that trained the runs scores them again, or trains them where they are gone"
     if file.stat().st_size > MAX_BYTES:
         raise UserError(f"{file}: too large to be scores; {remedy}")
     sealed = re.fullmatch(rb'\{"sha256":"([0-9a-f]{64})",("version":(\d+),.*)', file.read_bytes(), re.DOTALL)

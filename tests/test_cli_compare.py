@@ -93,7 +93,7 @@ def test_what_cannot_be_compared(tmp_path):
 
 def test_test_images_and_withheld_ones_are_not_compared(tmp_path):
     finish(tmp_path, "a.yaml", lambda run, k: 1)
-    base = EXPERIMENT | {"holdout": 20}
+    base = STUDY["base"] | {"holdout": 20}
     file = write(tmp_path / "s.yaml", {"title": "S", "base": base, "methods": ["snapshot"], "split": "holdout"})
     finish_cells(load(file), tmp_path / "results/own", lambda run, k: 2, split="holdout")
     assert snapshot("compare", "a.yaml", "s.yaml") == (

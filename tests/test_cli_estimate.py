@@ -80,4 +80,4 @@ def test_a_narrow_terminal_cuts_no_number_off(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "20")
     options.show([table])
-    assert "5 of 5 1,234.5 MB" in capsys.readouterr().out
+    assert "5 of 5  1,234.5 MB" in capsys.readouterr().out

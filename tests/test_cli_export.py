@@ -241,7 +241,8 @@ def test_images_that_cannot_be_read_are_named(run, images):
         (["nothing.pt2", "e.yaml"], "nothing.pt2: no such file or folder"),
         (
             ["notes.md", "e.yaml"],
-            "notes.md: neither a run's directory nor a file that snapshot export has written",
+            "notes.md: damaged, or neither a run's directory nor a file that snapshot export has written; "
+            "export it again",
         ),
         (
             ["e.yaml", "e.yaml", "--set", "seed=5"],

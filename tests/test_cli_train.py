@@ -123,8 +123,8 @@ def test_no_gpu(folder, monkeypatch):
 def test_images_that_nobody_has(folder):
     write(folder / "cifar.yaml", EXPERIMENT | {"dataset": "cifar10"})
     code, out, errors = snapshot("train", "cifar.yaml")
-    assert (code, out) == (2, "")
-    assert errors.startswith("cifar10: give its files with --from; type: snapshot data prepare cifar10 (downloads ")
+    assert (code, out) == (1, "")
+    assert errors.startswith("cifar10: not prepared; type: snapshot data prepare cifar10 (downloads ")
 
 
 def test_no_run_of_a_study_is_trained_before_all_of_them_can_be(folder, no_training):

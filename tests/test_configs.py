@@ -52,7 +52,7 @@ EXPECTED = {
     "studies/figure8": (18, 18),
     "studies/medium/pilot": (8, 8),
     "studies/medium/table1": (38, 54),
-    "studies/small/figure2": (2, 2),
+    "studies/small/figure2": (10, 10),
     "studies/small/figure3": (15, 15),
     "studies/small/figure4": (41, 79),
     "studies/small/figure5": (2, 2),

@@ -176,7 +176,7 @@ def test_a_run_that_is_saved_keeps_its_transform(trained, tiny_data, tmp_path):
 @pytest.mark.parametrize(
     ("make_network", "words"),
     [
-        (None, "give what makes a network without weights: SnapshotEnsemble.load(path, make_network)"),
+        (None, "give a function that makes a new network: SnapshotEnsemble.load(path, lambda: Network())"),
         (lambda: nn.Linear(1, 1), "make_network makes another network than was saved: "),
     ],
 )
@@ -287,3 +287,78 @@ def test_members_of_half_precision_are_averaged_in_float32(dtype):
 def test_mean_and_deviation_go_together(given):
     with pytest.raises(UserError, match=r"^SnapshotEnsemble: give both mean and std, or neither$"):
         SnapshotEnsemble(**given)
+
+
+class InPlace(nn.Module):
+    """Change the images in place, as a ReLU(inplace=True) in front does."""
+
+    def forward(self, images):
+        images += 1
+        return images.flatten(1)
+
+
+def test_a_member_that_changes_its_images_changes_no_others():
+    images = torch.zeros(2, 4)
+    probabilities = SnapshotEnsemble([InPlace(), InPlace()]).member_probabilities(images)
+    assert torch.equal(*probabilities)
+    assert images.sum() == 0
+
+
+def shaped(*shape):
+    network = nn.Identity()
+    network.forward = lambda images: torch.zeros(shape)
+    return network
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ([shaped(2, 3, 1)], "expected the forward of a member to return logits (images, classes), given (2, 3, 1)"),
+        ([nn.LSTM(4, 4)], "expected the forward of a member to return logits (images, classes), given tuple"),
+        ([shaped(2, 3), shaped(2, 5)], "the members have different numbers of classes: 3, 5"),
+        (nn.Sequential(nn.Flatten()), "SnapshotEnsemble: expected a list of networks, given one; put it into [ ]"),
+        ([None], "add: expected a network (torch.nn.Module), given NoneType"),
+        ([nn.LazyLinear(3)], "add: the network has lazy parameters; run one batch through it first"),
+    ],
+)
+def test_members_that_are_no_classifiers(members, words):
+    with pytest.raises(UserError) as raised:
+        SnapshotEnsemble(members)(torch.zeros(2, 4))
+    assert str(raised.value) == words
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (torch.zeros(1, dtype=torch.long), "expected a whole number per image as labels, shape (2,), given int64 (1,)"),
+        (torch.zeros(2, 1).long(), "expected a whole number per image as labels, shape (2,), given int64 (2, 1)"),
+        (torch.zeros(2), "expected a whole number per image as labels, shape (2,), given float32 (2,)"),
+        (torch.tensor([0, 3]), "expected labels from 0 to 2, given 0 to 3"),
+        (torch.tensor([-1, 0]), "expected labels from 0 to 2, given -1 to 0"),
+    ],
+)
+def test_labels_that_are_no_classes(labels, words):
+    with pytest.raises(UserError) as raised:
+        SnapshotEnsemble([Constant(certain(1))]).evaluate([(IMAGES, labels)])
+    assert str(raised.value) == f"evaluate: {words}"
+
+
+def test_no_images_are_no_evaluation():
+    with pytest.raises(UserError, match="expected batches of images and labels, given none"):
+        SnapshotEnsemble([Constant(certain(1))]).evaluate([(IMAGES[:0], torch.zeros(0, dtype=torch.long))])
+
+
+def test_one_network_is_not_loaded_into_all_members(tmp_path):
+    same = nn.Linear(4, 3)
+    SnapshotEnsemble([nn.Linear(4, 3), nn.Linear(4, 3)]).save(tmp_path / "e.safetensors")
+    for make_network, words in ((lambda: same, "must return a new network at every call"), (same, "give a function")):
+        with pytest.raises(UserError, match=words):
+            SnapshotEnsemble.load(tmp_path / "e.safetensors", make_network)
+    with pytest.raises(UserError, match="no such file or folder"):
+        SnapshotEnsemble.load(tmp_path / "missing.safetensors", lambda: nn.Linear(4, 3))
+
+
+@pytest.mark.parametrize(("mean", "std"), [([1, 2, 3], [1, 2]), ([0] * 3, [1, 0, 2]), ([0], [1])])
+def test_normalisation_that_is_none(mean, std):
+    with pytest.raises(UserError, match="expected mean and std of 3 channels, std above 0"):
+        SnapshotEnsemble(mean=mean, std=std)

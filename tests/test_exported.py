@@ -41,6 +41,8 @@ for size in (1, 2, 23):
 print(names["classes"], any(name.startswith("snapshot_cli.") for name in sys.modules))
 """
 
+NO_FILE = "damaged, or neither a run's directory nor a file that snapshot export has written; export it again"
+
 
 class Trap:
     def __reduce__(self):
@@ -121,7 +123,7 @@ def test_files_of_another_kind(tmp_path, name):
         onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10), path)
     with pytest.raises(UserError) as raised:
         load(path, tmp_path)
-    assert str(raised.value) == f"{path}: neither a run's directory nor a file that snapshot export has written"
+    assert str(raised.value) == f"{path}: {NO_FILE}"
 
 
 @pytest.fixture(scope="module")
@@ -173,9 +175,6 @@ def refusal(path):
     with pytest.raises(UserError) as raised:
         load(path, path.parent)
     return str(raised.value).removeprefix(f"{path}: ")
-
-
-NO_FILE = "neither a run's directory nor a file that snapshot export has written"
 
 
 @pytest.mark.parametrize("kind", DAMAGE)

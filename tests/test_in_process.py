@@ -19,7 +19,7 @@ from snapshot_cli.config import load, plan
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import store
 from snapshot_cli.datasets.manifest import to_json
-from snapshot_cli.errors import ConfigError, Stopped, UserError
+from snapshot_cli.errors import Stopped, UserError
 from snapshot_cli.launch import failure, in_process
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.training import hardware, loop, predictions
@@ -312,8 +312,8 @@ def test_digits_in_another_split_are_refused(tmp_path):
 @pytest.mark.parametrize("name", ["cifar10", "cifar10-16"])
 def test_cifar10_has_to_be_prepared_by_hand(tmp_path, tiny_run, name):
     size = " --size 16" if name.endswith("16") else ""
-    assert message(tiny_run(dataset=name), Machine(tmp_path, tmp_path), ConfigError) == (
-        f"cifar10: give its files with --from; type: snapshot data prepare cifar10{size} (downloads "
+    assert message(tiny_run(dataset=name), Machine(tmp_path, tmp_path), UserError) == (
+        f"cifar10: not prepared; type: snapshot data prepare cifar10{size} (downloads "
         "cifar-10-binary.tar.gz; to use local files, add --from PATH)"
     )
     assert not (tmp_path / "runs").exists()

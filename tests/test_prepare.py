@@ -279,7 +279,7 @@ def test_other_images_replace_the_old_ones_only_if_that_is_said(tmp_path):
         (
             "cifar10-4",
             {},
-            "cifar10: give its files with --from; type: snapshot data prepare cifar10 --size 4 (downloads"
+            "cifar10: not prepared; type: snapshot data prepare cifar10 --size 4 (downloads"
             " cifar-10-binary.tar.gz; to use local files, add --from PATH)",
         ),
         (
@@ -292,7 +292,8 @@ def test_other_images_replace_the_old_ones_only_if_that_is_said(tmp_path):
     ],
 )
 def test_what_cannot_be_meant(tmp_path, name, options, message):
-    assert refusal(ConfigError, name, tmp_path, **options) == message
+    error = UserError if "not prepared" in message else ConfigError
+    assert refusal(error, name, tmp_path, **options) == message
 
 
 def test_the_official_archive_in_a_folder_of_downloads(tmp_path):

@@ -100,7 +100,8 @@ def test_equal_methods_have_labels_that_differ(tmp_path):
 
 def test_nothing_finished_writes_nothing(tmp_path):
     sheet = report.draw(study(experiment("single"), experiment()), tmp_path, {})
-    assert (list(sheet.drawn), sheet.empty, sheet.cells) == ([], ["table", "figure"], 0)
+    assert (list(sheet.drawn), sheet.cells) == ([], 0)
+    assert sheet.empty == ["table needs a finished experiment", "figure needs a method with several members"]
     assert report.write(sheet.drawn, tmp_path).paths == []
     assert list(tmp_path.iterdir()) == []
 
@@ -160,7 +161,7 @@ def test_a_half_finished_study_names_what_is_missing(tmp_path):
     asked = study(experiment("single", replicates=2), experiment(), experiment("dropout"), render=renders)
     finish_cells(study(experiment("single"), experiment()), tmp_path, lambda run, k: 1)
     html = page.page([report.draw(asked, tmp_path, {}, argument="mine")], title="T")
-    assert "Nothing to draw yet: line." in html
+    assert "Not drawn: line needs errors between snapshots, which --interpolate stores." in html
     assert "2 of 3 experiments are not finished" in html
     names = re.findall(r"<li>([^<]*: \d of \d seeds?)</li>", html)
     assert names == ["ResNet-8 on Digits, Single model: 1 of 2 seeds", "ResNet-8 on Digits, Dropout: 0 of 1 seed"]
@@ -200,7 +201,7 @@ def draw(outcomes, request):
 
 def test_a_new_kind_of_figure_is_one_file(tmp_path, monkeypatch):
     """Studies, the schema and, in a process of its own, `plot` know it by its place alone."""
-    from command_line import EXPERIMENT, snapshot, write
+    from command_line import STUDY, snapshot, write
 
     from snapshot_cli.config import schema
     from snapshot_cli.config.load import load
@@ -215,7 +216,7 @@ def test_a_new_kind_of_figure_is_one_file(tmp_path, monkeypatch):
     assert "finished-seeds" in schema.study()["$defs"]["Drawing"]["properties"]["kind"]["enum"]
     file = write(
         tmp_path / "s.yaml",
-        {"title": "T", "base": EXPERIMENT, "methods": ["snapshot"], "render": {"f": "finished-seeds"}},
+        {"title": "T", "base": STUDY["base"], "methods": ["snapshot"], "render": {"f": "finished-seeds"}},
     )
     finish_cells(load(file), tmp_path / "results/own", lambda run, k: k)
     code, out, _ = snapshot("report", "s.yaml")

@@ -103,3 +103,10 @@ def test_a_rate_that_is_a_tensor_stays_that_tensor():
     schedule.load_state_dict(state)
     assert optimizer.param_groups[0]["lr"] is held
     assert float(held) == pytest.approx(expected)
+
+
+def test_numpy_integers_give_a_state_of_plain_values():
+    import numpy as np
+
+    _, schedule = made(total_steps=np.int64(10), cycles=np.int64(2))
+    assert {type(end) for end in (*schedule.state_dict()["ends"], schedule.length)} == {int}

@@ -128,9 +128,21 @@ def test_predictions_that_were_not_kept(finished, tmp_path):
     directory = finished(experiment())
     shutil.rmtree(directory.path / "predictions")
     path = files.path(plan.cell(experiment()), tmp_path, "test")
-    with pytest.raises(UserError, match="the test predictions of its runs were not kept; delete") as raised:
+    with pytest.raises(UserError, match=r"nor the test predictions of .*; delete") as raised:
         of(experiment(), tmp_path)
     assert str(raised.value).startswith(f"{path}: not there")
+
+
+def test_deleted_predictions_can_be_computed_again_while_there_are_weights(finished, tmp_path):
+    directory = finished(experiment())
+    shutil.rmtree(directory.path / "predictions")
+    (directory.path / "snapshots").mkdir()
+    directory.snapshot_path(1).write_bytes(b"")
+    with pytest.raises(UserError) as raised:
+        of(experiment(), tmp_path)
+    assert str(raised.value).endswith(
+        f"type snapshot train {directory.path}, which computes them again from the snapshots"
+    )
 
 
 def test_scores_of_other_members_are_refused(finished, tmp_path):

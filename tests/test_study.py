@@ -100,17 +100,17 @@ def test_skip_leaves_experiments_out():
     ],
 )
 def test_match(match, settings, fits):
-    assert Where(match=match).matches(settings) is fits
+    assert Where(match=match, skip=True).matches(settings) is fits
 
 
 def test_rules_that_match_nothing():
     file = study(
         axes={"network": ["a", "b"]},
         where=[
-            {"match": {"network": "b"}},
-            {"match": {"network": "c"}},
-            {"match": {"network": ["c", "a"]}},
-            {"match": {"method": "ensemble"}},
+            {"match": {"network": "b"}, "skip": True},
+            {"match": {"network": "c"}, "skip": True},
+            {"match": {"network": ["c", "a"]}, "skip": True},
+            {"match": {"method": "ensemble"}, "skip": True},
         ],
     )
     assert idle_rules(file) == [1, 3]

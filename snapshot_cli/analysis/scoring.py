@@ -19,7 +19,7 @@ from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Experiment, Run
 from snapshot_cli.config.plan import Cell
 from snapshot_cli.config.study import Split, Study
-from snapshot_cli.errors import UserError, other_dataset
+from snapshot_cli.errors import UserError, command, other_dataset
 from snapshot_cli.run_directory import INTERPOLATION, METRICS, RunDirectory
 from snapshot_cli.scores import Choice, Curve, Line, Member, Scores, TrainedRun
 
@@ -82,10 +82,10 @@ def find(cell: Cell, results: Path, split: Split) -> Scores | None:
         for run, directory in directories.items():
             _refuse_unwithheld(run, str(directory.path), split)
         if all(directory.status == "done" for directory in directories.values()):
-            raise UserError(
-                f"{path}: not there, and the {split} predictions of its runs were not kept; "
-                f"{next(iter(directories.values())).remedy}"
-            )
+            without = next(directory for directory in directories.values() if not directory.has_predictions(split))
+            again = f"type {command('train', without.path)}, which computes them again from the snapshots"
+            remedy = again if without.missing_predictions(split) else without.remedy
+            raise UserError(f"{path}: not there, nor the {split} predictions of {without.path}; {remedy}")
         return None
     if path.is_file():
         stored = _read_if_current(path, directories.values())

@@ -59,6 +59,10 @@ def compare(
             f"{', '.join(sources)}: some are scored on test images, others on withheld training images; give --split"
         )
     if len(finished) < 2:
+        for source in sources:
+            if not any(outcome.scores for outcome in _of_source(source, sets, data, results, split)):
+                train = options.train_command(Path(source), sets, results)
+                raise UserError(f"{source}: nothing is finished; type {train}")
         raise ConfigError(f"{sources[0]}: has one finished experiment; give another one to compare it with")
     options.show(terminal.compare_pairs(finished, pairs))
 

@@ -10,6 +10,7 @@ import click
 
 from snapshot_cli.commands import options
 from snapshot_cli.commands.sources import file_argument
+from snapshot_cli.words import counted
 
 if TYPE_CHECKING:
     from snapshot_cli.config.experiment import Experiment, Run
@@ -49,7 +50,7 @@ def _replacements(values: Experiment | Run, data: Path) -> dict[str, str]:
     from snapshot_cli.datasets.catalogue import facts
     from snapshot_cli.datasets.manifest import crop_border, read_manifest
 
-    words = {"train_size": f"{_images(values, data):,} images"}
+    words = {"train_size": counted(_images(values, data), "image")}
     dataset = read_manifest(data, values.dataset) or facts(values.dataset)
     if dataset is not None:
         words |= {"padding": str(crop_border(dataset)), "flip": str(dataset.flip).lower()}

@@ -9,7 +9,7 @@ import click
 
 from snapshot_cli.commands import completion, options
 from snapshot_cli.commands.sources import refuse_set
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from snapshot_cli.serving.classifier import Classifier
@@ -46,6 +46,8 @@ def predict(
     from snapshot_cli.serving import answers
     from snapshot_cli.serving.images import list_images
 
+    if output is not None and output.suffix != ".csv" and (output.is_file() or not output.exists()):
+        raise ConfigError(f"-o {output}: expected a name that ends in .csv; leave it out to print the answers")
     missing = [path for path in images if not path.exists()]
     if missing:
         raise UserError("\n".join(f"{path}: {_hint(path)}" for path in missing))

@@ -140,7 +140,7 @@ def studies(
         if not isinstance(loaded, Study):
             raise ConfigError(
                 f"{file}: expected a study (title, methods, ...), given one experiment; "
-                f"type {options.train_command(file, sets, results)}"
+                f"{options.train_command(file, sets, results)} trains it, snapshot eval, compare and plot show it"
             )
         named.append(NamedStudy(name, file, loaded))
     folders = list(dict.fromkeys(results_folder(one.file, results) for one in named))
@@ -219,6 +219,8 @@ def _draw(
     for sheet in drawn_sheets:
         if not sheet.drawn:
             click.echo(_nothing_drawn(sheet), err=True)
+        elif sheet.empty and all(outcome.is_complete for outcome in sheet.outcomes):
+            click.echo(f"not drawn: {'; '.join(sheet.empty)}", err=True)
         written.append(report.write(sheet.drawn, results, force=force))
     sheets |= others
     page = f"{results.name} results" if _siblings(named[0].file) else ", ".join(one.study.title for one in named)
@@ -237,11 +239,8 @@ def _draw(
 
 def _nothing_drawn(sheet: Sheet) -> str:
     """Say why a study draws nothing, and what to type if there is something to train."""
-    from snapshot_cli.reporting.report import needs
-
     if all(outcome.is_complete for outcome in sheet.outcomes):
-        wanted = "; ".join(f"{stem} needs {needs(drawing.kind)}" for stem, drawing in sheet.study.render.items())
-        return f"{sheet.argument}: nothing to draw: {wanted}"
+        return f"{sheet.argument}: nothing to draw: {'; '.join(sheet.empty)}"
     what = "nothing that it draws" if sheet.cells else "nothing"
     return f"{sheet.argument}: {what} is finished; type snapshot reproduce {sheet.argument}"
 

@@ -275,7 +275,7 @@ def _meant(detail: ErrorDetails, fields: Sequence[str]) -> str | None:
     key = str(detail["loc"][-1])
     if SYNONYMS.get(key) in fields:
         return SYNONYMS[key]
-    return next(iter(get_close_matches(key, fields, 1, 0.7)), None)
+    return next(iter(get_close_matches(key.lower(), fields, 1, 0.7)), None)
 
 
 def _words(detail: ErrorDetails, model: type[BaseModel]) -> str:

@@ -112,8 +112,13 @@ def size(path: Path) -> str:
 
 
 def results_folder(file: Path, results: Path | None) -> Path:
-    """Return --results-dir, else the folder that a run's config.yaml is in, else results/SIZE by the file's folder."""
+    """Return --results-dir, else the folder that a run's config.yaml is in, else results/SIZE by the file's folder.
+
+    Raises ConfigError if --results-dir is a file.
+    """
     if results is not None:
+        if results.exists() and not results.is_dir():
+            raise ConfigError(f"{results}: not a folder; give another --results-dir")
         return results
     path = file if len(file.parents) > 3 and ".." not in file.parts else Path(os.path.abspath(file))
     if path.name == "config.yaml" and len(path.parents) > 3 and path.parents[2].name == "runs":

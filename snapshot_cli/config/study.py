@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
 from math import prod
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from snapshot_cli.config import kinds
 from snapshot_cli.config.experiment import Experiment
@@ -50,7 +50,14 @@ def _check_match(match: dict[str, Any]) -> dict[str, Any]:
     return match
 
 
+def _check_no_method(settings: dict[str, Any]) -> dict[str, Any]:
+    if "method" in settings:
+        raise ValueError("method belongs under methods, which override it here")
+    return settings
+
+
 Match = Annotated[dict[str, Any], AfterValidator(_check_match)]
+Settings = Annotated[dict[str, Any], AfterValidator(_check_no_method)]
 
 
 class Where(Model):
@@ -59,11 +66,17 @@ class Where(Model):
     match: Match
     """Settings that choose experiments, written as in the study: a value, or a list of allowed values."""
 
-    set: dict[str, Any] = {}
+    set: Settings = {}
     """Settings that override those of base and axes."""
 
     skip: bool = False
     """Leave out the experiments that match."""
+
+    @model_validator(mode="after")
+    def _check_effect(self) -> Self:
+        if not self.set and not self.skip:
+            raise ValueError("has no effect; write set, or skip: true")
+        return self
 
     def matches(self, settings: Mapping[str, Any]) -> bool:
         """Return whether some settings have the values in match."""
@@ -107,10 +120,10 @@ class StudyFile(Model):
     title: Title
     """What the study shows, in one sentence."""
 
-    base: dict[str, Any] = {}
+    base: Settings = {}
     """Settings of all experiments."""
 
-    axes: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    axes: Annotated[dict[str, Annotated[list[Any], Field(min_length=1)]], AfterValidator(_check_no_method)] = {}
     """Keys with several values; experiments are made for every combination."""
 
     methods: Annotated[list[Any], Field(min_length=1)]

@@ -185,6 +185,8 @@ def _mapping(node: yaml.MappingNode, place: KeyPath, document: Document, name: s
         key = key_node.value
         if not isinstance(key_node, yaml.ScalarNode) or not isinstance(key, str):
             raise ConfigError(f"{name}:{_position(key_node)}: expected a name as key, given a list or mapping")
+        if key == "<<":
+            raise ConfigError(f"{name}:{_position(key_node)}: merge keys are not supported; write the keys themselves")
         if key in result:
             first = document.marks[(*place, key)][0]
             raise ConfigError(f"{name}:{_position(key_node)}: {key}: repeated key, first given in line {first}")

@@ -246,7 +246,7 @@ def _official_images(
     if published.files and source is None:
         if fetch is None:
             command = catalogue.how_to_prepare(published.name if size is None else f"{published.name}-{size}")
-            raise ConfigError(f"{published.name}: give its files with --from; type: {command}")
+            raise UserError(f"{published.name}: not prepared; type: {command}")
         source = fetch(published)
     images = official.read(published, source)
     splits = image_tree.read(images, array, progress=progress) if isinstance(images, Listing) else images

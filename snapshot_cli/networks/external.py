@@ -200,10 +200,15 @@ def _call(name: str, builder: Builder, arguments: Sequence[Any], options: Mappin
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # meant for developers of torchvision and timm
             network = builder(*arguments, **options)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{name}: cannot be built for these settings: {plugins.describe_error(error)}") from error
+    import torch
     from torch import nn
 
     if not isinstance(network, nn.Module):
         raise UserError(f"{name}: expected its builder to return an nn.Module, given {type(network).__name__}")
+    for parameter in network.parameters():
+        if parameter.is_floating_point() and parameter.dtype != torch.float32:
+            kind = str(parameter.dtype).removeprefix("torch.")
+            raise UserError(f"{name}: has {kind} parameters; keep them float32, and set precision to train in bfloat16")
     return network

@@ -46,7 +46,7 @@ def load(path: Path) -> None:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"--plugin {path}: {describe_error(error)}") from error
     builders = _table(getattr(module, TABLE, None), path)
     for taken in builders.keys() & _builders.keys():
@@ -80,7 +80,7 @@ def find(name: str) -> Builder | None:
     for point in entry_points(group=GROUP, name=name):
         try:
             builder: Builder = point.load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigError(f"plugin:{name}: {point.value} cannot be imported: {describe_error(error)}") from error
         return builder
     return None
@@ -96,7 +96,7 @@ def version(name: str) -> str:
     return f"sha256:{hashlib.sha256(content or b''.join(_files.values())).hexdigest()}"
 
 
-def describe_error(error: Exception) -> str:
+def describe_error(error: BaseException) -> str:
     """Return file, line and message of an error; the line is the deepest one outside torch and this package."""
     lines = [
         frame

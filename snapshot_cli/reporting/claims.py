@@ -32,8 +32,8 @@ PRIMARY = (
 SECONDARY = ("Secondary family: {secondary}, each about one network and dataset.",)
 TEST = (
     "The t test pools the variance of the differences over networks and datasets, with sum(R − 1) degrees of freedom "
-    "for R seeds. The variance, in squared points, is never below 100² d/n² for n images, where d is the mean number of images that only one "
-    "of the two methods classifies right.",
+    "for R seeds. The variance, in squared points, is never below 100² d/n² for n images, where d is the mean number "
+    "of images that only one of the two methods classifies right.",
     "Intervals: 95 %, before Holm's correction; p is shown after it.",
 )
 PAPER_GAINS = (

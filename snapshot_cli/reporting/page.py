@@ -72,7 +72,7 @@ def _section(sheet: Sheet, number: int, listed: set[str]) -> dict[str, Any]:
         "title": sheet.study.title,
         "split": SPLITS[sheet.study.split],
         "argument": sheet.argument,
-        "empty": ", ".join(sheet.empty),
+        "empty": "; ".join(sheet.empty),
         "experiments": len(sheet.outcomes),
         "unfinished": list(_unfinished(sheet)),
         "blocks": [_block(artifact, f"s{number}f{index}") for index, artifact in enumerate(shown, start=1)],

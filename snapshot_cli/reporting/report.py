@@ -31,7 +31,7 @@ class Shown(NamedTuple):
 class Sheet:
     """The tables and figures of a study, its experiments, and its command-line argument.
 
-    `empty` has the stems of tables and figures without finished experiments.
+    `empty` has the tables and figures that show nothing, each with what it needs: "figure4 needs two budgets".
     """
 
     study: Study
@@ -68,7 +68,7 @@ def draw(study: Study, results: Path, dataset_hashes: Mapping[str, str], *, argu
         argument,
         [artifact for artifacts in drawn.values() for artifact in artifacts],
         outcomes,
-        [stem for stem, artifacts in drawn.items() if not artifacts],
+        [f"{stem} needs {needs(study.render[stem].kind)}" for stem, artifacts in drawn.items() if not artifacts],
     )
 
 

@@ -59,4 +59,6 @@ def transform_of(facts: Mapping[str, Any]) -> EvaluationTransform:
 
 def unreadable(path: Path) -> UserError:
     """Return the error for a file that `snapshot export` did not write."""
-    return UserError(f"{path}: neither a run's directory nor a file that snapshot export has written")
+    return UserError(
+        f"{path}: damaged, or neither a run's directory nor a file that snapshot export has written; export it again"
+    )

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from snapshot_cli.analysis import ensembles
 from snapshot_cli.analysis.ensembles import Evaluation
 from snapshot_cli.datasets.evaluation_transform import EvaluationTransform
 from snapshot_cli.datasets.file_bytes import stream_reader
 from snapshot_cli.datasets.manifest import Manifest
-from snapshot_cli.errors import UserError
+from snapshot_cli.errors import UserError, reason
 from snapshot_cli.files import write_atomically
 from snapshot_cli.run_directory import RunDirectory
 from snapshot_cli.serving import finished, program
@@ -59,6 +60,10 @@ class SnapshotEnsemble(nn.Module):
     ) -> None:
         if (mean is None) != (std is None):
             raise UserError("SnapshotEnsemble: give both mean and std, or neither")
+        if mean is not None and std is not None and not (len(mean) == len(std) == 3 and min(std) > 0):
+            raise UserError("SnapshotEnsemble: expected mean and std of 3 channels, std above 0")
+        if isinstance(members, nn.Sequential):  # its layers are no members
+            raise UserError("SnapshotEnsemble: expected a list of networks, given one; put it into [ ]")
         super().__init__()
         self.members = nn.ModuleList()
         self.classes, self.transform = tuple(classes), transform
@@ -85,6 +90,8 @@ class SnapshotEnsemble(nn.Module):
         for other in others:
             make_network = other if callable(other) else make_network
         runs = [Path(source), *(Path(other) for other in others if not callable(other))]
+        if not runs[0].exists():
+            raise UserError(f"{runs[0]}: no such file or folder")
         if runs[0].is_file():
             return cls._saved(runs[0], make_network)
         folder = Path(data or os.environ.get("SNAPSHOT_DATA_DIR", "data"))
@@ -112,8 +119,16 @@ class SnapshotEnsemble(nn.Module):
         return iter(self.members)
 
     def add(self, network: nn.Module) -> None:
-        """Take a snapshot: add a copy of the network."""
-        self.members.append(copy.deepcopy(network).eval().requires_grad_(False))
+        """Take a snapshot: add a copy of the network; UserError if it is none or cannot be copied."""
+        if not isinstance(network, nn.Module):
+            raise UserError(f"add: expected a network (torch.nn.Module), given {type(network).__name__}")
+        if any(map(is_lazy, network.parameters())):
+            raise UserError("add: the network has lazy parameters; run one batch through it first")
+        try:
+            member = copy.deepcopy(network)
+        except (RuntimeError, TypeError) as error:  # torch.nn.utils.weight_norm keeps tensors that cannot be copied
+            raise UserError(f"add: the network cannot be copied: {reason(error)}") from error
+        self.members.append(member.eval().requires_grad_(False))
 
     def last(self, m: int) -> Self:
         """Return the ensemble of the last m members, shared, not copied; ValueError if there are fewer."""
@@ -149,7 +164,7 @@ class SnapshotEnsemble(nn.Module):
     def evaluate(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Evaluation:
         """Score the members and the ensembles of the last 1..M of them on batches (images, labels), as `eval` does.
 
-        Raises UserError without batches, and for the images that `predict` refuses.
+        Raises UserError without images, for labels that are no classes, and for the images that `predict` refuses.
         """
         logits: list[Tensor] = []
         labels: list[Tensor] = []
@@ -157,7 +172,8 @@ class SnapshotEnsemble(nn.Module):
             for images, answers in batches:
                 logits.append(self._logits(images.to(self._device)).cpu())
                 labels.append(answers.cpu())
-        if not labels:
+                _check_labels(labels[-1], images=len(images), classes=logits[-1].shape[2])
+        if not sum(map(len, labels)):
             raise UserError("evaluate: expected batches of images and labels, given none")
         return ensembles.evaluate(torch.cat(logits, 1).numpy(), torch.cat(labels).numpy())
 
@@ -209,7 +225,11 @@ class SnapshotEnsemble(nn.Module):
             self._check_images(images)
             images = (images.to(self.mean.dtype) - self.mean) / self.std
         members = list(self.members)
-        logits = {member: member(images) for member in dict.fromkeys(members)}  # a repeated member computes once
+        # a repeated member computes once; each gets its own images, which it may change in place
+        logits = {member: _checked_logits(member(images.clone())) for member in dict.fromkeys(members)}
+        counts = sorted({each.shape[1] for each in logits.values()})
+        if len(counts) > 1:
+            raise UserError(f"the members have different numbers of classes: {', '.join(map(str, counts))}")
         return torch.stack([logits[member] for member in members]).float()
 
     def _in_batches(self, images: Tensor | NDArray[np.generic]) -> Tensor:
@@ -237,9 +257,9 @@ class SnapshotEnsemble(nn.Module):
 
     @classmethod
     def _saved(cls, path: Path, make_network: MakeNetwork | None) -> Self:
-        if make_network is None:
+        if make_network is None or isinstance(make_network, nn.Module):
             raise UserError(
-                f"{path}: give what makes a network without weights: SnapshotEnsemble.load(path, make_network)"
+                f"{path}: give a function that makes a new network: SnapshotEnsemble.load(path, lambda: Network())"
             )
         try:
             with safe_open(path, "pt") as file:
@@ -254,9 +274,33 @@ class SnapshotEnsemble(nn.Module):
         ensemble.mean, ensemble.std = weights.get("mean"), weights.get("std")
         for _ in range(facts["members"]):
             ensemble.members.append(make_network().eval().requires_grad_(False))
+        if len(set(ensemble.members)) < len(ensemble):
+            raise UserError(f"{path}: make_network must return a new network at every call, not the same one")
         try:
             ensemble.load_state_dict(weights)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1].strip()
             raise UserError(f"{path}: make_network makes another network than was saved: {reason}") from None
         return ensemble
+
+
+def _checked_logits(logits: Tensor) -> Tensor:
+    """Return what a member gave; UserError unless it is logits (images, classes)."""
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise UserError(f"expected the forward of a member to return logits (images, classes), given {given}")
+    return logits
+
+
+def _check_labels(labels: Tensor, *, images: int, classes: int) -> None:
+    """Raise UserError unless there is a whole number below the number of classes for every image."""
+    kind = str(labels.dtype).removeprefix("torch.")
+    if "int" not in kind or labels.shape != (images,):
+        raise UserError(
+            f"evaluate: expected a whole number per image as labels, shape ({images},), "
+            f"given {kind} {tuple(labels.shape)}"
+        )
+    if images and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
+        raise UserError(
+            f"evaluate: expected labels from 0 to {classes - 1}, given {int(labels.min())} to {int(labels.max())}"
+        )

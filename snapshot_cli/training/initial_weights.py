@@ -81,9 +81,14 @@ def start(network: nn.Module, weights: Mapping[str, Tensor], classes: int) -> No
 
 
 def checked(network: nn.Module, content: bytes, classes: int, path: Path) -> Fit:
-    """Match a file to a network; UserError, naming the file, if it has no weights or they do not fit."""
+    """Match a file to a network; UserError, naming the file, unless it has finite weights that fit."""
     try:
-        return fit(network, read(content), classes)
+        weights = read(content)
+        fitting = fit(network, weights, classes)
+        for name in fitting.taken:
+            if not weights[name].isfinite().all():
+                raise ValueError(f"{name} has values that are not finite")
+        return fitting
     except ValueError as error:
         raise UserError(f"initial_weights: {path}: {error}") from None
 

@@ -17,8 +17,8 @@ class SnapshotSchedule(LRScheduler):
     """Set the learning rate by Eq. 2: M cosine cycles, from the initial lr of a parameter group (alpha0) to almost 0.
 
     Call `step()` after every `optimizer.step()`, T times in all; take a snapshot whenever `cycle_ended` is true. The
-    learning rate stays after T steps. `state_dict()` and `load_state_dict()` work as for every torch scheduler; loading
-    also restores the learning rate.
+    learning rate stays after T steps. `state_dict()` and `load_state_dict()` work as for every torch scheduler: loading
+    restores T, M and the learning rate.
 
     A parameter group added later joins the current cycle, with its own initial lr.
 
@@ -27,8 +27,7 @@ class SnapshotSchedule(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, *, total_steps: int, cycles: int) -> None:
-        _check_whole("total_steps", total_steps)
-        _check_whole("cycles", cycles)
+        total_steps, cycles = _whole("total_steps", total_steps), _whole("cycles", cycles)
         self.ends = snapshot_steps(total_steps, cycles)
         self.length = cycle_length(total_steps, cycles)
         super().__init__(optimizer)
@@ -46,7 +45,7 @@ class SnapshotSchedule(LRScheduler):
         return [cosine_lr(coming, alpha0=float(alpha0), length=self.length) for alpha0 in self.base_lrs]
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state and set the optimizer to its learning rate."""
+        """Load a state, with its T and M, and set the optimizer to its learning rate."""
         super().load_state_dict(state_dict)
         for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             if isinstance(group["lr"], Tensor):  # which a compiled optimizer reads
@@ -55,6 +54,7 @@ class SnapshotSchedule(LRScheduler):
                 group["lr"] = lr
 
 
-def _check_whole(name: str, value: object) -> None:
+def _whole(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise UserError(f"{name}: expected a whole number of at least 1, given {value!r}")
+    return int(value)
