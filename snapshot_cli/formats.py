@@ -46,7 +46,7 @@ def array_from_bytes(data: bytes, dtype: str, *, dimensions: int) -> np.ndarray:
     return array
 
 
-def table_to_bytes(rows: Iterable[Mapping[str, float | str]]) -> bytes:
+def table_to_bytes(rows: Iterable[Mapping[str, object]]) -> bytes:
     """Return rows as CSV; floats come back to the last bit."""
     rows = list(rows)
     text = io.StringIO()

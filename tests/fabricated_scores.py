@@ -72,7 +72,7 @@ def scores(cell, ensemble, *, alone=None, last=None, correlation=0.5, images_of=
         correlation=[[1.0 if a == b else correlation for a in range(size)] for b in range(size)],
         disagreement=[[0.0 if a == b else 20.0 for a in range(size)] for b in range(size)],
         chosen=list(chosen),
-        cost=plan.cost(cell.members, cell.experiment.budget),
+        cost=plan.cost(cell.runs, cell.experiment.budget),
     )
 
 

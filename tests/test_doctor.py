@@ -37,8 +37,11 @@ def test_packages():
         Finding("packages", "good", "all 2 required ones, with torch 2.14.1+cu130")
     ]
     assert list(doctor.packages(["torch>=2.10", "click>=8.2", "scipy>=1.14"])) == [
-        Finding("click", "missing", "8.1; 8.2 or newer is needed", "pip install 'click>=8.2'"),
+        Finding("click", "missing", "8.1; >=8.2 is needed", "pip install 'click>=8.2'"),
         Finding("scipy", "missing", "not installed", "pip install 'scipy>=1.14'"),
+    ]
+    assert list(doctor.packages(["click>=8.1.0", 'scipy>=1.14; python_version < "3"'])) == [
+        Finding("packages", "good", "all 1 required ones, with torch 2.14.1+cu130")
     ]
 
 

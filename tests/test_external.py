@@ -78,6 +78,12 @@ def swapped(image_size, classes, dropout):
 def text(classes, image_size, dropout):
     return "mlp"
 
+def half(classes, image_size, dropout):
+    return mlp(classes, image_size, dropout).half()
+
+def exits(classes, image_size, dropout):
+    raise SystemExit
+
 class View(nn.Module):  # flattens a convolution's map by view, which fails in channels_last
     def __init__(self, classes, side):
         super().__init__()
@@ -118,7 +124,7 @@ def four(classes, image_size, dropout):
 
 NETWORKS = {
     "view": view, "shifted": shifted, "extra": extra, "four": four, "mlp": mlp, "tied": tied, "odd": odd,
-    "broken": broken, "swapped": swapped, "text": text,
+    "broken": broken, "swapped": swapped, "text": text, "half": half, "exits": exits,
 }
 """
 
@@ -145,7 +151,7 @@ def test_a_plug_in_that_is_not_loaded():
     with pytest.raises(ConfigError) as raised:
         build("plugin:mlq")
     assert str(raised.value) == (
-        "unknown network 'plugin:mlq'; the nearest are plugin:mlp, plugin:view, plugin:tied; add "
+        "unknown network 'plugin:mlq'; the nearest are plugin:mlp, plugin:half, plugin:view; add "
         "--plugin FILE.py, or install its package"
     )
 
@@ -200,6 +206,12 @@ def test_an_absent_timm(monkeypatch):
             "resnet-8 takes no network_options; they are for torchvision, timm and plugin networks",
         ),
         ("plugin:text", 0.0, {}, "plugin:text: expected its builder to return an nn.Module, given str"),
+        (
+            "plugin:half",
+            0.0,
+            {},
+            "plugin:half: has float16 parameters; keep them float32, and set precision to train in bfloat16",
+        ),
     ],
 )
 def test_what_a_builder_does_not_take(name, dropout, options, message):
@@ -217,6 +229,11 @@ def test_a_builder_that_raises_shows_its_own_line(plugin):
     )
 
 
+def test_a_builder_that_exits_does_not_end_the_command():
+    with pytest.raises(UserError, match=r"^plugin:exits: cannot be built for these settings: .*: SystemExit$"):
+        build("plugin:exits")
+
+
 def test_the_order_of_a_builders_arguments_is_fixed():
     with pytest.raises(ConfigError) as raised:
         build("plugin:swapped")
@@ -230,6 +247,7 @@ def test_the_order_of_a_builders_arguments_is_fixed():
     ("text", "words"),
     [
         ("import nowhere_at_all", r":1: ModuleNotFoundError: No module named 'nowhere_at_all'"),
+        ("raise SystemExit(0)", r":1: SystemExit: 0"),
         ("x = (", r":1: SyntaxError: '\(' was never closed"),
         ("x = 1", r"expected a mapping NETWORKS of names to builders in it, such as NETWORKS = \{'mlp': mlp\}"),
         ("NETWORKS = {'a': 3}", "NETWORKS: expected a name and a callable, given 'a': 3"),

@@ -110,6 +110,7 @@ def test_the_classifier_of_other_classes_stays_as_its_seed_made_it(tmp_path):
         ("densenet-7-2", r"they do not fit the network: norm.weight has the shape \(22,\) and not \(16,\)"),
         ("objects", "neither a .safetensors file nor a .pt file of tensors alone"),
         ("numbers", "not a mapping of names to tensors"),
+        ("infinite", "conv.weight has values that are not finite"),
     ],
 )
 def test_files_that_are_refused_before_anything_is_written(content, words, tiny_run, tiny_data, tmp_path):
@@ -118,6 +119,8 @@ def test_files_that_are_refused_before_anything_is_written(content, words, tiny_
         path.write_bytes(content)
     elif content in ("objects", "numbers"):
         torch.save({"a": nn.Linear(1, 1) if content == "objects" else 3}, path)
+    elif content == "infinite":
+        trained_weights(path, change=lambda state: state | {"conv.weight": state["conv.weight"] / 0})
     else:
         trained_weights(path, network="resnet-8" if content == "resnet-14" else content)
     network = "resnet-14" if content == "resnet-14" else "resnet-8"

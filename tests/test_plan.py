@@ -199,7 +199,7 @@ def test_images():
     [("single", 1), ("dropout", 1), ("nocycle", 1), ("snapshot", 1), ("singlecycle", 1), ("ensemble", 3)],
 )
 def test_cost_in_full_budgets(method, budgets):
-    asked = cell(experiment(method)).members
+    asked = cell(experiment(method)).runs
     assert cost(asked, 13) == pytest.approx(budgets)
     assert cost(asked[:1], 13) == pytest.approx(1 / 3 if method == "singlecycle" else 1)
     assert cost(asked, 26) == pytest.approx(budgets / 2)

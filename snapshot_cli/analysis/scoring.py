@@ -146,10 +146,7 @@ def score(
         correlation=metrics.correlation(probabilities).tolist(),
         disagreement=metrics.disagreement(probabilities).tolist(),
         chosen=_choices(members, predictions) if split == "test" else [],
-        cost=plan.cost(
-            [plan.Member(directory.run, snapshot) for directory, snapshot in members],
-            budget or directories[0].run.budget,
-        ),
+        cost=plan.cost([directory.run for directory in directories], budget or directories[0].run.budget),
     )
 
 

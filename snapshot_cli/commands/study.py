@@ -79,7 +79,7 @@ def reproduce(
     sources: dict[Run, list[str]] = {}
     for one in named:
         for run in plan.runs(one.study):
-            sources.setdefault(run, [as_argument(one.file), *_repeat("--set", sets)])
+            sources.setdefault(run, [as_argument(one.file), *(word for value in sets for word in ("--set", value))])
     runs = list(sources) if shard is None else trainings.share(list(sources), shard, machine.data)
     drawn_lines = {run for one in named for run in trainings.to_interpolate(one.study, folder)}
     lines = [run for run in runs if run in drawn_lines]
@@ -275,7 +275,3 @@ def _siblings(file: Path) -> list[Path]:
 def _tables_first(path: Path) -> tuple[bool, str]:
     """Return a key that sorts tables before other studies, then by name."""
     return not path.stem.startswith("table"), path.stem
-
-
-def _repeat(option: str, values: Sequence[str]) -> list[str]:
-    return [word for value in values for word in (option, value)]

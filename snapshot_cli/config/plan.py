@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,10 +125,9 @@ def operations(run: Run, available: int, side: int, classes: int) -> int:
     return images(run, available) * count_multiply_adds(run.network, side, run.network_options, classes=classes)
 
 
-def cost(members: Sequence[Member], budget: int) -> float:
-    """Return the training cost of the members' runs, in full budgets of `budget` epochs."""
-    distinct = dict.fromkeys(member.run for member in members)
-    return sum(run.budget / budget / (run.cycles if run.cycle else 1) for run in distinct)
+def cost(runs: Iterable[Run], budget: int) -> float:
+    """Return the training cost of distinct runs, in full budgets of `budget` epochs."""
+    return sum(run.budget / budget / (run.cycles if run.cycle else 1) for run in runs)
 
 
 def _single(experiment: Experiment, seed: int) -> list[Member]:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from snapshot_cli.errors import UserError
-from snapshot_cli.files import write_atomically
+from snapshot_cli.files import sha256, write_atomically
 
 PREFIX = "sha256:"
 FOLDER = "weights"  # in the results folder
@@ -22,8 +22,7 @@ _paths: dict[str, Path] = {}
 @cache
 def digest(path: Path) -> str:
     """Return "sha256:" and the hex digest of a file, and remember its path; OSError if it cannot be read."""
-    with path.open("rb") as file:
-        name = PREFIX + hashlib.file_digest(file, "sha256").hexdigest()
+    name = PREFIX + sha256(path)
     _paths[name] = path.resolve()
     return name
 

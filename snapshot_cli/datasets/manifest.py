@@ -150,6 +150,14 @@ def read_manifest(data_dir: Path, name: str) -> Manifest | None:
         ) from problem
 
 
+def require(data_dir: Path, name: str) -> Manifest:
+    """Return the manifest of a dataset; UserError, with the command to type, if it is not prepared."""
+    manifest = read_manifest(data_dir, name)
+    if manifest is None:
+        raise UserError(f"dataset '{name}' is not prepared in {data_dir}; type: {how_to_prepare(name)}")
+    return manifest
+
+
 def prepared(data_dir: Path) -> dict[str, Manifest]:
     """Return the manifests of all complete datasets of a folder, by name, without those that cannot be read."""
     manifests = {}

@@ -27,6 +27,7 @@ from snapshot_cli.datasets.manifest import (
     prepared,
     read_manifest,
     refuse_control,
+    require,
     to_json,
     training_examples,
 )
@@ -172,9 +173,7 @@ def content_hash(arrays: Arrays) -> str:
 
 def load(data_dir: Path, name: str) -> Dataset:
     """Open a prepared dataset; UserError with the command to type if it is missing or damaged."""
-    manifest = read_manifest(data_dir, name)
-    if manifest is None:
-        raise UserError(f"dataset '{name}' is not prepared in {data_dir}; type: {how_to_prepare(name)}")
+    manifest = require(data_dir, name)
     folder, kind = data_dir / name, Arrays if manifest.folder is None else Index
     arrays = kind(*(_open(folder / _file_name(field)) for field in kind._fields))
     counts = [len(array) for array in arrays]

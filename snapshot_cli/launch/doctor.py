@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from packaging.requirements import Requirement
+
 from snapshot_cli.config import container
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine, processors
@@ -66,26 +68,21 @@ def packages(requirements: list[str]) -> Iterator[Finding]:
     if not requirements:
         yield Finding("packages", "note", f"{PACKAGE} is not installed, so they are not checked", "pip install .")
         return
-    needed = [
-        (_name(requirement), _oldest(requirement)) for requirement in requirements if "extra ==" not in requirement
-    ]
-    wrong = [(name, oldest, _version(name)) for name, oldest in needed if _numbers(_version(name)) < _numbers(oldest)]
-    for name, oldest, installed in wrong:
-        words = f"{installed}; {oldest} or newer is needed" if installed else "not installed"
-        yield Finding(name, "missing", words, f"pip install '{name}>={oldest}'")
+    needed = [each for each in map(Requirement, requirements) if each.marker is None or each.marker.evaluate()]
+    wrong = [(each, version) for each in needed if not each.specifier.contains(version := _version(each.name))]
+    for requirement, installed in wrong:
+        words = f"{installed}; {requirement.specifier} is needed" if installed else "not installed"
+        yield Finding(requirement.name, "missing", words, f"pip install '{requirement.name}{requirement.specifier}'")
     if not wrong:
         yield Finding("packages", "good", f"all {len(needed)} required ones, with torch {_version('torch')}")
 
 
 def extras(requirements: list[str]) -> Iterator[Finding]:
     """Check the optional packages, one finding per extra."""
-    groups: dict[str, list[str]] = {}
-    for requirement in requirements:
-        match = re.search(r"extra == ['\"]([^'\"]+)", requirement)
-        if match:
-            groups.setdefault(match[1], []).append(_name(requirement))
-    for extra, names in groups.items():
-        lacking = [name for name in names if not _version(name)]
+    optional = [each for each in map(Requirement, requirements) if each.marker and "extra" in str(each.marker)]
+    for extra in dict.fromkeys(re.findall(r'extra == "([^"]+)"', " ".join(str(each.marker) for each in optional))):
+        asked = [each for each in optional if each.marker and each.marker.evaluate({"extra": extra})]
+        lacking = [each.name for each in asked if not _version(each.name)]
         if lacking:
             yield Finding(
                 f"extra {extra}", "note", f"without {', '.join(lacking)}", f"pip install '{PACKAGE}[{extra}]'"
@@ -200,15 +197,6 @@ def _driver() -> str | None:
     return answer.stdout.strip().partition("\n")[0] or None
 
 
-def _name(requirement: str) -> str:
-    return re.split(r"[^A-Za-z0-9._-]", requirement)[0]
-
-
-def _oldest(requirement: str) -> str:
-    match = re.search(r">=\s*([0-9.]+)", requirement)
-    return match[1] if match else "0"
-
-
 def _requirements() -> list[str]:
     """Return what this program requires; nothing for a source tree that is not installed."""
     try:
@@ -222,9 +210,3 @@ def _version(name: str) -> str:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return ""
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version; none for a package that is not installed."""
-    match = re.match(r"[0-9]+(\.[0-9]+)*", version)
-    return tuple(map(int, match[0].split("."))) if match else ()

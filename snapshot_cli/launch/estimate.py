@@ -10,8 +10,8 @@ from snapshot_cli.config import plan
 from snapshot_cli.config.experiment import Run
 from snapshot_cli.config.machine import Machine
 from snapshot_cli.datasets import shared_memory, store
-from snapshot_cli.datasets.catalogue import facts, how_to_prepare
-from snapshot_cli.errors import UserError
+from snapshot_cli.datasets.catalogue import facts
+from snapshot_cli.datasets.manifest import require
 
 if TYPE_CHECKING:
     import torch
@@ -124,10 +124,8 @@ def image_bytes(run: Run, manifest: store.Manifest) -> int:
 def manifest_of(name: str, machine: Machine) -> store.Manifest:
     """Return the manifest of a dataset; if it is not prepared, one made from the catalogue."""
     manifest, published = store.read_manifest(machine.data, name), facts(name)
-    if manifest is not None:
-        return manifest
-    if published is None:
-        raise UserError(f"dataset '{name}' is not prepared in {machine.data}; type: {how_to_prepare(name)}")
+    if manifest is not None or published is None:
+        return require(machine.data, name)
     classes = published.class_names or tuple(map(str, range(published.classes)))
     mean, std = published.mean or GREY, published.std or GREY
     return store.Manifest(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -12,12 +10,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from snapshot_cli.errors import visible
 from snapshot_cli.files import write_atomically
-from snapshot_cli.formats import markdown_text
+from snapshot_cli.formats import markdown_text, table_to_bytes
 
 if TYPE_CHECKING:
     from snapshot_cli.reporting.drawn import Request
 
 DASH = "\N{EN DASH}"
+INTERVAL = "Means over seeds, ± the half-width of their 95 % confidence interval; without ±, one seed."
 MINUS = "\N{MINUS SIGN}"
 HEADS = ("network", "method")
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -170,11 +169,8 @@ def csv_text(records: Sequence[Mapping[str, object]]) -> str:
 
     None becomes an empty field and NaN the text nan, so that diverged runs are visible.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(records[0]) if records else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _rounded(value) for name, value in record.items()} for record in records)
-    return text.getvalue()
+    rounded = [{name: _rounded(value) for name, value in record.items()} for record in records]
+    return table_to_bytes(rounded).decode()
 
 
 def latex_text(text: str) -> str:

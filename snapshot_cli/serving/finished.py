@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from snapshot_cli.datasets.catalogue import how_to_prepare
-from snapshot_cli.datasets.manifest import Manifest, read_manifest
-from snapshot_cli.errors import ConfigError, UserError, other_dataset, other_images, unfinished_run
+from snapshot_cli.datasets.manifest import Manifest, require
+from snapshot_cli.errors import ConfigError, other_dataset, other_images, unfinished_run
 from snapshot_cli.run_directory import RunDirectory
 
 Snapshot = tuple[RunDirectory, int]
@@ -45,9 +44,7 @@ def read_dataset(snapshots: Sequence[Snapshot], data: Path) -> Manifest:
     """
     first = snapshots[0][0]
     name = first.run.dataset
-    manifest = read_manifest(data, name)
-    if manifest is None:
-        raise UserError(f"dataset '{name}' is not prepared in {data}; type: {how_to_prepare(name)}")
+    manifest = require(data, name)
     for directory in dict.fromkeys(directory for directory, _ in snapshots):
         if directory.run.dataset != name:
             raise other_dataset(directory.path, directory.run.dataset, first.path, name)

@@ -47,8 +47,7 @@ def _points(outcome: Outcome, full: int) -> dict[float, list[float]]:
 
 def _cost(scores: Scores, members: int, full: int) -> float:
     """Return the cost of the runs of the last `members` members, in full budgets of `full` epochs."""
-    runs = [(scores.runs[member.run].config, member.snapshot) for member in scores.members[-members:]]
-    return plan.cost([plan.Member(run, snapshot) for run, snapshot in runs], full)
+    return plan.cost({scores.runs[member.run].config for member in scores.members[-members:]}, full)
 
 
 def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> list[LineEnd]:

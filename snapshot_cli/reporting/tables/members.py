@@ -8,14 +8,13 @@ from statistics import fmean
 from snapshot_cli.analysis.outcomes import Outcome, count_cells
 from snapshot_cli.analysis.statistics import half_width
 from snapshot_cli.reporting.drawn import Drawn, Request, split
-from snapshot_cli.reporting.table import Cell, Column, Table, number
+from snapshot_cli.reporting.table import INTERVAL, Cell, Column, Table, number
 
 CAPTION = (
     "Which members should be averaged? Is the error lowest with all members, and are the last m better than the first "
     "m?"
 )
 UNITS = "Errors in percent. The paper averages the last m."
-INTERVAL = "Means over seeds, ± the half-width of their 95 % confidence interval; without ±, one seed."
 BEST = "best m on the holdout"
 CHOSEN = f"{BEST}: the m members with the lowest error on the withheld training images, chosen without test images."
 

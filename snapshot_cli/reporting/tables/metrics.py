@@ -9,7 +9,7 @@ from snapshot_cli.analysis.ensembles import deep_ensemble_equivalent
 from snapshot_cli.analysis.outcomes import Outcome, count_cells, find_baseline
 from snapshot_cli.analysis.statistics import half_width, means
 from snapshot_cli.reporting.drawn import Drawn, Request, split
-from snapshot_cli.reporting.table import Cell, Column, Table, number
+from snapshot_cli.reporting.table import INTERVAL, Cell, Column, Table, number
 from snapshot_cli.scores import Scores
 
 CAPTION = (
@@ -18,7 +18,6 @@ CAPTION = (
 )
 UNITS = "Error, top-5 and disagreement in percent, ECE a fraction over 15 bins, cost in full budgets."
 FULL = "The full budget of a network is its largest budget."
-INTERVAL = "Means over seeds, ± the half-width of their 95 % confidence interval; without ±, one seed."
 CALIBRATED = (
     "Calibrated NLL: NLL after temperature scaling, where either half of the images is scaled with the temperature "
     "that fits the other half (Ashukha et al. 2020). No other metric is fitted on test labels."
