@@ -68,7 +68,7 @@ def test_tables_are_what_the_scores_give(path, tmp_path):
 
 def test_numbers_in_the_readme_are_in_the_tables():
     text = " ".join((ROOT / "README.md").read_text().split())
-    said = re.findall(r"(\d+\.\d\d)(?: ± (\d+\.\d\d))? %", text)
+    said = re.findall(r"(\d+\.\d\d)(?: ± (\d+\.\d\d))? (?:%|\|)", text)
     errors = set()
     for path in RESULTS.glob("*/*.csv"):
         for row in csv.DictReader(path.read_text().splitlines()):

@@ -191,8 +191,8 @@ def test_subsets_chosen_on_withheld_images_are_scored_on_test_images(tmp_path):
         ("best", [1], 5.0, 20.0), ("best", [1, 2], 5.0, 10.0), ("last 2", [1, 2], 5.0, 10.0), ("greedy", [1], 5.0, 20.0)
     ]  # fmt: skip
     *_, _ensembles, _, last, greedy = terminal.members_and_ensembles(of(experiment(holdout=20), tmp_path))
-    assert last == "chosen on the withheld images, last 2: members 1, 2, 5.00 % there, 10.00 % on test images"
-    assert greedy.startswith("chosen on the withheld images, greedy: members 1, 1,")
+    assert last == "chosen on the withheld images, last 2: members 1, 2; 5.00 % there, 10.00 % on test images"
+    assert greedy.startswith("chosen on the withheld images, greedy: members 1 (x")
 
 
 def message(members, split="test"):

@@ -1,6 +1,6 @@
 """Every experiment of the paper at its real network and batch size: two steps on random images, in a process each.
 
-The images are a few hundred in the official formats. With -s a row of docs/configs.md is printed for each experiment.
+The images are a few hundred in the official formats. With -s a row of docs/memory.md is printed for each experiment.
 """
 
 import io

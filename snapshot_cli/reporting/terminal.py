@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -87,9 +88,9 @@ def _main_numbers(metrics: Metrics) -> list[str]:
 
 
 def _describe_choice(choice: Choice) -> str:
-    numbers = ", ".join(map(str, choice.members))
+    numbers = ", ".join(f"{k} (x{n})" if n > 1 else str(k) for k, n in Counter(choice.members).items())
     return (
-        f"chosen on the withheld images, {choice.rule}: members {numbers}, "
+        f"chosen on the withheld images, {choice.rule}: members {numbers}; "
         f"{choice.withheld_error:.2f} % there, {choice.error:.2f} % on test images"
     )
 

@@ -142,7 +142,7 @@ def _data(manifest: Manifest) -> dict[str, Any]:
         "test_images": manifest.test,
         "side": manifest.size,
         "channel_means": list(manifest.mean),
-        "channel_deviations": list(manifest.std),
+        "channel_standard_deviations": list(manifest.std),
         "content_hash": manifest.content_hash,
         "duplicates": _duplicates(manifest, published),
         "broken_files_left_out": len(manifest.broken) or None,
@@ -168,7 +168,7 @@ def _run(directory: RunDirectory) -> dict[str, Any]:
         "versions": machine.get("versions", {}),
         "uncommitted_changes": directory.uncommitted_changes,
         "training_images": summary.get("train_examples"),
-        "iterations": summary.get("iterations"),
+        "steps": summary.get("iterations"),
         "seconds": summary.get("seconds"),
     }
 
@@ -195,6 +195,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return markdown_text(str(value))
 
 

@@ -31,7 +31,7 @@ def draw(outcomes: Sequence[Outcome], request: Request) -> list[Drawn]:
         parts,
         lines.label_lines(parts),
         _draw,
-        x="Ensemble size m",
+        x="m, number of last members averaged",
         paper=any(_paper_values(outcome) for outcome in shown),
     )
     notes = [*lines.seeds_note(shown), *lines.compare_with_paper(shown), *claims.further(shown, "two-members")]
