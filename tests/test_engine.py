@@ -62,7 +62,7 @@ def test_slots_are_told_where_each_run_is_to_be_found(called, tiny_run):
     runs = [tiny_run(seed=seed) for seed in (0, 1)]
     machine = train_all(Engine("local", 3, 2), runs, ["4", "6"])
     words = {run: [run.seed, "--interpolate"] for run in runs}
-    assert called == [((runs, machine, words), {"gpus": ["4", "6", "4"], "progress": BOARD, "stop": never})]
+    assert called == [((runs, machine, words), {"gpus": ["4", "6"], "progress": BOARD, "stop": never})]
 
 
 def test_ray_takes_the_runs_themselves_and_its_own_gpus(called, tiny_run):

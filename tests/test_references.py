@@ -21,7 +21,7 @@ def test_a_row_of_a_table_is_a_line():
 
 
 def test_the_picture_has_the_layers_of_the_contract():
-    assert GENERATE.layers()[-1] == ["errors"]
+    assert GENERATE.layers()[-1] == ["errors", "words"]
     assert GENERATE.picture([["a"], ["b", "c"]]).splitlines()[2:5] == [
         '  layer0["a"]',
         '  layer1["b, c"]',
