@@ -9,7 +9,7 @@ from snapshot_cli.config.machine import Machine
 from snapshot_cli.launch import doctor
 from snapshot_cli.launch.doctor import Finding
 
-VERSIONS = {"torch": "2.14.1+cu130", "click": "8.1", "numpy": "2.4.6"}
+VERSIONS = {"torch": "2.14.1+cu130", "timm": "1.1.0.dev0", "click": "8.1", "numpy": "2.4.6"}
 
 
 REAL = doctor._version
@@ -40,8 +40,8 @@ def test_packages():
         Finding("click", "missing", "8.1; >=8.2 is needed", "pip install 'click>=8.2'"),
         Finding("scipy", "missing", "not installed", "pip install 'scipy>=1.14'"),
     ]
-    assert list(doctor.packages(["click>=8.1.0", 'scipy>=1.14; python_version < "3"'])) == [
-        Finding("packages", "good", "all 1 required ones, with torch 2.14.1+cu130")
+    assert list(doctor.packages(["click>=8.1.0", "timm>=1.0", 'scipy>=1.14; python_version < "3"'])) == [
+        Finding("packages", "good", "all 2 required ones, with torch 2.14.1+cu130")
     ]
 
 

@@ -69,8 +69,13 @@ def packages(requirements: list[str]) -> Iterator[Finding]:
         yield Finding("packages", "note", f"{PACKAGE} is not installed, so they are not checked", "pip install .")
         return
     needed = [each for each in map(Requirement, requirements) if each.marker is None or each.marker.evaluate()]
-    wrong = [(each, version) for each in needed if not each.specifier.contains(version := _version(each.name))]
-    for requirement, installed in wrong:
+    versions = {each: _version(each.name) for each in needed}
+    wrong = {
+        each: version
+        for each, version in versions.items()
+        if not (version and each.specifier.contains(version, prereleases=True))
+    }
+    for requirement, installed in wrong.items():
         words = f"{installed}; {requirement.specifier} is needed" if installed else "not installed"
         yield Finding(requirement.name, "missing", words, f"pip install '{requirement.name}{requirement.specifier}'")
     if not wrong:

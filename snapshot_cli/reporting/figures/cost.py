@@ -47,7 +47,7 @@ def _points(outcome: Outcome, full: int) -> dict[float, list[float]]:
 
 def _cost(scores: Scores, members: int, full: int) -> float:
     """Return the cost of the runs of the last `members` members, in full budgets of `full` epochs."""
-    return plan.cost({scores.runs[member.run].config for member in scores.members[-members:]}, full)
+    return plan.cost(dict.fromkeys(scores.runs[member.run].config for member in scores.members[-members:]), full)
 
 
 def _draw(axes: Axes, outcomes: Sequence[Outcome], labels: Sequence[str]) -> list[LineEnd]:
