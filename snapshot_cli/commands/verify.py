@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from snapshot_cli.run_directory import RunDirectory
 
 Checked = TypeVar("Checked")
-Found = Counter[tuple[str, str]]
+Counts = Counter[tuple[str, str]]
 """How many runs or files of scores, by noun, are in a state."""
 DIFFERS = "different from what was written"
 DELETED = "as written; some weights or predictions deleted"
@@ -43,10 +43,10 @@ def verify(directories: tuple[Path, ...], everything: bool, results: Path) -> No
     scored = _score_paths(results) if everything else []
     if not runs and not scored:
         raise UserError(f"{results}: no run in it; snapshot train FILE trains one, or give another --results-dir")
-    found: Found = Counter()
-    wrong = [line for path in runs for line in _readable(_check_run, RunDirectory(path), found)]
-    wrong += [line for path in scored for line in _readable(_check_scores, path, found)]
-    for (noun, state), count in found.items():
+    counts: Counts = Counter()
+    wrong = [line for path in runs for line in _readable(_check_run, RunDirectory(path), counts)]
+    wrong += [line for path in scored for line in _readable(_check_scores, path, counts)]
+    for (noun, state), count in counts.items():
         click.echo(f"{counted(count, noun)}: {state}")
     if wrong:
         raise UserError("\n".join(wrong))
@@ -61,29 +61,29 @@ def _score_paths(results: Path) -> list[Path]:
     return sorted(path for path in find(results, "*.json") if path.parent.parent.name == "scores")
 
 
-def _readable(check: Callable[[Checked, Found], list[str]], source: Checked, found: Found) -> list[str]:
+def _readable(check: Callable[[Checked, Counts], list[str]], source: Checked, counts: Counts) -> list[str]:
     """Return what a check returns; a line for a file that cannot be read."""
     try:
-        return check(source, found)
+        return check(source, counts)
     except OSError as error:
         return [words_of(error)]
 
 
-def _check_run(directory: RunDirectory, found: Found) -> list[str]:
+def _check_run(directory: RunDirectory, counts: Counts) -> list[str]:
     """Count the state of a run and return a line for every wrong file."""
     if directory.status != "done":
         try:
             _ = directory.run
         except UserError as error:
             return [str(error)]
-        found["unfinished run", "not checked"] += 1
+        counts["unfinished run", "not checked"] += 1
         return []
     wrong, deleted = directory.verify()
-    found["finished run", DIFFERS if wrong else DELETED if deleted else "all files as written"] += 1
+    counts["finished run", DIFFERS if wrong else DELETED if deleted else "all files as written"] += 1
     return wrong
 
 
-def _check_scores(path: Path, found: Found) -> list[str]:
+def _check_scores(path: Path, counts: Counts) -> list[str]:
     """Count the state of a file of scores and return a line for every error in it."""
     from snapshot_cli import scores
     from snapshot_cli.analysis import scoring
@@ -92,10 +92,10 @@ def _check_scores(path: Path, found: Found) -> list[str]:
         stored = scores.read(path)
         again = scoring.rescore(stored, path.parents[2])
     except UserError as error:
-        found["score file", DIFFERS] += 1
+        counts["score file", DIFFERS] += 1
         return [str(error)]
     differing = [] if again is None else scores.differences(stored, again)
     state = "equal to those computed from the predictions" if again else "as written; predictions deleted"
-    found["score file", DIFFERS if differing else state] += 1
+    counts["score file", DIFFERS if differing else state] += 1
     remedy = "delete it, and snapshot report scores the runs again"
     return [f"{path}: {name} differs from what the predictions give; {remedy}" for name in differing]

@@ -68,26 +68,32 @@ def packages(requirements: list[str]) -> Iterator[Finding]:
     if not requirements:
         yield Finding("packages", "note", f"{PACKAGE} is not installed, so they are not checked", "pip install .")
         return
-    needed = [each for each in map(Requirement, requirements) if each.marker is None or each.marker.evaluate()]
-    versions = {each: _version(each.name) for each in needed}
+    needed = [
+        package for package in map(Requirement, requirements) if package.marker is None or package.marker.evaluate()
+    ]
+    versions = {package: _version(package.name) for package in needed}
     wrong = {
-        each: version
-        for each, version in versions.items()
-        if not (version and each.specifier.contains(version, prereleases=True))
+        package: version
+        for package, version in versions.items()
+        if not (version and package.specifier.contains(version, prereleases=True))
     }
-    for requirement, installed in wrong.items():
-        words = f"{installed}; {requirement.specifier} is needed" if installed else "not installed"
-        yield Finding(requirement.name, "missing", words, f"pip install '{requirement.name}{requirement.specifier}'")
+    for package, installed in wrong.items():
+        words = f"{installed}; {package.specifier} is needed" if installed else "not installed"
+        yield Finding(package.name, "missing", words, f"pip install '{package.name}{package.specifier}'")
     if not wrong:
         yield Finding("packages", "good", f"all {len(needed)} required ones, with torch {_version('torch')}")
 
 
 def extras(requirements: list[str]) -> Iterator[Finding]:
     """Check the optional packages, one finding per extra."""
-    optional = [each for each in map(Requirement, requirements) if each.marker and "extra" in str(each.marker)]
-    for extra in dict.fromkeys(re.findall(r'extra == "([^"]+)"', " ".join(str(each.marker) for each in optional))):
-        asked = [each for each in optional if each.marker and each.marker.evaluate({"extra": extra})]
-        lacking = [each.name for each in asked if not _version(each.name)]
+    optional = [
+        package for package in map(Requirement, requirements) if package.marker and "extra" in str(package.marker)
+    ]
+    for extra in dict.fromkeys(
+        re.findall(r'extra == "([^"]+)"', " ".join(str(package.marker) for package in optional))
+    ):
+        wanted = [package for package in optional if package.marker and package.marker.evaluate({"extra": extra})]
+        lacking = [package.name for package in wanted if not _version(package.name)]
         if lacking:
             yield Finding(
                 f"extra {extra}", "note", f"without {', '.join(lacking)}", f"pip install '{PACKAGE}[{extra}]'"

@@ -227,7 +227,7 @@ class SnapshotEnsemble(nn.Module):
         members = list(self.members)
         # a repeated member computes once; each gets its own images, which it may change in place
         logits = {member: _checked_logits(member(images.clone())) for member in dict.fromkeys(members)}
-        counts = sorted({each.shape[1] for each in logits.values()})
+        counts = sorted({outputs.shape[1] for outputs in logits.values()})
         if len(counts) > 1:
             raise UserError(f"the members have different numbers of classes: {', '.join(map(str, counts))}")
         return torch.stack([logits[member] for member in members]).float()
