@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from snapshot_cli.reporting import style
-from snapshot_cli.reporting.save import inline_svg, render, save, svg_size, write_pair
+from snapshot_cli.reporting.save import inline_svg, render, save, share_glyphs, svg_size, write_pair
 from snapshot_cli.reporting.style import Heading
 
 
@@ -74,17 +74,40 @@ def test_a_png_is_drawn_again_only_where_the_svg_differs(tmp_path):
     assert image.read_bytes() == render(draw(), "png")
 
 
-def test_inline_svg_has_ids_of_its_own_and_no_address():
+def test_inline_svg_has_ids_of_its_own_but_for_glyphs_and_no_address():
     one, two = (inline_svg(render(draw(), "svg"), name) for name in ("one", "two"))
-    ids = re.findall(r'id="([^"]*)"', one)
-    assert ids
-    assert all(name.startswith("one-") for name in ids)
-    assert not set(ids) & set(re.findall(r'id="([^"]*)"', two))
-    used = re.findall(r'href="#([^"]*)"', one) + re.findall(r"url\(#([^)]*)\)", one)
-    assert used
-    assert set(used) <= set(ids)
+    ids, others = (set(re.findall(r'\bid="([^"]*)"', svg)) for svg in (one, two))
+    shared = ids & others
+    assert shared
+    assert all(name.startswith("DejaVuSans-") for name in shared)
+    assert ids - shared
+    assert all(name.startswith("one-") for name in ids - shared)
+    assert used(one) <= ids
     assert re.match(r'<svg class="drawn" viewBox="0 0 252 ', one)
     assert one.endswith("</svg>")
     assert "http" not in one
     assert "metadata" not in one
     assert set(re.findall(r"([^{}>]*)\{stroke", one)) == {".drawn *"}
+
+
+def used(html):
+    found = re.findall(r'href="#([^"]*)"', html) + re.findall(r"url\(#([^)]*)\)", html)
+    assert found
+    return set(found)
+
+
+def test_a_page_has_every_glyph_once():
+    figures = [inline_svg(render(draw(), "svg"), name) for name in ("one", "two")]
+    page = share_glyphs(f"<body>\n<main>\n{figures[0]}<p>M</p>{figures[1]}\n</main>")
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    assert used(page) == used(figures[0]) | used(figures[1])
+    assert used(page) <= set(ids)
+    head, body = page.split("<main>")
+    assert set(re.findall(r'\bid="([^"]*)"', head)) == set(re.findall(r'id="(DejaVuSans-[^"]*)"', figures[0]))
+    assert body.count("<svg") == 2
+    assert "<p>M</p>" in body
+
+
+def test_a_page_without_figures_stays():
+    assert share_glyphs("<main>text</main>") == "<main>text</main>"

@@ -37,12 +37,13 @@ def page(sheets: Sequence[Sheet], *, title: str) -> str:
     """
     drawn = [sheet for sheet in sheets if sheet.drawn]
     listed: set[str] = set()
-    return TEMPLATES.get_template("page.html").render(
+    html = TEMPLATES.get_template("page.html").render(
         title=title,
         answer=_answer(drawn),
         sections=[_section(sheet, number, listed) for number, sheet in enumerate(drawn, start=1)],
         empty=[sheet for sheet in sheets if not sheet.drawn],
     )
+    return save.share_glyphs(html)
 
 
 def _answer(sheets: Sequence[Sheet]) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from snapshot_cli.files import write_atomically
 from snapshot_cli.reporting.style import DPI, style
 
 FORMATS = ("svg", "png", "pdf")
+GLYPH = re.compile(r'<path id="([^"]*)" d="[^"]*" transform="scale\(0\.015625\)"/>')  # a letter's outline in an SVG
 METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "png": {"Software": None},
@@ -64,21 +65,36 @@ def svg_size(svg: bytes) -> tuple[float, float]:
 def inline_svg(svg: bytes, prefix: str) -> str:
     """Convert an SVG file to an HTML element without addresses whose ids start with the prefix.
 
-    The element has class `drawn` and its viewBox, but no width and height: the page sets them.
+    The ids of glyphs stay, for `share_glyphs`. The element has class `drawn` and its viewBox, but no width and height:
+    the page sets them.
     """
     text = svg.decode()
     text = text[text.index("<svg") :].rstrip()
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL)
+    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r"\s*\n\s*", " ", text)
     head, body = text.split(">", 1)
     box = re.search(r'viewBox="[^"]*"', head)
     assert box, "matplotlib writes a viewBox"
     body = body.replace("*{stroke", ".drawn *{stroke")  # otherwise the style applies to the whole page
-    body = re.sub(r'\bid="', f'id="{prefix}-', body)
     body = body.replace("xlink:href=", "href=")
-    body = re.sub(r'href="#', f'href="#{prefix}-', body)
-    body = re.sub(r"url\(#", f"url(#{prefix}-", body)
+    glyphs = set(GLYPH.findall(body))
+    body = re.sub(
+        r'(\bid="|href="#|url\(#)([^")]+)',
+        lambda name: name[0] if name[2] in glyphs else f"{name[1]}{prefix}-{name[2]}",
+        body,
+    )
     return f'<svg class="drawn" {box.group()}>{body}'
+
+
+def share_glyphs(page: str) -> str:
+    """Return an HTML page whose figures take their glyphs from one hidden element, as most have the same letters."""
+    glyphs = {glyph[1]: glyph[0] for glyph in GLYPH.finditer(page)}
+    if not glyphs:
+        return page
+    page = re.sub(r"<defs>\s*</defs>", "", GLYPH.sub("", page))
+    hidden = '<svg width="0" height="0" style="position: absolute" aria-hidden="true"><defs>'
+    return page.replace("<main>", f"{hidden}{''.join(glyphs.values())}</defs></svg>\n<main>", 1)
 
 
 def render(figure: Figure, name: str) -> bytes:
