@@ -2,14 +2,16 @@
 
 import configparser
 import json
+import pydoc
 import sys
+from importlib.util import find_spec
 from os.path import relpath
 from pathlib import Path
 
 import click
 
 from snapshot_cli.cli import main
-from snapshot_cli.config import schema
+from snapshot_cli.config import kinds, schema
 
 ROOT = Path(__file__).parents[1]
 SCHEMAS = ROOT / "configs" / "schema"
@@ -67,7 +69,17 @@ def config_page():
         "",
         *table(drawing),
         "",
+        "| kind | what it draws |",
+        "|---|---|",
+        *(f"| `{name}` | {drawn_by(module)} |" for name, module in kinds.modules().items()),
+        "",
     ])  # fmt: skip
+
+
+def drawn_by(module):
+    """Return the first line of a drawing module's docstring without its verb."""
+    line = pydoc.synopsis(find_spec(module).origin)
+    return line.removeprefix("Draw ").removesuffix(".")
 
 
 def table(model):

@@ -78,6 +78,7 @@ def test_the_papers_value_and_the_difference(tmp_path):
     assert [column.flat for column in table.columns] == [
         "CIFAR-10", "CIFAR-10 paper", "CIFAR-10 difference", "Digits"
     ]  # fmt: skip
+    assert [column.name for column in table.columns] == ["ours", "paper", "difference", "error"]
     assert [[cell.text for cell in row] for row in table.rows.values()] == [
         ["5.30", "5.24*", "+0.06", ""], ["4.40", "4.99", "−0.59", ""], ["", "", "", "1.00"], ["–", "5.20", "", ""],
     ]  # fmt: skip

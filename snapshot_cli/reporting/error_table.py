@@ -10,24 +10,25 @@ from snapshot_cli.reporting.drawn import Request
 from snapshot_cli.reporting.table import DASH, MINUS, Cell, Column, Table, number, signed
 from snapshot_cli.scores import TrainedRun
 
-BOLD = "Bold: the lowest of ours for each network and dataset."
+BOLD = "Bold: our lowest error for each network and dataset."
 
 
 def error_table(outcomes: Sequence[Outcome], request: Request, *, caption: str, notes: Sequence[str]) -> Table:
     """Return a table with one row per network and method, and columns (dataset, ours | paper | difference).
 
-    The columns paper and difference exist only for datasets with a value in the paper.
+    A dataset without a value in the paper has one column, error.
     """
     in_paper = {outcome.dataset for outcome in outcomes if paper_value(outcome)}
     columns = [
-        Column(dataset, name, dataset if name == "ours" else f"{dataset} {name}")
+        Column(dataset, name, f"{dataset} {name}" if name in ("paper", "difference") else dataset)
         for dataset in dict.fromkeys(outcome.dataset for outcome in outcomes)
-        for name in (("ours", "paper", "difference") if dataset in in_paper else ("ours",))
+        for name in (("ours", "paper", "difference") if dataset in in_paper else ("error",))
     ]
     lowest = _lowest_errors(outcomes)
     cells: dict[tuple[str, str], dict[tuple[str, str], Cell]] = {}
     for outcome in outcomes:
-        by_name = {"ours": _our_cell(outcome, lowest, request), **_paper_cells(outcome)}
+        ours = "ours" if outcome.dataset in in_paper else "error"
+        by_name = {ours: _our_cell(outcome, lowest, request), **_paper_cells(outcome)}
         row = cells.setdefault((outcome.network, outcome.label), {})
         row |= {(outcome.dataset, name): cell for name, cell in by_name.items()}
     return Table(
