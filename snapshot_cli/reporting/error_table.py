@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from snapshot_cli.analysis.outcomes import Outcome, count_cells, count_range, paper_value
+from snapshot_cli.analysis.outcomes import Outcome, count_cells, paper_value
 from snapshot_cli.reporting.drawn import Request
-from snapshot_cli.reporting.table import DASH, MINUS, Cell, Column, Table, number, signed
+from snapshot_cli.reporting.table import DASH, MINUS, Cell, Column, Table, interval_legend, number, signed
 from snapshot_cli.scores import TrainedRun
 
 BOLD = "Bold: our lowest error for each network and dataset."
@@ -81,12 +81,9 @@ def _footnote(outcome: Outcome, study: str | None) -> str | None:
 def _legend(outcomes: Sequence[Outcome]) -> list[str]:
     """Return sentences that explain the columns and marks of the table."""
     sentences = ["Errors in percent."]
-    counts = [len(outcome.scores) for outcome in outcomes if len(outcome.scores) > 1]
-    if counts:
-        seeds = f"{count_range(counts)} seeds"
-        sentences.append(f"± is the half-width of the 95 % interval of the mean over {seeds}; without ±, one seed.")
-    elif any(outcome.scores for outcome in outcomes):
-        sentences.append("One seed each.")
+    sentences += interval_legend(outcomes) or (
+        ["One seed each."] if any(outcome.scores for outcome in outcomes) else []
+    )
     statuses = {value.status for outcome in outcomes if (value := paper_value(outcome))}
     if statuses:
         copied = ", * if copied from earlier work" if "copied" in statuses else ""

@@ -8,6 +8,7 @@ from itertools import groupby, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from snapshot_cli.analysis.outcomes import Outcome, count_range
 from snapshot_cli.errors import visible
 from snapshot_cli.files import write_atomically
 from snapshot_cli.formats import markdown_text, table_to_bytes
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from snapshot_cli.reporting.drawn import Request
 
 DASH = "\N{EN DASH}"
-INTERVAL = "Means over seeds, ± the half-width of their 95 % confidence interval; without ±, one seed."
 MINUS = "\N{MINUS SIGN}"
 HEADS = ("network", "method")
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -162,6 +162,16 @@ def number(value: float | None, half_width: float | None = None, places: int = 2
     if value is None:
         return Cell(DASH)
     return Cell(f"{value:.{places}f}", "" if half_width is None else f" ± {half_width:.{places}f}")
+
+
+def interval_legend(outcomes: Iterable[Outcome]) -> list[str]:
+    """Return a sentence that explains ±, or nothing if no outcome has several seeds."""
+    counts = {len(outcome.scores) for outcome in outcomes}
+    several = [count for count in counts if count > 1]
+    if not several:
+        return []
+    single = "; without ±, one seed" if 1 in counts else ""
+    return [f"± is the half-width of the 95 % interval of the mean over {count_range(several)} seeds{single}."]
 
 
 def csv_text(records: Sequence[Mapping[str, object]]) -> str:

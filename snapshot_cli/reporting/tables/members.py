@@ -8,7 +8,7 @@ from statistics import fmean
 from snapshot_cli.analysis.outcomes import Outcome, count_cells
 from snapshot_cli.analysis.statistics import half_width
 from snapshot_cli.reporting.drawn import Drawn, Request, split
-from snapshot_cli.reporting.table import INTERVAL, Cell, Column, Table, number
+from snapshot_cli.reporting.table import Cell, Column, Table, interval_legend, number
 
 CAPTION = (
     "Which members should be averaged? Is the error lowest with all members, and are the last m better than the first "
@@ -40,7 +40,6 @@ def _table(outcomes: Sequence[Outcome], request: Request) -> Table:
                 {**names, "replicates": len(seeds), "size": size, "error": error, "error ±": half}
                 for size, (error, half) in enumerate(columns, start=1)
             ]
-    has_seeds = any(len(outcome.scores) > 1 for outcome in outcomes)
     has_chosen = any(record["members"] == BEST for record in records)
     return Table(
         request,
@@ -50,7 +49,7 @@ def _table(outcomes: Sequence[Outcome], request: Request) -> Table:
         columns=[Column(dataset, f"m = {size}", f"m = {size}") for size in sizes],
         rows=rows,
         records=records,
-        legend=[" ".join([UNITS, *([INTERVAL] if has_seeds else []), *([CHOSEN] if has_chosen else [])])],
+        legend=[" ".join([UNITS, *interval_legend(outcomes), *([CHOSEN] if has_chosen else [])])],
     )
 
 

@@ -9,7 +9,7 @@ from snapshot_cli.analysis.ensembles import deep_ensemble_equivalent
 from snapshot_cli.analysis.outcomes import Outcome, count_cells, find_baseline
 from snapshot_cli.analysis.statistics import half_width, means
 from snapshot_cli.reporting.drawn import Drawn, Request, split
-from snapshot_cli.reporting.table import INTERVAL, Cell, Column, Table, number
+from snapshot_cli.reporting.table import Cell, Column, Table, interval_legend, number
 from snapshot_cli.scores import Scores
 
 CAPTION = (
@@ -64,7 +64,6 @@ def _table(outcomes: Sequence[Outcome], request: Request) -> Table:
         )
     names = [*METRICS, *(["equivalent"] if has_ensemble else []), "cost"]
     units = [UNITS, FULL] if any(_budget_fraction(outcome, outcomes) < 1 for outcome in outcomes) else [UNITS]
-    has_seeds = any(len(outcome.scores) > 1 for outcome in outcomes)
     return Table(
         request,
         CAPTION,
@@ -73,7 +72,7 @@ def _table(outcomes: Sequence[Outcome], request: Request) -> Table:
         columns=[Column(dataset, name, name) for name in names],
         rows=rows,
         records=records,
-        legend=[" ".join([*units, *([INTERVAL] if has_seeds else [])])],
+        legend=[" ".join([*units, *interval_legend(outcomes)])],
         notes=[CALIBRATED, *([EQUIVALENT] if has_ensemble else [])],
     )
 
