@@ -48,7 +48,7 @@ class Pair:
     """A claim about two experiments: `better` has the lower error.
 
     `group` holds the shared settings; settings that differ have their default there. Claims with `is_primary` are
-    pooled over groups. `relative_gain` is the paper's gain as a fraction of the error of `worse`.
+    pooled over groups. `paper_gain` is the gain over `worse` in the paper's Table 1.
     """
 
     claim: str
@@ -57,7 +57,7 @@ class Pair:
     better: Outcome
     worse: Outcome
     is_primary: bool = False
-    relative_gain: float | None = None
+    paper_gain: paper.Gain | None = None
 
     @property
     def planned(self) -> int:
@@ -71,10 +71,11 @@ class Pair:
 
 
 class PaperGain(NamedTuple):
-    """Snapshot's gain in Table 1: as a fraction of the baseline's error, and the same fraction in points here."""
+    """Snapshot's gain in Table 1: in points, as a fraction of the error, and this fraction in points here."""
 
-    relative: float
     points: float
+    relative: float
+    scaled: float
 
 
 @dataclass(frozen=True)
@@ -239,9 +240,9 @@ def _verdict(pairs: Sequence[Pair], family: Family | None, decision: Decision) -
 def _paper_gain(pairs: Sequence[Pair]) -> PaperGain | None:
     """Return the mean paper gain over pairs; None unless every pair has a paper gain and a measured error."""
     gains = [
-        PaperGain(pair.relative_gain, pair.relative_gain * pair.worse.error)
+        PaperGain(*pair.paper_gain, pair.paper_gain.relative * pair.worse.error)
         for pair in pairs
-        if pair.relative_gain is not None and pair.worse.scores
+        if pair.paper_gain and pair.worse.scores
     ]
     return PaperGain(*means(gains)) if len(gains) == len(pairs) else None
 
@@ -272,7 +273,7 @@ def _method_claims(snapshot: Outcome, rivals: Sequence[Outcome], outcomes: Seque
         if method in BASELINES:
             sentence, short = BASELINES[method]
             claim = f"{name} beats {sentence}{suffix}"
-            gain = paper.relative_gain(dataset, method, settings.alpha0) if is_paper else None
+            gain = paper.gain(dataset, method, settings.alpha0) if is_paper else None
             yield Pair(claim, f"{settings.alpha0:g} vs {short}{suffix}", group, snapshot, rival, is_paper, gain)
         elif method == "snapshot" and (settings.alpha0, rival.experiment.alpha0) == (0.2, 0.1):
             yield Pair(f"α₀ = 0.2 beats 0.1{suffix}", f"0.2 vs 0.1{suffix}", group, snapshot, rival)

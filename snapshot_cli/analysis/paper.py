@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from snapshot_cli.config.experiment import Experiment, Recipe
 from snapshot_cli.config.plan import DROP_PROBABILITY
@@ -132,11 +132,15 @@ def lookup(experiment: Experiment, size: int | None = None) -> PaperValue | None
     return _VALUES.get(_Cell(*settings, cycles, size))
 
 
-def relative_gain(dataset: str, baseline: str, alpha0: float) -> float | None:
-    """Return Snapshot's gain in Table 1 as a fraction of the baseline's error, averaged over networks with both.
+class Gain(NamedTuple):
+    """How much lower Snapshot's error is: in points, and as a fraction of the baseline's error."""
 
-    None if no network has both.
-    """
+    points: float
+    relative: float
+
+
+def gain(dataset: str, baseline: str, alpha0: float) -> Gain | None:
+    """Return Snapshot's gain over a baseline in Table 1, averaged over networks with both; None if there is none."""
     if dataset not in DATASETS:
         return None
     column = DATASETS.index(dataset)
@@ -144,8 +148,8 @@ def relative_gain(dataset: str, baseline: str, alpha0: float) -> float | None:
     for rows in TABLE1.values():
         before, after = (rows.get(row, (None,) * len(DATASETS))[column] for row in (baseline, f"snapshot {alpha0:g}"))
         if before is not None and after is not None:
-            gains.append((before - after) / before)
-    return fmean(gains) if gains else None
+            gains.append(Gain(before - after, (before - after) / before))
+    return Gain(*map(fmean, zip(*gains, strict=True))) if gains else None
 
 
 def losses(experiment: Experiment) -> dict[int, float]:

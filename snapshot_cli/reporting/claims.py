@@ -37,9 +37,9 @@ TEST = (
     "Intervals: 95 %, before Holm's correction; p is shown after it.",
 )
 PAPER_GAINS = (
-    "The paper's gains at this scale. In the paper's Table 1 on this dataset, Snapshot removes this share of the "
-    "error, on average over networks. The points are the same share of the error measured here. Excluded means "
-    "outside the 95 % interval of the difference measured here:"
+    "The paper's gains in its Table 1 on this dataset, on average over networks: in points, as a share of the error, "
+    "and in points if Snapshot gained the same share of the error measured here. The last is excluded if it is outside "
+    "the 95 % interval of the difference measured here:"
 )
 ONE_SEED = (
     "No claim is judged: a verdict needs at least three seeds per method, and fewer are planned here (replicates)."
@@ -188,14 +188,15 @@ def _facts(verdict: Verdict) -> Iterator[str]:
 
 
 def _paper_gain(verdict: Verdict) -> str:
-    """Return the paper's gain as text: as a fraction and in points, and whether the interval excludes it."""
+    """Return the paper's gain as text: in points, in percent, at this scale, and whether the interval excludes it."""
     gain, estimate = verdict.paper_gain, verdict.decision.estimate
     assert gain
-    size = f"{signed(100 * gain.relative, '-', 1)} % of the error, {signed(gain.points, '-')} points"
+    paper = f"{signed(gain.points, '-')} points, {signed(100 * gain.relative, '-', 1)} %"
+    size = f"{paper}; here {signed(gain.scaled, '-')} points"
     if estimate is None:
         return f"{verdict.claim}: {size}"
     low, high = estimate.interval
-    return f"{verdict.claim}: {size}, {'not excluded' if low <= gain.points <= high else 'excluded'}"
+    return f"{verdict.claim}: {size}, {'not excluded' if low <= gain.scaled <= high else 'excluded'}"
 
 
 def _seeds(finished: Sequence[int], planned: Sequence[int]) -> str:
