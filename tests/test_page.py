@@ -24,8 +24,8 @@ def test_the_answer_stands_first_with_the_matrix_and_the_story(html):
     answer, section = html.index("<h2>Summary</h2>"), html.index('<section id="s1')
     assert answer < section < html.rindex("Redraw: <code>snapshot report a</code>")
     assert "these weights only" in html[answer:section]
-    assert html[answer:section].count("<svg") == 1
-    assert html.count("<svg") == 2  # the story is not drawn twice
+    assert html[answer:section].count('<svg class="drawn"') == 1
+    assert html.count('<svg class="drawn"') == 2  # the story is not drawn twice
 
 
 def test_a_page_of_one_study_says_its_title_once_as_a_heading_and_lists_no_contents(html):
