@@ -10,6 +10,7 @@ results/*/table1.md. They are not equal: the subset of the images, their order a
 
 import argparse
 import math
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -59,6 +60,8 @@ def main():
     for name, value in {"depth": 8, "k": 2, "size": 5000, "epochs": 200, "cycles": 5, "seed": 0}.items():
         parser.add_argument(f"--{name}", type=int, default=value)
     options = parser.parse_args()
+    if not Path(options.folder, "train-images.npy").exists():
+        parser.error(f"{options.folder}: no prepared dataset; type snapshot data prepare cifar10 --size 16")
     torch.manual_seed(options.seed)
     load = lambda name: np.load(f"{options.folder}/{name}.npy")  # noqa: E731
     x, x_test, y, y_test = (load(f"{split}-{what}") for what in ("images", "labels") for split in ("train", "test"))

@@ -25,3 +25,10 @@ def test_the_independent_loop_learns_an_easy_dataset(method, tmp_path, monkeypat
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(tmp_path), method, *options])
     runpy.run_path(str(SCRIPT), run_name="__main__")
     assert capsys.readouterr().out.splitlines()[-1] == "step 8: snapshot 0.00 %, ensemble so far 0.00 %"
+
+
+def test_a_folder_without_images_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), str(tmp_path), "single"])
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert f"{tmp_path}: no prepared dataset" in capsys.readouterr().err
