@@ -48,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--claims", type=int, default=8, help="claims of the table")
     parser.add_argument("--power", type=float, default=0.8, help="target power")
     options = parser.parse_args(arguments)
+    counts_fit = options.seeds >= 2 and options.networks >= 1 and options.claims >= 1
+    if not (counts_fit and options.points > 0 and options.std > 0 and 0 < options.power < 1):
+        parser.error("expected points and std above 0, 2 or more seeds, 1 or more networks and claims, power in (0, 1)")
     levels = {"first": ALPHA / options.claims, "last": ALPHA}
     design = {"networks": options.networks, "std": options.std}
     print(f"{options.points:g} points, {options.networks} networks with {options.seeds} seeds, std {options.std:g}:")
